@@ -1,0 +1,136 @@
+"""Static checks and conversions shared by the losses.
+
+Everything here looks at ranks, dtypes and shapes alone, which are known while
+tracing; no function branches on the value of an array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
+
+
+def as_float(values: ArrayLike, name: str) -> Float[Array, "..."]:
+    """Returns floating point values in float32, or in float64 if they are that."""
+    values = jnp.asarray(values)
+    if not jnp.issubdtype(values.dtype, jnp.floating):
+        raise ValueError(
+            f"{name} must be floating point, got {values.dtype}; "
+            f"convert them with {name}.astype(jnp.float32)"
+        )
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
+def as_labels(
+    labels: ArrayLike, logits: Float[Array, "..."], name: str = "logits"
+) -> Int[Array, "..."]:
+    """Returns labels as signed integers after comparing their shape to the logits'."""
+    labels = jnp.asarray(labels)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            f"labels must be integer class indices, got {labels.dtype}; "
+            "convert them with labels.astype(jnp.int32)"
+        )
+    if logits.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"labels must have the shape of the {name} without their last axis, the "
+            f"classes: got {name} {logits.shape} and labels {labels.shape}"
+        )
+    # uint8 labels: 255 + 1 would wrap to 0, and ignore_label=-1 would not fit.
+    return labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)
+
+
+def as_where(
+    where: ArrayLike | None, shape: tuple[int, ...], name: str
+) -> Bool[Array, "..."]:
+    """Returns the mask, or all True; its shape must be that of the named array."""
+    if where is None:
+        return jnp.ones(shape, bool)
+    where = jnp.asarray(where)
+    if where.dtype != jnp.bool_:
+        raise ValueError(
+            f"where must be boolean, got {where.dtype}; write where=mask > 0"
+        )
+    if where.shape != shape:
+        raise ValueError(
+            f"where must have the shape of the {name}: "
+            f"got where {where.shape} and {name} {shape}"
+        )
+    return where
+
+
+def check_image(array: jax.Array, name: str) -> None:
+    """Requires at least height, width and classes."""
+    if array.ndim < 3:
+        raise ValueError(
+            f"{name} must have shape [..., height, width, classes], got {array.shape}"
+        )
+
+
+def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns the window's (height, width), both odd."""
+    pair = (
+        (kernel_size, kernel_size)
+        if isinstance(kernel_size, int | np.integer)
+        else tuple(kernel_size)
+    )
+    if len(pair) != 2 or any(
+        not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0
+        for size in pair
+    ):
+        raise ValueError(
+            "kernel_size must be a positive odd integer or a pair (height, width) of "
+            f"them, so that the window has a centre: got {kernel_size!r}"
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def check_stride(stride: int) -> None:
+    """Requires a positive integer."""
+    if not isinstance(stride, int | np.integer) or stride < 1:
+        raise ValueError(f"stride must be an integer of at least 1, got {stride!r}")
+
+
+def check_power(power: float) -> None:
+    """Requires a finite positive exponent."""
+    if not (0 < power < math.inf):
+        raise ValueError(
+            f"power must be a finite number above 0 (the paper takes 3), got {power!r}"
+        )
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Requires one of the named choices."""
+    if value not in choices:
+        listed = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be {listed}, got {value!r}")
+
+
+def check_label_smoothing(label_smoothing: float) -> None:
+    """Requires a share in [0, 1)."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing!r}")
+
+
+def as_class_weights(
+    class_weights: ArrayLike | None, logits: Float[Array, "..."]
+) -> Float[Array, " classes"] | None:
+    """Returns one weight a class in the logits' dtype, or None."""
+    if class_weights is None:
+        return None
+    weights = jnp.asarray(class_weights)
+    if weights.shape != logits.shape[-1:]:
+        raise ValueError(
+            f"class_weights must hold one weight for each of the {logits.shape[-1]} "
+            f"classes, got shape {weights.shape}"
+        )
+    return weights.astype(logits.dtype)

@@ -1,0 +1,113 @@
+"""From losses per pixel to one loss per image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from lal_jax import _checks
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float
+
+
+def masked_mean(
+    losses: Float[Array, "..."],
+    *,
+    where: Bool[Array, "..."] | None = None,
+    axis: int | Sequence[int] | None = (-2, -1),
+) -> Float[Array, "..."]:
+    """Averages the losses of the valid pixels of each image.
+
+    Args:
+      losses: losses per pixel, `[..., height, width]`.
+      where: False leaves a pixel out; same shape. None takes all.
+      axis: the axes to average over; None takes all.
+
+    Returns:
+      One mean per image, `[...]`; 0 where no pixel is valid.
+
+    Raises:
+      ValueError: losses are not floating point, or `where` does not fit.
+
+    >>> import jax.numpy as jnp
+    >>> losses = jnp.array([[1.0, 3.0], [5.0, jnp.nan]])
+    >>> float(masked_mean(losses, where=jnp.isfinite(losses)))
+    3.0
+    """
+    losses, _, count = _valid_losses(losses, where, axis)
+    return jnp.sum(losses, axis=axis) / count
+
+
+def minkowski_mean(
+    losses: Float[Array, "..."],
+    *,
+    power: float = 3.0,
+    where: Bool[Array, "..."] | None = None,
+    axis: int | Sequence[int] | None = (-2, -1),
+) -> Float[Array, "..."]:
+    r"""Pools losses by their power mean, which leans towards the hard pixels.
+
+    .. math:: L^{AD} = \Bigl(\frac{1}{M} \sum_{i,j} L^S(i,j)^k\Bigr)^{1/k}
+
+    over the M valid pixels of an image. k = 1 is the mean; k → ∞ tends to the maximum.
+
+    Args:
+      losses: losses per pixel, not negative, `[..., height, width]`.
+      power: k > 0.
+      where: False leaves a pixel out; same shape. None takes all.
+      axis: the axes to pool over; None takes all.
+
+    Returns:
+      One loss per image, `[...]`; 0 with gradient 0 where all losses are 0 or no pixel
+      is valid.
+
+    Raises:
+      ValueError: `power` is not positive and finite, losses are not floating point,
+        or `where` does not fit.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(minkowski_mean(jnp.array([[0.0, 0.0], [0.0, 2.0]]))), 4)
+    1.2599
+
+    Source: Eq. 5 of Guo et al. 2018, k = 3. The losses are divided by their maximum
+    first, so that no power overflows or vanishes.
+    """
+    _checks.check_power(power)
+    losses, valid, count = _valid_losses(losses, where, axis)
+    # The result does not depend on the scale, and so neither does the gradient.
+    peak = jnp.max(losses, axis=axis, keepdims=True, initial=0.0)
+    scale = jax.lax.stop_gradient(jnp.where(peak > 0, peak, 1.0))
+    ratios = losses / scale
+    if power < 1:  # the slope of a root is infinite at zero
+        valid &= ratios > 0
+    powers = jnp.where(valid, jnp.where(valid, ratios, 1.0) ** _exponent(power), 0.0)
+    mean = jnp.sum(powers, axis=axis) / count
+    root = jnp.where(mean > 0, jnp.where(mean > 0, mean, 1.0) ** (1.0 / power), 0.0)
+    return jnp.squeeze(scale, _axes(axis, losses.ndim)) * root
+
+
+def _exponent(power: float) -> float | int:
+    """Returns whole powers as int, which multiply instead of taking logarithms."""
+    return int(power) if float(power).is_integer() else float(power)
+
+
+def _axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(rank))
+    return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def _valid_losses(
+    losses: Float[Array, "..."],
+    where: Bool[Array, "..."] | None,
+    axis: int | Sequence[int] | None,
+) -> tuple[Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."]]:
+    """Returns losses with zeros at void pixels, the mask, and max(1, valid count)."""
+    losses = _checks.as_float(losses, "losses")
+    valid = _checks.as_where(where, losses.shape, "losses")
+    count = jnp.maximum(jnp.sum(valid, axis=axis), 1).astype(losses.dtype)
+    return jnp.where(valid, losses, 0.0), valid, count
