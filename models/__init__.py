@@ -4,7 +4,7 @@ Modules are made with `nnx.Rngs` and split at once into a graph definition and s
 so that training is plain `jax.jit` and `jax.grad`:
 
     model = DeepLab(classes=21, backbone="resnet101", rngs=nnx.Rngs(0))
-    graph, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
+    graph, params, statistics = nnx.split(model, nnx.Param, ...)
 """
 
 from models.deeplab import DeepLab

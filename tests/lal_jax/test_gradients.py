@@ -1,0 +1,117 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lal_jax import locally_adaptive_loss, minkowski_mean, selective_cross_entropy
+from lal_jax.gradients import (
+    locally_adaptive_gradient,
+    minkowski_gradient,
+    selective_gradient,
+)
+from tests import reference
+from tests.lal_jax.scenes import DTYPES, OPTIONS, SHAPE, random_scene
+from tests.tolerances import assert_close
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_closed_form_autodiff_and_loops_agree(getkey, options):
+    logits, labels, where = random_scene(getkey())
+    options = {**options, "where": where}
+
+    @jax.jit
+    def both(x):
+        loss = jax.grad(lambda x: locally_adaptive_loss(x, labels, **options).sum())
+        return locally_adaptive_gradient(x, labels, **options), loss(x)
+
+    closed, autodiff = both(logits)
+    loops = reference.locally_adaptive_gradient(
+        np.asarray(logits), np.asarray(labels), **options
+    )
+    assert_close(closed, loops, length=125)
+    assert_close(autodiff, loops, length=125)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_loops_equal_finite_differences(getkey, options):
+    """Central differences of the library's loss over every entry of a small input."""
+    logits, labels, _ = random_scene(getkey(), (4, 4))
+    loss = jax.jit(jax.vmap(lambda x: locally_adaptive_loss(x, labels, **options)))
+    steps = 1e-5 * jnp.eye(logits.size).reshape(logits.size, *logits.shape)
+    differences = (loss(logits[None] + steps) - loss(logits[None] - steps)) / 2e-5
+    loops = reference.locally_adaptive_gradient(
+        np.asarray(logits), np.asarray(labels), **options
+    )
+    np.testing.assert_allclose(differences, loops.ravel(), atol=1e-6 * loops.max())
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_and_dtypes(getkey, dtype, power):
+    logits, labels, _ = random_scene(getkey(), dtype=dtype)
+    actual = locally_adaptive_gradient(logits, labels, power=power)
+    assert actual.dtype == dtype
+    expected = reference.locally_adaptive_gradient(
+        np.asarray(logits), np.asarray(labels), power=power
+    )
+    assert_close(actual, expected, length=125)
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (2, 1, 3, 4), (0, 3, 4)])
+def test_shapes_equal_reference(getkey, shape):
+    logits, labels, _ = random_scene(getkey(), shape)
+    actual = jax.jit(locally_adaptive_gradient)(logits, labels)
+    expected = reference.locally_adaptive_gradient(
+        np.asarray(logits), np.asarray(labels)
+    )
+    assert_close(actual, expected, length=125)
+
+
+def test_void_has_no_effect_and_no_gradient(getkey):
+    logits, labels, where = random_scene(getkey())
+    labels = labels.at[1].set(255)
+    void = (labels == 255) | ~where
+    clean = locally_adaptive_gradient(logits, labels, where=where)
+    assert clean[~void].any()
+    assert not clean[void].any()
+    poisoned = jnp.where(void[..., None], jnp.nan, logits)
+    np.testing.assert_array_equal(
+        locally_adaptive_gradient(poisoned, labels, where=where), clean
+    )
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+def test_minkowski_gradient_equals_loops_and_autodiff(getkey, power):
+    losses = jax.random.exponential(getkey(), SHAPE)
+    where = jax.random.bernoulli(getkey(), 0.8, SHAPE).at[1].set(False)
+    closed = minkowski_gradient(losses, power=power, where=where)
+    loops = reference.minkowski_gradient(
+        np.asarray(losses), power=power, where=np.asarray(where)
+    )
+    autodiff = jax.grad(lambda x: minkowski_mean(x, power=power, where=where).sum())
+    assert_close(closed, loops, length=42)
+    assert_close(autodiff(losses), loops, length=42)
+
+
+def test_selective_gradient_equals_autodiff(getkey):
+    """Eq. 8 alone, each centre's loss weighted by a cotangent."""
+    scores, labels, where = random_scene(getkey())
+    losses, pullback = jax.vjp(
+        lambda x: selective_cross_entropy(x, labels, normalization="none", where=where),
+        scores,
+    )
+    for cotangents in (None, jax.random.normal(getkey(), losses.shape)):
+        closed = selective_gradient(scores, labels, cotangents=cotangents, where=where)
+        ones = jnp.ones_like(losses)
+        (autodiff,) = pullback(ones if cotangents is None else cotangents)
+        assert_close(closed, autodiff, length=125)
+
+
+@pytest.mark.parametrize(
+    ("options", "culprit"),
+    [({"power": 0}, "0"), ({"kernel_size": 4}, "4"), ({"stride": 0}, "0")],
+)
+def test_refuses_misuse(getkey, options, culprit):
+    logits, labels, _ = random_scene(getkey())
+    with pytest.raises(ValueError, match=culprit):
+        locally_adaptive_gradient(logits, labels, **options)

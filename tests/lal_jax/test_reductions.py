@@ -1,0 +1,146 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lal_jax import masked_mean, minkowski_mean
+from tests import reference
+from tests.lal_jax.scenes import DTYPES, SHAPE
+from tests.tolerances import assert_close
+
+
+def random_losses(key, dtype="float64"):
+    losses, where = jax.random.split(key)
+    return (
+        jax.random.exponential(losses, SHAPE, dtype),
+        jax.random.bernoulli(where, 0.8, SHAPE),
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("power", [0.5, 1, 2, 3.0, 5.5])
+def test_minkowski_equals_reference(getkey, power, dtype):
+    losses, where = random_losses(getkey(), dtype)
+    actual = minkowski_mean(losses, power=power, where=where)
+    assert actual.dtype == dtype
+    expected = reference.minkowski_mean(
+        np.asarray(losses), power=power, where=np.asarray(where)
+    )
+    assert_close(actual, expected, length=42)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_masked_mean_equals_reference(getkey, dtype):
+    losses, where = random_losses(getkey(), dtype)
+    actual = masked_mean(losses, where=where)
+    assert actual.dtype == dtype
+    expected = reference.masked_mean(np.asarray(losses), where=np.asarray(where))
+    assert_close(actual, expected, length=42)
+
+
+@pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
+@pytest.mark.parametrize("axis", [-1, 0, (0, 1), (0, 1, 2)])
+def test_axes(getkey, mean, axis):
+    """Any axes reduce as the last two of an array turned that way."""
+    losses, where = random_losses(getkey())
+    axes = (axis,) if isinstance(axis, int) else axis
+    turned = [
+        np.moveaxis(np.asarray(x), axes, range(-len(axes), 0)) for x in (losses, where)
+    ]
+    flat = [x.reshape(*x.shape[: x.ndim - len(axes)], 1, -1) for x in turned]
+    expected = getattr(reference, mean.__name__)(flat[0], where=flat[1])
+    assert_close(mean(losses, axis=axis, where=where), expected, length=84)
+    without = getattr(reference, mean.__name__)(flat[0])
+    assert_close(mean(losses, axis=axis), without, length=84)
+
+
+def test_power_one_is_the_mean(getkey):
+    losses, where = random_losses(getkey())
+    actual = minkowski_mean(losses, power=1.0, where=where)
+    assert_close(actual, masked_mean(losses, where=where), length=42)
+
+
+def test_large_power_tends_to_the_maximum(getkey):
+    """max · N^(−1/k) ≤ L ≤ max."""
+    losses, _ = random_losses(getkey())
+    largest = losses.max((-2, -1))
+    actual = minkowski_mean(losses, power=1e4)
+    assert (actual <= largest).all()
+    assert (actual >= largest * 42 ** (-1 / 1e4) * (1 - 1e-12)).all()
+
+
+@pytest.mark.parametrize("scale", [1e13, 1e-16, 1e30, 1e-30])
+def test_neither_overflows_nor_underflows(getkey, scale):
+    losses, where = random_losses(getkey(), "float32")
+    losses = losses * jnp.float32(scale)
+    value, pullback = jax.vjp(lambda x: minkowski_mean(x, where=where), losses)
+    wide = np.asarray(losses, np.float64), np.asarray(where)
+    assert_close(value, reference.minkowski_mean(wide[0], where=wide[1]), length=42)
+    (gradient,) = pullback(jnp.ones_like(value))
+    expected = reference.minkowski_gradient(wide[0], power=3.0, where=wide[1])
+    assert_close(gradient, expected, length=42)
+
+
+@pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
+def test_nothing_valid_is_zero(mean):
+    losses = jnp.full((2, 3, 4), jnp.nan).at[0].set(1.0)
+    where = jnp.zeros((2, 3, 4), bool).at[0].set(True)
+    value, pullback = jax.vjp(lambda x: mean(x, where=where), losses)
+    np.testing.assert_allclose(value, [1.0, 0.0], rtol=1e-15)
+    (gradient,) = pullback(jnp.ones_like(value))
+    np.testing.assert_allclose(gradient[0], 1 / 12, rtol=1e-14)
+    assert not gradient[1].any()
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4)])
+@pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
+def test_empty_is_zero(mean, shape):
+    value = mean(jnp.zeros(shape))
+    assert value.shape == shape[:1]
+    assert not value.any()
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.0, 5.5])
+def test_gradient_is_bounded(getkey, power):
+    """∂L/∂L_q ≤ N^(−1/k), reached where all other losses are zero."""
+    losses, _ = random_losses(getkey())
+    gradient = jax.grad(lambda x: minkowski_mean(x, power=power).sum())
+    bound = 42 ** (-1 / power)
+    assert gradient(losses).max() <= bound * (1 + 1e-12)
+    lone = jnp.zeros(SHAPE).at[:, 2, 3].set(7.0)
+    np.testing.assert_allclose(gradient(lone)[:, 2, 3], bound, rtol=1e-12)
+
+
+@pytest.mark.parametrize("power", [2.0, 3.0, 5.5])
+def test_gradient_of_zero_losses_is_zero(power):
+    gradient = jax.grad(lambda x: minkowski_mean(x, power=power))(jnp.zeros((3, 4)))
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+def test_gradient_ignores_void(getkey, power):
+    losses, where = random_losses(getkey())
+    poisoned = jnp.where(where, losses, jnp.nan)
+    gradient = jax.grad(lambda x: minkowski_mean(x, power=power, where=where).sum())
+    np.testing.assert_array_equal(gradient(poisoned), gradient(losses))
+    assert not gradient(poisoned)[~where].any()
+
+
+@pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
+def test_half_precision_is_computed_in_float32(getkey, mean):
+    losses, where = random_losses(getkey(), "bfloat16")
+    actual = mean(losses, where=where)
+    assert actual.dtype == "float32"
+    assert_close(actual, mean(losses.astype("float32"), where=where))
+
+
+@pytest.mark.parametrize("power", [0, -1.0, float("nan"), float("inf")])
+def test_refuses_powers_that_are_not_positive(power):
+    with pytest.raises(ValueError, match=str(power)):
+        minkowski_mean(jnp.ones((3, 4)), power=power)
+
+
+@pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
+def test_refuses_a_where_of_another_shape(mean):
+    with pytest.raises(ValueError, match="3, 3"):
+        mean(jnp.ones((3, 4)), where=jnp.ones((3, 3), bool))

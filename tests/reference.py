@@ -1,0 +1,244 @@
+"""The paper in plain NumPy float64 loops, to hold the library against.
+
+Written from the equations of Guo et al. 2018 (arXiv:1802.08290), with Eq. 7 and 8
+corrected. It shares no code with `lal_jax` and is meant to be read, not to be fast.
+Predictions are `[..., H, W, C]` and labels `[..., H, W]`; p and q name one pixel of one
+image, `(*image, i, j)`. Options are those of the library's function of the same name;
+`window` stands for `kernel_size`, `stride`, `neighbor_weights` and `normalizer`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Index = tuple[int, ...]
+
+EPSILON = 1e-6  # joins σ² inside the root of the standard score
+
+
+def valid_mask(
+    labels: Array, *, ignore_label: int = 255, where: Array | None = None
+) -> Array:
+    """False where a pixel is void, by its label or by `where`."""
+    valid = np.ones(labels.shape, bool)
+    for q in np.ndindex(labels.shape):
+        valid[q] = labels[q] != ignore_label and (where is None or where[q])
+    return valid
+
+
+def standard_score(logits: Array, *, epsilon: float = EPSILON) -> Array:
+    """x = (x̂ − μ)/σ over the classes of each pixel."""
+    logits = np.asarray(logits, np.float64)
+    scores = np.zeros_like(logits)
+    for q in np.ndindex(logits.shape[:-1]):
+        deviation = logits[q] - logits[q].mean()
+        scores[q] = deviation / np.sqrt((deviation**2).mean() + epsilon)
+    return scores
+
+
+def chessboard_weights(kernel_size: int | tuple[int, int]) -> Array:
+    """ω(u, v) = 2^(1−D8) with the chessboard distance D8 = max(|u|, |v|)."""
+    pair = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    weights = np.zeros(pair)
+    for a, b in np.ndindex(pair):
+        u, v = a - pair[0] // 2, b - pair[1] // 2
+        weights[a, b] = 2.0 ** (1 - max(abs(u), abs(v)))
+    return weights
+
+
+def selective_pool(
+    predictions: Array,
+    labels: Array,
+    *,
+    stride: int = 1,
+    ignore_label: int = 255,
+    where: Array | None = None,
+    **window: Any,
+) -> Array:
+    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); zero at void centres."""
+    predictions = np.asarray(predictions, np.float64)
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    pooled = np.zeros((*labels[..., ::stride, ::stride].shape, predictions.shape[-1]))
+    for out, _, shares in _windows(labels, valid, stride=stride, **window):
+        for p, share in shares:
+            pooled[out] += share * predictions[p]
+    return pooled
+
+
+def softmax_cross_entropy(
+    logits: Array,
+    labels: Array,
+    *,
+    class_weights: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_label: int = 255,
+    where: Array | None = None,
+) -> Array:
+    """Eq. 4 at every pixel; zero at void."""
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    losses = np.zeros(labels.shape)
+    for q in np.ndindex(labels.shape):
+        if valid[q]:
+            losses[q], _ = _cross_entropy(
+                logits[q], labels[q], class_weights, label_smoothing
+            )
+    return losses
+
+
+def selective_cross_entropy(
+    logits: Array,
+    labels: Array,
+    *,
+    stride: int = 1,
+    normalization: str = "standard_score",
+    class_weights: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_label: int = 255,
+    where: Array | None = None,
+    **window: Any,
+) -> Array:
+    """Eq. 3: L^S, the cross-entropy of the local estimates f; zero at void."""
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    x = standard_score(logits) if normalization == "standard_score" else logits
+    pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
+    return softmax_cross_entropy(
+        pooled,
+        labels[..., ::stride, ::stride],
+        class_weights=class_weights,
+        label_smoothing=label_smoothing,
+        where=valid[..., ::stride, ::stride],
+    )
+
+
+def masked_mean(losses: Array, *, where: Array | None = None) -> Array:
+    """1/M · Σ L over the M valid pixels of each image; zero if there are none."""
+    return minkowski_mean(losses, power=1.0, where=where)
+
+
+def minkowski_mean(
+    losses: Array, *, power: float = 3.0, where: Array | None = None
+) -> Array:
+    """Eq. 5: (1/M · Σ L^k)^(1/k) over the M valid pixels of each image."""
+    means = np.zeros(losses.shape[:-2])
+    for image in np.ndindex(means.shape):
+        valid = slice(None) if where is None else where[image]
+        terms = [float(loss) ** power for loss in losses[image][valid].ravel()]
+        if terms:
+            means[image] = (sum(terms) / len(terms)) ** (1 / power)
+    return means
+
+
+def minkowski_gradient(losses: Array, *, power: float, where: Array) -> Array:
+    """Eq. 7 without its last sum: M^(−1/k) (Σ L^k)^(1/k−1) · L_q^(k−1)."""
+    gradient = np.zeros(losses.shape)
+    for q in np.ndindex(losses.shape):
+        image = q[:-2]
+        valid = losses[image][where[image]]
+        total = (valid**power).sum()
+        if where[q] and total > 0:
+            gradient[q] = valid.size ** (-1 / power) * total ** (1 / power - 1)
+            gradient[q] *= losses[q] ** (power - 1)
+    return gradient
+
+
+def locally_adaptive_loss(
+    logits: Array,
+    labels: Array,
+    *,
+    stride: int = 1,
+    power: float = 3.0,
+    ignore_label: int = 255,
+    where: Array | None = None,
+    **options: Any,
+) -> Array:
+    """L^AD: Eq. 5 of Eq. 3; `options` are those of `selective_cross_entropy`."""
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    losses = selective_cross_entropy(
+        logits, labels, stride=stride, where=valid, **options
+    )
+    return minkowski_mean(losses, power=power, where=valid[..., ::stride, ::stride])
+
+
+def locally_adaptive_gradient(
+    logits: Array,
+    labels: Array,
+    *,
+    stride: int = 1,
+    power: float = 3.0,
+    normalization: str = "standard_score",
+    class_weights: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_label: int = 255,
+    where: Array | None = None,
+    **window: Any,
+) -> Array:
+    """∂L^AD/∂x̂ of every image: Eq. 6, with Eq. 8 given back its 1/ξ."""
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    x = standard_score(logits) if normalization == "standard_score" else logits
+    pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
+    losses = softmax_cross_entropy(
+        pooled,
+        labels[..., ::stride, ::stride],
+        class_weights=class_weights,
+        label_smoothing=label_smoothing,
+        where=valid[..., ::stride, ::stride],
+    )
+    outer = minkowski_gradient(
+        losses, power=power, where=valid[..., ::stride, ::stride]
+    )
+    gradient = np.zeros(logits.shape)  # ∂L/∂x
+    for out, q, shares in _windows(labels, valid, stride=stride, **window):
+        _, residual = _cross_entropy(
+            pooled[out], labels[q], class_weights, label_smoothing
+        )
+        for p, share in shares:
+            gradient[p] += share * outer[out] * residual
+    if normalization == "standard_score":
+        for p in np.ndindex(labels.shape):
+            # ∂L/∂x̂ = (g − mean(g) − x · mean(x · g)) / σ with g = ∂L/∂x
+            g, sigma = gradient[p], np.sqrt(np.var(logits[p]) + EPSILON)
+            gradient[p] = (g - g.mean() - x[p] * (x[p] * g).mean()) / sigma
+    return gradient
+
+
+def _windows(
+    labels: Array,
+    valid: Array,
+    *,
+    kernel_size: int | tuple[int, int] = 5,
+    stride: int = 1,
+    neighbor_weights: Array | None = None,
+    normalizer: str = "count",
+) -> Iterator[tuple[Index, Index, list[tuple[Index, float]]]]:
+    """Every valid centre: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
+    omega = chessboard_weights(kernel_size)
+    omega = omega if neighbor_weights is None else neighbor_weights
+    for *image, i, j in np.ndindex(labels.shape):
+        q = (*image, i, j)
+        if not valid[q] or i % stride or j % stride:
+            continue
+        matches = []
+        for (a, b), weight in np.ndenumerate(omega):
+            p = (*image, i + a - omega.shape[0] // 2, j + b - omega.shape[1] // 2)
+            inside = all(0 <= n < size for n, size in zip(p, labels.shape, strict=True))
+            if inside and valid[p] and labels[p] == labels[q]:
+                matches.append((p, weight))
+        xi = len(matches) if normalizer == "count" else sum(w for _, w in matches)
+        yield (*image, i // stride, j // stride), q, [(p, w / xi) for p, w in matches]
+
+
+def _cross_entropy(
+    f: Array, label: int, class_weights: Array | None, smoothing: float
+) -> tuple[Array, Array]:
+    """One pixel's w_y · Σ_c −t_c log softmax(f)_c and w_y · (softmax(f) − t) = ∂/∂f."""
+    target = np.full(len(f), smoothing / len(f))
+    target[label] += 1 - smoothing  # t = (1−ε) · onehot + ε/C
+    weight = 1.0 if class_weights is None else class_weights[label]
+    shifted = np.asarray(f, np.float64) - np.max(f)
+    log_softmax = shifted - np.log(np.exp(shifted).sum())
+    return -weight * (target * log_softmax).sum(), weight * (
+        np.exp(log_softmax) - target
+    )

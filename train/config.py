@@ -1,0 +1,185 @@
+"""The configuration of a run, every field an option of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from models import RESNETS
+from models.resnet import ATROUS
+from train.errors import UserError
+from train.losses import LOSSES
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Trains a DeepLab for semantic segmentation with the locally adaptive loss."""
+
+    # Data
+    data: str = ""
+    """Folder in VOC layout; empty for the built-in scenes."""
+    train_split: str = "train"
+    """Trains on ImageSets/Segmentation/NAME.txt."""
+    val_split: str = "val"
+    """Evaluates on ImageSets/Segmentation/NAME.txt."""
+    classes: tuple[str, ...] = ()
+    """Class names in the order of the mask values, where the folder has no list."""
+    prepared: str = "data"
+    """Folder for the prepared records; may be shared by all runs."""
+
+    # Augmentation
+    crop: tuple[int, int] = (321, 321)
+    """Height and width of training crops, pixels; padded with void where too small."""
+    scale: tuple[float, float] = (0.5, 1.5)
+    """Smallest and largest random scale of a training image."""
+    mirror: bool = True
+    """Flips every other training image left to right."""
+
+    # Model
+    backbone: str = "resnet101"
+    """resnet_small (for CPUs), resnet18, resnet34, resnet50 or resnet101."""
+    output_stride: int = 8
+    """Pixels per feature, 8 or 16."""
+    rates: tuple[int, ...] = (6, 12, 18, 24)
+    """Dilation of each of the head's convolutions, features."""
+    upsampling: str = "bilinear"
+    """bilinear or learned (a transposed convolution that starts as bilinear)."""
+
+    # Loss
+    loss: str = "locally_adaptive"
+    """locally_adaptive or softmax_cross_entropy."""
+    kernel_size: int = 5
+    """Window of the locally adaptive loss, pixels, odd."""
+    power: float = 3.0
+    """Power of the Minkowski pooling of the locally adaptive loss."""
+
+    # Optimisation
+    steps: int = 20_000
+    """Training steps."""
+    batch_size: int = 2
+    """Images per step."""
+    learning_rate: float = 2.5e-4
+    """Learning rate at step 0; each preset has one for each loss."""
+    poly_power: float = 0.9
+    """The rate falls as (1 - step/steps) to this power."""
+    momentum: float = 0.9
+    """Momentum of SGD."""
+    weight_decay: float = 5e-4
+    """Decay of convolution kernels, added to their gradient."""
+
+    # Run
+    workdir: str = "runs/demo"
+    """Folder of the run; a second call with the same folder resumes it."""
+    seed: int = 0
+    """Seed of initial weights, order of images and augmentation."""
+    evaluate_every: int = 1000
+    """Steps between evaluations on the validation split."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    log_every: int = 20
+    """Steps between lines of metrics.jsonl."""
+    evaluation_batch: int = 8
+    """Images of equal size evaluated together."""
+    size_multiple: int = 8
+    """Images are padded to multiples of this for evaluation, pixels; more than 8
+    compiles fewer programs where sizes vary."""
+    workers: int = 0
+    """Processes that load data; 0 loads in threads. Does not change the stream."""
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work, before anything is read or written."""
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            _require(0 < value < math.inf, name, value, "must be above 0")
+        for name in ("weight_decay", "workers", "seed"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "must be ≥ 0")
+        _require(
+            0 <= self.momentum < 1, "momentum", self.momentum, "must lie in [0, 1)"
+        )
+        _require(
+            min(self.crop) >= 8, "crop", self.crop, "must be at least 8 pixels a side"
+        )
+        low, high = self.scale
+        _require(0 < low <= high, "scale", self.scale, "must be 0 < smallest ≤ largest")
+        _require(
+            self.kernel_size > 0 and self.kernel_size % 2 == 1,
+            "kernel_size",
+            self.kernel_size,
+            "must be odd, so that the window has a centre",
+        )
+        _require(
+            len(self.rates) > 0 and min(self.rates) > 0,
+            "rates",
+            self.rates,
+            "must be one or more dilations above 0",
+        )
+        _choose("backbone", self.backbone, RESNETS)
+        _choose("output_stride", self.output_stride, ATROUS)
+        _choose("upsampling", self.upsampling, ("bilinear", "learned"))
+        _choose("loss", self.loss, LOSSES)
+
+
+_POSITIVE = (
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "power",
+    "poly_power",
+    "evaluate_every",
+    "checkpoint_every",
+    "log_every",
+    "evaluation_batch",
+    "size_multiple",
+)
+
+# Fields that a resumed run may change: they do not enter its result.
+FREE_FIELDS = ("workdir", "prepared", "workers", "log_every", "checkpoint_every")
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Writes the configuration as JSON."""
+    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+
+
+def load_config(path: Path) -> Config:
+    """Reads a configuration that `save_config` wrote.
+
+    Raises:
+      UserError: the file is missing or is not such a configuration.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path.parent} is not a run: it has no {path.name}. Name the folder that "
+            "train/main.py wrote (its --workdir)."
+        )
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text())
+        for name, value in fields.items():
+            if isinstance(value, list):
+                fields[name] = tuple(value)
+        return Config(**fields)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as a configuration: {error}") from error
+
+
+def differing_fields(saved: Config, wanted: Config) -> list[str]:
+    """Returns `name: saved → wanted` for each field that would change the result."""
+    pairs = (
+        (field.name, getattr(saved, field.name), getattr(wanted, field.name))
+        for field in dataclasses.fields(Config)
+        if field.name not in FREE_FIELDS
+    )
+    return [f"{name}: {old!r} → {new!r}" for name, old, new in pairs if old != new]
+
+
+def _require(holds: bool, name: str, value: object, rule: str) -> None:
+    if not holds:
+        raise UserError(f"--{name.replace('_', '-')} {rule}, got {value}")
+
+
+def _choose(name: str, value: object, choices: Any) -> None:
+    listed = ", ".join(str(choice) for choice in choices)
+    _require(value in choices, name, repr(value), f"must be one of: {listed}")

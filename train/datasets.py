@@ -1,0 +1,149 @@
+"""Data sets as TFDS builders: written once as array_record, read without TensorFlow.
+
+A record is `{"image": JPEG or PNG bytes, "label": PNG bytes, "name": str}`. The
+builders are handed encoded bytes, and `train.voc` decodes them, so that neither
+TensorFlow nor OpenCV has a say in what a pixel is.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from train import scenes
+from train.config import Config
+from train.errors import UserError
+from train.pictures import voc_colormap
+from train.voc import VocFolder, check_pair, read_voc_folder
+
+
+class Source(Protocol):
+    """Records by index."""
+
+    def __len__(self) -> int: ...  # noqa: D105
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...  # noqa: D105
+
+
+class Dataset(NamedTuple):
+    """A data set that is ready to read."""
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    fingerprint: str
+    train: Source
+    val: Source
+
+
+def load_dataset(config: Config) -> Dataset:
+    """Returns the data set a run asks for, preparing it at first use.
+
+    Raises:
+      UserError: the folder is not in VOC layout, or a file in it is not sound.
+    """
+    splits = (config.train_split, config.val_split)
+    builder: VocLayout | BuiltinScenes
+    if config.data:
+        folder = read_voc_folder(Path(config.data), splits, config.classes)
+        builder = VocLayout(folder=folder, data_dir=config.prepared)
+        name, names, colors = str(config.data), folder.class_names, folder.colors
+        fingerprint = folder.fingerprint
+    else:
+        _check_builtin(splits)
+        builder = BuiltinScenes(data_dir=config.prepared)
+        name, names = "built-in scenes", scenes.CLASS_NAMES
+        colors, fingerprint = voc_colormap()[: len(names)], scenes.VERSION
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(register_checksums=False)
+    )
+    raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
+    train, val = (builder.as_data_source(split, decoders=raw) for split in splits)
+    if len(train) < config.batch_size:
+        raise UserError(
+            f"--batch-size {config.batch_size} is more than the {len(train)} images of "
+            f"split {config.train_split!r}. Choose {len(train)} or less."
+        )
+    return Dataset(name, names, colors, fingerprint, train, val)
+
+
+def _check_builtin(splits: tuple[str, ...]) -> None:
+    for split in splits:
+        if split not in scenes.SPLIT_SIZES:
+            raise UserError(
+                f"the built-in scenes have the splits {', '.join(scenes.SPLIT_SIZES)}, "
+                f"not {split!r}. Name a folder with --data to use its own lists."
+            )
+
+
+class _SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
+    """What both builders share: the record, and array_record files in order."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, *, data_dir: str, **kwargs: Any):
+        super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "label": tfds.features.Image(shape=(None, None, 1)),
+            "name": tfds.features.Text(),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,  # records keep the order of the split's list
+        )
+
+
+class VocLayout(_SegmentationBuilder):
+    """A folder in VOC layout. Every image and mask is checked while it is written."""
+
+    def __init__(self, *, folder: VocFolder, data_dir: str):
+        self._folder = folder
+        slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)
+        config = tfds.core.BuilderConfig(name=f"{slug}_{folder.fingerprint}")
+        super().__init__(data_dir=data_dir, config=config)
+
+    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
+        return {split: self._generate_examples(split) for split in self._folder.splits}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        classes = len(self._folder.class_names)
+        for index, (name, image, mask) in enumerate(self._folder.splits[split]):
+            label = check_pair(image, mask, classes)
+            yield index, _record(image.read_bytes(), label, name)
+
+
+class BuiltinScenes(_SegmentationBuilder):
+    """The generated scenes of `train.scenes`."""
+
+    VERSION = tfds.core.Version(scenes.VERSION)
+
+    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
+        return {split: self._generate_examples(split) for split in scenes.SPLIT_SIZES}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(scenes.SPLIT_SIZES[split]):
+            image, label = scenes.draw_scene(split, index)
+            encoded = _encode(image, "JPEG", quality=95, subsampling=0)
+            yield index, _record(encoded, label, f"{split}_{index:04d}")
+
+
+def _record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
+    encoded = _encode(label, "PNG")
+    return {"image": io.BytesIO(image), "label": io.BytesIO(encoded), "name": name}
+
+
+def _encode(pixels: np.ndarray, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format, **options)
+    return buffer.getvalue()

@@ -1,0 +1,46 @@
+"""The losses a run can choose from by name.
+
+A loss takes logits `[batch, height, width, classes]` and labels
+`[batch, height, width]` and returns one number an image, `[batch]`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+
+import lal_jax
+
+if TYPE_CHECKING:
+    from train.config import Config
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def locally_adaptive(config: Config) -> Loss:
+    """The paper's loss, with the run's window and power."""
+    return functools.partial(
+        lal_jax.locally_adaptive_loss,
+        kernel_size=config.kernel_size,
+        power=config.power,
+    )
+
+
+def softmax_cross_entropy(config: Config) -> Loss:
+    """The baseline: mean cross-entropy over valid pixels."""
+    del config
+
+    def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
+        losses = lal_jax.softmax_cross_entropy(logits, labels)
+        return lal_jax.masked_mean(losses, where=lal_jax.valid_mask(labels))
+
+    return loss
+
+
+LOSSES: dict[str, Callable[[Config], Loss]] = {
+    "locally_adaptive": locally_adaptive,
+    "softmax_cross_entropy": softmax_cross_entropy,
+}

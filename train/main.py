@@ -1,0 +1,56 @@
+"""Trains a network: python train/main.py [PRESET] [--option value ...].
+
+Called again with the same --workdir it resumes; --help lists every option.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from train.checkpoint import Checkpoints
+from train.data import train_batches
+from train.datasets import load_dataset
+from train.evaluation import Evaluator
+from train.finish import finish
+from train.loop import make_state, make_step, train
+from train.presets import parse_config
+from train.program import run_program
+from train.run import Run
+
+
+def main() -> None:
+    """Trains, evaluates and reports."""
+    config = parse_config(sys.argv[1:])
+    run = Run.open(config)
+    summary = run.summary()
+    if summary:
+        print(run.completion_notice(summary))
+        return
+
+    dataset = load_dataset(config)
+    run.begin(config, dataset)
+    graph, state = make_state(config, len(dataset.class_names))
+    checkpoints = Checkpoints(
+        run.checkpoints, seed=config.seed, fingerprint=dataset.fingerprint
+    )
+    state, seconds = checkpoints.restore(state) or (state, 0.0)
+    run.rewind(int(state.step))
+    evaluator = Evaluator(graph, config, dataset)
+
+    print(f"{run.workdir}: {config.loss} on {dataset.name}, from step {state.step}")
+    state, seconds = train(
+        state,
+        make_step(graph, config),
+        train_batches(dataset.train, config, start=int(state.step)),
+        config,
+        log=run.log,
+        evaluate=evaluator.figures,
+        save=checkpoints.save,
+        seconds=seconds,
+    )
+    checkpoints.close()
+    finish(run, config, evaluator, state, seconds)
+
+
+if __name__ == "__main__":
+    run_program(main)

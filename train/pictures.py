@@ -1,0 +1,98 @@
+"""Masks as pictures: class colours, palette PNGs and overlays."""
+
+from os import PathLike
+
+import numpy as np
+from PIL import Image
+
+
+def voc_colormap(count: int = 256) -> np.ndarray:
+    """Returns Pascal VOC's colour map, in which neighbouring classes differ most.
+
+    The bits of a class index are dealt out to red, green and blue in turn, each
+    channel filled from its highest bit down.
+
+    Args:
+      count: How many colours, from class 0 on; the full map has 256.
+
+    Returns:
+      uint8 [count, 3], red, green and blue.
+
+    >>> voc_colormap()[[0, 1, 2, 255]].tolist()
+    [[0, 0, 0], [128, 0, 0], [0, 128, 0], [224, 224, 192]]
+    """
+    bits = (np.arange(count)[:, None] >> np.arange(24)) & 1
+    places = 7 - np.arange(8)
+    channels = bits.reshape(count, 8, 3) << places[:, None]
+    return channels.sum(axis=1).astype(np.uint8)
+
+
+VOID_COLOR = voc_colormap()[255]
+
+
+def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Paints each pixel in its class's colour.
+
+    Args:
+      mask: uint8 [H, W], class indices.
+      colors: uint8 [C, 3], the data set's colours.
+
+    Returns:
+      uint8 [H, W, 3]; indices from C on, void among them, are `VOID_COLOR`.
+    """
+    palette = np.tile(VOID_COLOR, (256, 1))
+    palette[: len(colors)] = colors
+    return palette[mask]
+
+
+def mask_image(mask: np.ndarray, colors: np.ndarray) -> Image.Image:
+    """Returns a mask as a palette image, whose pixel values are the class indices.
+
+    Args:
+      mask: uint8 [H, W], class indices.
+      colors: uint8 [C, 3], the palette's first entries; the rest is the VOC map.
+
+    Returns:
+      An image of mode "P", W wide and H high.
+    """
+    palette = voc_colormap()
+    palette[: len(colors)] = colors
+    image = Image.fromarray(mask)
+    image.putpalette(palette.tobytes())
+    return image
+
+
+def save_mask(path: str | PathLike[str], mask: np.ndarray, colors: np.ndarray) -> None:
+    """Writes a mask as a palette PNG, the form of Pascal VOC's own masks.
+
+    Args:
+      path: Where to write.
+      mask: uint8 [H, W], class indices.
+      colors: uint8 [C, 3], the data set's colours.
+    """
+    mask_image(mask, colors).save(path, format="PNG")
+
+
+def overlay(
+    image: np.ndarray,
+    mask: np.ndarray,
+    colors: np.ndarray,
+    *,
+    opacity: float = 0.5,
+    ignore_label: int = 255,
+) -> np.ndarray:
+    """Lays a mask's colours over its photograph.
+
+    Args:
+      image: uint8 [H, W, 3], the photograph.
+      mask: uint8 [H, W], class indices.
+      colors: uint8 [C, 3], the data set's colours.
+      opacity: Of the colours; 0 gives the photograph, 1 the painted mask.
+      ignore_label: The void value; such pixels are left as the photograph.
+
+    Returns:
+      uint8 [H, W, 3].
+    """
+    blend = (1 - opacity) * image + opacity * colorize(mask, colors)
+    void = (mask == ignore_label)[..., None]
+    return np.where(void, image, np.rint(blend).astype(np.uint8))

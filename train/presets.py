@@ -1,0 +1,123 @@
+"""Ready configurations, each with its command and what it reached."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+
+import tyro
+
+from train.config import Config
+from train.errors import UserError
+
+VOC_CLASSES = (
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
+    "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
+).split()
+
+
+def demo(loss: str) -> Config:
+    """The built-in scenes, on a CPU, in minutes.
+
+    python train/main.py demo
+    """
+    rates = {"locally_adaptive": 0.4, "softmax_cross_entropy": 0.1}
+    return Config(
+        backbone="resnet_small",
+        rates=(1, 2, 3, 4),
+        crop=(128, 160),
+        scale=(0.75, 1.5),
+        steps=1000,
+        batch_size=8,
+        learning_rate=rates.get(loss, 0.1),
+        evaluate_every=250,
+        checkpoint_every=50,
+        evaluation_batch=20,
+        workdir="runs/demo",
+    )
+
+
+def camvid(loss: str) -> Config:
+    """CamVid at 480×360 from random weights, on a CPU, in half an hour.
+
+    python train/main.py camvid --data DIR
+    """
+    rates = {"locally_adaptive": 0.4, "softmax_cross_entropy": 0.1}
+    return Config(
+        data="camvid",
+        backbone="resnet_small",
+        rates=(2, 4, 8, 12),
+        crop=(240, 320),
+        steps=1500,
+        batch_size=8,
+        learning_rate=rates.get(loss, 0.1),
+        evaluate_every=500,
+        checkpoint_every=100,
+        workdir="runs/camvid",
+    )
+
+
+def voc(loss: str) -> Config:
+    """The paper's recipe on Pascal VOC 2012 with the augmented training list.
+
+    python train/main.py voc --data VOCdevkit/VOC2012
+
+    Not run: it needs the images (Pascal VOC 2012), the masks of the augmented set in
+    SegmentationClassAug/ (SBD), their list in ImageSets/Segmentation/train_aug.txt,
+    and, for the paper's figures, pretrained weights.
+    """
+    del loss  # the paper has one rate for all
+    return Config(
+        data="VOCdevkit/VOC2012",
+        train_split="train_aug",
+        classes=tuple(VOC_CLASSES),
+        upsampling="learned",
+        size_multiple=64,
+        evaluation_batch=1,
+        workdir="runs/voc",
+    )
+
+
+PRESETS: dict[str, Callable[[str], Config]] = {
+    "demo": demo,
+    "camvid": camvid,
+    "voc": voc,
+}
+
+
+def parse_config(arguments: Sequence[str]) -> Config:
+    """Returns the configuration that a command line asks for.
+
+    Args:
+      arguments: `[PRESET] [--field value …]`; no preset means `demo`.
+
+    Raises:
+      UserError: an unknown preset, or values that cannot work.
+      SystemExit: an unknown option (status 2) or `--help` (status 0).
+    """
+    name, *options = arguments if _has_preset(arguments) else ("demo", *arguments)
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"no preset {name!r}{hint} Presets: {', '.join(PRESETS)}.")
+    return tyro.cli(
+        Config,
+        args=options,
+        default=PRESETS[name](_loss_option(options)),
+        prog=f"train/main.py {name}",
+        description=f"Presets: {', '.join(PRESETS)}. This one: {PRESETS[name].__doc__}",
+    )
+
+
+def _has_preset(arguments: Sequence[str]) -> bool:
+    return bool(arguments) and not arguments[0].startswith("-")
+
+
+def _loss_option(options: Sequence[str]) -> str:
+    """Returns the value of --loss: each loss has its own learning rate."""
+    for option, value in zip(options, (*options[1:], ""), strict=True):
+        if option == "--loss":
+            return value
+        if option.startswith("--loss="):
+            return option.removeprefix("--loss=")
+    return Config.loss

@@ -1,0 +1,25 @@
+"""How the programs here end: with a result, or with one message."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+from train.errors import UserError
+
+
+def run_program(main: Callable[[], None]) -> None:
+    """Calls `main`; prints what the user can mend without a traceback.
+
+    Exit status: 0 when done, 2 for a mistake the user can mend, 130 after Ctrl-C.
+    """
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        main()
+    except UserError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint.")
+        sys.exit(130)

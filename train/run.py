@@ -1,0 +1,130 @@
+"""The folder of a run: what it asked for, what it measured, what came of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from train.config import Config, differing_fields, load_config, save_config
+from train.datasets import Dataset
+from train.errors import UserError
+
+
+class Run:
+    """A run's folder.
+
+    config.json, checkpoints/, metrics.jsonl, TensorBoard events, summary.json and
+    report.html.
+    """
+
+    def __init__(self, workdir: Path):
+        self.workdir = workdir
+        self.checkpoints = workdir / "checkpoints"
+        self.report = workdir / "report.html"
+        self.config_path = workdir / "config.json"
+        self._metrics = workdir / "metrics.jsonl"
+        self._summary = workdir / "summary.json"
+        self._events: SummaryWriter | None = None
+
+    @classmethod
+    def open(cls, config: Config) -> Run:
+        """Returns the run of a configuration; nothing is written yet.
+
+        Raises:
+          UserError: the folder holds something else, or a run of another
+            configuration; the message names the fields that differ.
+        """
+        run = cls(Path(config.workdir))
+        if run.config_path.is_file():
+            differing = differing_fields(load_config(run.config_path), config)
+            if differing:
+                listed = "\n  ".join(differing)
+                raise UserError(
+                    f"{run.workdir} holds a run of another configuration:\n  {listed}\n"
+                    "Choose another folder with --workdir, or delete this one."
+                )
+        elif run.workdir.exists() and any(run.workdir.iterdir()):
+            raise UserError(
+                f"{run.workdir} is not empty and holds no run (no config.json). "
+                "Choose another folder with --workdir."
+            )
+        return run
+
+    def begin(self, config: Config, dataset: Dataset) -> None:
+        """Writes what was asked for and what the classes are, at the first call."""
+        if self.config_path.is_file():
+            return
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        classes = {
+            "name": dataset.name,
+            "class_names": dataset.class_names,
+            "colors": dataset.colors.tolist(),
+        }
+        _write(self.workdir / "classes.json", json.dumps(classes, indent=2) + "\n")
+        save_config(config, self.config_path)
+
+    def summary(self) -> dict[str, Any] | None:
+        """Returns what the finished run reached, or None while it is unfinished."""
+        if not self._summary.is_file():
+            return None
+        return json.loads(self._summary.read_text())
+
+    def completion_notice(self, summary: dict[str, Any]) -> str:
+        """Returns what a finished run reached, where to look and how to go on."""
+        return (
+            f"{self.workdir} is complete: {summary['steps']} steps, mean IoU "
+            f"{100 * summary['mean_iou']:.1f} %.\n"
+            f"Report: {self.report}\n"
+            "To start another run, give it a folder with --workdir DIR, or delete "
+            "this one."
+        )
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Marks the run as finished."""
+        _write(self._summary, json.dumps(summary, indent=2) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Returns the lines of metrics.jsonl."""
+        if not self._metrics.is_file():
+            return []
+        return [json.loads(line) for line in self._metrics.read_text().splitlines()]
+
+    def rewind(self, step: int) -> None:
+        """Drops what was logged after a step, before a resumed run logs it again."""
+        kept = [line for line in _whole_lines(self._metrics) if line["step"] <= step]
+        _write(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
+
+    def log(self, step: int, split: str, **figures: float) -> None:
+        """Adds a line to metrics.jsonl and to the TensorBoard events."""
+        with self._metrics.open("a") as file:
+            file.write(json.dumps({"step": step, "split": split, **figures}) + "\n")
+        if self._events is not None:
+            for name, value in figures.items():
+                self._events.add_scalar(f"{split}/{name}", value, step)
+
+    def close(self) -> None:
+        """Finishes the TensorBoard events."""
+        if self._events is not None:
+            self._events.close()
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads JSON lines up to the first that a kill cut short."""
+    lines = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces a file as a whole, so that a kill leaves the old or the new one."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,243 @@
+"""Folders in VOC layout: what is in them, and whether it is sound.
+
+JPEGImages/NAME.jpg                     (or .jpeg, .png)
+SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/)
+ImageSets/Segmentation/SPLIT.txt        one NAME a line
+labelmap.txt or class_names.txt         optional
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from train.errors import UserError
+from train.pictures import voc_colormap
+
+VOID = 255
+_MASK_FOLDERS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+
+
+class VocFolder(NamedTuple):
+    """The files and classes of a folder in VOC layout."""
+
+    root: Path
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    splits: dict[str, list[tuple[str, Path, Path]]]  # name, image, mask
+    fingerprint: str
+
+
+def read_voc_folder(
+    root: Path, splits: Sequence[str], class_names: Sequence[str] = ()
+) -> VocFolder:
+    """Finds the files of the named splits and the classes.
+
+    Args:
+      root: the folder.
+      splits: names of lists in ImageSets/Segmentation.
+      class_names: used where the folder has no list of its own.
+
+    Raises:
+      UserError: something is missing; the message says what and how to mend it.
+    """
+    if not root.is_dir():
+        raise UserError(
+            f"--data {root}: no such folder. Name a folder in VOC layout, with "
+            "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/."
+        )
+    names = {split: _read_split(root, split) for split in splits}
+    masks = _mask_folder(root, next(iter(names.values()))[0])
+    files = {
+        split: [(name, _image_path(root, name), _mask_path(masks, name)) for name in v]
+        for split, v in names.items()
+    }
+    class_names, colors = _read_classes(root, files, class_names)
+    fingerprint = _fingerprint(files, class_names)
+    return VocFolder(root, tuple(class_names), colors, files, fingerprint)
+
+
+def _read_split(root: Path, split: str) -> list[str]:
+    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+    if not path.is_file():
+        there = sorted(file.stem for file in path.parent.glob("*.txt"))
+        found = f"It has: {', '.join(there)}." if there else "It has no lists."
+        raise UserError(
+            f"{path} is missing. Write one image name a line, without its ending, or "
+            f"choose a list with --train-split and --val-split. {found}"
+        )
+    names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    if not names:
+        raise UserError(f"{path} is empty. Write one image name a line.")
+    return names
+
+
+def _mask_folder(root: Path, name: str) -> Path:
+    """Returns the folder that has a mask for the first image."""
+    for folder in _MASK_FOLDERS:
+        if (root / folder / f"{name}.png").is_file():
+            return root / folder
+    return root / "SegmentationClass"
+
+
+def _image_path(root: Path, name: str) -> Path:
+    for suffix in _IMAGE_SUFFIXES:
+        path = root / "JPEGImages" / (name + suffix)
+        if path.is_file():
+            return path
+    raise UserError(
+        f"{root / 'JPEGImages' / (name + '.jpg')} is missing, but a split lists "
+        f"{name!r}. Add the image (.jpg, .jpeg or .png) or remove the line."
+    )
+
+
+def _mask_path(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.png"
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing: image {name!r} has no mask. Add the mask or remove "
+            "the name from its split."
+        )
+    return path
+
+
+def _read_classes(
+    root: Path,
+    files: dict[str, list[tuple[str, Path, Path]]],
+    class_names: Sequence[str],
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns names and colours from the folder, the option, or the masks."""
+    labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
+    if labelmap.is_file():
+        return _read_labelmap(labelmap)
+    if listed.is_file():
+        class_names = [line.strip() for line in listed.read_text().splitlines()]
+        class_names = [name for name in class_names if name]
+    if not class_names:
+        masks = [mask for split in files.values() for _, _, mask in split]
+        count = 1 + max(_largest_class(mask) for mask in masks)
+        class_names = [str(index) for index in range(count)]
+    _check_names(class_names, listed if listed.is_file() else "--classes")
+    return tuple(class_names), voc_colormap()[: len(class_names)]
+
+
+def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Reads CVAT's `name:r,g,b:parts:actions` lines."""
+    names, colors = [], []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            name, color = line.split(":")[:2]
+            red, green, blue = (int(part) for part in color.split(","))
+            colors.append(np.array([red, green, blue], np.uint8))
+        except (ValueError, OverflowError) as error:
+            raise UserError(
+                f"{path}, line {number}: expected name:red,green,blue::, got {line!r}"
+            ) from error
+        names.append(name)
+    _check_names(names, path)
+    return tuple(names), np.stack(colors)
+
+
+def _check_names(names: Sequence[str], source: object) -> None:
+    if not 2 <= len(names) <= VOID or len(set(names)) != len(names):
+        raise UserError(
+            f"{source} must name 2 to {VOID} classes, each once; it has {len(names)}: "
+            f"{', '.join(names)}"
+        )
+
+
+def _largest_class(path: Path) -> int:
+    mask = read_mask(path)
+    return int(np.max(mask, initial=0, where=mask != VOID))
+
+
+def _fingerprint(
+    files: dict[str, list[tuple[str, Path, Path]]], class_names: Sequence[str]
+) -> str:
+    """Changes when a list, a file or the classes do."""
+    digest = hashlib.sha256(repr(tuple(class_names)).encode())
+    for split, entries in files.items():
+        for name, image, mask in entries:
+            states = [(s.st_size, s.st_mtime_ns) for s in (image.stat(), mask.stat())]
+            digest.update(repr((split, name, states)).encode())
+    return digest.hexdigest()[:12]
+
+
+def read_image(source: Path | bytes) -> np.ndarray:
+    """Decodes an image to uint8 `[height, width, 3]`, turned as its camera says.
+
+    Raises:
+      UserError: the file is missing, truncated or no image.
+    """
+    image = ImageOps.exif_transpose(_decode(source))
+    return np.asarray(image.convert("RGB"))
+
+
+def read_mask(source: Path | bytes) -> np.ndarray:
+    """Decodes a mask to the class indices it stores, uint8 `[height, width]`.
+
+    Raises:
+      UserError: the file is missing, broken, or holds colours instead of indices.
+    """
+    image = _decode(source)
+    if image.mode not in ("P", "L"):
+        raise UserError(
+            f"{source!s} has mode {image.mode}: a mask must be a palette or greyscale "
+            "PNG whose pixel values are class indices (255 is void). Convert it first, "
+            "each colour to the index of its class."
+        )
+    return np.asarray(image)
+
+
+def _decode(source: Path | bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        image.load()  # a truncated file is only noticed here
+    except FileNotFoundError as error:
+        raise UserError(f"{source!s}: no such file.") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        name = "a prepared record" if isinstance(source, bytes) else source
+        raise UserError(
+            f"{name} cannot be decoded ({error}). Replace the file, or remove its name "
+            "from the split."
+        ) from error
+    return image
+
+
+def check_pair(image: Path, mask: Path, classes: int) -> np.ndarray:
+    """Reads an image and its mask, compares them, and returns the mask.
+
+    Args:
+      image: path of the image.
+      mask: path of the mask.
+      classes: the mask may hold 0 … classes − 1 and 255.
+
+    Raises:
+      UserError: sizes differ, a value is no class, or a file is broken.
+    """
+    pixels, labels = read_image(image), read_mask(mask)
+    if pixels.shape[:2] != labels.shape:
+        (height, width), (mask_height, mask_width) = pixels.shape[:2], labels.shape
+        raise UserError(
+            f"{image} is {width}×{height} but its mask {mask} is "
+            f"{mask_width}×{mask_height}. Save the mask at the size of the image."
+        )
+    wrong = (labels >= classes) & (labels != VOID)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise UserError(
+            f"{mask} has the value {labels[row, column]} at row {row}, column {column} "
+            f"({wrong.sum()} such pixels): there are {classes} classes, so values are "
+            f"0 to {classes - 1}, or {VOID} for void. Mend the mask, or name all "
+            "classes in labelmap.txt, class_names.txt or --classes."
+        )
+    return labels
