@@ -27,7 +27,7 @@ def as_float(values: ArrayLike, name: str) -> Float[Array, "..."]:
             f"{name} must be floating point, got {values.dtype}; "
             f"convert them with {name}.astype(jnp.float32)"
         )
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    return values if values.dtype == jnp.float64 else values.astype(jnp.float32)
 
 
 def as_labels(

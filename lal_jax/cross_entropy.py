@@ -69,7 +69,7 @@ def target_cross_entropy(
     label_smoothing: float,
 ) -> Float[Array, "*pixels"]:
     """Returns −w_y Σ t log softmax(logits); the inputs have been checked."""
-    log_probabilities = jax.nn.log_softmax(logits, axis=-1)
+    log_probabilities = _log_softmax(logits)
     # A select, not an index: its derivative is a select too, where a scatter is slow.
     hit = is_target(labels, logits.shape[-1])
     losses = -jnp.sum(jnp.where(hit, log_probabilities, 0.0), axis=-1)
@@ -79,6 +79,21 @@ def target_cross_entropy(
     if class_weights is not None:
         losses = losses * target_weight(hit, class_weights)
     return losses
+
+
+def _log_softmax(
+    logits: Float[Array, "*pixels classes"],
+) -> Float[Array, "*pixels classes"]:
+    """Returns log softmax(logits), never above 0.
+
+    XLA may compute the logits twice with different rounding, once for the maximum and
+    once for the difference to it. Without the selects the loss could then fall below 0,
+    and a root of it be NaN.
+    """
+    shifted = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    shifted = jnp.where(shifted > 0, 0.0, shifted)
+    total = jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)
+    return shifted - jnp.log(jnp.where(total < 1, 1.0, total))
 
 
 def is_target(

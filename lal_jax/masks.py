@@ -42,5 +42,6 @@ def valid_mask(
             f"labels must be integer class indices, got {labels.dtype}; "
             "convert them with labels.astype(jnp.int32)"
         )
-    wide = labels.astype(jnp.promote_types(labels.dtype, jnp.int32))
+    # int8 and uint8 could not hold every ignore_label.
+    wide = labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)
     return (wide != ignore_label) & as_where(where, labels.shape, "labels")

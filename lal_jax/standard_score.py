@@ -12,7 +12,10 @@ from lal_jax._checks import as_float
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-# Below this the variance is that of equal logits; above it rsqrt has a finite slope.
+# Larger differences between logits saturate: their squares would overflow float32.
+_LARGEST_DIFFERENCE = 1e18
+
+# With epsilon=0 equal logits have variance 0; from here on rsqrt has a finite slope.
 _MINIMAL_VARIANCE = 1e-24
 
 
@@ -44,6 +47,7 @@ def standard_score(
 
     Source: section 3.1 of Guo et al. 2018, which has no epsilon. The variance takes
     two passes, since E[x²] − E[x]² cancels when the logits share a large offset.
+    Logits more than 1e18 below the largest count as 1e18 below it.
     """
     score, _ = score_and_inverse_deviation(logits, epsilon=epsilon)
     return score
@@ -54,13 +58,13 @@ def score_and_inverse_deviation(
 ) -> tuple[Float[Array, "*axes classes"], Float[Array, "*axes 1"]]:
     """Returns the standard score and 1/√(σ² + ε), which its derivative needs."""
     logits = as_float(logits, "logits")
-    # Squares of logits beyond 1e19 overflow in float32, so work on logits ÷ scale; the
-    # result does not depend on the scale, and so neither does the gradient.
-    peak = jnp.max(jnp.abs(logits), axis=-1, keepdims=True)
-    scale = jax.lax.stop_gradient(jnp.maximum(peak, 1.0))
-    scaled = logits / scale
-    centered = scaled - jnp.mean(scaled, axis=-1, keepdims=True)
+    # Shifting by the largest logit changes nothing but saves the digits that a common
+    # offset would cost.
+    largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    shifted = jnp.maximum(logits - largest, -_LARGEST_DIFFERENCE)
+    centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
-    variance = jnp.maximum(variance + epsilon / scale / scale, _MINIMAL_VARIANCE)
-    inverse_deviation = jax.lax.rsqrt(variance)
-    return centered * inverse_deviation, inverse_deviation / scale
+    inverse_deviation = jax.lax.rsqrt(
+        jnp.maximum(variance + epsilon, _MINIMAL_VARIANCE)
+    )
+    return centered * inverse_deviation, inverse_deviation

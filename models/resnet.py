@@ -6,13 +6,17 @@ He et al. 2015 (arXiv:1512.03385), with the dilation of Chen et al. 2016
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
+
+# Where a stage keeps its resolution instead of halving it, what follows must dilate to
+# see the same pixels: the convolution that would have strided still sees dense features
+# and keeps the dilation `before`, the ones behind it take the stage's own.
 
 # Stage strides and dilations after a stem of stride 4, by output stride.
 ATROUS = {
@@ -58,9 +62,16 @@ class BasicBlock(nnx.Module):
     expansion = 1
 
     def __init__(
-        self, inputs: int, width: int, *, stride: int, dilation: int, rngs: nnx.Rngs
+        self,
+        inputs: int,
+        width: int,
+        *,
+        stride: int,
+        dilations: tuple[int, int],
+        rngs: nnx.Rngs,
     ):
-        self.conv1 = Conv(inputs, width, 3, stride=stride, dilation=dilation, rngs=rngs)
+        before, dilation = dilations
+        self.conv1 = Conv(inputs, width, 3, stride=stride, dilation=before, rngs=rngs)
         self.norm1 = BatchNorm(width, rngs=rngs)
         self.conv2 = Conv(width, width, 3, dilation=dilation, rngs=rngs)
         self.norm2 = BatchNorm(width, rngs=rngs)
@@ -82,12 +93,19 @@ class Bottleneck(nnx.Module):
     expansion = 4
 
     def __init__(
-        self, inputs: int, width: int, *, stride: int, dilation: int, rngs: nnx.Rngs
+        self,
+        inputs: int,
+        width: int,
+        *,
+        stride: int,
+        dilations: tuple[int, int],
+        rngs: nnx.Rngs,
     ):
+        before, _ = dilations
         outputs = width * self.expansion
         self.conv1 = Conv(inputs, width, 1, rngs=rngs)
         self.norm1 = BatchNorm(width, rngs=rngs)
-        self.conv2 = Conv(width, width, 3, stride=stride, dilation=dilation, rngs=rngs)
+        self.conv2 = Conv(width, width, 3, stride=stride, dilation=before, rngs=rngs)
         self.norm2 = BatchNorm(width, rngs=rngs)
         self.conv3 = Conv(width, outputs, 1, rngs=rngs)
         self.norm3 = BatchNorm(outputs, rngs=rngs)
@@ -138,7 +156,7 @@ class Spec(NamedTuple):
 
 
 RESNETS = {
-    "resnet_small": Spec(BasicBlock, (1, 2, 2, 2), (32, 64, 96, 128), 24, 3),
+    "resnet_small": Spec(BasicBlock, (1, 1, 2, 2), (32, 64, 96, 128), 24, 3),
     "resnet18": Spec(BasicBlock, (2, 2, 2, 2)),
     "resnet34": Spec(BasicBlock, (3, 4, 6, 3)),
     "resnet50": Spec(Bottleneck, (3, 4, 6, 3)),
@@ -169,7 +187,7 @@ class ResNet(nnx.Module):
         self.stem = Conv(3, spec.stem_width, spec.stem_kernel, stride=2, rngs=rngs)
         self.stem_norm = BatchNorm(spec.stem_width, rngs=rngs)
         blocks: list[BasicBlock | Bottleneck] = []
-        inputs = spec.stem_width
+        inputs, before = spec.stem_width, 1
         for count, width, stride, dilation in zip(
             spec.blocks, spec.widths, *ATROUS[output_stride], strict=True
         ):
@@ -179,11 +197,11 @@ class ResNet(nnx.Module):
                         inputs,
                         width,
                         stride=stride if index == 0 else 1,
-                        dilation=dilation,
+                        dilations=(before, dilation),
                         rngs=rngs,
                     )
                 )
-                inputs = width * spec.block.expansion
+                inputs, before = width * spec.block.expansion, dilation
         self.blocks = nnx.List(blocks)
         self.features = inputs
 
@@ -204,4 +222,4 @@ class ResNet(nnx.Module):
 def parameter_count(module: nnx.Module) -> int:
     """Returns how many trained numbers a module holds."""
     leaves = jax.tree.leaves(nnx.state(module, nnx.Param))
-    return sum(int(jnp.size(leaf)) for leaf in leaves)
+    return sum(math.prod(leaf.shape) for leaf in leaves)

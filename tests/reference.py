@@ -231,7 +231,7 @@ def _windows(
 
 
 def _cross_entropy(
-    f: Array, label: int, class_weights: Array | None, smoothing: float
+    f: Array, label: Any, class_weights: Array | None, smoothing: float
 ) -> tuple[Array, Array]:
     """One pixel's w_y · Σ_c −t_c log softmax(f)_c and w_y · (softmax(f) − t) = ∂/∂f."""
     target = np.full(len(f), smoothing / len(f))

@@ -69,6 +69,8 @@ class Config:
     """Momentum of SGD."""
     weight_decay: float = 5e-4
     """Decay of convolution kernels, added to their gradient."""
+    max_gradient_norm: float | None = None
+    """A longer gradient is cut to this norm over all parameters; None never cuts."""
 
     # Run
     workdir: str = "runs/demo"
@@ -94,6 +96,8 @@ class Config:
         for name in _POSITIVE:
             value = getattr(self, name)
             _require(0 < value < math.inf, name, value, "must be above 0")
+        norm = self.max_gradient_norm
+        _require(norm is None or norm > 0, "max_gradient_norm", norm, "must be above 0")
         for name in ("weight_decay", "workers", "seed"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "must be ≥ 0")
         _require(

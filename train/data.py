@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import grain
 import numpy as np
+from absl import flags
 from PIL import Image
 
 from train.config import Config
@@ -47,6 +48,8 @@ def train_batches(source: Source, config: Config, *, start: int) -> Iterator[Exa
         .to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=8))
     )
     if config.workers:
+        if not flags.FLAGS.is_parsed():  # grain's workers read absl's flags
+            flags.FLAGS.mark_as_parsed()
         options = grain.MultiprocessingOptions(num_workers=config.workers)
         batches = batches.mp_prefetch(options)
     return iter(batches)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,25 +11,23 @@ from flax import nnx
 
 from models import DeepLab
 from train import metrics
-from train.config import Config
 from train.data import Example, decode, evaluation_batches, pad_to_multiple
-from train.datasets import Dataset
+from train.datasets import Source
 from train.loop import TrainState, normalize
-from train.metrics import confusion_matrix
 from train.report import Panel
 
 
-class Evaluator:
-    """Predicts masks with a network of fixed structure; each size compiles once.
+class Predictor:
+    """Turns images into masks with a network of fixed structure.
 
     Args:
       graph: the network's structure.
-      config: the run's configuration.
-      dataset: where the validation split and the classes are.
+      multiple: images are padded to multiples of this, pixels; each padded size
+        compiles once.
     """
 
-    def __init__(self, graph: nnx.GraphDef[DeepLab], config: Config, dataset: Dataset):
-        self.config, self.dataset = config, dataset
+    def __init__(self, graph: nnx.GraphDef[DeepLab], multiple: int):
+        self.multiple = multiple
 
         @jax.jit
         def predict(
@@ -39,44 +39,63 @@ class Evaluator:
 
         self._predict = predict
 
-    def predict(self, state: TrainState, images: np.ndarray) -> np.ndarray:
+    def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
         """Returns masks uint8 `[batch, height, width]` of uint8 images."""
         return np.asarray(self._predict(state.params, state.statistics, images))
-
-    def confusion(self, state: TrainState) -> np.ndarray:
-        """Returns the confusion matrix of the validation split at full resolution."""
-        classes = len(self.dataset.class_names)
-        confusion = np.zeros((classes, classes), np.int64)
-        batches = evaluation_batches(
-            self.dataset.val,
-            batch_size=self.config.evaluation_batch,
-            multiple=self.config.size_multiple,
-        )
-        for images, labels in batches:
-            prediction = self.predict(state, images)
-            confusion += confusion_matrix(labels, prediction, classes)
-        return confusion
-
-    def figures(self, state: TrainState) -> dict[str, float]:
-        """Returns the validation split's mean IoU and pixel accuracy."""
-        result = metrics.figures(self.confusion(state), self.dataset.class_names)
-        return {name: result[name] for name in ("mean_iou", "pixel_accuracy")}
 
     def mask(self, state: TrainState, image: np.ndarray) -> np.ndarray:
         """Returns the mask, uint8 `[height, width]`, of one image of any size."""
         height, width = image.shape[:2]
         blank = np.zeros((height, width), np.uint8)
-        padded = pad_to_multiple(Example(image, blank), self.config.size_multiple)
-        return self.predict(state, padded.image[None])[0, :height, :width]
+        padded = pad_to_multiple(Example(image, blank), self.multiple)
+        return self.batch(state, padded.image[None])[0, :height, :width]
+
+
+class Evaluator:
+    """Compares predictions to the truth over a whole split, at full resolution.
+
+    Args:
+      predictor: makes the masks.
+      source: the records of the split.
+      class_names: one for each class.
+      batch_size: images of equal size predicted together.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        source: Source,
+        class_names: Sequence[str],
+        *,
+        batch_size: int,
+    ):
+        self.predictor, self.source = predictor, source
+        self.class_names, self.batch_size = class_names, batch_size
+
+    def confusion(self, state: TrainState) -> np.ndarray:
+        """Returns the confusion matrix, int64 `[classes, classes]`, rows truth."""
+        classes = len(self.class_names)
+        confusion = np.zeros((classes, classes), np.int64)
+        batches = evaluation_batches(
+            self.source, batch_size=self.batch_size, multiple=self.predictor.multiple
+        )
+        for images, labels in batches:
+            masks = self.predictor.batch(state, images)
+            confusion += metrics.confusion_matrix(labels, masks, classes)
+        return confusion
+
+    def figures(self, state: TrainState) -> dict[str, float]:
+        """Returns mean IoU and pixel accuracy."""
+        result = metrics.figures(self.confusion(state), self.class_names)
+        return {name: result[name] for name in ("mean_iou", "pixel_accuracy")}
 
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:
-        """Returns validation images, spread evenly, with truth and prediction."""
-        source = self.dataset.val
-        chosen = np.linspace(0, len(source) - 1, count).round().astype(int)
+        """Returns images of the split, spread evenly, with truth and prediction."""
+        chosen = np.linspace(0, len(self.source) - 1, count).round().astype(int)
         result = []
         for index in np.unique(chosen).tolist():
-            record = source[index]
+            record = self.source[index]
             image, truth = decode(record)
-            mask = self.mask(state, image)
+            mask = self.predictor.mask(state, image)
             result.append(Panel(record["name"].decode(), image, truth, mask))
         return result

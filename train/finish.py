@@ -10,6 +10,7 @@ import jax
 
 from train import metrics
 from train.config import Config
+from train.datasets import Dataset
 from train.evaluation import Evaluator
 from train.loop import TrainState
 from train.report import write_report
@@ -19,10 +20,14 @@ _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
 def finish(
-    run: Run, config: Config, evaluator: Evaluator, state: TrainState, seconds: float
+    run: Run,
+    config: Config,
+    dataset: Dataset,
+    evaluator: Evaluator,
+    state: TrainState,
+    seconds: float,
 ) -> None:
     """Evaluates the last state, writes report and summary, and prints the table."""
-    dataset = evaluator.dataset
     confusion = evaluator.confusion(state)
     figures = metrics.figures(confusion, dataset.class_names)
     run.log(

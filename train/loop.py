@@ -51,6 +51,9 @@ def make_model(config: Config, classes: int) -> DeepLab:
 def make_optimizer(config: Config) -> optax.GradientTransformation:
     """Returns SGD with momentum; only kernels decay, through their gradient."""
     return optax.chain(
+        optax.identity()
+        if config.max_gradient_norm is None
+        else optax.clip_by_global_norm(config.max_gradient_norm),
         optax.add_decayed_weights(config.weight_decay, mask=kernels),
         optax.sgd(learning_rate(config), momentum=config.momentum),
     )
@@ -73,7 +76,9 @@ def make_state(
 ) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
     """Returns the network's structure and the state of step 0."""
     model = make_model(config, classes)
-    graph, params, statistics = nnx.split(model, nnx.Param, ...)
+    graph, params, statistics = nnx.split(  # type: ignore[misc]  # its overloads
+        model, nnx.Param, ...
+    )
     optimizer = make_optimizer(config).init(params)
     return graph, TrainState(jnp.int32(0), params, statistics, optimizer)
 
@@ -156,6 +161,7 @@ def train(
         pending = done, metrics["loss"]
         progress.update()
         if done % config.log_every == 0 or done == config.steps:
+            _check_finite(*pending, config)
             figures = {name: float(value) for name, value in metrics.items()}
             rate = watch.lap(done) * config.batch_size
             log(done, "train", **figures, images_per_second=rate)

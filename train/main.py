@@ -10,7 +10,7 @@ import sys
 from train.checkpoint import Checkpoints
 from train.data import train_batches
 from train.datasets import load_dataset
-from train.evaluation import Evaluator
+from train.evaluation import Evaluator, Predictor
 from train.finish import finish
 from train.loop import make_state, make_step, train
 from train.presets import parse_config
@@ -35,7 +35,13 @@ def main() -> None:
     )
     state, seconds = checkpoints.restore(state) or (state, 0.0)
     run.rewind(int(state.step))
-    evaluator = Evaluator(graph, config, dataset)
+    predictor = Predictor(graph, config.size_multiple)
+    evaluator = Evaluator(
+        predictor,
+        dataset.val,
+        dataset.class_names,
+        batch_size=config.evaluation_batch,
+    )
 
     print(f"{run.workdir}: {config.loss} on {dataset.name}, from step {state.step}")
     state, seconds = train(
@@ -49,7 +55,7 @@ def main() -> None:
         seconds=seconds,
     )
     checkpoints.close()
-    finish(run, config, evaluator, state, seconds)
+    finish(run, config, dataset, evaluator, state, seconds)
 
 
 if __name__ == "__main__":

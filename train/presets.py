@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Callable, Sequence
 
 import tyro
@@ -21,15 +22,16 @@ def demo(loss: str) -> Config:
 
     python train/main.py demo
     """
-    rates = {"locally_adaptive": 0.4, "softmax_cross_entropy": 0.1}
+    rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
         backbone="resnet_small",
         rates=(1, 2, 3, 4),
-        crop=(128, 160),
+        crop=(96, 128),
         scale=(0.75, 1.5),
         steps=1000,
         batch_size=8,
-        learning_rate=rates.get(loss, 0.1),
+        learning_rate=rates.get(loss, 1.0),
+        max_gradient_norm=0.1,
         evaluate_every=250,
         checkpoint_every=50,
         evaluation_batch=20,
@@ -42,15 +44,17 @@ def camvid(loss: str) -> Config:
 
     python train/main.py camvid --data DIR
     """
-    rates = {"locally_adaptive": 0.4, "softmax_cross_entropy": 0.1}
+    rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
         data="camvid",
         backbone="resnet_small",
-        rates=(2, 4, 8, 12),
+        output_stride=16,
+        rates=(1, 2, 4, 6),
         crop=(240, 320),
         steps=1500,
         batch_size=8,
-        learning_rate=rates.get(loss, 0.1),
+        learning_rate=rates.get(loss, 1.0),
+        max_gradient_norm=0.1,
         evaluate_every=500,
         checkpoint_every=100,
         workdir="runs/camvid",
@@ -115,7 +119,7 @@ def _has_preset(arguments: Sequence[str]) -> bool:
 
 def _loss_option(options: Sequence[str]) -> str:
     """Returns the value of --loss: each loss has its own learning rate."""
-    for option, value in zip(options, (*options[1:], ""), strict=True):
+    for option, value in itertools.pairwise((*options, "")):
         if option == "--loss":
             return value
         if option.startswith("--loss="):

@@ -16,8 +16,8 @@ from train.errors import UserError
 class Run:
     """A run's folder.
 
-    config.json, checkpoints/, metrics.jsonl, TensorBoard events, summary.json and
-    report.html.
+    config.json, dataset.json, checkpoints/, metrics.jsonl, TensorBoard events,
+    summary.json and report.html.
     """
 
     def __init__(self, workdir: Path):
@@ -25,6 +25,7 @@ class Run:
         self.checkpoints = workdir / "checkpoints"
         self.report = workdir / "report.html"
         self.config_path = workdir / "config.json"
+        self.dataset_path = workdir / "dataset.json"
         self._metrics = workdir / "metrics.jsonl"
         self._summary = workdir / "summary.json"
         self._events: SummaryWriter | None = None
@@ -58,12 +59,13 @@ class Run:
         if self.config_path.is_file():
             return
         self.workdir.mkdir(parents=True, exist_ok=True)
-        classes = {
+        described = {
             "name": dataset.name,
             "class_names": dataset.class_names,
             "colors": dataset.colors.tolist(),
+            "fingerprint": dataset.fingerprint,
         }
-        _write(self.workdir / "classes.json", json.dumps(classes, indent=2) + "\n")
+        _write(self.dataset_path, json.dumps(described, indent=2) + "\n")
         save_config(config, self.config_path)
 
     def summary(self) -> dict[str, Any] | None:

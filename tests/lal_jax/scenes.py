@@ -12,27 +12,34 @@ SHAPE = (2, 6, 7)
 KERNELS = [1, 3, 5, 7, (3, 5)]
 DTYPES = ["float64", "float32"]
 
+TARGETS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "class_weights": {"class_weights": np.array([0.5, 2.0, 1.0, 3.0, 0.1])},
+    "label_smoothing": {"label_smoothing": 0.1},
+}
 # Not symmetric in any way, so that a flipped or transposed window shows.
 LOPSIDED = np.array([[0.3, 1.0, 0.0], [0.7, 2.0, 0.1], [0.2, 0.4, 1.5]])
 OPTIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "stride": {"stride": 2, "kernel_size": (3, 5)},
+    "stride": {"kernel_size": (3, 5), "stride": 2},
     "raw_logits": {"normalization": "none"},
     "neighbor_weights": {"kernel_size": 3, "neighbor_weights": LOPSIDED},
-    "normalizer": {"normalizer": "weights"},
-    "class_weights": {"class_weights": np.array([0.5, 2.0, 1.0, 3.0, 0.1])},
-    "label_smoothing": {"label_smoothing": 0.1},
-}
-OPTIONS["together"] = {
-    name: value
-    for options in OPTIONS.values()
-    for name, value in options.items()
-    if name != "normalization"
+    "normalizer": {"kernel_size": 3, "normalizer": "weights"},
+    "class_weights": {"kernel_size": 3, **TARGETS["class_weights"]},
+    "label_smoothing": {"kernel_size": 3, **TARGETS["label_smoothing"]},
+    "together": {
+        "kernel_size": 3,
+        "stride": 2,
+        "neighbor_weights": LOPSIDED,
+        "normalizer": "weights",
+        **TARGETS["class_weights"],
+        **TARGETS["label_smoothing"],
+    },
 }
 
 
 def random_scene(
-    key: jax.Array,
+    rng: np.random.Generator,
     shape: tuple[int, ...] = SHAPE,
     *,
     classes: int = 5,
@@ -42,9 +49,16 @@ def random_scene(
 
     Only three labels occur, so that most windows hold several matches.
     """
-    keys = jax.random.split(key, 4)
-    logits = jax.random.normal(keys[0], (*shape, classes), dtype)
-    labels = jax.random.randint(keys[1], shape, 0, 3)
-    void = jax.random.bernoulli(keys[2], 0.1, shape)
-    where = jax.random.bernoulli(keys[3], 0.9, shape)
-    return 3 * logits, jnp.where(void, 255, labels), where
+    logits = 3 * rng.normal(size=(*shape, classes))
+    labels = rng.integers(3, size=shape)
+    labels[rng.uniform(size=shape) < 0.1] = 255
+    where = rng.uniform(size=shape) < 0.9
+    return jnp.asarray(logits, dtype), jnp.asarray(labels), jnp.asarray(where)
+
+
+def random_losses(
+    rng: np.random.Generator, dtype: DTypeLike = "float64"
+) -> tuple[jax.Array, jax.Array]:
+    """Positive losses of `SHAPE`, and a `where`."""
+    losses, where = rng.exponential(size=SHAPE), rng.uniform(size=SHAPE) < 0.8
+    return jnp.asarray(losses, dtype), jnp.asarray(where)

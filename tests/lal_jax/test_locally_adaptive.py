@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,9 +29,9 @@ def value_and_gradient(logits, labels, **options):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("kernel_size", KERNELS)
-def test_equals_reference(getkey, kernel_size, stride, dtype):
+def test_equals_reference(rng, kernel_size, stride, dtype):
     """Over a batch with borders and both kinds of void."""
-    logits, labels, where = random_scene(getkey(), dtype=dtype)
+    logits, labels, where = random_scene(rng, dtype=dtype)
     options = {"kernel_size": kernel_size, "stride": stride}
     actual = jax.jit(
         lambda x: locally_adaptive_loss(x, labels, where=where, **options)
@@ -40,8 +44,8 @@ def test_equals_reference(getkey, kernel_size, stride, dtype):
 
 
 @pytest.mark.parametrize("power", [1.0, 2.5])
-def test_power_equals_reference(getkey, power):
-    logits, labels, _ = random_scene(getkey())
+def test_power_equals_reference(rng, power):
+    logits, labels, _ = random_scene(rng)
     expected = reference.locally_adaptive_loss(
         np.asarray(logits), np.asarray(labels), power=power
     )
@@ -50,41 +54,44 @@ def test_power_equals_reference(getkey, power):
 
 
 @pytest.mark.parametrize("shape", [(1, 6), (2, 1, 3, 4), (0, 4, 5)])
-def test_shapes_equal_reference(getkey, shape):
+def test_shapes_equal_reference(rng, shape):
     """Windows larger than the image, any leading axes, an empty batch."""
-    logits, labels, _ = random_scene(getkey(), shape)
-    losses, gradient = jax.jit(value_and_gradient)(logits, labels)
+    logits, labels, _ = random_scene(rng, shape)
+    losses, gradient = jax.jit(partial(value_and_gradient, kernel_size=3))(
+        logits, labels
+    )
     arrays = np.asarray(logits), np.asarray(labels)
-    assert_close(losses, reference.locally_adaptive_loss(*arrays), length=125)
-    assert_close(gradient, reference.locally_adaptive_gradient(*arrays), length=125)
+    expected = reference.locally_adaptive_loss(*arrays, kernel_size=3)
+    assert_close(losses, expected, length=45)
+    expected = reference.locally_adaptive_gradient(*arrays, kernel_size=3)
+    assert_close(gradient, expected, length=45)
 
 
-def test_pool_replaces_minkowski(getkey):
-    logits, labels, where = random_scene(getkey())
-    options = {"stride": 2, "where": where}
-    actual = locally_adaptive_loss(logits, labels, pool=masked_mean, **options)
-    expected = locally_adaptive_loss(logits, labels, power=1.0, **options)
-    assert_close(actual, expected, length=20)
+def test_pool_replaces_minkowski(rng):
+    logits, labels, where = random_scene(rng)
+    loss = partial(locally_adaptive_loss, logits, labels, kernel_size=1, where=where)
+    assert_close(loss(pool=masked_mean), loss(power=1.0), length=42)
 
 
-def test_pool_receives_the_losses_and_what_is_valid(getkey):
-    logits, labels, where = random_scene(getkey())
+def test_pool_receives_the_losses_and_what_is_valid(rng):
+    logits, labels, where = random_scene(rng)
     seen = []
 
     def pool(losses, *, where):
         seen.append((losses, where))
         return losses.sum((-2, -1))
 
-    locally_adaptive_loss(logits, labels, pool=pool, stride=2, where=where)
+    options: dict[str, Any] = {"kernel_size": 1, "stride": 2, "where": where}
+    locally_adaptive_loss(logits, labels, pool=pool, **options)
     [(losses, valid)] = seen
     np.testing.assert_array_equal(
-        losses, selective_cross_entropy(logits, labels, stride=2, where=where)
+        losses, selective_cross_entropy(logits, labels, **options)
     )
     np.testing.assert_array_equal(valid, ((labels != 255) & where)[:, ::2, ::2])
 
 
-def test_reduces_to_the_mean_softmax_cross_entropy(getkey):
-    logits, labels, where = random_scene(getkey())
+def test_reduces_to_the_mean_softmax_cross_entropy(rng):
+    logits, labels, where = random_scene(rng)
     actual = locally_adaptive_loss(
         logits,
         labels,
@@ -99,22 +106,22 @@ def test_reduces_to_the_mean_softmax_cross_entropy(getkey):
     assert_close(actual, masked_mean(plain, where=valid), length=63)
 
 
-def test_invariant_to_scale_and_shift_of_a_pixel(getkey):
+def test_invariant_to_scale_and_shift_of_a_pixel(rng):
     """But for ε beside σ², at a scale of 1e3 a share of 1e-12."""
-    logits, labels, _ = random_scene(getkey())
+    logits, labels, _ = random_scene(rng)
     logits = 1e3 * logits
     expected = locally_adaptive_loss(logits, labels)
-    scale, shift = jnp.exp(jax.random.normal(getkey(), (2, 7, 9, 1)))
+    scale, shift = np.exp(rng.normal(size=(2, *labels.shape, 1)))
     moved = scale * logits + 100 * shift
-    actual = locally_adaptive_loss(moved, labels)
-    np.testing.assert_allclose(actual, expected, rtol=1e-10)
-    one = logits.at[3, 4].set(moved[3, 4])
-    np.testing.assert_allclose(locally_adaptive_loss(one, labels), expected, rtol=1e-10)
+    one_moved = logits.at[0, 3, 4].set(moved[0, 3, 4])
+    for changed in (moved, one_moved):
+        actual = locally_adaptive_loss(changed, labels)
+        np.testing.assert_allclose(actual, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("normalization", ["standard_score", "none"])
-def test_void_has_no_effect_and_no_gradient(getkey, normalization):
-    logits, labels, where = random_scene(getkey())
+def test_void_has_no_effect_and_no_gradient(rng, normalization):
+    logits, labels, where = random_scene(rng)
     void = (labels == 255) | ~where
     options = {"where": where, "normalization": normalization}
     losses, gradient = value_and_gradient(logits, labels, **options)
@@ -127,8 +134,8 @@ def test_void_has_no_effect_and_no_gradient(getkey, normalization):
 
 
 @pytest.mark.parametrize("labels_are_void", [True, False])
-def test_an_image_without_valid_pixels_is_zero(getkey, labels_are_void):
-    logits, labels, _ = random_scene(getkey())
+def test_an_image_without_valid_pixels_is_zero(rng, labels_are_void):
+    logits, labels, _ = random_scene(rng)
     logits = logits.at[1, 2:].set(jnp.nan)
     where = jnp.ones(labels.shape, bool)
     if labels_are_void:
@@ -144,42 +151,46 @@ def test_an_image_without_valid_pixels_is_zero(getkey, labels_are_void):
 
 @pytest.mark.parametrize("normalization", ["standard_score", "none"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_finite_for_finite_logits(getkey, dtype, normalization):
-    logits, labels, _ = random_scene(getkey(), dtype=dtype)
+def test_finite_for_finite_logits(rng, dtype, normalization):
+    """Even a rounding error below zero would be NaN to a power that is not whole."""
+    logits, labels, _ = random_scene(rng, dtype=dtype)
+    function = jax.jit(
+        lambda x: value_and_gradient(
+            x, labels, kernel_size=3, power=2.5, normalization=normalization
+        )
+    )
     scales = [0.0, 1e-30, 1e-4, 1e4, 1e18]
     for extreme in [logits * jnp.asarray(scale, dtype) for scale in scales] + [
         jnp.where(logits > 0, jnp.asarray(scale, dtype), -jnp.asarray(scale, dtype))
         for scale in (1e4, 1e18)
     ]:
-        losses, gradient = value_and_gradient(
-            extreme, labels, normalization=normalization
-        )
+        losses, gradient = function(extreme)
         assert jnp.isfinite(losses).all()
         assert jnp.isfinite(gradient).all()
 
 
-def test_constant_logits_are_pulled_apart(getkey):
+def test_constant_logits_are_pulled_apart(rng):
     """No direction is better than another there, but the gradient is finite."""
-    _, labels, _ = random_scene(getkey())
+    _, labels, _ = random_scene(rng)
     losses, gradient = value_and_gradient(jnp.ones((*labels.shape, 5)), labels)
     np.testing.assert_allclose(losses, np.log(5), rtol=1e-14)
     assert jnp.isfinite(gradient).all()
     assert gradient.any()
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_is_computed_in_float32(getkey, dtype):
-    logits, labels, _ = random_scene(getkey(), dtype=dtype)
-    losses, gradient = value_and_gradient(logits, labels)
+def test_half_precision_is_computed_in_float32(rng):
+    logits, labels, _ = random_scene(rng, dtype="bfloat16")
+    function = jax.jit(lambda x: value_and_gradient(x, labels, kernel_size=3))
+    losses, gradient = function(logits)
     assert losses.dtype == "float32"
-    assert gradient.dtype == dtype
-    wide = value_and_gradient(logits.astype("float32"), labels)
-    assert_close(losses, wide[0])
+    assert gradient.dtype == "bfloat16"
+    wide = function(logits.astype("float32"))
+    assert_close(losses, wide[0], length=45)
     assert_close(gradient.astype("float32"), wide[1], dtype="bfloat16")
 
 
-def test_uint8_labels(getkey):
-    logits, labels, _ = random_scene(getkey())
+def test_uint8_labels(rng):
+    logits, labels, _ = random_scene(rng)
     actual = value_and_gradient(logits, labels.astype("uint8"))
     expected = value_and_gradient(logits, labels)
     np.testing.assert_array_equal(actual[0], expected[0])
@@ -187,43 +198,55 @@ def test_uint8_labels(getkey):
 
 
 @pytest.mark.parametrize("name", ["jit", "vmap", "remat", "scan"])
-def test_transforms_equal_image_by_image(getkey, name):
-    logits, labels, _ = random_scene(getkey())
+def test_transforms_equal_reference(rng, name):
+    logits, labels, _ = random_scene(rng)
 
-    def function(x, y):
-        return value_and_gradient(x, y, kernel_size=3)
+    def loss(x, y):
+        return locally_adaptive_loss(x, y, kernel_size=3)
 
-    transformed = {
-        "jit": function,
-        "vmap": jax.vmap(function),
-        "remat": jax.checkpoint(function),
-        "scan": lambda x, y: jax.lax.map(lambda image: function(*image), (x, y)),
-    }[name]
-    actual = jax.jit(transformed)(logits, labels)
-    for i, image in enumerate(zip(logits, labels, strict=True)):
-        for part, expected in zip(actual, function(*image), strict=True):
-            assert_close(part[i], expected, length=45)
+    transforms: dict[str, Callable[..., jax.Array]] = {
+        "jit": jax.jit(loss),
+        "vmap": jax.vmap(loss),
+        "remat": jax.checkpoint(loss),
+        "scan": lambda x, y: jax.lax.map(lambda image: loss(*image), (x, y)),
+    }
+
+    @jax.jit
+    def both(x):
+        losses, pullback = jax.vjp(lambda x: transforms[name](x, labels), x)
+        return losses, pullback(jnp.ones_like(losses))[0]
+
+    losses, gradient = both(logits)
+    arrays = np.asarray(logits), np.asarray(labels)
+    expected = reference.locally_adaptive_loss(*arrays, kernel_size=3)
+    assert_close(losses, expected, length=45)
+    expected = reference.locally_adaptive_gradient(*arrays, kernel_size=3)
+    assert_close(gradient, expected, length=45)
 
 
-def test_value_is_the_same_under_differentiation(getkey):
-    logits, labels, _ = random_scene(getkey())
-    losses, _ = value_and_gradient(logits, labels)
-    np.testing.assert_array_equal(losses, locally_adaptive_loss(logits, labels))
+def test_value_is_the_same_under_jit_and_differentiation(rng):
+    logits, labels, _ = random_scene(rng)
+    expected = locally_adaptive_loss(logits, labels)
+    losses, gradient = value_and_gradient(logits, labels)
+    np.testing.assert_array_equal(losses, expected)
+    compiled = jax.jit(value_and_gradient)(logits, labels)
+    assert_close(compiled[0], expected, length=125)
+    assert_close(compiled[1], gradient, length=125)
 
 
-def test_jvp_and_hessian(getkey):
-    logits, labels, _ = random_scene(getkey(), (3, 4), classes=3)
+def test_jvp_and_hessian(rng):
+    logits, labels, _ = random_scene(rng, (3, 4), classes=3)
     labels = labels % 3
 
     def loss(x):
-        return locally_adaptive_loss(x, labels, kernel_size=3)
+        return locally_adaptive_loss(x, labels, kernel_size=(1, 3))
 
     def gradient(x):
         return reference.locally_adaptive_gradient(
-            np.asarray(x), np.asarray(labels), kernel_size=3
+            np.asarray(x), np.asarray(labels), kernel_size=(1, 3)
         )
 
-    tangent = jax.random.normal(getkey(), logits.shape)
+    tangent = jnp.asarray(rng.normal(size=logits.shape))
     _, derivative = jax.jvp(loss, (logits,), (tangent,))
     np.testing.assert_allclose(
         derivative, np.vdot(gradient(logits), tangent), rtol=1e-11
@@ -244,8 +267,10 @@ def test_memory_stays_far_below_materialized_patches():
         .lower(logits, labels)
         .compile()
     )
-    temporary = compiled.memory_analysis().temp_size_in_bytes
-    assert temporary <= 4 * logits.size * logits.dtype.itemsize
+    analysis = compiled.memory_analysis()
+    assert analysis is not None
+    size = logits.size * logits.dtype.itemsize
+    assert analysis.temp_size_in_bytes <= 4 * size
 
 
 @pytest.mark.parametrize(
@@ -258,25 +283,25 @@ def test_memory_stays_far_below_materialized_patches():
         ({"stride": 0}, "0"),
         ({"normalization": "softmax"}, "softmax"),
         ({"normalizer": "sum"}, "sum"),
-        ({"class_weights": np.ones(4)}, r"4.*5|5.*4"),
+        ({"class_weights": np.ones(4)}, "4"),
         ({"label_smoothing": 1.0}, "1.0"),
         ({"neighbor_weights": np.ones((3, 3))}, "3, 3"),
         ({"where": np.ones((2, 6, 6), bool)}, "2, 6, 6"),
     ],
 )
-def test_refuses_misuse(getkey, options, culprit):
-    logits, labels, _ = random_scene(getkey())
-    with pytest.raises(ValueError, match=culprit):
+def test_refuses_misuse(rng, options, culprit):
+    logits, labels, _ = random_scene(rng)
+    with pytest.raises(ValueError, match=f"got .*{culprit}"):
         locally_adaptive_loss(logits, labels, **options)
 
 
-def test_refuses_arrays_that_do_not_fit(getkey):
-    logits, labels, _ = random_scene(getkey())
-    with pytest.raises(ValueError, match="2, 6, 6"):
+def test_refuses_arrays_that_do_not_fit(rng):
+    logits, labels, _ = random_scene(rng)
+    with pytest.raises(ValueError, match="got .*2, 6, 6"):
         locally_adaptive_loss(logits, labels[..., :6])
-    with pytest.raises(ValueError, match="float64"):
+    with pytest.raises(ValueError, match="got .*float64"):
         locally_adaptive_loss(logits, labels.astype(float))
-    with pytest.raises(ValueError, match="int64"):
+    with pytest.raises(ValueError, match="got .*int64"):
         locally_adaptive_loss(logits.astype(int), labels)
     with pytest.raises(ValueError, match=r"gradient|±1"):
         locally_adaptive_loss(logits[..., :2], labels)

@@ -8,8 +8,8 @@ from tests.lal_jax.scenes import random_scene
 
 
 @pytest.mark.parametrize("shape", [(6, 7), (2, 3, 4, 5), (0, 4, 5)])
-def test_equals_reference(getkey, shape):
-    _, labels, where = random_scene(getkey(), shape)
+def test_equals_reference(rng, shape):
+    _, labels, where = random_scene(rng, shape)
     for options in ({}, {"where": where}, {"ignore_label": 1, "where": where}):
         expected = reference.valid_mask(np.asarray(labels), **options)
         np.testing.assert_array_equal(valid_mask(labels, **options), expected)
@@ -33,17 +33,17 @@ def test_ignore_label_beyond_the_dtype_ignores_nothing(dtype, ignore_label):
 
 
 def test_refuses_float_labels():
-    with pytest.raises(ValueError, match="float32"):
+    with pytest.raises(ValueError, match="got .*float32"):
         valid_mask(jnp.zeros((2, 2), "float32"))
 
 
 def test_refuses_a_where_of_another_shape():
     labels = jnp.zeros((2, 3), int)
-    with pytest.raises(ValueError, match=r"2, 2"):
+    with pytest.raises(ValueError, match="got .*2, 2"):
         valid_mask(labels, where=jnp.ones((2, 2), bool))
 
 
 def test_refuses_a_where_that_is_not_boolean():
     labels = jnp.zeros((2, 3), int)
-    with pytest.raises(ValueError, match="float32"):
+    with pytest.raises(ValueError, match="got .*float32"):
         valid_mask(labels, where=jnp.ones((2, 3), "float32"))

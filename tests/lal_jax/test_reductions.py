@@ -5,22 +5,14 @@ import pytest
 
 from lal_jax import masked_mean, minkowski_mean
 from tests import reference
-from tests.lal_jax.scenes import DTYPES, SHAPE
+from tests.lal_jax.scenes import DTYPES, SHAPE, random_losses
 from tests.tolerances import assert_close
-
-
-def random_losses(key, dtype="float64"):
-    losses, where = jax.random.split(key)
-    return (
-        jax.random.exponential(losses, SHAPE, dtype),
-        jax.random.bernoulli(where, 0.8, SHAPE),
-    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("power", [0.5, 1, 2, 3.0, 5.5])
-def test_minkowski_equals_reference(getkey, power, dtype):
-    losses, where = random_losses(getkey(), dtype)
+def test_minkowski_equals_reference(rng, power, dtype):
+    losses, where = random_losses(rng, dtype)
     actual = minkowski_mean(losses, power=power, where=where)
     assert actual.dtype == dtype
     expected = reference.minkowski_mean(
@@ -30,8 +22,8 @@ def test_minkowski_equals_reference(getkey, power, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_masked_mean_equals_reference(getkey, dtype):
-    losses, where = random_losses(getkey(), dtype)
+def test_masked_mean_equals_reference(rng, dtype):
+    losses, where = random_losses(rng, dtype)
     actual = masked_mean(losses, where=where)
     assert actual.dtype == dtype
     expected = reference.masked_mean(np.asarray(losses), where=np.asarray(where))
@@ -40,9 +32,9 @@ def test_masked_mean_equals_reference(getkey, dtype):
 
 @pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
 @pytest.mark.parametrize("axis", [-1, 0, (0, 1), (0, 1, 2)])
-def test_axes(getkey, mean, axis):
+def test_axes(rng, mean, axis):
     """Any axes reduce as the last two of an array turned that way."""
-    losses, where = random_losses(getkey())
+    losses, where = random_losses(rng)
     axes = (axis,) if isinstance(axis, int) else axis
     turned = [
         np.moveaxis(np.asarray(x), axes, range(-len(axes), 0)) for x in (losses, where)
@@ -54,15 +46,15 @@ def test_axes(getkey, mean, axis):
     assert_close(mean(losses, axis=axis), without, length=84)
 
 
-def test_power_one_is_the_mean(getkey):
-    losses, where = random_losses(getkey())
+def test_power_one_is_the_mean(rng):
+    losses, where = random_losses(rng)
     actual = minkowski_mean(losses, power=1.0, where=where)
     assert_close(actual, masked_mean(losses, where=where), length=42)
 
 
-def test_large_power_tends_to_the_maximum(getkey):
+def test_large_power_tends_to_the_maximum(rng):
     """max · N^(−1/k) ≤ L ≤ max."""
-    losses, _ = random_losses(getkey())
+    losses, _ = random_losses(rng)
     largest = losses.max((-2, -1))
     actual = minkowski_mean(losses, power=1e4)
     assert (actual <= largest).all()
@@ -70,8 +62,8 @@ def test_large_power_tends_to_the_maximum(getkey):
 
 
 @pytest.mark.parametrize("scale", [1e13, 1e-16, 1e30, 1e-30])
-def test_neither_overflows_nor_underflows(getkey, scale):
-    losses, where = random_losses(getkey(), "float32")
+def test_neither_overflows_nor_underflows(rng, scale):
+    losses, where = random_losses(rng, "float32")
     losses = losses * jnp.float32(scale)
     value, pullback = jax.vjp(lambda x: minkowski_mean(x, where=where), losses)
     wide = np.asarray(losses, np.float64), np.asarray(where)
@@ -101,9 +93,9 @@ def test_empty_is_zero(mean, shape):
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0, 3.0, 5.5])
-def test_gradient_is_bounded(getkey, power):
+def test_gradient_is_bounded(rng, power):
     """∂L/∂L_q ≤ N^(−1/k), reached where all other losses are zero."""
-    losses, _ = random_losses(getkey())
+    losses, _ = random_losses(rng)
     gradient = jax.grad(lambda x: minkowski_mean(x, power=power).sum())
     bound = 42 ** (-1 / power)
     assert gradient(losses).max() <= bound * (1 + 1e-12)
@@ -118,8 +110,8 @@ def test_gradient_of_zero_losses_is_zero(power):
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
-def test_gradient_ignores_void(getkey, power):
-    losses, where = random_losses(getkey())
+def test_gradient_ignores_void(rng, power):
+    losses, where = random_losses(rng)
     poisoned = jnp.where(where, losses, jnp.nan)
     gradient = jax.grad(lambda x: minkowski_mean(x, power=power, where=where).sum())
     np.testing.assert_array_equal(gradient(poisoned), gradient(losses))
@@ -127,8 +119,8 @@ def test_gradient_ignores_void(getkey, power):
 
 
 @pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
-def test_half_precision_is_computed_in_float32(getkey, mean):
-    losses, where = random_losses(getkey(), "bfloat16")
+def test_half_precision_is_computed_in_float32(rng, mean):
+    losses, where = random_losses(rng, "bfloat16")
     actual = mean(losses, where=where)
     assert actual.dtype == "float32"
     assert_close(actual, mean(losses.astype("float32"), where=where))
@@ -136,11 +128,11 @@ def test_half_precision_is_computed_in_float32(getkey, mean):
 
 @pytest.mark.parametrize("power", [0, -1.0, float("nan"), float("inf")])
 def test_refuses_powers_that_are_not_positive(power):
-    with pytest.raises(ValueError, match=str(power)):
+    with pytest.raises(ValueError, match=f"got {power}"):
         minkowski_mean(jnp.ones((3, 4)), power=power)
 
 
 @pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])
 def test_refuses_a_where_of_another_shape(mean):
-    with pytest.raises(ValueError, match="3, 3"):
+    with pytest.raises(ValueError, match="got .*3, 3"):
         mean(jnp.ones((3, 4)), where=jnp.ones((3, 3), bool))

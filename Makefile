@@ -1,0 +1,41 @@
+# make train   sets up and trains on the built-in data     (RUN="..." adds options)
+# make test    sets up and runs every check
+# make bench   prints the speed and memory of the losses
+# make format  puts the code in order
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+RUN ?=
+
+.PHONY: train test bench format clean
+
+train: $(READY)
+	$(BIN)/python train/main.py demo $(RUN)
+
+test: $(READY)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(READY)
+	$(BIN)/python benchmarks/loss_speed.py
+
+format: $(READY)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + \
+	  ". Name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  --editable '.[train,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) data runs

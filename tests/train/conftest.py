@@ -1,0 +1,69 @@
+"""A small folder in VOC layout, and a configuration that trains on it in seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.config import Config
+
+NAMES = {"train": ["a", "b", "c", "d"], "val": ["e", "f"]}
+SIZE = (40, 48)
+CLASSES = 3
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four training and two validation images: dark ground, two bright classes."""
+    return make_folder(tmp_path / "voc")
+
+
+def make_folder(root: Path) -> Path:
+    """Writes the folder and returns its path."""
+    rng = np.random.default_rng(0)
+    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    for split, names in NAMES.items():
+        listed = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+        listed.write_text("\n".join(names) + "\n")
+        for name in names:
+            mask = np.zeros(SIZE, np.uint8)
+            mask[4 : rng.integers(16, 36), 4:20] = 1
+            mask[8 : rng.integers(16, 36), 28:44] = 2
+            color = np.array([(30, 30, 30), (200, 60, 60), (60, 60, 200)], np.uint8)
+            image = color[mask] + rng.integers(0, 20, (*SIZE, 3), dtype=np.uint8)
+            mask[3] = 255
+            Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
+            Image.fromarray(mask).save(root / "SegmentationClass" / f"{name}.png")
+    (root / "class_names.txt").write_text("ground\nred\nblue\n")
+    return root
+
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def make_config(folder: Path, tmp_path: Path) -> MakeConfig:
+    """Returns a maker of small configurations; options replace its defaults."""
+
+    def make(**options: object) -> Config:
+        defaults: dict[str, object] = {
+            "data": str(folder),
+            "prepared": str(tmp_path / "prepared"),
+            "workdir": str(tmp_path / "run"),
+            "backbone": "resnet_small",
+            "rates": (1, 2),
+            "crop": (32, 32),
+            "steps": 6,
+            "batch_size": 2,
+            "learning_rate": 0.05,
+            "evaluate_every": 3,
+            "checkpoint_every": 2,
+            "log_every": 1,
+            "evaluation_batch": 2,
+        }
+        return Config(**{**defaults, **options})  # type: ignore[arg-type]
+
+    return make

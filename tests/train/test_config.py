@@ -1,0 +1,84 @@
+"""The command line: presets, every field an option, and what is refused."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from train.config import Config, differing_fields, load_config, save_config
+from train.errors import UserError
+from train.losses import LOSSES
+from train.presets import PRESETS, parse_config
+
+
+def test_no_preset_means_demo() -> None:
+    assert parse_config([]) == PRESETS["demo"]("locally_adaptive")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_preset_takes_the_rate_of_its_loss(name: str, loss: str) -> None:
+    config = parse_config([name, "--loss", loss])
+    expected = dataclasses.replace(PRESETS[name](loss), loss=loss)
+    assert config == expected == parse_config([name, f"--loss={loss}"])
+    assert config.workdir == f"runs/{name}"
+
+
+def test_every_field_can_be_set_by_name() -> None:
+    config = parse_config(
+        ["camvid", "--data", "d", "--crop", "64", "96", "--scale", "1", "2"]
+        + ["--no-mirror", "--rates", "1", "2", "--classes", "a", "b", "--steps", "7"]
+    )
+    assert (config.data, config.crop, config.scale) == ("d", (64, 96), (1.0, 2.0))
+    assert (config.mirror, config.rates, config.classes) == (False, (1, 2), ("a", "b"))
+    assert config.steps == 7
+
+
+def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_config(["--help"])
+    shown = capsys.readouterr().out
+    for field in dataclasses.fields(Config):
+        assert f"--{field.name.replace('_', '-')}" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["camvidd"], "no preset 'camvidd'; did you mean 'camvid'"),
+        (["demo", "--loss", "cross"], "--loss must be one of.*got 'cross'"),
+        (["--backbone", "vgg"], "--backbone must be one of.*got 'vgg'"),
+        (["--output-stride", "4"], "--output-stride must be one of: 8, 16, got 4"),
+        (["--upsampling", "cubic"], "--upsampling.*got 'cubic'"),
+        (["--kernel-size", "4"], "--kernel-size must be odd.*got 4"),
+        (["--power", "0"], "--power must be above 0, got 0"),
+        (["--steps", "0"], "--steps must be above 0, got 0"),
+        (["--batch-size", "-1"], "--batch-size must be above 0, got -1"),
+        (["--learning-rate", "nan"], "--learning-rate.*got nan"),
+        (["--crop", "4", "64"], r"--crop must be.*got \(4, 64\)"),
+        (["--scale", "2", "1"], r"--scale must be.*got \(2.0, 1.0\)"),
+        (["--momentum", "1"], "--momentum.*got 1"),
+        (["--rates"], r"--rates must be.*got \(\)"),
+    ],
+)
+def test_what_cannot_work_is_named(arguments: list[str], culprit: str) -> None:
+    with pytest.raises(UserError, match=culprit):
+        parse_config(arguments)
+
+
+def test_unknown_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_config(["demo", "--lerning-rate", "1"])
+    assert ended.value.code == 2
+    assert "--lerning-rate" in capsys.readouterr().err
+
+
+def test_saved_configuration_is_read_back(tmp_path: Path) -> None:
+    config = Config(classes=("a", "b"), crop=(64, 96))
+    save_config(config, tmp_path / "config.json")
+    assert load_config(tmp_path / "config.json") == config
+
+
+def test_difference_names_what_changes_the_result_alone() -> None:
+    changed = Config(learning_rate=1.0, workers=3, workdir="elsewhere")
+    assert differing_fields(Config(), changed) == ["learning_rate: 0.00025 → 1.0"]

@@ -1,0 +1,159 @@
+"""The stream: pure in (seed, step), masks stay on their images."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.config import Config
+from train.data import (
+    MEAN_COLOR,
+    Augment,
+    Example,
+    evaluation_batches,
+    pad_to_multiple,
+    resize,
+    train_batches,
+)
+from train.datasets import Dataset, load_dataset
+from train.voc import VOID, check_pair, read_image
+
+from .conftest import MakeConfig
+
+
+@pytest.fixture
+def dataset(make_config: MakeConfig) -> Dataset:
+    return load_dataset(make_config())
+
+
+def stream(dataset: Dataset, config: Config, start: int = 0) -> list[Example]:
+    return list(train_batches(dataset.train, config, start=start))
+
+
+def assert_equal(first: list[Example], second: list[Example]) -> None:
+    assert len(first) == len(second)
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.image, two.image)
+        np.testing.assert_array_equal(one.label, two.label)
+
+
+def test_records_hold_the_files(dataset: Dataset, folder: Path) -> None:
+    record = dataset.train[1]
+    assert record["name"] == b"b"
+    np.testing.assert_array_equal(
+        read_image(record["image"]), read_image(folder / "JPEGImages" / "b.jpg")
+    )
+    masks = folder / "SegmentationClass"
+    expected = check_pair(folder / "JPEGImages" / "b.jpg", masks / "b.png", 3)
+    batch = next(evaluation_batches(dataset.train, batch_size=4, multiple=8))
+    np.testing.assert_array_equal(batch.label[1], expected)
+
+
+def test_stream_is_a_function_of_seed_and_step(
+    dataset: Dataset, make_config: MakeConfig
+) -> None:
+    whole = stream(dataset, make_config())
+    assert_equal(whole[4:], stream(dataset, make_config(), start=4))
+    other = stream(dataset, make_config(seed=1))
+    assert any(
+        not np.array_equal(a.image, b.image) for a, b in zip(whole, other, strict=True)
+    )
+
+
+def test_workers_do_not_change_the_stream(
+    dataset: Dataset, make_config: MakeConfig
+) -> None:
+    expected = stream(dataset, make_config())
+    assert_equal(stream(dataset, make_config(workers=2)), expected)
+
+
+def test_every_epoch_has_every_image_in_another_order(
+    dataset: Dataset, make_config: MakeConfig
+) -> None:
+    config = make_config(crop=(40, 48), scale=(1.0, 1.0), mirror=False)
+    labels = [batch.label for batch in stream(dataset, config)]
+    epochs = [np.concatenate(labels[i : i + 2]) for i in (0, 2, 4)]
+    images = [{mask.tobytes() for mask in epoch} for epoch in epochs]
+    assert len(images[0]) == 4 and images[0] == images[1] == images[2]
+    orders = {tuple(mask.tobytes() for mask in epoch) for epoch in epochs}
+    assert len(orders) > 1
+
+
+@pytest.mark.parametrize("crop", [(24, 24), (40, 48), (90, 70), (24, 90)])
+def test_mask_stays_on_its_image(crop: tuple[int, int]) -> None:
+    label = np.kron(np.arange(30).reshape(5, 6), np.ones((8, 8))).astype(np.uint8)
+    image = np.repeat(label[..., None] * 8, 3, axis=-1)
+    augment = Augment(Config(crop=crop, scale=(1.0, 1.0)))
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        result = augment(Example(image, label), generator)
+        assert result.label.shape == crop and result.image.shape == (*crop, 3)
+        valid = result.label != VOID
+        assert valid.sum() == min(crop[0], 40) * min(crop[1], 48)
+        np.testing.assert_array_equal(
+            result.image[valid][:, 0], result.label[valid] * 8
+        )
+        np.testing.assert_array_equal(
+            result.image[~valid], np.broadcast_to(MEAN_COLOR, ((~valid).sum(), 3))
+        )
+
+
+def test_mirror_and_scale_vary() -> None:
+    label = np.zeros((40, 48), np.uint8)
+    label[:, :24] = 1
+    image = np.zeros((40, 48, 3), np.uint8)
+    augment = Augment(Config(crop=(80, 96), scale=(0.5, 1.5)))
+    generator = np.random.default_rng(0)
+    results = [augment(Example(image, label), generator).label for _ in range(30)]
+    areas = np.array([(mask != VOID).mean() for mask in results])
+    assert areas.min() < 0.15 and areas.max() > 0.4
+    first = [mask[mask != VOID][0] for mask in results]
+    assert {int(value) for value in first} == {0, 1}
+
+
+def test_resized_edges_stay_aligned() -> None:
+    label = np.zeros((40, 48), np.uint8)
+    label[:, 17:] = 1
+    image = np.repeat(label[..., None] * 255, 3, axis=-1)
+    for scale, turned in itertools.product((0.5, 0.77, 1.5), (False, True)):
+        example = Example(image, label)
+        if turned:
+            example = Example(image.swapaxes(0, 1), label.T)
+        result = resize(example, scale)
+        error = np.abs(result.image[..., 0] / 255.0 - result.label)
+        assert error.max() <= 0.5 + 1 / 255
+
+
+def test_evaluation_sees_every_image_once(
+    dataset: Dataset, make_config: MakeConfig
+) -> None:
+    batches = list(evaluation_batches(dataset.train, batch_size=3, multiple=32))
+    assert [batch.label.shape for batch in batches] == [(3, 64, 64)] * 2
+    filled = [int((mask != VOID).any()) for b in batches for mask in b.label]
+    assert filled == [1, 1, 1, 1, 0, 0]
+
+
+def test_other_sizes_go_to_other_batches() -> None:
+    sizes = [(8, 8), (8, 8), (16, 8), (8, 8)]
+    records = [make_record(size) for size in sizes]
+    batches = list(evaluation_batches(records, batch_size=2, multiple=8))
+    shapes = [batch.label.shape for batch in batches]
+    assert shapes == [(2, 8, 8), (2, 16, 8), (2, 8, 8)]
+
+
+def make_record(size: tuple[int, int]) -> dict[str, bytes]:
+    from train.datasets import _encode
+
+    image = np.zeros((*size, 3), np.uint8)
+    label = np.zeros(size, np.uint8)
+    return {"image": _encode(image, "PNG"), "label": _encode(label, "PNG")}
+
+
+def test_padding_is_void_below_and_right() -> None:
+    example = Example(np.ones((5, 9, 3), np.uint8), np.ones((5, 9), np.uint8))
+    padded = pad_to_multiple(example, 8)
+    assert padded.label.shape == (8, 16)
+    assert (padded.label[:5, :9] == 1).all()
+    assert (padded.label == VOID).sum() == 8 * 16 - 45
+    assert list(itertools.chain(padded.image[7, 15])) == list(MEAN_COLOR)

@@ -1,0 +1,54 @@
+"""A run's folder: whose it is, and what a kill can leave in it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from train.datasets import load_dataset
+from train.errors import UserError
+from train.run import Run
+
+from .conftest import MakeConfig
+
+
+def test_folder_of_another_configuration_is_refused(make_config: MakeConfig) -> None:
+    config = make_config()
+    Run.open(config).begin(config, load_dataset(config))
+    Run.open(make_config(workers=2, log_every=5))
+    with pytest.raises(UserError) as refused:
+        Run.open(make_config(learning_rate=0.1, seed=3))
+    message = str(refused.value)
+    assert "learning_rate: 0.05 → 0.1" in message and "seed: 0 → 3" in message
+    assert config.workdir in message and "--workdir" in message
+
+
+def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None:
+    config = make_config()
+    path = Path(config.workdir) / "thesis.txt"
+    path.parent.mkdir()
+    path.write_text("years of work")
+    with pytest.raises(UserError, match="is not empty and holds no run"):
+        Run.open(config)
+    assert path.read_text() == "years of work"
+
+
+def test_opening_writes_nothing(make_config: MakeConfig) -> None:
+    config = make_config()
+    Run.open(config)
+    assert not Path(config.workdir).exists()
+
+
+def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
+    config = make_config()
+    run = Run.open(config)
+    run.begin(config, load_dataset(config))
+    path = Path(config.workdir) / "metrics.jsonl"
+    lines = [json.dumps({"step": step, "split": "train"}) for step in (1, 2, 3)]
+    path.write_text("\n".join(lines) + '\n{"step": 4, "spl')
+    run.rewind(2)
+    run.log(3, "val", mean_iou=0.5)
+    run.close()
+    assert [line["step"] for line in run.metrics()] == [1, 2, 3]
+    assert run.metrics()[-1] == {"step": 3, "split": "val", "mean_iou": 0.5}
+    assert list(Path(config.workdir).glob("events.out.tfevents.*"))

@@ -1,0 +1,160 @@
+"""Folders in VOC layout: what is read, and what is refused by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.datasets import load_dataset
+from train.errors import UserError
+from train.voc import check_pair, read_image, read_mask, read_voc_folder
+
+from .conftest import NAMES, SIZE, MakeConfig
+
+SPLITS = ("train", "val")
+
+
+def mask_path(folder: Path, name: str = "b") -> Path:
+    return folder / "SegmentationClass" / f"{name}.png"
+
+
+def test_files_and_classes_are_found(folder: Path) -> None:
+    found = read_voc_folder(folder, SPLITS)
+    assert found.class_names == ("ground", "red", "blue")
+    assert found.colors.tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    names = {split: [name for name, _, _ in v] for split, v in found.splits.items()}
+    assert names == NAMES
+
+
+def test_labelmap_gives_names_and_colors(folder: Path) -> None:
+    (folder / "labelmap.txt").write_text("# label:color\nsky:1,2,3::\nroad:4,5,6::\n")
+    found = read_voc_folder(folder, SPLITS)
+    assert found.class_names == ("sky", "road")
+    assert found.colors.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_classes_are_counted_where_nothing_names_them(folder: Path) -> None:
+    (folder / "class_names.txt").unlink()
+    assert read_voc_folder(folder, SPLITS).class_names == ("0", "1", "2")
+    named = read_voc_folder(folder, SPLITS, ("x", "y", "z"))
+    assert named.class_names == ("x", "y", "z")
+
+
+def test_augmented_masks_are_preferred(folder: Path) -> None:
+    augmented = folder / "SegmentationClassAug"
+    (folder / "SegmentationClass").rename(augmented)
+    assert read_voc_folder(folder, SPLITS).splits["val"][0][2].parent == augmented
+
+
+def test_palette_mask_is_read_as_indices(tmp_path: Path) -> None:
+    mask = Image.fromarray(np.array([[0, 2], [255, 1]], np.uint8)).convert("P")
+    mask.putpalette([9] * 768)
+    mask.save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 2], [255, 1]]
+
+
+def test_image_is_turned_as_the_camera_says(tmp_path: Path) -> None:
+    image = Image.new("RGB", (6, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    image.save(tmp_path / "image.jpg", exif=exif)
+    assert read_image(tmp_path / "image.jpg").shape == (6, 4, 3)
+
+
+def break_list(folder: Path) -> None:
+    (folder / "ImageSets" / "Segmentation" / "val.txt").unlink()
+
+
+def empty_list(folder: Path) -> None:
+    (folder / "ImageSets" / "Segmentation" / "val.txt").write_text("\n")
+
+
+def remove_mask(folder: Path) -> None:
+    mask_path(folder).unlink()
+
+
+def remove_image(folder: Path) -> None:
+    (folder / "JPEGImages" / "b.jpg").unlink()
+
+
+def shrink_mask(folder: Path) -> None:
+    Image.new("L", (10, 20)).save(mask_path(folder))
+
+
+def foreign_value(folder: Path) -> None:
+    mask = np.zeros(SIZE, np.uint8)
+    mask[5, 7] = 9
+    Image.fromarray(mask).save(mask_path(folder))
+
+
+def color_mask(folder: Path) -> None:
+    Image.new("RGB", SIZE[::-1]).save(mask_path(folder))
+
+
+def truncate_image(folder: Path) -> None:
+    path = folder / "JPEGImages" / "b.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+
+
+def bad_labelmap(folder: Path) -> None:
+    (folder / "labelmap.txt").write_text("sky:1,2,3::\nroad\n")
+
+
+def repeated_class(folder: Path) -> None:
+    (folder / "class_names.txt").write_text("ground\nred\nred\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (break_list, r"val\.txt is missing.*It has: train"),
+        (empty_list, r"val\.txt is empty"),
+        (remove_mask, r"b\.png is missing: image 'b' has no mask"),
+        (remove_image, r"b\.jpg is missing"),
+        (shrink_mask, r"b\.jpg is 48×40 but its mask .*b\.png is 10×20"),
+        (foreign_value, r"b\.png has the value 9 at row 5, column 7 \(1 such"),
+        (color_mask, r"b\.png has mode RGB: a mask must be a palette"),
+        (truncate_image, r"b\.jpg cannot be decoded"),
+        (bad_labelmap, r"labelmap\.txt, line 2: expected name:red,green,blue"),
+        (repeated_class, r"class_names\.txt must name 2 to 255 classes, each once"),
+    ],
+)
+def test_bad_input_is_named_and_mended(
+    folder: Path,
+    make_config: MakeConfig,
+    damage: Callable[[Path], None],
+    message: str,
+) -> None:
+    config = make_config()
+    whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    damage(folder)
+    with pytest.raises(UserError, match=message):
+        load_dataset(config)
+    assert not Path(config.workdir).exists()
+    (folder / "labelmap.txt").unlink(missing_ok=True)
+    for path, content in whole.items():
+        path.write_bytes(content)
+    assert len(load_dataset(config).train) == 4  # nothing half-prepared is in the way
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        read_voc_folder(tmp_path / "nowhere", SPLITS)
+
+
+def test_batch_larger_than_the_split_is_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(UserError, match="--batch-size 5 is more than the 4 images"):
+        load_dataset(make_config(batch_size=5))
+
+
+def test_unknown_split_of_the_builtin_data_is_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(UserError, match="splits train, val, not 'test'"):
+        load_dataset(make_config(data="", val_split="test"))
+
+
+def test_pair_returns_the_mask(folder: Path) -> None:
+    mask = check_pair(folder / "JPEGImages" / "a.jpg", mask_path(folder, "a"), 3)
+    assert mask.shape == SIZE
+    assert set(np.unique(mask)) == {0, 1, 2, 255}

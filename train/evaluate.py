@@ -1,0 +1,59 @@
+"""Evaluates a run: python train/evaluate.py RUN [--split NAME] [--data DIR]."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import tyro
+
+from train import metrics
+from train.datasets import load_dataset
+from train.errors import UserError
+from train.evaluation import Evaluator
+from train.program import run_program
+from train.trained import load_run
+
+
+def evaluate(
+    run: tyro.conf.Positional[Path], /, split: str = "", data: str = ""
+) -> None:
+    """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
+
+    Args:
+      run: folder of a run.
+      split: list in ImageSets/Segmentation; empty for the run's validation split.
+      data: folder in VOC layout with the same classes; empty for the run's own.
+    """
+    trained = load_run(run)
+    config = dataclasses.replace(
+        trained.config,
+        data=data or trained.config.data,
+        val_split=split or trained.config.val_split,
+        train_split=split or trained.config.val_split,
+        batch_size=1,
+    )
+    dataset = load_dataset(config)
+    if dataset.class_names != trained.class_names:
+        raise UserError(
+            f"{run} was trained on the classes {', '.join(trained.class_names)}; "
+            f"{dataset.name} has {', '.join(dataset.class_names)}."
+        )
+    evaluator = Evaluator(
+        trained.predictor,
+        dataset.val,
+        dataset.class_names,
+        batch_size=config.evaluation_batch,
+    )
+    confusion = evaluator.confusion(trained.state)
+    figures = metrics.figures(confusion, dataset.class_names)
+    path = run / f"evaluation_{config.val_split}.json"
+    result = {"data": dataset.name, "step": int(trained.state.step), **figures}
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(metrics.table(confusion, dataset.class_names))
+    print(f"Step {result['step']}, {len(dataset.val)} images. Figures: {path}")
+
+
+if __name__ == "__main__":
+    run_program(lambda: tyro.cli(evaluate))
