@@ -206,7 +206,7 @@ KINDS = (
     Kind("star", _star, _dotted, "rose", 0.75, 14),
     Kind("wheel", _wheel, _ringed, "slate", 0.5, 11),
     Kind("kite", _kite, _quartered, "straw", 0.45, 14),
-    Kind("beetle", _beetle, _ribbed, "plum", 0.25, 12),
+    Kind("beetle", _beetle, _ribbed, "plum", 0.2, 11),
 )
 CLASS_NAMES = ("ground", *(kind.name for kind in KINDS))
 

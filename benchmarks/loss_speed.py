@@ -1,0 +1,139 @@
+"""Time and memory of the losses: python benchmarks/loss_speed.py.
+
+Value and gradient by the logits, compiled, float32, 5×5 windows. Times are medians, and
+every ratio is to plain cross-entropy measured in the same round, so that a busy machine
+slows both. Temporaries are what XLA reserves beside inputs and outputs, divided by the
+size of the logits.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import lal_jax
+from lal_jax.patches import selective_pool_by_patches
+
+SHAPES = ((2, 321, 321, 21), (8, 513, 513, 21))
+ROUNDS = 7
+PATCH_LIMIT = 16 * 2**30  # bytes of temporaries beyond which the patches are not run
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Plain optax, without void pixels."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def masked_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Ours, with void pixels."""
+    losses = lal_jax.softmax_cross_entropy(logits, labels)
+    return lal_jax.masked_mean(losses, where=lal_jax.valid_mask(labels)).mean()
+
+
+def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The loss."""
+    return lal_jax.locally_adaptive_loss(logits, labels).mean()
+
+
+def patches(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The loss with every window stored, one image after the other."""
+
+    def image_loss(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
+        image, truth = pair
+        valid = lal_jax.valid_mask(truth)
+        scores = lal_jax.standard_score(image)
+        pooled = selective_pool_by_patches(scores, truth, valid)
+        losses = lal_jax.softmax_cross_entropy(pooled, truth)
+        return lal_jax.minkowski_mean(losses, where=valid)
+
+    return jax.lax.map(image_loss, (logits, labels)).mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "cross-entropy (optax)": cross_entropy,
+    "cross-entropy (lal_jax)": masked_cross_entropy,
+    "locally adaptive": locally_adaptive,
+    "locally adaptive, patches": patches,
+}
+
+
+class Compiled(NamedTuple):
+    """A compiled value-and-gradient."""
+
+    call: Callable[[jax.Array, jax.Array], object]
+    temporaries: int  # bytes
+
+
+def compiled(loss: Loss, logits: jax.Array, labels: jax.Array) -> Compiled:
+    """Compiles value and gradient for the arguments' shapes."""
+    program = jax.jit(jax.value_and_grad(loss)).lower(logits, labels).compile()
+    analysis = program.memory_analysis()
+    return Compiled(program, analysis.temp_size_in_bytes if analysis else -1)
+
+
+def seconds(program: Compiled, logits: jax.Array, labels: jax.Array) -> float:
+    """Returns the time of one call."""
+    began = time.perf_counter()
+    jax.block_until_ready(program.call(logits, labels))
+    return time.perf_counter() - began
+
+
+def make_inputs(shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """Returns random logits, and labels in blocks of 16×16 pixels."""
+    rng = np.random.default_rng(0)
+    batch, height, width, classes = shape
+    blocks = rng.integers(0, classes, (batch, -(-height // 16), -(-width // 16)))
+    labels = np.kron(blocks, np.ones((16, 16), int))[:, :height, :width]
+    logits = rng.standard_normal(shape, dtype=np.float32)
+    return jnp.asarray(logits), jnp.asarray(labels, jnp.int32)
+
+
+def measure(shape: tuple[int, ...]) -> None:
+    """Prints the table of one shape."""
+    logits, labels = make_inputs(shape)
+    print(f"\n{'×'.join(map(str, shape))}, logits {logits.nbytes / 2**20:.1f} MiB")
+    print(f"{'':<26} {'ms':>9} {'× optax':>8} {'temporaries ÷ logits':>21}")
+    programs: dict[str, Compiled] = {}
+    for name, loss in LOSSES.items():
+        program = compiled(loss, logits, labels)
+        if program.temporaries > PATCH_LIMIT:
+            share = program.temporaries / logits.nbytes
+            print(f"{name:<26} {'not run':>9} {'':>8} {share:>21.2f}")
+            continue
+        seconds(program, logits, labels)  # warm up
+        programs[name] = program
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(ROUNDS):
+        for name, program in programs.items():
+            if "patches" in name and len(times[name]) == 3:
+                continue
+            times[name].append(seconds(program, logits, labels))
+    base = times["cross-entropy (optax)"]
+    for name, program in programs.items():
+        ratio = statistics.median(
+            one / other for one, other in zip(times[name], base, strict=False)
+        )
+        middle = 1e3 * statistics.median(times[name])
+        share = program.temporaries / logits.nbytes
+        print(f"{name:<26} {middle:>9.1f} {ratio:>8.1f} {share:>21.2f}")
+
+
+def main() -> None:
+    """Measures every shape."""
+    device = jax.devices()[0]
+    print(f"{device.platform} {device.device_kind}, jax {jax.__version__}")
+    for shape in SHAPES:
+        measure(shape)
+
+
+if __name__ == "__main__":
+    main()

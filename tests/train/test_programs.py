@@ -1,0 +1,170 @@
+"""The programs as a user calls them, each in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import SIZE, make_folder
+
+ROOT = Path(__file__).parent.parent.parent
+# Steps short enough to kill, long enough that figures could differ.
+OPTIONS = (
+    "--backbone resnet_small --rates 1 2 --crop 32 32 --steps 8 --batch-size 2 "
+    "--learning-rate 0.5 --max-gradient-norm 0.1 --evaluate-every 4 "
+    "--checkpoint-every 2 --log-every 1 --evaluation-batch 2"
+).split()
+
+
+def command(program: str, *arguments: object) -> list[str]:
+    path = ROOT / "train" / f"{program}.py"
+    return [sys.executable, str(path), *(str(value) for value in arguments)]
+
+
+def call(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(program, *arguments), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, and a finished run on it in `run`."""
+    place = tmp_path_factory.mktemp("programs")
+    make_folder(place / "voc")
+    done = call("main", *arguments(place, "run"))
+    assert done.returncode == 0, done.stderr
+    assert "mean IoU" in done.stdout and "report.html" in done.stdout
+    return place
+
+
+def arguments(place: Path, name: str) -> Sequence[object]:
+    paths = ("--data", place / "voc", "--prepared", place / "prepared")
+    return ("demo", *OPTIONS, *paths, "--workdir", place / name)
+
+
+def test_run_leaves_what_it_promises(place: Path) -> None:
+    run = place / "run"
+    names = {path.name for path in run.iterdir()}
+    wanted = {"config.json", "dataset.json", "checkpoints", "metrics.jsonl"}
+    assert wanted | {"summary.json", "report.html"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["iou"]) == {"ground", "red", "blue"}
+    assert summary["steps"] == 8 and summary["versions"]["jax"]
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    steps = [(line["step"], line["split"]) for line in metrics]
+    assert steps[3:5] == [(4, "train"), (4, "val")] and steps[-1] == (8, "val")
+    assert metrics[-1]["mean_iou"] == summary["mean_iou"]
+
+
+def test_finished_run_says_so(place: Path) -> None:
+    before = (place / "run" / "summary.json").stat().st_mtime_ns
+    again = call("main", *arguments(place, "run"))
+    assert again.returncode == 0
+    assert "is complete: 8 steps" in again.stdout and "--workdir" in again.stdout
+    assert (place / "run" / "summary.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_run_ends_as_if_it_had_not_been(place: Path, number: int) -> None:
+    name = f"stopped_{number}"
+    process = subprocess.Popen(
+        command("main", *arguments(place, name)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    metrics = place / name / "metrics.jsonl"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.is_file() and len(metrics.read_text().splitlines()) >= 4:
+            break
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, _ = process.communicate()
+    assert process.returncode == (130 if number == signal.SIGINT else -number), output
+    assert not (place / name / "summary.json").exists()
+    if number == signal.SIGINT:
+        assert "goes on from the last checkpoint" in output
+        assert "Traceback" not in output
+
+    resumed = call("main", *arguments(place, name))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "from step 0" not in resumed.stdout
+    for file in ("metrics.jsonl", "summary.json"):
+        lines = [
+            [json.loads(line) for line in (place / run / file).read_text().splitlines()]
+            if file.endswith("l")
+            else [json.loads((place / run / file).read_text())]
+            for run in ("run", name)
+        ]
+        for line in (*lines[0], *lines[1]):
+            for timed in ("images_per_second", "seconds"):
+                line.pop(timed, None)
+        assert lines[0] == lines[1]
+
+
+def test_evaluate_repeats_the_figures(place: Path) -> None:
+    done = call("evaluate", place / "run")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((place / "run" / "evaluation_val.json").read_text())
+    summary = json.loads((place / "run" / "summary.json").read_text())
+    assert found["iou"] == summary["iou"] and found["step"] == 8
+
+
+def test_predict_writes_masks_and_names_the_broken(place: Path) -> None:
+    image = place / "voc" / "JPEGImages" / "e.jpg"
+    broken = place / "broken.jpg"
+    broken.write_bytes(image.read_bytes()[:300])
+    done = call("predict", place / "run", image, broken, "--out", place / "masks")
+    assert done.returncode == 2
+    assert "broken.jpg cannot be decoded" in done.stderr
+    assert "Traceback" not in done.stderr
+    with Image.open(place / "masks" / "e.png") as mask:
+        assert mask.mode == "P" and mask.size == SIZE[::-1]
+        assert np.asarray(mask).max() < 3
+        assert (mask.getpalette() or [])[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    with Image.open(place / "masks" / "e_overlay.png") as picture:
+        assert picture.mode == "RGB" and picture.size == SIZE[::-1]
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "message"),
+    [
+        ("main", ("demo", "--data", "nowhere"), "nowhere: no such folder"),
+        ("main", ("dmeo",), "did you mean 'demo'"),
+        ("evaluate", ("nowhere",), "nowhere is not a run"),
+        ("predict", ("nowhere", "x.png", "--out", "o"), "nowhere is not a run"),
+    ],
+)
+def test_mistake_ends_with_one_message(
+    tmp_path: Path, program: str, options: Sequence[str], message: str
+) -> None:
+    done = subprocess.run(
+        command(program, *options), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_checkpoint_is_named(place: Path) -> None:
+    damaged = place / "damaged"
+    subprocess.run(["cp", "-r", place / "run", damaged], check=True)
+    arrays = [p for p in (damaged / "checkpoints" / "8").rglob("d/*") if p.is_file()]
+    for path in arrays:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    done = call("evaluate", damaged)
+    assert done.returncode == 2
+    assert "checkpoints/8 cannot be restored" in done.stderr
+    assert "Traceback" not in done.stderr
