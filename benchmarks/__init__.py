@@ -1,0 +1,1 @@
+"""Speed and memory, each a script that prints a table."""

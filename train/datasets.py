@@ -7,21 +7,25 @@ TensorFlow nor OpenCV has a say in what a pixel is.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
+from tqdm import tqdm
 
 from train import scenes
 from train.config import Config
 from train.errors import UserError
 from train.pictures import voc_colormap
 from train.voc import VocFolder, check_pair, read_voc_folder
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -61,9 +65,9 @@ def load_dataset(config: Config) -> Dataset:
         builder = BuiltinScenes(data_dir=config.prepared)
         name, names = "built-in scenes", scenes.CLASS_NAMES
         colors, fingerprint = voc_colormap()[: len(names)], scenes.VERSION
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(register_checksums=False)
-    )
+    tfds.disable_progress_bar()  # for one of our own, with totals
+    with contextlib.redirect_stdout(io.StringIO()):  # its talk of downloads
+        builder.download_and_prepare()
     raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
     train, val = (builder.as_data_source(split, decoders=raw) for split in splits)
     if len(train) < config.batch_size:
@@ -118,7 +122,8 @@ class VocLayout(_SegmentationBuilder):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         classes = len(self._folder.class_names)
-        for index, (name, image, mask) in enumerate(self._folder.splits[split]):
+        files = self._folder.splits[split]
+        for index, (name, image, mask) in enumerate(_progress(files, split)):
             label = check_pair(image, mask, classes)
             yield index, _record(image.read_bytes(), label, name)
 
@@ -132,10 +137,14 @@ class BuiltinScenes(_SegmentationBuilder):
         return {split: self._generate_examples(split) for split in scenes.SPLIT_SIZES}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for index in range(scenes.SPLIT_SIZES[split]):
+        for index in _progress(range(scenes.SPLIT_SIZES[split]), split):
             image, label = scenes.draw_scene(split, index)
             encoded = _encode(image, "JPEG", quality=95, subsampling=0)
             yield index, _record(encoded, label, f"{split}_{index:04d}")
+
+
+def _progress(items: Sequence[T], split: str) -> Iterable[T]:
+    return tqdm(items, desc=f"preparing {split}", unit="image", dynamic_ncols=True)
 
 
 def _record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
