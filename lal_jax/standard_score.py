@@ -12,9 +12,6 @@ from lal_jax._checks import as_float
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-# Larger differences between logits saturate: their squares would overflow float32.
-_LARGEST_DIFFERENCE = 1e18
-
 # With epsilon=0 equal logits have variance 0; from here on rsqrt has a finite slope.
 _MINIMAL_VARIANCE = 1e-24
 
@@ -47,7 +44,7 @@ def standard_score(
 
     Source: section 3.1 of Guo et al. 2018, which has no epsilon. The variance takes
     two passes, since E[x²] − E[x]² cancels when the logits share a large offset.
-    Logits more than 1e18 below the largest count as 1e18 below it.
+    Where the variance overflows (logits some 1e18 apart in float32) the score is 0.
     """
     score, _ = score_and_inverse_deviation(logits, epsilon=epsilon)
     return score
@@ -61,7 +58,7 @@ def score_and_inverse_deviation(
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
     largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    shifted = jnp.maximum(logits - largest, -_LARGEST_DIFFERENCE)
+    shifted = logits - largest
     centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
     inverse_deviation = jax.lax.rsqrt(

@@ -259,7 +259,7 @@ def test_jvp_and_hessian(rng):
 
 
 def test_memory_stays_far_below_materialized_patches():
-    """Value and gradient take at most 4 × the logits; 5×5 patches alone are 25 ×."""
+    """Value and gradient take at most 5 × the logits; 5×5 patches alone are 25 ×."""
     logits = jax.ShapeDtypeStruct((1, 129, 129, 21), jnp.float32)
     labels = jax.ShapeDtypeStruct((1, 129, 129), jnp.int32)
     compiled = (
@@ -270,7 +270,7 @@ def test_memory_stays_far_below_materialized_patches():
     analysis = compiled.memory_analysis()
     assert analysis is not None
     size = logits.size * logits.dtype.itemsize
-    assert analysis.temp_size_in_bytes <= 4 * size
+    assert analysis.temp_size_in_bytes <= 5 * size
 
 
 @pytest.mark.parametrize(
