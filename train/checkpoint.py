@@ -18,6 +18,8 @@ class Checkpoints:
     augmentation are a pure function of seed and step, and the network draws no random
     numbers, so this is the whole state of chance.
 
+    A context: leaving it waits for what is still being saved.
+
     Args:
       folder: where they are; made at the first save.
       seed: of the run.
@@ -25,7 +27,7 @@ class Checkpoints:
       keep: how many to keep.
     """
 
-    def __init__(self, folder: Path, *, seed: int, fingerprint: str, keep: int = 2):
+    def __init__(self, folder: Path, seed: int, fingerprint: str, *, keep: int = 2):
         self.folder = folder.resolve()
         self._position = {"seed": seed, "fingerprint": fingerprint}
         self._manager = ocp.CheckpointManager(
@@ -86,6 +88,9 @@ class Checkpoints:
                 )
         return TrainState(**restored.state), float(restored.position["seconds"])
 
-    def close(self) -> None:
-        """Waits until everything is on disk."""
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        """Waits until everything is on disk, also after Ctrl-C."""
         self._manager.close()

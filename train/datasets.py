@@ -92,8 +92,9 @@ class _SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, *, data_dir: str, **kwargs: Any):
-        super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
+    def __init__(self, *, data_dir: str, **options: Any):
+        options["file_format"] = "array_record"
+        super().__init__(data_dir=data_dir, **options)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -117,6 +118,9 @@ class VocLayout(_SegmentationBuilder):
         config = tfds.core.BuilderConfig(name=f"{slug}_{folder.fingerprint}")
         super().__init__(data_dir=data_dir, config=config)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make_voc_layout, (self._folder, self._data_dir_root)
+
     def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
         return {split: self._generate_examples(split) for split in self._folder.splits}
 
@@ -126,6 +130,11 @@ class VocLayout(_SegmentationBuilder):
         for index, (name, image, mask) in enumerate(_progress(files, split)):
             label = check_pair(image, mask, classes)
             yield index, _record(image.read_bytes(), label, name)
+
+
+def _make_voc_layout(folder: VocFolder, data_dir: str) -> VocLayout:
+    """Makes the builder again in a process that loads data."""
+    return VocLayout(folder=folder, data_dir=data_dir)
 
 
 class BuiltinScenes(_SegmentationBuilder):

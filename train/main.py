@@ -30,31 +30,26 @@ def main() -> None:
     dataset = load_dataset(config)
     run.begin(config, dataset)
     graph, state = make_state(config, len(dataset.class_names))
-    checkpoints = Checkpoints(
-        run.checkpoints, seed=config.seed, fingerprint=dataset.fingerprint
-    )
-    state, seconds = checkpoints.restore(state) or (state, 0.0)
-    run.rewind(int(state.step))
-    predictor = Predictor(graph, config.size_multiple)
     evaluator = Evaluator(
-        predictor,
+        Predictor(graph, config.size_multiple),
         dataset.val,
         dataset.class_names,
         batch_size=config.evaluation_batch,
     )
-
-    print(f"{run.workdir}: {config.loss} on {dataset.name}, from step {state.step}")
-    state, seconds = train(
-        state,
-        make_step(graph, config),
-        train_batches(dataset.train, config, start=int(state.step)),
-        config,
-        log=run.log,
-        evaluate=evaluator.figures,
-        save=checkpoints.save,
-        seconds=seconds,
-    )
-    checkpoints.close()
+    with Checkpoints(run.checkpoints, config.seed, dataset.fingerprint) as checkpoints:
+        state, seconds = checkpoints.restore(state) or (state, 0.0)
+        run.rewind(int(state.step))
+        print(f"{run.workdir}: {config.loss} on {dataset.name}, from step {state.step}")
+        state, seconds = train(
+            state,
+            make_step(graph, config),
+            train_batches(dataset.train, config, start=int(state.step)),
+            config,
+            log=run.log,
+            evaluate=evaluator.figures,
+            save=checkpoints.save,
+            seconds=seconds,
+        )
     finish(run, config, dataset, evaluator, state, seconds)
 
 

@@ -37,11 +37,10 @@ def load_run(workdir: Path) -> Trained:
     described = json.loads(run.dataset_path.read_text())
     class_names = tuple(described["class_names"])
     graph, state = make_state(config, len(class_names))
-    checkpoints = Checkpoints(
-        run.checkpoints, seed=config.seed, fingerprint=described["fingerprint"]
-    )
-    restored = checkpoints.restore(state)
-    checkpoints.close()
+    with Checkpoints(
+        run.checkpoints, config.seed, described["fingerprint"]
+    ) as checkpoints:
+        restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     state, _ = restored

@@ -60,7 +60,8 @@ def test_run_leaves_what_it_promises(place: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert set(summary["iou"]) == {"ground", "red", "blue"}
     assert summary["steps"] == 8 and summary["versions"]["jax"]
-    metrics = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    metrics = [json.loads(line) for line in lines]
     steps = [(line["step"], line["split"]) for line in metrics]
     assert steps[3:5] == [(4, "train"), (4, "val")] and steps[-1] == (8, "val")
     assert metrics[-1]["mean_iou"] == summary["mean_iou"]
@@ -84,10 +85,10 @@ def test_stopped_run_ends_as_if_it_had_not_been(place: Path, number: int) -> Non
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    metrics = place / name / "metrics.jsonl"
+    checkpoint = place / name / "checkpoints" / "2"
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        if metrics.is_file() and len(metrics.read_text().splitlines()) >= 4:
+        if checkpoint.is_dir():
             break
         time.sleep(0.02)
     process.send_signal(number)
