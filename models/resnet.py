@@ -157,7 +157,7 @@ class Spec(NamedTuple):
 
 
 RESNETS = {
-    "resnet_small": Spec(BasicBlock, (1, 1, 2, 2), (32, 64, 96, 128), 24, 3, False),
+    "resnet_small": Spec(BasicBlock, (1, 1, 1, 1), (32, 64, 96, 128), 24, 3, False),
     "resnet18": Spec(BasicBlock, (2, 2, 2, 2)),
     "resnet34": Spec(BasicBlock, (3, 4, 6, 3)),
     "resnet50": Spec(Bottleneck, (3, 4, 6, 3)),

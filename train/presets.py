@@ -25,15 +25,15 @@ def demo(loss: str) -> Config:
     rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
         backbone="resnet_small",
-        rates=(1, 2, 3, 4),
+        rates=(1, 2),
         crop=(96, 128),
         scale=(0.75, 1.5),
-        steps=1000,
+        steps=1900,
         batch_size=8,
         learning_rate=rates.get(loss, 1.0),
         max_gradient_norm=0.1,
-        evaluate_every=250,
-        checkpoint_every=50,
+        evaluate_every=500,
+        checkpoint_every=100,
         evaluation_batch=20,
         workdir="runs/demo",
     )
