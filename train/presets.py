@@ -21,6 +21,8 @@ def demo(loss: str) -> Config:
     """The built-in scenes, on a CPU, in minutes.
 
     python train/main.py demo
+
+    Reached a mean IoU of 60.4 % in 4.6 minutes of training on 2 cores, seed 0.
     """
     rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
@@ -43,6 +45,8 @@ def camvid(loss: str) -> Config:
     """CamVid at 480×360 from random weights, on a CPU, in half an hour.
 
     python train/main.py camvid --data DIR
+
+    Not run to the end.
     """
     rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
