@@ -30,23 +30,29 @@ def as_float(values: ArrayLike, name: str) -> Float[Array, "..."]:
     return values if values.dtype == jnp.float64 else values.astype(jnp.float32)
 
 
-def as_labels(
-    labels: ArrayLike, logits: Float[Array, "..."], name: str = "logits"
-) -> Int[Array, "..."]:
-    """Returns labels as signed integers after comparing their shape to the logits'."""
+def as_indices(labels: ArrayLike) -> Int[Array, "..."]:
+    """Returns labels as int32, or as int64 if they are that."""
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
             f"labels must be integer class indices, got {labels.dtype}; "
             "convert them with labels.astype(jnp.int32)"
         )
+    # uint8 labels: 255 + 1 would wrap to 0, and ignore_label=-1 would not fit.
+    return labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)
+
+
+def as_labels(
+    labels: ArrayLike, logits: Float[Array, "..."], name: str = "logits"
+) -> Int[Array, "..."]:
+    """Returns labels as signed integers after comparing their shape to the logits'."""
+    labels = as_indices(labels)
     if logits.shape[:-1] != labels.shape:
         raise ValueError(
             f"labels must have the shape of the {name} without their last axis, the "
             f"classes: got {name} {logits.shape} and labels {labels.shape}"
         )
-    # uint8 labels: 255 + 1 would wrap to 0, and ignore_label=-1 would not fit.
-    return labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)
+    return labels
 
 
 def as_where(

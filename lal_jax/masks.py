@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
-
-from lal_jax._checks import as_where
+from lal_jax._checks import as_indices, as_where
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Int
@@ -36,12 +34,5 @@ def valid_mask(
     >>> valid_mask(jnp.array([[0, 255], [3, 1]])).tolist()
     [[True, False], [True, True]]
     """
-    labels = jnp.asarray(labels)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(
-            f"labels must be integer class indices, got {labels.dtype}; "
-            "convert them with labels.astype(jnp.int32)"
-        )
-    # int8 and uint8 could not hold every ignore_label.
-    wide = labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)
-    return (wide != ignore_label) & as_where(where, labels.shape, "labels")
+    labels = as_indices(labels)
+    return (labels != ignore_label) & as_where(where, labels.shape, "labels")
