@@ -85,6 +85,9 @@ class Config:
     """Steps between lines of metrics.jsonl."""
     evaluation_batch: int = 8
     """Images of equal size evaluated together."""
+    evaluation_scale: float = 1.0
+    """The network sees images resized by this when it predicts; its logits are resized
+    back, so that masks and figures are those of the full resolution."""
     size_multiple: int = 8
     """Images are padded to multiples of this for evaluation, pixels; more than 8
     compiles fewer programs where sizes vary."""
@@ -136,6 +139,7 @@ _POSITIVE = (
     "checkpoint_every",
     "log_every",
     "evaluation_batch",
+    "evaluation_scale",
     "size_multiple",
 )
 

@@ -67,7 +67,10 @@ def load_dataset(config: Config) -> Dataset:
         colors, fingerprint = voc_colormap()[: len(names)], scenes.VERSION
     tfds.disable_progress_bar()  # for one of our own, with totals
     with contextlib.redirect_stdout(io.StringIO()):  # its talk of downloads
-        builder.download_and_prepare()
+        try:
+            builder.download_and_prepare()
+        except FileExistsError:  # another run that began with this one was faster
+            builder.download_and_prepare()
     raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
     train, val = (builder.as_data_source(split, decoders=raw) for split in splits)
     if len(train) < config.batch_size:

@@ -24,9 +24,10 @@ class Predictor:
       graph: the network's structure.
       multiple: images are padded to multiples of this, pixels; each padded size
         compiles once.
+      scale: the network sees images resized by this; its logits are resized back.
     """
 
-    def __init__(self, graph: nnx.GraphDef[DeepLab], multiple: int):
+    def __init__(self, graph: nnx.GraphDef[DeepLab], multiple: int, scale: float = 1.0):
         self.multiple = multiple
 
         @jax.jit
@@ -34,7 +35,8 @@ class Predictor:
             params: nnx.State, statistics: nnx.State, images: jax.Array
         ) -> jax.Array:
             model = nnx.merge(graph, params, statistics, copy=True)
-            logits = model(normalize(images), train=False)
+            resized = _resize(normalize(images), _scaled(images.shape[1:3], scale))
+            logits = _resize(model(resized, train=False), images.shape[1:3])
             return jnp.argmax(logits, axis=-1).astype(jnp.uint8)
 
         self._predict = predict
@@ -49,6 +51,16 @@ class Predictor:
         blank = np.zeros((height, width), np.uint8)
         padded = pad_to_multiple(Example(image, blank), self.multiple)
         return self.batch(state, padded.image[None])[0, :height, :width]
+
+
+def _scaled(size: Sequence[int], scale: float) -> tuple[int, ...]:
+    return tuple(max(1, round(side * scale)) for side in size)
+
+
+def _resize(images: jax.Array, size: Sequence[int]) -> jax.Array:
+    """Returns `[batch, *size, channels]`, interpolated linearly; smoothed to shrink."""
+    batch, *_, channels = images.shape
+    return jax.image.resize(images, (batch, *size, channels), "linear")
 
 
 class Evaluator:

@@ -31,7 +31,7 @@ def main() -> None:
     run.begin(config, dataset)
     graph, state = make_state(config, len(dataset.class_names))
     evaluator = Evaluator(
-        Predictor(graph, config.size_multiple),
+        Predictor(graph, config.size_multiple, config.evaluation_scale),
         dataset.val,
         dataset.class_names,
         batch_size=config.evaluation_batch,

@@ -45,5 +45,5 @@ def load_run(workdir: Path) -> Trained:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     state, _ = restored
     colors = np.array(described["colors"], np.uint8)
-    predictor = Predictor(graph, config.size_multiple)
+    predictor = Predictor(graph, config.size_multiple, config.evaluation_scale)
     return Trained(config, class_names, colors, predictor, state)

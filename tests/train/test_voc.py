@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.datasets import load_dataset
+from train.datasets import VocLayout, load_dataset
 from train.errors import UserError
 from train.voc import check_pair, read_image, read_mask, read_voc_folder
 
@@ -152,6 +152,23 @@ def test_batch_larger_than_the_split_is_refused(make_config: MakeConfig) -> None
 def test_unknown_split_of_the_builtin_data_is_refused(make_config: MakeConfig) -> None:
     with pytest.raises(UserError, match="splits train, val, not 'test'"):
         load_dataset(make_config(data="", val_split="test"))
+
+
+def test_runs_that_begin_together_may_prepare_the_same_folder(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config()
+    split_generators = VocLayout._split_generators
+
+    def overtaken(builder: VocLayout, manager: object) -> object:
+        monkeypatch.undo()
+        load_dataset(config)  # another run, meanwhile
+        return split_generators(builder, manager)
+
+    monkeypatch.setattr(VocLayout, "_split_generators", overtaken)
+    dataset = load_dataset(config)
+    assert len(dataset.train) == len(NAMES["train"])
+    assert dataset.val[0]["name"] == NAMES["val"][0].encode()
 
 
 def test_pair_returns_the_mask(folder: Path) -> None:
