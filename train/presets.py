@@ -48,17 +48,17 @@ def camvid(loss: str) -> Config:
 
     Not run to the end.
     """
-    rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
+    rates = {"locally_adaptive": 0.7, "softmax_cross_entropy": 0.7}
     return Config(
         data="camvid",
         backbone="resnet_small",
-        output_stride=16,
         rates=(1, 2, 4, 6),
-        crop=(208, 288),
-        scale=(0.5, 1.0),
+        crop=(180, 240),
+        scale=(0.4, 0.65),
+        evaluation_scale=0.5,
         steps=5000,
         batch_size=4,
-        learning_rate=rates.get(loss, 1.0),
+        learning_rate=rates.get(loss, 0.7),
         max_gradient_norm=0.1,
         evaluate_every=1000,
         checkpoint_every=200,
