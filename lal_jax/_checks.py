@@ -88,6 +88,8 @@ def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, int]:
         (kernel_size, kernel_size)
         if isinstance(kernel_size, int | np.integer)
         else tuple(kernel_size)
+        if isinstance(kernel_size, Sequence)
+        else ()
     )
     if len(pair) != 2 or any(
         not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0

@@ -59,10 +59,10 @@ def minkowski_gradient(
     valid = _checks.as_where(where, losses.shape, "losses")
     pooled = minkowski_mean(losses, power=power, where=valid)[..., None, None]
     count = jnp.maximum(jnp.sum(valid, axis=(-2, -1), keepdims=True), 1)
-    counted = valid & (pooled > 0)
+    counted = valid & (pooled != 0)
     if power < 1:
-        counted &= losses > 0
-    ratio = jnp.where(counted, losses, 1.0) / jnp.where(pooled > 0, pooled, 1.0)
+        counted &= losses != 0
+    ratio = jnp.where(counted, losses, 1.0) / jnp.where(pooled == 0, 1.0, pooled)
     slope = ratio ** (power - 1.0) / count.astype(losses.dtype)
     return jnp.where(counted, slope, 0.0)
 

@@ -63,7 +63,7 @@ def minkowski_mean(
 
     Returns:
       One loss per image, `[...]`; 0 with gradient 0 where all losses are 0 or no pixel
-      is valid.
+      is valid. NaN where a valid loss is NaN or infinite.
 
     Raises:
       ValueError: `power` is not positive and finite, losses are not floating point,
@@ -80,13 +80,14 @@ def minkowski_mean(
     losses, valid, count = _valid_losses(losses, where, axis)
     # The result does not depend on the scale, and so neither does the gradient.
     peak = jnp.max(losses, axis=axis, keepdims=True, initial=0.0)
-    scale = jax.lax.stop_gradient(jnp.where(peak > 0, peak, 1.0))
+    scale = jax.lax.stop_gradient(jnp.where(peak == 0, 1.0, peak))
     ratios = losses / scale
     if power < 1:  # the slope of a root is infinite at zero
-        valid &= ratios > 0
+        valid &= ratios != 0
     powers = jnp.where(valid, jnp.where(valid, ratios, 1.0) ** _exponent(power), 0.0)
     mean = jnp.sum(powers, axis=axis) / count
-    root = jnp.where(mean > 0, jnp.where(mean > 0, mean, 1.0) ** (1.0 / power), 0.0)
+    empty = mean == 0  # not mean > 0, so that NaN stays NaN
+    root = jnp.where(empty, 0.0, jnp.where(empty, 1.0, mean) ** (1.0 / power))
     return jnp.squeeze(scale, _axes(axis, losses.ndim)) * root
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Config:
     """locally_adaptive or softmax_cross_entropy."""
     kernel_size: int = 5
     """Window of the locally adaptive loss, pixels, odd."""
+    normalization: str = "standard_score"
+    """standard_score, or none to pool the logits as they are (for two classes)."""
     power: float = 3.0
     """Power of the Minkowski pooling of the locally adaptive loss."""
 
@@ -102,15 +105,40 @@ class Config:
         norm = self.max_gradient_norm
         _require(norm is None or norm > 0, "max_gradient_norm", norm, "must be above 0")
         for name in ("weight_decay", "workers", "seed"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "must be ≥ 0")
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, name, value, "must be finite and ≥ 0")
+        _require(self.seed < 2**32, "seed", self.seed, "must be below 2³²")
+        for name in ("train_split", "val_split"):
+            value = getattr(self, name)
+            _require(
+                re.fullmatch(r"\w+", value) is not None and value != "all",
+                name,
+                repr(value),
+                "must be letters, digits and underscores, other than all (rename the "
+                "list)",
+            )
         _require(
             0 <= self.momentum < 1, "momentum", self.momentum, "must lie in [0, 1)"
         )
         _require(
-            min(self.crop) >= 8, "crop", self.crop, "must be at least 8 pixels a side"
+            8 <= min(self.crop) and max(self.crop) <= 4096,
+            "crop",
+            self.crop,
+            "must be 8 to 4096 pixels a side",
         )
         low, high = self.scale
-        _require(0 < low <= high, "scale", self.scale, "must be 0 < smallest ≤ largest")
+        _require(
+            0 < low <= high <= 16,
+            "scale",
+            self.scale,
+            "must be 0 < smallest ≤ largest ≤ 16",
+        )
+        _require(
+            0.1 <= self.evaluation_scale <= 4,
+            "evaluation_scale",
+            self.evaluation_scale,
+            "must lie in [0.1, 4]",
+        )
         _require(
             self.kernel_size > 0 and self.kernel_size % 2 == 1,
             "kernel_size",
@@ -127,6 +155,7 @@ class Config:
         _choose("output_stride", self.output_stride, ATROUS)
         _choose("upsampling", self.upsampling, ("bilinear", "learned"))
         _choose("loss", self.loss, LOSSES)
+        _choose("normalization", self.normalization, ("standard_score", "none"))
 
 
 _POSITIVE = (
@@ -139,17 +168,25 @@ _POSITIVE = (
     "checkpoint_every",
     "log_every",
     "evaluation_batch",
-    "evaluation_scale",
     "size_multiple",
 )
 
 # Fields that a resumed run may change: they do not enter its result.
-FREE_FIELDS = ("workdir", "prepared", "workers", "log_every", "checkpoint_every")
+FREE_FIELDS = (
+    "workdir",
+    "prepared",
+    "workers",
+    "log_every",
+    "checkpoint_every",
+    "evaluation_batch",
+)
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Writes the configuration as JSON."""
-    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    """Writes the configuration as JSON, as a whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    partial.replace(path)
 
 
 def load_config(path: Path) -> Config:
@@ -170,7 +207,10 @@ def load_config(path: Path) -> Config:
                 fields[name] = tuple(value)
         return Config(**fields)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read as a configuration: {error}") from error
+        raise UserError(
+            f"{path} cannot be read as a configuration ({error}). Delete "
+            f"{path.parent}, or choose another folder."
+        ) from error
 
 
 def differing_fields(saved: Config, wanted: Config) -> list[str]:

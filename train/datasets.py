@@ -22,6 +22,7 @@ from tqdm import tqdm
 from train import scenes
 from train.config import Config
 from train.errors import UserError
+from train.losses import check_classes
 from train.pictures import voc_colormap
 from train.voc import VocFolder, check_pair, read_voc_folder
 
@@ -71,14 +72,28 @@ def load_dataset(config: Config) -> Dataset:
             builder.download_and_prepare()
         except FileExistsError:  # another run that began with this one was faster
             builder.download_and_prepare()
-    raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
-    train, val = (builder.as_data_source(split, decoders=raw) for split in splits)
+    train, val = (_open(builder, split) for split in splits)
+    check_classes(config, len(names))
     if len(train) < config.batch_size:
         raise UserError(
             f"--batch-size {config.batch_size} is more than the {len(train)} images of "
             f"split {config.train_split!r}. Choose {len(train)} or less."
         )
     return Dataset(name, names, colors, fingerprint, train, val)
+
+
+def _open(builder: VocLayout | BuiltinScenes, split: str) -> Source:
+    """Returns the records of a split, the images still encoded."""
+    raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
+    try:
+        source = builder.as_data_source(split, decoders=raw)
+        source[len(source) - 1]
+    except Exception as error:  # whatever array_record makes of a damaged file
+        raise UserError(
+            f"{builder.data_dir}: the prepared records of split {split!r} cannot be "
+            f"read ({error}). Delete that folder; the next run writes it again."
+        ) from error
+    return source
 
 
 def _check_builtin(splits: tuple[str, ...]) -> None:

@@ -30,6 +30,7 @@ def evaluate(
     config = dataclasses.replace(
         trained.config,
         data=data or trained.config.data,
+        classes=trained.class_names,
         val_split=split or trained.config.val_split,
         train_split=split or trained.config.val_split,
         batch_size=1,

@@ -163,9 +163,12 @@ def train(
         if done % config.log_every == 0 or done == config.steps:
             _check_finite(*pending, config)
             figures = {name: float(value) for name, value in metrics.items()}
-            rate = watch.lap(done) * config.batch_size
-            log(done, "train", **figures, images_per_second=rate)
-            progress.set_postfix_str(f"loss {figures['loss']:.4f}, {rate:.1f} images/s")
+            postfix = f"loss {figures['loss']:.4f}"
+            if rate := watch.lap(done) * config.batch_size:
+                figures["images_per_second"] = rate
+                postfix += f", {rate:.1f} images/s"
+            log(done, "train", **figures)
+            progress.set_postfix_str(postfix)
         if done % config.evaluate_every == 0 and done < config.steps:
             with watch.paused():
                 result = evaluate(state)

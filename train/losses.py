@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import jax
 
 import lal_jax
+from train.errors import UserError
 
 if TYPE_CHECKING:
     from train.config import Config
@@ -26,6 +27,7 @@ def locally_adaptive(config: Config) -> Loss:
         lal_jax.locally_adaptive_loss,
         kernel_size=config.kernel_size,
         power=config.power,
+        normalization="none" if config.normalization == "none" else "standard_score",
     )
 
 
@@ -38,6 +40,16 @@ def softmax_cross_entropy(config: Config) -> Loss:
         return lal_jax.masked_mean(losses, where=lal_jax.valid_mask(labels))
 
     return loss
+
+
+def check_classes(config: Config, classes: int) -> None:
+    """Refuses a loss that could not learn this number of classes."""
+    scored = config.normalization == "standard_score"
+    if config.loss == "locally_adaptive" and scored and classes < 3:
+        raise UserError(
+            f"--loss locally_adaptive cannot learn {classes} classes: the standard "
+            "score of two numbers is ±1 whatever they are. Add --normalization none."
+        )
 
 
 LOSSES: dict[str, Callable[[Config], Loss]] = {

@@ -39,7 +39,7 @@ def main() -> None:
     with Checkpoints(run.checkpoints, config.seed, dataset.fingerprint) as checkpoints:
         state, seconds = checkpoints.restore(state) or (state, 0.0)
         run.rewind(int(state.step))
-        print(f"{run.workdir}: {config.loss} on {dataset.name}, from step {state.step}")
+        print(run.opening(config, dataset, int(state.step)))
         state, seconds = train(
             state,
             make_step(graph, config),

@@ -39,9 +39,9 @@ def predict(
             failures.append(str(error))
             continue
         mask = trained.predictor.mask(trained.state, image)
-        save_mask(out / f"{path.stem}.png", mask, trained.colors)
-        picture = Image.fromarray(overlay(image, mask, trained.colors))
-        picture.save(out / f"{path.stem}_overlay.png")
+        mask_path, overlay_path = _outputs(path, out)
+        save_mask(mask_path, mask, trained.colors)
+        Image.fromarray(overlay(image, mask, trained.colors)).save(overlay_path)
     print(f"{len(images) - len(failures)} of {len(images)} masks written to {out}")
     if failures:
         raise UserError("\n".join(failures))
@@ -53,16 +53,27 @@ def _check_outputs(images: tuple[Path, ...], out: Path) -> None:
         raise UserError(
             "no image named. Usage: train/predict.py RUN IMAGE... --out DIR"
         )
-    taken: dict[str, Path] = {}
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file. Name a folder.")
+    taken: dict[Path, Path] = {}
     for path in images:
-        if path.stem in taken:
+        if path.parent.resolve() == out.resolve():
             raise UserError(
-                f"{taken[path.stem]} and {path} would both be written to "
-                f"{out / path.stem}.png. Predict them into two folders."
+                f"--out {out} is the folder of {path}, where files could be "
+                "overwritten. Choose another."
             )
-        taken[path.stem] = path
-        if (out / f"{path.stem}.png").resolve() == path.resolve():
-            raise UserError(f"{path} would be overwritten. Choose another --out.")
+        for output in _outputs(path, out):
+            if output in taken:
+                raise UserError(
+                    f"{taken[output]} and {path} would both be written to {output}. "
+                    "Predict them into two folders."
+                )
+            taken[output] = path
+
+
+def _outputs(image: Path, out: Path) -> tuple[Path, Path]:
+    """Returns where an image's mask and overlay go."""
+    return out / f"{image.stem}.png", out / f"{image.stem}_overlay.png"
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def camvid(loss: str) -> Config:
 
     Not run to the end.
     """
-    rates = {"locally_adaptive": 0.7, "softmax_cross_entropy": 0.7}
+    rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
         data="camvid",
         backbone="resnet_small",
@@ -58,7 +58,8 @@ def camvid(loss: str) -> Config:
         evaluation_scale=0.5,
         steps=5000,
         batch_size=4,
-        learning_rate=rates.get(loss, 0.7),
+        learning_rate=rates.get(loss, 1.0),
+        weight_decay=5e-5,
         max_gradient_norm=0.1,
         evaluate_every=1000,
         checkpoint_every=200,
@@ -107,8 +108,8 @@ def parse_config(arguments: Sequence[str]) -> Config:
     name, *options = arguments if _has_preset(arguments) else ("demo", *arguments)
     if name not in PRESETS:
         close = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"no preset {name!r}{hint} Presets: {', '.join(PRESETS)}.")
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise UserError(f"no preset {name!r}{hint} Choose from: {', '.join(PRESETS)}.")
     return tyro.cli(
         Config,
         args=options,

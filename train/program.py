@@ -20,6 +20,14 @@ def run_program(main: Callable[[], None]) -> None:
     except UserError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:  # not about a file: a defect of ours
+            raise
+        print(
+            f"\nerror: {error}. Check the path, its permissions and the space left.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from the last checkpoint.")
         sys.exit(130)

@@ -68,6 +68,14 @@ class Run:
         _write(self.dataset_path, json.dumps(described, indent=2) + "\n")
         save_config(config, self.config_path)
 
+    def opening(self, config: Config, dataset: Dataset, step: int) -> str:
+        """Returns what is about to be trained."""
+        return (
+            f"{self.workdir}: {config.loss} on {dataset.name} "
+            f"({len(dataset.train)} images, {len(dataset.class_names)} classes), "
+            f"from step {step} of {config.steps}"
+        )
+
     def summary(self) -> dict[str, Any] | None:
         """Returns what the finished run reached, or None while it is unfinished."""
         if not self._summary.is_file():

@@ -34,6 +34,10 @@ def load_run(workdir: Path) -> Trained:
     """
     run = Run(workdir)
     config = load_config(run.config_path)
+    if not run.dataset_path.is_file():
+        raise UserError(
+            f"{run.dataset_path} is missing. Begin the run again in another folder."
+        )
     described = json.loads(run.dataset_path.read_text())
     class_names = tuple(described["class_names"])
     graph, state = make_state(config, len(class_names))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -49,8 +50,9 @@ def read_voc_folder(
       UserError: something is missing; the message says what and how to mend it.
     """
     if not root.is_dir():
+        problem = "not a folder" if root.exists() else "no such folder"
         raise UserError(
-            f"--data {root}: no such folder. Name a folder in VOC layout, with "
+            f"--data {root}: {problem}. Name a folder in VOC layout, with "
             "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/."
         )
     names = {split: _read_split(root, split) for split in splits}
@@ -73,10 +75,22 @@ def _read_split(root: Path, split: str) -> list[str]:
             f"{path} is missing. Write one image name a line, without its ending, or "
             f"choose a list with --train-split and --val-split. {found}"
         )
-    names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    # VOC's own lists of one class add a column: 1, 0 or -1.
+    names = [re.sub(r"\s+-?[01]$", "", line) for line in _read_lines(path) if line]
     if not names:
         raise UserError(f"{path} is empty. Write one image name a line.")
     return names
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Returns the lines, stripped; blank ones too, so that they can be counted."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Windows may begin with a mark
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 text ({error}). Save it as that."
+        ) from error
+    return [line.strip() for line in text.splitlines()]
 
 
 def _mask_folder(root: Path, name: str) -> Path:
@@ -92,9 +106,12 @@ def _image_path(root: Path, name: str) -> Path:
         path = root / "JPEGImages" / (name + suffix)
         if path.is_file():
             return path
+    remedy = "Add the image (.jpg, .jpeg or .png) or remove the line."
+    if name.endswith(_IMAGE_SUFFIXES):
+        remedy = "Write the names in the list without their ending."
     raise UserError(
         f"{root / 'JPEGImages' / (name + '.jpg')} is missing, but a split lists "
-        f"{name!r}. Add the image (.jpg, .jpeg or .png) or remove the line."
+        f"{name!r}. {remedy}"
     )
 
 
@@ -118,12 +135,10 @@ def _read_classes(
     if labelmap.is_file():
         return _read_labelmap(labelmap)
     if listed.is_file():
-        class_names = [line.strip() for line in listed.read_text().splitlines()]
-        class_names = [name for name in class_names if name]
+        class_names = [line for line in _read_lines(listed) if line]
     if not class_names:
         masks = [mask for split in files.values() for _, _, mask in split]
-        count = 1 + max(_largest_class(mask) for mask in masks)
-        class_names = [str(index) for index in range(count)]
+        class_names = [str(index) for index in range(_count_classes(masks))]
     _check_names(class_names, listed if listed.is_file() else "--classes")
     return tuple(class_names), voc_colormap()[: len(class_names)]
 
@@ -131,8 +146,8 @@ def _read_classes(
 def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """Reads CVAT's `name:r,g,b:parts:actions` lines."""
     names, colors = [], []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
+    for number, line in enumerate(_read_lines(path), start=1):
+        if not line or line.startswith("#"):
             continue
         try:
             name, color = line.split(":")[:2]
@@ -148,16 +163,38 @@ def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _check_names(names: Sequence[str], source: object) -> None:
-    if not 2 <= len(names) <= VOID or len(set(names)) != len(names):
+    if not 2 <= len(names) <= VOID:
+        raise UserError(f"{source} must name 2 to {VOID} classes, it has {len(names)}.")
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
         raise UserError(
-            f"{source} must name 2 to {VOID} classes, each once; it has {len(names)}: "
-            f"{', '.join(names)}"
+            f"{source} must name each class once; repeated: {', '.join(repeated)}."
         )
 
 
-def _largest_class(path: Path) -> int:
-    mask = read_mask(path)
-    return int(np.max(mask, initial=0, where=mask != VOID))
+def _count_classes(masks: Sequence[Path]) -> int:
+    """Returns one more than the largest value; every value up to it must occur."""
+    first_with: dict[int, Path] = {}
+    for path in masks:
+        for value in np.unique(read_mask(path)).tolist():
+            first_with.setdefault(value, path)
+    first_with.pop(VOID, None)
+    count = 1 + max(first_with, default=0)
+    remedy = (
+        "Name the classes in class_names.txt (one a line) or with --classes, or mend "
+        "the masks."
+    )
+    if count < 2:
+        raise UserError(f"the masks in {masks[0].parent} hold no class but 0. {remedy}")
+    absent = sorted(set(range(count)) - set(first_with))
+    if absent:
+        shown = ", ".join(map(str, absent[:5])) + (", …" if len(absent) > 5 else "")
+        raise UserError(
+            f"{first_with[count - 1]} has the value {count - 1}, but no mask has "
+            f"{shown}: without a list of class names every value up to the largest "
+            f"must occur. {remedy}"
+        )
+    return count
 
 
 def _fingerprint(
@@ -179,6 +216,11 @@ def read_image(source: Path | bytes) -> np.ndarray:
       UserError: the file is missing, truncated or no image.
     """
     image = ImageOps.exif_transpose(_decode(source))
+    if image.mode.startswith("I") or image.mode == "F":
+        raise UserError(
+            f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
+            "Convert it to 8 bits, with the contrast you want the network to see."
+        )
     return np.asarray(image.convert("RGB"))
 
 
@@ -189,13 +231,17 @@ def read_mask(source: Path | bytes) -> np.ndarray:
       UserError: the file is missing, broken, or holds colours instead of indices.
     """
     image = _decode(source)
-    if image.mode not in ("P", "L"):
+    if image.mode not in ("P", "L", "1"):
         raise UserError(
-            f"{source!s} has mode {image.mode}: a mask must be a palette or greyscale "
-            "PNG whose pixel values are class indices (255 is void). Convert it first, "
-            "each colour to the index of its class."
+            f"{_name(source)} has mode {image.mode}: a mask must be a palette or "
+            "greyscale PNG whose pixel values are class indices (255 is void). Convert "
+            "it first, each colour to the index of its class."
         )
-    return np.asarray(image)
+    return np.asarray(image, np.uint8)
+
+
+def _name(source: Path | bytes) -> str:
+    return "a prepared record" if isinstance(source, bytes) else str(source)
 
 
 def _decode(source: Path | bytes) -> Image.Image:
@@ -205,10 +251,9 @@ def _decode(source: Path | bytes) -> Image.Image:
     except FileNotFoundError as error:
         raise UserError(f"{source!s}: no such file.") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        name = "a prepared record" if isinstance(source, bytes) else source
         raise UserError(
-            f"{name} cannot be decoded ({error}). Replace the file, or remove its name "
-            "from the split."
+            f"{_name(source)} cannot be decoded ({error}). Replace the file, or leave "
+            "it out."
         ) from error
     return image
 

@@ -126,6 +126,14 @@ def test_half_precision_is_computed_in_float32(rng, mean):
     assert_close(actual, mean(losses.astype("float32"), where=where))
 
 
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+def test_minkowski_does_not_hide_a_loss_that_is_not_finite(power, bad):
+    losses = jnp.ones((2, 3, 4)).at[0, 1, 2].set(bad)
+    pooled = minkowski_mean(losses, power=power)
+    assert jnp.isnan(pooled[0]) and pooled[1] == 1
+
+
 @pytest.mark.parametrize("power", [0, -1.0, float("nan"), float("inf")])
 def test_refuses_powers_that_are_not_positive(power):
     with pytest.raises(ValueError, match=f"got {power}"):

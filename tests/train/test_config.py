@@ -59,6 +59,13 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--scale", "2", "1"], r"--scale must be.*got \(2.0, 1.0\)"),
         (["--momentum", "1"], "--momentum.*got 1"),
         (["--rates"], r"--rates must be.*got \(\)"),
+        (["--seed", "4294967296"], "--seed must be below.*got 4294967296"),
+        (["--scale", "1", "inf"], r"--scale must be.*got \(1.0, inf\)"),
+        (["--evaluation-scale", "1000"], "--evaluation-scale must lie.*got 1000"),
+        (["--weight-decay", "inf"], "--weight-decay must be finite.*got inf"),
+        (["--crop", "9999", "64"], r"--crop must be.*got \(9999, 64\)"),
+        (["--train-split", "train+val"], r"--train-split must be.*got 'train\+val'"),
+        (["--normalization", "l2"], "--normalization must be.*got 'l2'"),
     ],
 )
 def test_what_cannot_work_is_named(arguments: list[str], culprit: str) -> None:

@@ -139,11 +139,27 @@ def test_predict_writes_masks_and_names_the_broken(place: Path) -> None:
         assert picture.mode == "RGB" and picture.size == SIZE[::-1]
 
 
+def test_predict_overwrites_nothing(place: Path) -> None:
+    images = place / "voc" / "JPEGImages"
+    overlay = place / "e_overlay.jpg"
+    overlay.write_bytes((images / "e.jpg").read_bytes())
+    before = sorted(images.iterdir())
+    for names, out, message in (
+        ((images / "e.jpg",), images, "is the folder of"),
+        ((images / "e.jpg", overlay), place / "m", "would both be written to"),
+        ((images / "e.jpg",), overlay, "is a file"),
+    ):
+        done = call("predict", place / "run", *names, "--out", out)
+        assert done.returncode == 2 and message in done.stderr
+    assert sorted(images.iterdir()) == before and not (place / "m").exists()
+
+
 @pytest.mark.parametrize(
     ("program", "options", "message"),
     [
         ("main", ("demo", "--data", "nowhere"), "nowhere: no such folder"),
         ("main", ("dmeo",), "did you mean 'demo'"),
+        ("main", ("demo", "--prepared", "/dev/null"), "directory: '/dev/null"),
         ("evaluate", ("nowhere",), "nowhere is not a run"),
         ("predict", ("nowhere", "x.png", "--out", "o"), "nowhere is not a run"),
     ],

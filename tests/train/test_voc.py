@@ -106,6 +106,30 @@ def repeated_class(folder: Path) -> None:
     (folder / "class_names.txt").write_text("ground\nred\nred\n")
 
 
+def lone_class(folder: Path) -> None:
+    (folder / "class_names.txt").write_text("ground\n")
+
+
+def stray_value(folder: Path) -> None:
+    (folder / "class_names.txt").unlink()
+    foreign_value(folder)
+
+
+def list_endings(folder: Path) -> None:
+    (folder / "ImageSets" / "Segmentation" / "val.txt").write_text("e.jpg\nf.jpg\n")
+
+
+def list_in_latin1(folder: Path) -> None:
+    path = folder / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_bytes("caf\xe9\n".encode("latin-1"))
+
+
+def deep_image(folder: Path) -> None:
+    (folder / "JPEGImages" / "b.jpg").unlink()
+    depth = np.full(SIZE, 40_000, np.uint16)
+    Image.fromarray(depth).save(folder / "JPEGImages" / "b.png")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -118,7 +142,12 @@ def repeated_class(folder: Path) -> None:
         (color_mask, r"b\.png has mode RGB: a mask must be a palette"),
         (truncate_image, r"b\.jpg cannot be decoded"),
         (bad_labelmap, r"labelmap\.txt, line 2: expected name:red,green,blue"),
-        (repeated_class, r"class_names\.txt must name 2 to 255 classes, each once"),
+        (repeated_class, r"class_names\.txt must name each class once; repeated: red"),
+        (lone_class, r"class_names\.txt must name 2 to 255 classes, it has 1"),
+        (stray_value, r"b\.png has the value 9, but no mask has 3, 4, 5, 6, 7, …"),
+        (list_endings, r"lists 'e\.jpg'.*without their ending"),
+        (list_in_latin1, r"val\.txt is not UTF-8 text"),
+        (deep_image, r"b\.png has more than 8 bits a channel"),
     ],
 )
 def test_bad_input_is_named_and_mended(
@@ -134,9 +163,45 @@ def test_bad_input_is_named_and_mended(
         load_dataset(config)
     assert not Path(config.workdir).exists()
     (folder / "labelmap.txt").unlink(missing_ok=True)
+    (folder / "JPEGImages" / "b.png").unlink(missing_ok=True)
     for path, content in whole.items():
         path.write_bytes(content)
     assert len(load_dataset(config).train) == 4  # nothing half-prepared is in the way
+
+
+def test_two_classes_need_another_normalization(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    (folder / "class_names.txt").unlink()
+    for path in (folder / "SegmentationClass").iterdir():
+        mask = read_mask(path)
+        Image.fromarray(np.minimum(mask, 1).astype(bool)).save(path)  # 1 bit a pixel
+    with pytest.raises(UserError, match="cannot learn 2 classes.*--normalization none"):
+        load_dataset(make_config())
+    assert len(load_dataset(make_config(normalization="none")).class_names) == 2
+    cross_entropy = make_config(loss="softmax_cross_entropy")
+    assert len(load_dataset(cross_entropy).class_names) == 2
+
+
+def test_lists_from_other_programs_are_read(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    lists = folder / "ImageSets" / "Segmentation"
+    (folder / "JPEGImages" / "a.jpg").rename(folder / "JPEGImages" / "my photo.jpg")
+    mask_path(folder, "a").rename(mask_path(folder, "my photo"))
+    (lists / "train.txt").write_text("\ufeffmy photo  1\r\nb -1\r\n\r\nc\r\nd\r\n")
+    found = load_dataset(make_config())
+    listed = [found.train[index]["name"] for index in range(4)]
+    assert listed == [b"my photo", b"b", b"c", b"d"]
+
+
+def test_damaged_records_are_named(make_config: MakeConfig) -> None:
+    config = make_config()
+    load_dataset(config)
+    (path,) = Path(config.prepared).rglob("*-val.array_record*")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match="'val' cannot be read.*Delete that folder"):
+        load_dataset(config)
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
