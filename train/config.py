@@ -12,6 +12,7 @@ from typing import Any
 from models import RESNETS
 from models.resnet import ATROUS
 from train.errors import UserError
+from train.files import replace_text
 from train.losses import LOSSES
 
 
@@ -183,10 +184,8 @@ FREE_FIELDS = (
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Writes the configuration as JSON, as a whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
-    partial.replace(path)
+    """Writes the configuration as JSON."""
+    replace_text(path, json.dumps(dataclasses.asdict(config), indent=2) + "\n")
 
 
 def load_config(path: Path) -> Config:

@@ -12,6 +12,7 @@ from train import metrics
 from train.datasets import load_dataset
 from train.errors import UserError
 from train.evaluation import Evaluator
+from train.files import replace_text
 from train.program import run_program
 from train.trained import load_run
 
@@ -51,7 +52,7 @@ def evaluate(
     figures = metrics.figures(confusion, dataset.class_names)
     path = run / f"evaluation_{config.val_split}.json"
     result = {"data": dataset.name, "step": int(trained.state.step), **figures}
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    replace_text(path, json.dumps(result, indent=2) + "\n")
     print(metrics.table(confusion, dataset.class_names))
     print(f"Step {result['step']}, {len(dataset.val)} images. Figures: {path}")
 

@@ -11,6 +11,7 @@ from tensorboardX import SummaryWriter
 from train.config import Config, differing_fields, load_config, save_config
 from train.datasets import Dataset
 from train.errors import UserError
+from train.files import replace_text
 
 
 class Run:
@@ -65,7 +66,7 @@ class Run:
             "colors": dataset.colors.tolist(),
             "fingerprint": dataset.fingerprint,
         }
-        _write(self.dataset_path, json.dumps(described, indent=2) + "\n")
+        replace_text(self.dataset_path, json.dumps(described, indent=2) + "\n")
         save_config(config, self.config_path)
 
     def opening(self, config: Config, dataset: Dataset, step: int) -> str:
@@ -94,7 +95,7 @@ class Run:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Marks the run as finished."""
-        _write(self._summary, json.dumps(summary, indent=2) + "\n")
+        replace_text(self._summary, json.dumps(summary, indent=2) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of metrics.jsonl."""
@@ -105,7 +106,7 @@ class Run:
     def rewind(self, step: int) -> None:
         """Drops what was logged after a step, before a resumed run logs it again."""
         kept = [line for line in _whole_lines(self._metrics) if line["step"] <= step]
-        _write(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
 
     def log(self, step: int, split: str, **figures: float) -> None:
@@ -131,10 +132,3 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return lines
-
-
-def _write(path: Path, text: str) -> None:
-    """Replaces a file as a whole, so that a kill leaves the old or the new one."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.replace(path)
