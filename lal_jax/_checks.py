@@ -142,3 +142,48 @@ def as_class_weights(
             f"classes, got shape {weights.shape}"
         )
     return weights.astype(logits.dtype)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Requires a finite number above 0."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+
+
+def check_not_negative(name: str, value: float) -> None:
+    """Requires a finite number of at least 0."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Requires a number in (0, 1]."""
+    if not 0 < value <= 1:
+        raise ValueError(f"{name} must lie in (0, 1], got {value!r}")
+
+
+def check_norm(norm: float) -> None:
+    """Requires a finite exponent above 1."""
+    if not 1 < norm < math.inf:
+        raise ValueError(
+            f"norm must be a finite number above 1 (its paper takes 1.7), got {norm!r}"
+        )
+
+
+def as_centers(
+    centers: ArrayLike, features: Float[Array, "..."]
+) -> Float[Array, "classes depth"]:
+    """Returns one centre a class in the features' dtype and of their depth."""
+    centers = jnp.asarray(centers)
+    if centers.ndim != 2 or centers.shape[-1:] != features.shape[-1:]:
+        raise ValueError(
+            "centers must have shape [classes, depth] with the depth of the features, "
+            f"their last axis: got centers {centers.shape} and features "
+            f"{features.shape}"
+        )
+    if not jnp.issubdtype(centers.dtype, jnp.floating):
+        raise ValueError(
+            f"centers must be floating point, got {centers.dtype}; begin with "
+            "jnp.zeros((classes, depth))"
+        )
+    return centers.astype(features.dtype)

@@ -38,7 +38,7 @@ def masked_mean(
     >>> float(masked_mean(losses, where=jnp.isfinite(losses)))
     3.0
     """
-    losses, _, count = _valid_losses(losses, where, axis)
+    losses, _, count = valid_losses(losses, where, axis)
     return jnp.sum(losses, axis=axis) / count
 
 
@@ -77,7 +77,7 @@ def minkowski_mean(
     first, so that no power overflows or vanishes.
     """
     _checks.check_power(power)
-    losses, valid, count = _valid_losses(losses, where, axis)
+    losses, valid, count = valid_losses(losses, where, axis)
     # The result does not depend on the scale, and so neither does the gradient.
     peak = jnp.max(losses, axis=axis, keepdims=True, initial=0.0)
     scale = jax.lax.stop_gradient(jnp.where(peak == 0, 1.0, peak))
@@ -88,7 +88,7 @@ def minkowski_mean(
     mean = jnp.sum(powers, axis=axis) / count
     empty = mean == 0  # not mean > 0, so that NaN stays NaN
     root = jnp.where(empty, 0.0, jnp.where(empty, 1.0, mean) ** (1.0 / power))
-    return jnp.squeeze(scale, _axes(axis, losses.ndim)) * root
+    return jnp.squeeze(scale, pooled_axes(axis, losses.ndim)) * root
 
 
 def _exponent(power: float) -> float | int:
@@ -96,13 +96,14 @@ def _exponent(power: float) -> float | int:
     return int(power) if float(power).is_integer() else float(power)
 
 
-def _axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+def pooled_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Returns the axes as a tuple; None means all."""
     if axis is None:
         return tuple(range(rank))
     return (axis,) if isinstance(axis, int) else tuple(axis)
 
 
-def _valid_losses(
+def valid_losses(
     losses: Float[Array, "..."],
     where: Bool[Array, "..."] | None,
     axis: int | Sequence[int] | None,

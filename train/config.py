@@ -52,13 +52,24 @@ class Config:
 
     # Loss
     loss: str = "locally_adaptive"
-    """locally_adaptive or softmax_cross_entropy."""
+    """locally_adaptive, softmax_cross_entropy, focal, loss_max_pooling or
+    hard_pixel."""
     kernel_size: int = 5
     """Window of the locally adaptive loss, pixels, odd."""
     normalization: str = "standard_score"
     """standard_score, or none to pool the logits as they are (for two classes)."""
     power: float = 3.0
     """Power of the Minkowski pooling of the locally adaptive loss."""
+    focal_alpha: float = 0.25
+    """Factor of the focal loss."""
+    focal_gamma: float = 2.0
+    """How fast the focal loss fades where a pixel is right; 0 never."""
+    max_pooling_norm: float = 1.7
+    """p of loss max-pooling, above 1; towards 1 the hardest pixels take all."""
+    max_pooling_fraction: float = 0.3
+    """Least share of the pixels that loss max-pooling weighs, in (0, 1]."""
+    hard_fraction: float = 0.25
+    """Share of the pixels that hard_pixel takes, in (0, 1]."""
 
     # Optimisation
     steps: int = 20_000
@@ -105,7 +116,12 @@ class Config:
             _require(0 < value < math.inf, name, value, "must be above 0")
         norm = self.max_gradient_norm
         _require(norm is None or norm > 0, "max_gradient_norm", norm, "must be above 0")
-        for name in ("weight_decay", "workers", "seed"):
+        for name in ("max_pooling_fraction", "hard_fraction"):
+            value = getattr(self, name)
+            _require(0 < value <= 1, name, value, "must lie in (0, 1]")
+        norm = self.max_pooling_norm
+        _require(1 < norm < math.inf, "max_pooling_norm", norm, "must be above 1")
+        for name in ("weight_decay", "workers", "seed", "focal_gamma"):
             value = getattr(self, name)
             _require(0 <= value < math.inf, name, value, "must be finite and ≥ 0")
         _require(self.seed < 2**32, "seed", self.seed, "must be below 2³²")
@@ -164,6 +180,7 @@ _POSITIVE = (
     "batch_size",
     "learning_rate",
     "power",
+    "focal_alpha",
     "poly_power",
     "evaluate_every",
     "checkpoint_every",

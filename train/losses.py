@@ -34,10 +34,38 @@ def locally_adaptive(config: Config) -> Loss:
 def softmax_cross_entropy(config: Config) -> Loss:
     """The baseline: mean cross-entropy over valid pixels."""
     del config
+    return _pooled(lal_jax.softmax_cross_entropy, lal_jax.masked_mean)
+
+
+def focal(config: Config) -> Loss:
+    """Mean focal loss over valid pixels."""
+    pixel_loss = functools.partial(
+        lal_jax.focal_loss, alpha=config.focal_alpha, gamma=config.focal_gamma
+    )
+    return _pooled(pixel_loss, lal_jax.masked_mean)
+
+
+def loss_max_pooling(config: Config) -> Loss:
+    """Cross-entropy under loss max-pooling."""
+    pool = functools.partial(
+        lal_jax.loss_max_pooling,
+        norm=config.max_pooling_norm,
+        minimal_fraction=config.max_pooling_fraction,
+    )
+    return _pooled(lal_jax.softmax_cross_entropy, pool)
+
+
+def hard_pixel(config: Config) -> Loss:
+    """Mean cross-entropy over the hardest pixels."""
+    pool = functools.partial(lal_jax.hard_pixel_mean, fraction=config.hard_fraction)
+    return _pooled(lal_jax.softmax_cross_entropy, pool)
+
+
+def _pooled(pixel_loss: Loss, pool: Callable[..., jax.Array]) -> Loss:
+    """Returns a loss an image from one a pixel."""
 
     def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-        losses = lal_jax.softmax_cross_entropy(logits, labels)
-        return lal_jax.masked_mean(losses, where=lal_jax.valid_mask(labels))
+        return pool(pixel_loss(logits, labels), where=lal_jax.valid_mask(labels))
 
     return loss
 
@@ -55,4 +83,7 @@ def check_classes(config: Config, classes: int) -> None:
 LOSSES: dict[str, Callable[[Config], Loss]] = {
     "locally_adaptive": locally_adaptive,
     "softmax_cross_entropy": softmax_cross_entropy,
+    "focal": focal,
+    "loss_max_pooling": loss_max_pooling,
+    "hard_pixel": hard_pixel,
 }

@@ -65,6 +65,9 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--weight-decay", "inf"], "--weight-decay must be finite.*got inf"),
         (["--crop", "9999", "64"], r"--crop must be.*got \(9999, 64\)"),
         (["--train-split", "train+val"], r"--train-split must be.*got 'train\+val'"),
+        (["--hard-fraction", "0"], r"--hard-fraction must lie in \(0, 1\], got 0"),
+        (["--max-pooling-norm", "1"], "--max-pooling-norm must be above 1, got 1"),
+        (["--focal-gamma", "-1"], "--focal-gamma must be.*got -1"),
         (["--normalization", "l2"], "--normalization must be.*got 'l2'"),
     ],
 )

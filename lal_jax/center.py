@@ -1,0 +1,119 @@
+"""The center loss: features drawn to the centre of their class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from lal_jax import _checks
+from lal_jax.cross_entropy import is_target
+from lal_jax.masks import valid_mask
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
+
+
+def center_loss(
+    features: Float[Array, "*pixels depth"],
+    labels: Int[Array, "*pixels"],
+    centers: Float[Array, "classes depth"],
+    *,
+    ignore_label: int = 255,
+    where: Bool[Array, "*pixels"] | None = None,
+) -> Float[Array, "*pixels"]:
+    r"""Returns half the squared distance of every pixel to its class's centre.
+
+    .. math:: L = \tfrac12 \lVert x - c_y \rVert^2
+
+    The centres are held constant: no gradient reaches them, `update_centers` moves
+    them. The caller carries them from step to step and saves them with the weights.
+
+    Args:
+      features: x, `[..., depth]`, floating point; the logits, or what lies before.
+      labels: class indices, `[...]`, integer.
+      centers: c, `[classes, depth]`; zeros to begin with.
+      ignore_label: the label of void pixels.
+      where: False marks further void pixels, `[...]`.
+
+    Returns:
+      The losses, `[...]`; zero at void pixels. float32, or float64 for float64
+      features.
+
+    Raises:
+      ValueError: shapes or dtypes do not fit; the message has the values.
+
+    >>> import jax.numpy as jnp
+    >>> centers = jnp.array([[0.0, 0.0], [1.0, 1.0]])
+    >>> features = jnp.array([[3.0, 4.0], [1.0, 2.0]])
+    >>> center_loss(features, jnp.array([0, 1]), centers).tolist()
+    [12.5, 0.5]
+
+    Source: Eq. 2 of Wen et al. 2016 (A Discriminative Feature Learning Approach for
+    Deep Face Recognition), with λ left to the caller.
+    """
+    features = _checks.as_float(features, "features")
+    labels = _checks.as_labels(labels, features, "features")
+    centers = _checks.as_centers(centers, features)
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    member = is_target(labels, len(centers)) & valid[..., None]
+    counted = jnp.any(member, axis=-1)
+    own = jnp.where(counted, labels, 0)
+    offsets = features - jax.lax.stop_gradient(centers)[own]
+    offsets = jnp.where(counted[..., None], offsets, 0.0)
+    return 0.5 * jnp.sum(jnp.square(offsets), axis=-1)
+
+
+def update_centers(
+    centers: Float[Array, "classes depth"],
+    features: Float[Array, "*pixels depth"],
+    labels: Int[Array, "*pixels"],
+    *,
+    alpha: float = 0.5,
+    ignore_label: int = 255,
+    where: Bool[Array, "*pixels"] | None = None,
+) -> Float[Array, "classes depth"]:
+    r"""Returns the centres, moved towards the features of a batch.
+
+    .. math:: c_k - \alpha \frac{\sum_{y = k} (c_k - x)}{1 + n_k}
+
+    with n the number of the batch's pixels of the class. A class that the batch lacks
+    keeps its centre. No gradient flows through the result.
+
+    Args:
+      centers: c, `[classes, depth]`.
+      features: x, `[..., depth]`; the whole batch, as the sum is over all its pixels.
+      labels: class indices, `[...]`, integer.
+      alpha: α in (0, 1], the rate of the centres.
+      ignore_label: the label of void pixels.
+      where: False marks further void pixels, `[...]`.
+
+    Returns:
+      The new centres, `[classes, depth]`, in the dtype of `centers`.
+
+    Raises:
+      ValueError: shapes or dtypes do not fit, or α does not lie in (0, 1].
+
+    >>> import jax.numpy as jnp
+    >>> features = jnp.array([[4.0], [8.0]])
+    >>> update_centers(jnp.zeros((2, 1)), features, jnp.array([1, 1])).tolist()
+    [[0.0], [2.0]]
+
+    Source: Eq. 4 of Wen et al. 2016; the 1 keeps absent classes from dividing by 0.
+    """
+    _checks.check_share("alpha", alpha)
+    features = jax.lax.stop_gradient(_checks.as_float(features, "features"))
+    labels = _checks.as_labels(labels, features, "features")
+    current = jax.lax.stop_gradient(_checks.as_centers(centers, features))
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    member = is_target(labels, len(current)) & valid[..., None]
+    pixels = tuple(range(labels.ndim))
+    count = jnp.sum(member, axis=pixels).astype(features.dtype)
+    # Σ (x − c) class by class: a masked sum that XLA fuses, where a scatter would not
+    # shard, nor add in the same order twice on a GPU.
+    spread = jnp.broadcast_to(current, (*labels.shape, *current.shape))
+    offsets = jnp.where(member[..., None], features[..., None, :] - spread, 0.0)
+    total = jnp.sum(offsets, axis=pixels)
+    moved = current + alpha * total / (1.0 + count)[:, None]
+    return moved.astype(jnp.asarray(centers).dtype)

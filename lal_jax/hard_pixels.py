@@ -1,0 +1,159 @@
+"""Pooling that picks out an image's hard pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lal_jax import _checks
+from lal_jax.reductions import pooled_axes, valid_losses
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float
+
+
+def hard_pixel_mean(
+    losses: Float[Array, "..."],
+    *,
+    fraction: float = 0.25,
+    where: Bool[Array, "..."] | None = None,
+    axis: int | Sequence[int] | None = (-2, -1),
+) -> Float[Array, "..."]:
+    r"""Averages the largest losses of each image, a given fraction of its pixels.
+
+    The mean of the m largest of n valid losses, m = max(1, ⌊fraction · n⌋): online hard
+    example mining, the top-k loss. Losses equal to the m-th largest share what is left
+    of m, so that the result does not depend on the order of the pixels.
+
+    Args:
+      losses: losses per pixel, `[..., height, width]`.
+      fraction: share of the valid pixels, in (0, 1]; 1 is `masked_mean`.
+      where: False leaves a pixel out; same shape. None takes all.
+      axis: the axes to pool over; None takes all.
+
+    Returns:
+      One mean per image, `[...]`; 0 with gradient 0 where no pixel is valid.
+
+    Raises:
+      ValueError: `fraction` does not lie in (0, 1], losses are not floating point, or
+        `where` does not fit.
+
+    >>> import jax.numpy as jnp
+    >>> losses = jnp.array([[1.0, 5.0, 3.0, 2.0]])
+    >>> float(hard_pixel_mean(losses, fraction=0.5))
+    4.0
+
+    Source: online hard example mining of Shrivastava et al. 2016 (arXiv:1604.03540),
+    by pixels of one image as in Wu et al. 2016 (arXiv:1605.06885).
+    """
+    _checks.check_share("fraction", fraction)
+    losses, valid = _pixels_last(losses, where, axis)
+    wanted = _hard_count(fraction, _count(valid, losses.dtype))
+    fixed = jax.lax.stop_gradient(jnp.where(valid, losses, -jnp.inf))
+    last = jnp.maximum(wanted.astype(jnp.int32) - 1, 0)
+    threshold = jnp.take_along_axis(jnp.sort(fixed, descending=True), last, axis=-1)
+    above = valid & (fixed > threshold)
+    ties = valid & (fixed == threshold)
+    left = wanted - _count(above, losses.dtype)
+    share = left / jnp.maximum(_count(ties, losses.dtype), 1.0)
+    weight = jnp.where(above, 1.0, jnp.where(ties, share, 0.0))
+    return jnp.sum(weight * jnp.where(valid, losses, 0.0), axis=-1) / wanted[..., 0]
+
+
+def loss_max_pooling(
+    losses: Float[Array, "..."],
+    *,
+    norm: float = 1.7,
+    minimal_fraction: float = 0.3,
+    where: Bool[Array, "..."] | None = None,
+    axis: int | Sequence[int] | None = (-2, -1),
+) -> Float[Array, "..."]:
+    r"""Pools losses by the weights, within two norms, that make the sum largest.
+
+    .. math:: \max_w \sum_i w_i \ell_i \quad \text{with} \quad
+              \lVert w \rVert_p \le n^{-1/q}, \;
+              \lVert w \rVert_\infty \le \tau = n^{-1/q} m^{-1/p}
+
+    with 1/p + 1/q = 1, n the number of valid pixels and m = max(1, ⌊r n⌋): at least m
+    pixels share the weight. The solution is w = τ min(1, (ℓ/α)^(q−1)), with α such that
+    Σ min(1, (ℓ/α)^q) = m.
+
+    Args:
+      losses: ℓ per pixel, not negative, `[..., height, width]`.
+      norm: p > 1; towards 1 the hardest m pixels take all, p → ∞ tends to the mean.
+      minimal_fraction: r in (0, 1], the least share of the valid pixels.
+      where: False leaves a pixel out; same shape. None takes all.
+      axis: the axes to pool over; None takes all.
+
+    Returns:
+      One loss per image, `[...]`; 0 with gradient 0 where all losses are 0 or no pixel
+      is valid. Between the mean and the maximum of the losses.
+
+    Raises:
+      ValueError: `norm` is not above 1, `minimal_fraction` does not lie in (0, 1],
+        losses are not floating point, or `where` does not fit.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(loss_max_pooling(jnp.array([[0.0, 0.0, 1.0, 2.0]]))), 4)
+    1.2122
+
+    Source: section 3 of Rota Bulò et al. 2017 (arXiv:1704.02966). The weights are held
+    constant in the gradient, which is exact at an optimum (envelope theorem).
+    """
+    _checks.check_norm(norm)
+    _checks.check_share("minimal_fraction", minimal_fraction)
+    losses, valid = _pixels_last(losses, where, axis)
+    conjugate = norm / (norm - 1.0)  # q
+    count = _count(valid, losses.dtype)  # n
+    wanted = _hard_count(minimal_fraction, count)  # m
+    losses = jnp.where(valid, losses, 0.0)
+    fixed = jax.lax.stop_gradient(losses)
+    peak = jnp.max(fixed, axis=-1, keepdims=True, initial=0.0)
+    ratios = fixed / jnp.where(peak > 0, peak, 1.0)
+
+    # With the j largest losses at the bound τ, the others set α: Σ ℓ^q = (m − j) α^q.
+    # The right j is the first whose next loss does not reach that α.
+    powers = jnp.sort(ratios**conjugate, descending=True)
+    rest = jnp.flip(jnp.cumsum(jnp.flip(powers, -1), axis=-1), -1)
+    bounded = jax.lax.broadcasted_iota(powers.dtype, powers.shape, powers.ndim - 1)  # j
+    room = wanted - bounded
+    fits = (room > 0) & (powers * room <= rest)
+    first = jnp.argmax(fits, axis=-1, keepdims=True)
+    bound = jnp.take_along_axis(rest, first, axis=-1) / jnp.maximum(
+        jnp.take_along_axis(room, first, axis=-1), 1.0
+    )  # α^q
+    # α = 0: fewer than m losses are above 0, and all of those are at the bound.
+    share = jnp.where(
+        bound > 0, ratios**conjugate / jnp.where(bound > 0, bound, 1.0), 1
+    )
+    weights = jnp.where(ratios > 0, jnp.minimum(share, 1.0) ** (1.0 / norm), 0.0)
+    total = jnp.sum(weights * losses, axis=-1)
+    limit = jnp.maximum(count, 1.0) ** (-1.0 / conjugate) * wanted ** (-1.0 / norm)  # τ
+    return limit[..., 0] * total
+
+
+def _count(mask: Bool[Array, "..."], dtype: np.dtype) -> Float[Array, "..."]:
+    return jnp.sum(mask, axis=-1, keepdims=True).astype(dtype)
+
+
+def _hard_count(fraction: float, count: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Returns max(1, ⌊fraction · n⌋); a product within rounding of a whole is that."""
+    return jnp.maximum(jnp.floor(fraction * count * (1 + 1e-6)), 1.0)
+
+
+def _pixels_last(
+    losses: Float[Array, "..."],
+    where: Bool[Array, "..."] | None,
+    axis: int | Sequence[int] | None,
+) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
+    """Returns losses and mask with the pooled axes flattened into the last."""
+    losses, valid, _ = valid_losses(losses, where, axis)
+    axes = pooled_axes(axis, losses.ndim)
+    last = tuple(range(losses.ndim - len(axes), losses.ndim))
+    losses, valid = (jnp.moveaxis(array, axes, last) for array in (losses, valid))
+    kept = losses.shape[: losses.ndim - len(axes)]
+    return losses.reshape(*kept, -1), valid.reshape(*kept, -1)

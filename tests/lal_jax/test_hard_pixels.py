@@ -1,0 +1,128 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lal_jax import (
+    hard_pixel_mean,
+    locally_adaptive_loss,
+    loss_max_pooling,
+    masked_mean,
+    selective_cross_entropy,
+    valid_mask,
+)
+from tests import reference
+from tests.lal_jax.scenes import DTYPES, random_losses, random_scene
+from tests.tolerances import assert_close
+
+POOLS = [hard_pixel_mean, loss_max_pooling]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("fraction", [0.01, 0.25, 0.29, 1.0])
+def test_hard_pixel_mean_equals_reference(rng, fraction, dtype):
+    losses, where = random_losses(rng, dtype)
+    actual = hard_pixel_mean(losses, fraction=fraction, where=where)
+    assert actual.dtype == dtype
+    expected = reference.hard_pixel_mean(
+        np.asarray(losses), fraction=fraction, where=np.asarray(where)
+    )
+    assert_close(actual, expected, length=42)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("norm", [1.2, 1.7, 2.0, 9.0])
+@pytest.mark.parametrize("minimal_fraction", [0.01, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9])
+def test_loss_max_pooling_equals_bisection(rng, zeros, minimal_fraction, norm, dtype):
+    """Also where so many losses are 0 that all the others reach the bound."""
+    losses, where = random_losses(rng, dtype)
+    losses = jnp.where(jnp.asarray(rng.uniform(size=losses.shape)) < zeros, 0, losses)
+    options = {"norm": norm, "minimal_fraction": minimal_fraction}
+    actual = jax.jit(lambda x: loss_max_pooling(x, where=where, **options))(losses)
+    assert actual.dtype == dtype
+    expected = reference.loss_max_pooling(
+        np.asarray(losses), where=np.asarray(where), **options
+    )
+    assert_close(actual, expected, length=42 * 42)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_gradient_equals_finite_differences(rng, pool):
+    """The weights are constants at an optimum, so that their gradient is exact."""
+    losses, where = random_losses(rng)
+    step = 1e-6 * jnp.asarray(rng.normal(size=losses.shape))
+    rise = pool(losses + step, where=where) - pool(losses - step, where=where)
+    slope = jax.grad(lambda x: pool(x, where=where).sum())(losses)
+    np.testing.assert_allclose(rise.sum(), 2 * (slope * step).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_pool_lies_between_mean_and_maximum(rng, pool):
+    losses, where = random_losses(rng)
+    actual = pool(losses, where=where)
+    assert (masked_mean(losses, where=where) <= actual).all()
+    assert (actual <= jnp.where(where, losses, 0).max((-2, -1)) * (1 + 1e-12)).all()
+
+
+def test_all_pixels_are_the_mean(rng):
+    losses, where = random_losses(rng)
+    expected = masked_mean(losses, where=where)
+    assert_close(
+        hard_pixel_mean(losses, fraction=1.0, where=where), expected, length=42
+    )
+    equal = jnp.full_like(losses, 0.7)
+    assert_close(loss_max_pooling(equal), masked_mean(equal), length=42)
+
+
+def test_equal_losses_share_the_gradient():
+    losses = jnp.array([[3.0, 1.0, 2.0, 2.0, 2.0, 0.0]])
+    slope = jax.grad(lambda x: hard_pixel_mean(x, fraction=0.5))(losses)
+    np.testing.assert_allclose(slope, [[1 / 3, 0, 2 / 9, 2 / 9, 2 / 9, 0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("axis", [None, -1, (0, 2)])
+def test_axes(rng, pool, axis):
+    losses, where = random_losses(rng)
+    axes = (0, 1, 2) if axis is None else (axis,) if axis == -1 else axis
+    flat = [
+        np.moveaxis(np.asarray(x), axes, range(-len(axes), 0)) for x in (losses, where)
+    ]
+    flat = [x.reshape(*x.shape[: x.ndim - len(axes)], 1, -1) for x in flat]
+    expected = getattr(reference, pool.__name__)(flat[0], where=flat[1])
+    assert_close(pool(losses, axis=axis, where=where), expected, length=84 * 84)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_void_and_zero_images_have_no_loss_and_no_gradient(pool):
+    losses = jnp.full((3, 4, 5), jnp.nan).at[0].set(1.0).at[1].set(0.0)
+    where = jnp.ones((3, 4, 5), bool).at[2].set(False)
+    value, slope = jax.vmap(jax.value_and_grad(lambda x, w: pool(x, where=w)))(
+        losses, where
+    )
+    np.testing.assert_allclose(value, [1, 0, 0], rtol=1e-12)
+    assert jnp.isfinite(slope).all() and not slope[2].any()
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_pools_the_locally_adaptive_loss(rng, pool):
+    logits, labels, where = random_scene(rng)
+    losses = selective_cross_entropy(logits, labels, where=where)
+    expected = pool(losses, where=valid_mask(labels, where=where))
+    actual = locally_adaptive_loss(logits, labels, where=where, pool=pool)
+    assert_close(actual, expected, length=42)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, float("nan")])
+def test_share_outside_its_range_is_refused(share):
+    with pytest.raises(ValueError, match=r"fraction must lie in \(0, 1\], got"):
+        hard_pixel_mean(jnp.ones((2, 2)), fraction=share)
+    with pytest.raises(ValueError, match="minimal_fraction must lie in"):
+        loss_max_pooling(jnp.ones((2, 2)), minimal_fraction=share)
+
+
+@pytest.mark.parametrize("norm", [1, 0.5, float("inf"), float("nan")])
+def test_norm_not_above_one_is_refused(norm):
+    with pytest.raises(ValueError, match="norm must be a finite number above 1"):
+        loss_max_pooling(jnp.ones((2, 2)), norm=norm)
