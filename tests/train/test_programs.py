@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,20 @@ def test_evaluate_repeats_the_figures(place: Path) -> None:
     found = json.loads((place / "run" / "evaluation_val.json").read_text())
     summary = json.loads((place / "run" / "summary.json").read_text())
     assert found["iou"] == summary["iou"] and found["step"] == 8
+
+
+def test_evaluate_knows_the_classes_that_a_split_lacks(place: Path) -> None:
+    other = place / "other"
+    shutil.copytree(place / "voc", other)
+    (other / "class_names.txt").unlink()
+    for name in ("e", "f"):
+        path = other / "SegmentationClass" / f"{name}.png"
+        mask = np.array(Image.open(path))
+        mask[mask == 2] = 0
+        Image.fromarray(mask).save(path)
+    done = call("evaluate", place / "run", "--data", other)
+    assert done.returncode == 0, done.stderr
+    assert "blue" in done.stdout
 
 
 def test_predict_writes_masks_and_names_the_broken(place: Path) -> None:
