@@ -57,8 +57,7 @@ def center_loss(
     labels = _checks.as_labels(labels, features, "features")
     centers = _checks.as_centers(centers, features)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    member = is_target(labels, len(centers)) & valid[..., None]
-    counted = jnp.any(member, axis=-1)
+    counted = valid & (labels >= 0) & (labels < len(centers))
     own = jnp.where(counted, labels, 0)
     offsets = features - jax.lax.stop_gradient(centers)[own]
     offsets = jnp.where(counted[..., None], offsets, 0.0)

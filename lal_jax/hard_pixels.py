@@ -51,8 +51,8 @@ def hard_pixel_mean(
     by pixels of one image as in Wu et al. 2016 (arXiv:1605.06885).
     """
     _checks.check_share("fraction", fraction)
-    losses, valid = _pixels_last(losses, where, axis)
-    wanted = _hard_count(fraction, _count(valid, losses.dtype))
+    losses, valid, count = _pixels_last(losses, where, axis)
+    wanted = _hard_count(fraction, count)
     fixed = jax.lax.stop_gradient(jnp.where(valid, losses, -jnp.inf))
     last = jnp.maximum(wanted.astype(jnp.int32) - 1, 0)
     threshold = jnp.take_along_axis(jnp.sort(fixed, descending=True), last, axis=-1)
@@ -61,7 +61,7 @@ def hard_pixel_mean(
     left = wanted - _count(above, losses.dtype)
     share = left / jnp.maximum(_count(ties, losses.dtype), 1.0)
     weight = jnp.where(above, 1.0, jnp.where(ties, share, 0.0))
-    return jnp.sum(weight * jnp.where(valid, losses, 0.0), axis=-1) / wanted[..., 0]
+    return jnp.sum(weight * losses, axis=-1) / wanted[..., 0]
 
 
 def loss_max_pooling(
@@ -106,11 +106,9 @@ def loss_max_pooling(
     """
     _checks.check_norm(norm)
     _checks.check_share("minimal_fraction", minimal_fraction)
-    losses, valid = _pixels_last(losses, where, axis)
+    losses, _, count = _pixels_last(losses, where, axis)  # ℓ, 0 at void pixels; n
     conjugate = norm / (norm - 1.0)  # q
-    count = _count(valid, losses.dtype)  # n
     wanted = _hard_count(minimal_fraction, count)  # m
-    losses = jnp.where(valid, losses, 0.0)
     fixed = jax.lax.stop_gradient(losses)
     peak = jnp.max(fixed, axis=-1, keepdims=True, initial=0.0)
     ratios = fixed / jnp.where(peak > 0, peak, 1.0)
@@ -132,7 +130,7 @@ def loss_max_pooling(
     )
     weights = jnp.where(ratios > 0, jnp.minimum(share, 1.0) ** (1.0 / norm), 0.0)
     total = jnp.sum(weights * losses, axis=-1)
-    limit = jnp.maximum(count, 1.0) ** (-1.0 / conjugate) * wanted ** (-1.0 / norm)  # τ
+    limit = count ** (-1.0 / conjugate) * wanted ** (-1.0 / norm)  # τ
     return limit[..., 0] * total
 
 
@@ -149,11 +147,11 @@ def _pixels_last(
     losses: Float[Array, "..."],
     where: Bool[Array, "..."] | None,
     axis: int | Sequence[int] | None,
-) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
-    """Returns losses and mask with the pooled axes flattened into the last."""
-    losses, valid, _ = valid_losses(losses, where, axis)
+) -> tuple[Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."]]:
+    """Returns `valid_losses` with the pooled axes flattened into the last."""
+    losses, valid, count = valid_losses(losses, where, axis)
     axes = pooled_axes(axis, losses.ndim)
     last = tuple(range(losses.ndim - len(axes), losses.ndim))
     losses, valid = (jnp.moveaxis(array, axes, last) for array in (losses, valid))
     kept = losses.shape[: losses.ndim - len(axes)]
-    return losses.reshape(*kept, -1), valid.reshape(*kept, -1)
+    return losses.reshape(*kept, -1), valid.reshape(*kept, -1), count[..., None]

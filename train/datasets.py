@@ -66,6 +66,7 @@ def load_dataset(config: Config) -> Dataset:
         builder = BuiltinScenes(data_dir=config.prepared)
         name, names = "built-in scenes", scenes.CLASS_NAMES
         colors, fingerprint = voc_colormap()[: len(names)], scenes.VERSION
+    check_classes(config, len(names))  # before anything is written
     tfds.disable_progress_bar()  # for one of our own, with totals
     with contextlib.redirect_stdout(io.StringIO()):  # its talk of downloads
         try:
@@ -73,7 +74,6 @@ def load_dataset(config: Config) -> Dataset:
         except FileExistsError:  # another run that began with this one was faster
             builder.download_and_prepare()
     train, val = (_open(builder, split) for split in splits)
-    check_classes(config, len(names))
     if len(train) < config.batch_size:
         raise UserError(
             f"--batch-size {config.batch_size} is more than the {len(train)} images of "
