@@ -74,32 +74,33 @@ def as_where(
     return where
 
 
-def check_image(array: jax.Array, name: str) -> None:
-    """Requires at least height, width and classes."""
-    if array.ndim < 3:
+def check_rank(array: jax.Array, name: str, rank: int) -> None:
+    """Requires `rank` axes of pixels before the last axis, the classes."""
+    if array.ndim <= rank:
+        axes = "height, width" if rank == 2 else f"{rank} spatial axes"
         raise ValueError(
-            f"{name} must have shape [..., height, width, classes], got {array.shape}"
+            f"{name} must have shape [..., {axes}, classes], as kernel_size has "
+            f"{rank} sizes: got {array.shape}"
         )
 
 
-def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, int]:
-    """Returns the window's (height, width), both odd."""
-    pair = (
-        (kernel_size, kernel_size)
-        if isinstance(kernel_size, int | np.integer)
-        else tuple(kernel_size)
-        if isinstance(kernel_size, Sequence)
-        else ()
-    )
-    if len(pair) != 2 or any(
+def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
+    """Returns the window's size along each axis, all odd; one integer is a square."""
+    sizes: tuple[int, ...] = ()
+    if isinstance(kernel_size, int | np.integer):
+        sizes = (kernel_size, kernel_size)
+    elif isinstance(kernel_size, Sequence):
+        sizes = tuple(kernel_size)
+    if not sizes or any(
         not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0
-        for size in pair
+        for size in sizes
     ):
         raise ValueError(
-            "kernel_size must be a positive odd integer or a pair (height, width) of "
-            f"them, so that the window has a centre: got {kernel_size!r}"
+            "kernel_size must be a positive odd integer, or a sequence of them with "
+            "one for each spatial axis, so that the window has a centre: got "
+            f"{kernel_size!r}"
         )
-    return int(pair[0]), int(pair[1])
+    return tuple(int(size) for size in sizes)
 
 
 def check_stride(stride: int) -> None:
@@ -110,7 +111,7 @@ def check_stride(stride: int) -> None:
 
 def check_power(power: float) -> None:
     """Requires a finite positive exponent."""
-    if not (0 < power < math.inf):
+    if not 0 < _number("power", power) < math.inf:
         raise ValueError(
             f"power must be a finite number above 0 (the paper takes 3), got {power!r}"
         )
@@ -125,7 +126,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 def check_label_smoothing(label_smoothing: float) -> None:
     """Requires a share in [0, 1)."""
-    if not 0 <= label_smoothing < 1:
+    if not 0 <= _number("label_smoothing", label_smoothing) < 1:
         raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing!r}")
 
 
@@ -146,25 +147,25 @@ def as_class_weights(
 
 def check_positive(name: str, value: float) -> None:
     """Requires a finite number above 0."""
-    if not 0 < value < math.inf:
+    if not 0 < _number(name, value) < math.inf:
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 
 def check_not_negative(name: str, value: float) -> None:
     """Requires a finite number of at least 0."""
-    if not 0 <= value < math.inf:
+    if not 0 <= _number(name, value) < math.inf:
         raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
 
 
 def check_share(name: str, value: float) -> None:
     """Requires a number in (0, 1]."""
-    if not 0 < value <= 1:
+    if not 0 < _number(name, value) <= 1:
         raise ValueError(f"{name} must lie in (0, 1], got {value!r}")
 
 
 def check_norm(norm: float) -> None:
     """Requires a finite exponent above 1."""
-    if not 1 < norm < math.inf:
+    if not 1 < _number("norm", norm) < math.inf:
         raise ValueError(
             f"norm must be a finite number above 1 (its paper takes 1.7), got {norm!r}"
         )
@@ -187,3 +188,14 @@ def as_centers(
             "jnp.zeros((classes, depth))"
         )
     return centers.astype(features.dtype)
+
+
+def _number(name: str, value: float) -> float:
+    """Returns the value if it is known before tracing."""
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be a number known before tracing, got {value!r}; under jit "
+            f'close over it or name it in static_argnames=("{name}",)'
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import jax
@@ -57,43 +58,76 @@ def softmax_cross_entropy(
     weights = _checks.as_class_weights(class_weights, logits)
     _checks.check_label_smoothing(label_smoothing)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    logits = jnp.where(valid[..., None], logits, 0.0)
-    losses = target_cross_entropy(logits, labels, weights, label_smoothing)
-    return jnp.where(valid, losses, 0.0)
+    return target_cross_entropy(logits, labels, valid, weights, label_smoothing)
 
 
 def target_cross_entropy(
     logits: Float[Array, "*pixels classes"],
     labels: Int[Array, "*pixels"],
+    valid: Bool[Array, "*pixels"],
     class_weights: Float[Array, " classes"] | None,
     label_smoothing: float,
 ) -> Float[Array, "*pixels"]:
     """Returns −w_y Σ t log softmax(logits); the inputs have been checked."""
-    log_probabilities = _log_softmax(logits)
-    # A select, not an index: its derivative is a select too, where a scatter is slow.
-    hit = is_target(labels, logits.shape[-1])
-    losses = -jnp.sum(jnp.where(hit, log_probabilities, 0.0), axis=-1)
-    if label_smoothing:
-        uniform = -jnp.mean(log_probabilities, axis=-1)
-        losses = (1.0 - label_smoothing) * losses + label_smoothing * uniform
-    if class_weights is not None:
-        losses = losses * target_weight(hit, class_weights)
-    return losses
+    counted = valid & (labels >= 0) & (labels < logits.shape[-1])
+    losses, _ = _loss_and_probabilities(logits, labels, counted, label_smoothing)
+    if class_weights is None:
+        return losses
+    return losses * target_weight(is_target(labels, logits.shape[-1]), class_weights)
 
 
-def _log_softmax(
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _loss_and_probabilities(
     logits: Float[Array, "*pixels classes"],
-) -> Float[Array, "*pixels classes"]:
-    """Returns log softmax(logits), never above 0.
+    labels: Int[Array, "*pixels"],
+    counted: Bool[Array, "*pixels"],
+    label_smoothing: float,
+) -> tuple[Float[Array, "*pixels"], Float[Array, "*pixels classes"]]:
+    """Returns −Σ t log p and p = softmax(logits), both 0 where not counted.
 
-    XLA may compute the logits twice with different rounding, once for the maximum and
-    once for the difference to it. Without the selects the loss could then fall below 0,
-    and a root of it be NaN.
+    The derivative is stated below in terms of p alone, so that it takes one pass and
+    whatever void logits hold never enters it.
     """
-    shifted = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    shifted = jnp.where(shifted > 0, 0.0, shifted)
-    total = jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)
-    return shifted - jnp.log(jnp.where(total < 1, 1.0, total))
+    classes = logits.shape[-1]
+    shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
+    exponentials = jnp.exp(shifted)
+    # A select, not an index: a gather would not shard.
+    own = jnp.sum(jnp.where(is_target(labels, classes), shifted, 0.0), axis=-1)
+    if label_smoothing:
+        uniform = jnp.mean(shifted, axis=-1)
+        own = (1.0 - label_smoothing) * own + label_smoothing * uniform
+    # XLA may compute the logits anew for the maximum and for the difference to it, and
+    # round them in two ways. The bounds, which are exact, keep the loss from 0 upwards.
+    total = jnp.clip(jnp.sum(exponentials, axis=-1), 1.0, classes)
+    losses = jnp.where(counted, jnp.log(total) - jnp.minimum(own, 0.0), 0.0)
+    probabilities = jnp.minimum(exponentials / total[..., None], 1.0)
+    return losses, jnp.where(counted[..., None], probabilities, 0.0)
+
+
+@_loss_and_probabilities.defjvp
+def _loss_and_probabilities_jvp(label_smoothing, primals, tangents):
+    """Applies dL = Σ (p − t) d and dp = p (d − Σ p d)."""
+    (logits, labels, counted), (change, *_) = primals, tangents
+    losses, probabilities = _loss_and_probabilities(
+        logits, labels, counted, label_smoothing
+    )
+    target = smooth_target(labels, counted, logits, label_smoothing)
+    d_losses = jnp.sum((probabilities - target) * change, axis=-1)
+    mean = jnp.sum(probabilities * change, axis=-1, keepdims=True)
+    return (losses, probabilities), (d_losses, probabilities * (change - mean))
+
+
+def smooth_target(
+    labels: Int[Array, "*pixels"],
+    counted: Bool[Array, "*pixels"],
+    logits: Float[Array, "*pixels classes"],
+    label_smoothing: float,
+) -> Float[Array, "*pixels classes"]:
+    """Returns t = (1−ε)·onehot + ε/C, 0 where not counted."""
+    classes = logits.shape[-1]
+    onehot = is_target(labels, classes).astype(logits.dtype)
+    target = (1.0 - label_smoothing) * onehot + label_smoothing / classes
+    return jnp.where(counted[..., None], target, 0.0)
 
 
 def is_target(

@@ -13,25 +13,31 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import is_target, target_weight
 from lal_jax.locally_adaptive import selective_cross_entropy
 from lal_jax.masks import valid_mask
-from lal_jax.pooling import selective_pool, window_sums, window_weights
-from lal_jax.reductions import minkowski_mean
-from lal_jax.standard_score import score_and_inverse_deviation
+from lal_jax.pooling import selective_pool, window_divisor, window_weights
+from lal_jax.reductions import minkowski_mean, pooled_axes, valid_losses
+from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
+from lal_jax.stencil import center_slices, mark_void, window_sum
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-__all__ = ["locally_adaptive_gradient", "minkowski_gradient", "selective_gradient"]
+__all__ = [
+    "as_printed",
+    "locally_adaptive_gradient",
+    "minkowski_gradient",
+    "selective_gradient",
+]
 
 
 def minkowski_gradient(
-    losses: Float[Array, "*batch height width"],
+    losses: Float[Array, "..."],
     *,
     power: float = 3.0,
-    where: Bool[Array, "*batch height width"] | None = None,
-) -> Float[Array, "*batch height width"]:
+    where: Bool[Array, "..."] | None = None,
+    axis: int | Sequence[int] | None = (-2, -1),
+) -> Float[Array, "..."]:
     r"""Returns the derivative of `minkowski_mean` by each pixel's loss.
 
     .. math:: \frac{\partial L^{AD}}{\partial L_q} =
@@ -41,6 +47,7 @@ def minkowski_gradient(
       losses: losses per pixel, not negative.
       power: k > 0.
       where: False leaves a pixel out.
+      axis: the axes that were pooled.
 
     Returns:
       The derivative, same shape; 0 at void pixels and where the pooled loss is 0.
@@ -55,23 +62,22 @@ def minkowski_gradient(
     Source: Eq. 7 of Guo et al. 2018, whose last factor, printed as a sum over pixels,
     is L_q^(k−1) of the pixel alone.
     """
-    losses = _checks.as_float(losses, "losses")
-    valid = _checks.as_where(where, losses.shape, "losses")
-    pooled = minkowski_mean(losses, power=power, where=valid)[..., None, None]
-    count = jnp.maximum(jnp.sum(valid, axis=(-2, -1), keepdims=True), 1)
+    losses, valid, count = valid_losses(losses, where, axis)
+    pooled = minkowski_mean(losses, power=power, where=valid, axis=axis)
+    axes = pooled_axes(axis, losses.ndim)
+    pooled, count = jnp.expand_dims(pooled, axes), jnp.expand_dims(count, axes)
     counted = valid & (pooled != 0)
     if power < 1:
         counted &= losses != 0
     ratio = jnp.where(counted, losses, 1.0) / jnp.where(pooled == 0, 1.0, pooled)
-    slope = ratio ** (power - 1.0) / count.astype(losses.dtype)
-    return jnp.where(counted, slope, 0.0)
+    return jnp.where(counted, ratio ** (power - 1.0) / count, 0.0)
 
 
 def selective_gradient(
-    predictions: Float[Array, "*batch height width classes"],
-    labels: Int[Array, "*batch height width"],
+    predictions: Float[Array, "*batch_pixels classes"],
+    labels: Int[Array, "*batch_pixels"],
     *,
-    cotangents: Float[Array, "*batch rows columns"] | None = None,
+    cotangents: Float[Array, "*batch_centers"] | None = None,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
     neighbor_weights: ArrayLike | None = None,
@@ -79,8 +85,8 @@ def selective_gradient(
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
     ignore_label: int = 255,
-    where: Bool[Array, "*batch height width"] | None = None,
-) -> Float[Array, "*batch height width classes"]:
+    where: Bool[Array, "*batch_pixels"] | None = None,
+) -> Float[Array, "*batch_pixels classes"]:
     r"""Returns the derivative of Σ_q v_q L^S_q by the predictions that are pooled.
 
     .. math:: \sum_q v_q\, \bigl(\mathrm{softmax}(f_q) - t_q\bigr)
@@ -123,34 +129,33 @@ def selective_gradient(
     labels = _checks.as_labels(labels, predictions, "predictions")
     valid = valid_mask(labels, **options)
     weights = window_weights(kernel_size, neighbor_weights, predictions.dtype)
+    centers = (..., *center_slices(stride, weights.ndim))
 
-    # r_q = v_q w_y (softmax(f_q) − t_q)
-    hit = is_target(labels[..., ::stride, ::stride], predictions.shape[-1])
-    target = (1 - label_smoothing) * hit.astype(predictions.dtype)
-    target += label_smoothing / predictions.shape[-1]
-    residual = jax.nn.softmax(pooled) - target
-    factor = jnp.ones(hit.shape[:-1], predictions.dtype)
+    # r_q = v_q w_y (softmax(f_q) − t_q), 0 where the label is void or no class
+    classes = predictions.shape[-1]
+    own = labels[centers]
+    counted = valid[centers] & (own >= 0) & (own < classes)
+    target = (1 - label_smoothing) * jax.nn.one_hot(own, classes, dtype=pooled.dtype)
+    target += label_smoothing / classes
+    factor = counted.astype(pooled.dtype)
     per_class = _checks.as_class_weights(class_weights, predictions)
     if per_class is not None:
-        factor *= target_weight(hit, per_class)
+        factor *= per_class[jnp.clip(own, 0, classes - 1)]
     if cotangents is not None:
         factor *= cotangents
+    residual = factor[..., None] * (jax.nn.softmax(pooled) - target)
 
     # Σ_q μ_q(p) ω(p − q) r_q / ξ_q, with r = 0 where no window is centred
-    _, divisor = window_sums(
-        predictions, labels, valid, weights, stride=stride, normalizer=normalizer
-    )
-    residual *= (factor / jnp.where(divisor == 0, 1.0, divisor))[..., None]
-    spread = jnp.zeros_like(predictions).at[..., ::stride, ::stride, :].set(residual)
-    total, _ = window_sums(
-        spread, labels, valid, weights[::-1, ::-1], stride=1, normalizer=normalizer
-    )
-    return jnp.where(valid[..., None], total, 0.0)
+    marks = mark_void(labels, valid)
+    residual /= window_divisor(valid, marks, weights, stride, normalizer)
+    spread = jnp.zeros_like(predictions).at[(*centers, slice(None))].set(residual)
+    mirrored = weights[(slice(None, None, -1),) * weights.ndim]
+    return window_sum(spread, marks, mirrored, 1)
 
 
 def locally_adaptive_gradient(
-    logits: Float[Array, "*batch height width classes"],
-    labels: Int[Array, "*batch height width"],
+    logits: Float[Array, "*batch_pixels classes"],
+    labels: Int[Array, "*batch_pixels"],
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
@@ -161,8 +166,8 @@ def locally_adaptive_gradient(
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
     ignore_label: int = 255,
-    where: Bool[Array, "*batch height width"] | None = None,
-) -> Float[Array, "*batch height width classes"]:
+    where: Bool[Array, "*batch_pixels"] | None = None,
+) -> Float[Array, "*batch_pixels classes"]:
     r"""Returns the derivative of `locally_adaptive_loss` by the logits.
 
     .. math:: \frac{\partial L}{\partial \hat x_p} = \frac{1}{\sigma_p}
@@ -216,14 +221,76 @@ def locally_adaptive_gradient(
     losses = selective_cross_entropy(
         logits, labels, normalization=normalization, **pooling
     )
+    rank = len(_checks.check_kernel_size(kernel_size))
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    centers = valid[..., ::stride, ::stride]
-    cotangents = minkowski_gradient(losses, power=power, where=centers)  # Eq. 7
+    centers = valid[(..., *center_slices(stride, rank))]
+    cotangents = minkowski_gradient(  # Eq. 7
+        losses, power=power, where=centers, axis=tuple(range(-rank, 0))
+    )
     predictions = jnp.where(valid[..., None], _checks.as_float(logits, "logits"), 0.0)
     if normalization == "none":
         return selective_gradient(predictions, labels, cotangents=cotangents, **pooling)
-    score, inverse_deviation = score_and_inverse_deviation(predictions)
+    score, inverse_deviation = score_and_inverse_deviation(predictions, EPSILON)
     slope = selective_gradient(score, labels, cotangents=cotangents, **pooling)  # Eq. 8
     slope -= jnp.mean(slope, axis=-1, keepdims=True)
     slope -= score * jnp.mean(score * slope, axis=-1, keepdims=True)
     return slope * inverse_deviation
+
+
+def as_printed(
+    x: Float[Array, "*batch_pixels classes"],
+    labels: Int[Array, "*batch_pixels"],
+    *,
+    kernel_size: int | Sequence[int] = 5,
+    power: float = 3.0,
+    ignore_label: int = 255,
+    where: Bool[Array, "*batch_pixels"] | None = None,
+) -> Float[Array, "*batch_pixels classes"]:
+    r"""Returns the derivative by the standard scores as the paper prints it: wrong.
+
+    .. math:: M^{-1/k} \Bigl(\sum_q L_q^k\Bigr)^{1/k-1} \sum_q L_q^{k-1} \cdot
+              \sum_{m,n} \bigl(\mathrm{softmax}(f(i{+}m,j{+}n)) - y(i{+}m,j{+}n)\bigr)
+              \mu(i,j)\, \omega(-m,-n)
+
+    For the record, and to see what the two errors do: the sum of Eq. 7 gives every
+    pixel of an image the same factor, so that the hard ones weigh no more than the
+    easy, and without Eq. 8's 1/ξ windows weigh by the number of pixels in them.
+
+    Args:
+      x: the standard scores, `[..., height, width, classes]`.
+      labels: class indices, `[..., height, width]`.
+      kernel_size: as in `locally_adaptive_loss`.
+      power: as in `locally_adaptive_loss`.
+      ignore_label: the label of void pixels.
+      where: False marks further void pixels.
+
+    Returns:
+      The printed derivative of each image's loss by its own scores, same shape as `x`.
+
+    Raises:
+      ValueError: as `locally_adaptive_loss`.
+
+    Source: Eq. 6–8 of Guo et al. 2018, with μ read as that of the window centred at
+    (i+m, j+n), as no other reading gives a derivative. `locally_adaptive_gradient` has
+    them corrected.
+    """
+    options: dict[str, Any] = {
+        "kernel_size": kernel_size,
+        "ignore_label": ignore_label,
+        "where": where,
+    }
+    losses = selective_cross_entropy(x, labels, normalization="none", **options)
+    pooled = selective_pool(x, labels, **options)
+    labels = jnp.asarray(labels)
+    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
+    weights = window_weights(kernel_size, None, pooled.dtype)
+    axes = tuple(range(-weights.ndim, 0))
+    count = jnp.maximum(jnp.sum(valid, axis=axes, keepdims=True), 1)
+    total = jnp.sum(losses**power, axis=axes, keepdims=True)
+    factor = count.astype(losses.dtype) ** (-1 / power) * total ** (1 / power - 1)
+    factor *= jnp.sum(losses ** (power - 1), axis=axes, keepdims=True)
+    onehot = jax.nn.one_hot(labels, pooled.shape[-1], dtype=pooled.dtype)
+    residual = jnp.where(valid[..., None], jax.nn.softmax(pooled) - onehot, 0.0)
+    return factor[..., None] * window_sum(
+        residual, mark_void(labels, valid), weights, 1
+    )

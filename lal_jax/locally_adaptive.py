@@ -12,7 +12,8 @@ from lal_jax.cross_entropy import target_cross_entropy
 from lal_jax.masks import valid_mask
 from lal_jax.pooling import selective_pool
 from lal_jax.reductions import minkowski_mean
-from lal_jax.standard_score import standard_score
+from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
+from lal_jax.stencil import center_slices
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -28,8 +29,8 @@ class Pool(Protocol):
 
 
 def selective_cross_entropy(
-    logits: Float[Array, "*batch height width classes"],
-    labels: Int[Array, "*batch height width"],
+    logits: Float[Array, "*batch_pixels classes"],
+    labels: Int[Array, "*batch_pixels"],
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
@@ -39,8 +40,8 @@ def selective_cross_entropy(
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
     ignore_label: int = 255,
-    where: Bool[Array, "*batch height width"] | None = None,
-) -> Float[Array, "*batch rows columns"]:
+    where: Bool[Array, "*batch_pixels"] | None = None,
+) -> Float[Array, "*batch_centers"]:
     r"""Returns the cross-entropy of the selectively pooled predictions.
 
     .. math:: L^S(i,j) = -\log \mathrm{softmax}(f(i,j))_{y(i,j)}
@@ -80,16 +81,17 @@ def selective_cross_entropy(
     Source: Eq. 2–4 of Guo et al. 2018.
     """
     logits = _checks.as_float(logits, "logits")
-    _checks.check_image(logits, "logits")
     labels = _checks.as_labels(labels, logits)
-    weights = _checks.as_class_weights(class_weights, logits)
-    _checks.check_label_smoothing(label_smoothing)
+    rank = len(_checks.check_kernel_size(kernel_size))
+    _checks.check_rank(logits, "logits", rank)
     _checks.check_choice("normalization", normalization, ("standard_score", "none"))
+    _checks.check_label_smoothing(label_smoothing)
+    weights = _checks.as_class_weights(class_weights, logits)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    predictions = jnp.where(valid[..., None], logits, 0.0)
+    predictions = jnp.where(valid[..., None], logits, 0.0)  # before any arithmetic
     if normalization == "standard_score":
         _check_classes(logits.shape)
-        predictions = standard_score(predictions)
+        predictions, _ = score_and_inverse_deviation(predictions, EPSILON)
     pooled = selective_pool(
         predictions,
         labels,
@@ -100,14 +102,15 @@ def selective_cross_entropy(
         ignore_label=ignore_label,
         where=where,
     )
-    centers = labels[..., ::stride, ::stride]
-    losses = target_cross_entropy(pooled, centers, weights, label_smoothing)
-    return jnp.where(valid[..., ::stride, ::stride], losses, 0.0)
+    centers = (..., *center_slices(stride, rank))
+    return target_cross_entropy(
+        pooled, labels[centers], valid[centers], weights, label_smoothing
+    )
 
 
 def locally_adaptive_loss(
-    logits: Float[Array, "*batch height width classes"],
-    labels: Int[Array, "*batch height width"],
+    logits: Float[Array, "*batch_pixels classes"],
+    labels: Int[Array, "*batch_pixels"],
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
@@ -119,7 +122,7 @@ def locally_adaptive_loss(
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
     ignore_label: int = 255,
-    where: Bool[Array, "*batch height width"] | None = None,
+    where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Returns the locally adaptive learning loss of each image.
 
@@ -174,11 +177,20 @@ def locally_adaptive_loss(
         ignore_label=ignore_label,
         where=where,
     )
+    rank = len(_checks.check_kernel_size(kernel_size))
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    centers = valid[..., ::stride, ::stride]
-    if pool is not None:
-        return pool(losses, where=centers)
-    return minkowski_mean(losses, power=power, where=centers)
+    centers = valid[(..., *center_slices(stride, rank))]
+    if pool is None:
+        axes = tuple(range(-rank, 0))
+        return minkowski_mean(losses, power=power, where=centers, axis=axes)
+    pooled = pool(losses, where=centers)
+    if jnp.shape(pooled) != losses.shape[:-rank]:
+        raise ValueError(
+            f"pool must reduce losses {losses.shape} to one an image, "
+            f"{losses.shape[:-rank]}, got {jnp.shape(pooled)}; give a pool of this "
+            f"library axis={tuple(range(-rank, 0))}, with functools.partial"
+        )
+    return pooled
 
 
 def _check_classes(shape: tuple[int, ...]) -> None:

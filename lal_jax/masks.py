@@ -1,8 +1,12 @@
-"""Which pixels count."""
+"""Which pixels count, and whether their labels are classes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
 
 from lal_jax._checks import as_indices, as_where
 
@@ -36,3 +40,47 @@ def valid_mask(
     """
     labels = as_indices(labels)
     return (labels != ignore_label) & as_where(where, labels.shape, "labels")
+
+
+def check_labels(
+    labels: ArrayLike, *, classes: int, ignore_label: int = 255, name: str = "labels"
+) -> None:
+    """Refuses labels that are neither a class nor void, naming the first and its place.
+
+    Under jit no loss can raise for a value: a pixel with such a label adds 0 to the
+    loss, has no gradient, and still counts as valid, which lowers the mean. So check
+    the data where it is read, outside jit, in NumPy.
+
+    Args:
+      labels: class indices of any integer dtype and shape.
+      classes: the number of classes; labels are 0 to `classes` − 1.
+      ignore_label: the label that marks void pixels.
+      name: what to call the labels in the message, a file for instance.
+
+    Raises:
+      ValueError: a label is out of range, or labels are not integers; or they are
+        traced, as inside jit.
+
+    >>> import numpy as np
+    >>> check_labels(np.array([[0, 255], [2, 7]]), classes=3)
+    Traceback (most recent call last):
+    ValueError: labels must lie in 0…2 or be 255 (void), got 7 at (1, 1), 1 of 4 pixels
+    """
+    if isinstance(labels, jax.core.Tracer):
+        raise ValueError(
+            f"{name} have no values inside jit; check_labels looks at them where the "
+            "data is read"
+        )
+    values = np.asarray(labels)
+    if not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{name} must be integer class indices, got {values.dtype}; convert them "
+            "with labels.astype(np.int32)"
+        )
+    stray = ((values < 0) | (values >= classes)) & (values != ignore_label)
+    if stray.any():
+        place = tuple(int(index) for index in np.argwhere(stray)[0])
+        raise ValueError(
+            f"{name} must lie in 0…{classes - 1} or be {ignore_label} (void), got "
+            f"{values[place]} at {place}, {stray.sum()} of {values.size} pixels"
+        )

@@ -10,52 +10,24 @@ import numpy as np
 
 from lal_jax import _checks
 from lal_jax.masks import valid_mask
+from lal_jax.neighbor_weights import chessboard_weights
+from lal_jax.stencil import center_slices, mark_void, window_sum
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-# Stands for "no class": neither a void pixel nor a place outside the image has one.
-_NO_CLASS = np.iinfo(np.int32).min
-
-
-def chessboard_weights(
-    kernel_size: int | Sequence[int],
-) -> Float[np.ndarray, "kernel_height kernel_width"]:
-    r"""Returns the paper's neighbour weights, which halve with every ring.
-
-    .. math:: \omega(u, v) = 2^{1 - \max(|u|, |v|)}
-
-    Args:
-      kernel_size: an odd integer or a pair (height, width) of them, in pixels.
-
-    Returns:
-      float64 weights: 2 at the centre, 1 around it, then ½, ¼, …
-
-    Raises:
-      ValueError: a size is even or not positive.
-
-    >>> chessboard_weights(3).tolist()
-    [[1.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 1.0]]
-
-    Source: Eq. 2 of Guo et al. 2018; max(|u|, |v|) is the chessboard distance D₈.
-    """
-    height, width = _checks.check_kernel_size(kernel_size)
-    rows = np.abs(np.arange(height) - height // 2)
-    columns = np.abs(np.arange(width) - width // 2)
-    return 2.0 ** (1 - np.maximum(rows[:, None], columns[None, :]))
-
 
 def selective_pool(
-    predictions: Float[Array, "*batch height width classes"],
-    labels: Int[Array, "*batch height width"],
+    predictions: Float[Array, "*batch_pixels classes"],
+    labels: Int[Array, "*batch_pixels"],
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
     ignore_label: int = 255,
-    where: Bool[Array, "*batch height width"] | None = None,
-) -> Float[Array, "*batch rows columns classes"]:
+    where: Bool[Array, "*batch_pixels"] | None = None,
+) -> Float[Array, "*batch_centers classes"]:
     r"""Averages predictions over the neighbours that share the centre's label.
 
     .. math:: f(i,j) = \frac{1}{\xi(i,j)} \sum_{u,v}
@@ -67,11 +39,13 @@ def selective_pool(
     Args:
       predictions: x, `[..., height, width, classes]`, floating point.
       labels: class indices, `[..., height, width]`, integer.
-      kernel_size: window size in pixels: an odd integer or a pair (height, width).
-      stride: distance between centres in pixels. Centres stand at rows and columns
-        0, s, 2s, …; neighbours are taken at full resolution.
-      neighbor_weights: ω, `[kernel_height, kernel_width]`; None takes
-        `chessboard_weights(kernel_size)`.
+      kernel_size: window size in pixels: an odd integer or a pair (height, width). One
+        size, `(5,)`, pools sequences `[..., length, classes]`, three pool volumes
+        `[..., depth, height, width, classes]`, and so on.
+      stride: distance between centres in pixels, the same along every axis. Centres
+        stand at rows and columns 0, s, 2s, …; neighbours are taken at full resolution.
+      neighbor_weights: ω, of the window's shape, such as `uniform_weights` or
+        `gaussian_weights` give; None takes `chessboard_weights(kernel_size)`.
       normalizer: `"count"` divides by ξ as the paper does; `"weights"` divides by
         Σ μ ω, which makes f a weighted mean.
       ignore_label: the label of void pixels, neither centres nor neighbours.
@@ -94,24 +68,39 @@ def selective_pool(
     paper is silent.
     """
     predictions = _checks.as_float(predictions, "predictions")
-    _checks.check_image(predictions, "predictions")
     labels = _checks.as_labels(labels, predictions, "predictions")
     _checks.check_stride(stride)
     _checks.check_choice("normalizer", normalizer, ("count", "weights"))
     weights = window_weights(kernel_size, neighbor_weights, predictions.dtype)
+    _checks.check_rank(predictions, "predictions", weights.ndim)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    sums, divisor = window_sums(
-        predictions, labels, valid, weights, stride=stride, normalizer=normalizer
+    marks = mark_void(labels, valid)
+    sums = window_sum(predictions, marks, weights, stride)
+    pooled = sums * (1.0 / window_divisor(valid, marks, weights, stride, normalizer))
+    centers = center_slices(stride, weights.ndim)
+    return jnp.where(valid[(..., *centers, None)], pooled, 0.0)
+
+
+def window_divisor(
+    valid: Bool[Array, "*batch_pixels"],
+    marks: Int[Array, "*batch_pixels"],
+    weights: Float[Array | np.ndarray, "*window"],
+    stride: int,
+    normalizer: str,
+) -> Float[Array, "*batch_centers 1"]:
+    """Returns ξ, the number of places with μ = 1, or Σ μ ω; 1 instead of 0."""
+    summands = np.ones_like(weights) if normalizer == "count" else weights
+    divisor = window_sum(
+        valid[..., None].astype(weights.dtype), marks, summands, stride
     )
-    pooled = sums / jnp.where(divisor == 0, 1.0, divisor)[..., None]
-    return jnp.where(valid[..., ::stride, ::stride, None], pooled, 0.0)
+    return jnp.where(divisor == 0, 1.0, divisor)
 
 
 def window_weights(
     kernel_size: int | Sequence[int],
     neighbor_weights: ArrayLike | None,
     dtype: np.dtype,
-) -> Float[Array | np.ndarray, "kernel_height kernel_width"]:
+) -> Float[Array | np.ndarray, "*window"]:
     """Returns ω in the given dtype: the paper's, or the caller's after a check."""
     size = _checks.check_kernel_size(kernel_size)
     if neighbor_weights is None:
@@ -124,43 +113,3 @@ def window_weights(
     if isinstance(neighbor_weights, jnp.ndarray):  # may be traced, so stays in JAX
         return neighbor_weights.astype(dtype)
     return np.asarray(neighbor_weights, dtype)
-
-
-def window_sums(
-    values: Float[Array, "*batch height width classes"],
-    labels: Int[Array, "*batch height width"],
-    valid: Bool[Array, "*batch height width"],
-    weights: Float[Array | np.ndarray, "kernel_height kernel_width"],
-    *,
-    stride: int,
-    normalizer: str,
-) -> tuple[
-    Float[Array, "*batch rows columns classes"], Float[Array, "*batch rows columns"]
-]:
-    """Returns Σ μ ω x and its divisor ξ, as a sum of shifted images.
-
-    Each shift is one slice of the padded image times a mask, so that XLA can fuse all
-    of them into one loop and no window is ever stored.
-    """
-    height, width = labels.shape[-2:]
-    kernel_height, kernel_width = weights.shape
-    border = (
-        (kernel_height // 2, kernel_height // 2),
-        (kernel_width // 2, kernel_width // 2),
-    )
-    batch = ((0, 0),) * (labels.ndim - 2)
-    values = jnp.where(valid[..., None], values, 0.0)  # even NaN: 0 × NaN is NaN
-    values = jnp.pad(values, (*batch, *border, (0, 0)))
-    marks = jnp.where(valid, labels, _NO_CLASS)
-    marks = jnp.pad(marks, (*batch, *border), constant_values=_NO_CLASS)
-    centers = labels[..., ::stride, ::stride]
-    sums = jnp.zeros((*centers.shape, values.shape[-1]), values.dtype)
-    divisor = jnp.zeros(centers.shape, values.dtype)
-    for row, column in np.ndindex(kernel_height, kernel_width):
-        rows = slice(row, row + height, stride)
-        columns = slice(column, column + width, stride)
-        same = (marks[..., rows, columns] == centers).astype(values.dtype)  # μ
-        share = weights[row, column] * same  # μ ω
-        sums += share[..., None] * values[..., rows, columns, :]
-        divisor += same if normalizer == "count" else share
-    return sums, divisor

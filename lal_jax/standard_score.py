@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
-from lal_jax._checks import as_float
+from lal_jax import _checks
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-# With epsilon=0 equal logits have variance 0; from here on rsqrt has a finite slope.
-_MINIMAL_VARIANCE = 1e-24
+EPSILON = 1e-6  # joins σ² inside the root, in squared logits
+# Stands for epsilon=0, so that equal logits, of variance 0, have a finite gradient.
+_MINIMAL_EPSILON = 1e-24
 
 
 def standard_score(
-    logits: Float[Array, "*axes classes"], *, epsilon: float = 1e-6
+    logits: Float[Array, "*axes classes"], *, epsilon: float = EPSILON
 ) -> Float[Array, "*axes classes"]:
     r"""Normalises the logits of each pixel to mean 0 and standard deviation 1.
 
@@ -36,7 +38,7 @@ def standard_score(
       The scores, same shape; float32, or float64 for float64 logits.
 
     Raises:
-      ValueError: the logits are not floating point.
+      ValueError: the logits are not floating point, or `epsilon` is negative.
 
     >>> import jax.numpy as jnp
     >>> standard_score(jnp.array([1.0, 2.0, 3.0])).round(3).tolist()
@@ -46,22 +48,41 @@ def standard_score(
     two passes, since E[x²] − E[x]² cancels when the logits share a large offset.
     Where the variance overflows (logits some 1e18 apart in float32) the score is 0.
     """
-    score, _ = score_and_inverse_deviation(logits, epsilon=epsilon)
+    _checks.check_not_negative("epsilon", epsilon)
+    logits = _checks.as_float(logits, "logits")
+    score, _ = score_and_inverse_deviation(logits, epsilon)
     return score
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def score_and_inverse_deviation(
-    logits: Float[Array, "*axes classes"], *, epsilon: float = 1e-6
-) -> tuple[Float[Array, "*axes classes"], Float[Array, "*axes 1"]]:
-    """Returns the standard score and 1/√(σ² + ε), which its derivative needs."""
-    logits = as_float(logits, "logits")
+    logits: Float[Array, "*pixels classes"], epsilon: float
+) -> tuple[Float[Array, "*pixels classes"], Float[Array, "*pixels 1"]]:
+    """Returns the standard score and 1/√(σ² + ε).
+
+    The derivative is stated below in terms of these two alone, which takes fewer passes
+    over the logits than autodiff's.
+    """
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
-    largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    shifted = logits - largest
+    shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
     centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
-    inverse_deviation = jax.lax.rsqrt(
-        jnp.maximum(variance + epsilon, _MINIMAL_VARIANCE)
+    inverse = jnp.where(
+        jnp.isfinite(variance),
+        jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON)),
+        0.0,
     )
-    return centered * inverse_deviation, inverse_deviation
+    return centered * inverse, inverse
+
+
+@score_and_inverse_deviation.defjvp
+def _score_jvp(epsilon, primals, tangents):
+    """Applies dx = (d − mean d − x mean(x d)) / σ and d(1/σ) = −mean(x d) / σ²."""
+    (logits,), (change,) = primals, tangents
+    score, inverse = score_and_inverse_deviation(logits, epsilon)
+    score, inverse = jax.lax.optimization_barrier((score, inverse))
+    mean = jnp.mean(change, axis=-1, keepdims=True)
+    overlap = jnp.mean(score * change, axis=-1, keepdims=True)
+    d_score = inverse * (change - mean - score * overlap)
+    return (score, inverse), (d_score, -jnp.square(inverse) * overlap)

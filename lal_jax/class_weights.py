@@ -1,0 +1,118 @@
+"""Class weights that make up for rare classes, from how often each occurs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from lal_jax import _checks
+from lal_jax.masks import check_labels
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+_METHODS = ("inverse", "median_frequency", "effective_number")
+
+
+def label_counts(
+    labels: ArrayLike, *, classes: int, ignore_label: int = 255
+) -> Int[np.ndarray, " classes"]:
+    """Counts the pixels of each class, in NumPy.
+
+    Add up the counts of the images, or stack them to `[images, classes]`, and give them
+    to `class_weights_from_counts`.
+
+    Args:
+      labels: class indices of any integer dtype and shape.
+      classes: the number of classes.
+      ignore_label: the label that marks void pixels, which are not counted.
+
+    Returns:
+      The number of pixels of each class, `[classes]`, int64.
+
+    Raises:
+      ValueError: a label is out of range, or labels are not integers.
+
+    >>> import numpy as np
+    >>> label_counts(np.array([[0, 2], [2, 255]]), classes=3).tolist()
+    [1, 0, 2]
+    """
+    check_labels(labels, classes=classes, ignore_label=ignore_label)
+    flat = np.ravel(labels)
+    return np.bincount(flat[flat != ignore_label].astype(np.int64), minlength=classes)
+
+
+def class_weights_from_counts(
+    counts: ArrayLike,
+    *,
+    method: Literal["inverse", "median_frequency", "effective_number"],
+    beta: float = 0.9999,
+) -> Float[np.ndarray, " classes"]:
+    r"""Returns a weight for each class, for the losses' `class_weights`.
+
+    With n_c the pixels of class c, N those of all and K the number of classes that
+    occur:
+
+    - `"inverse"`: :math:`w_c = N / (K n_c)`; over the counted pixels the weights
+      average 1, so that the loss keeps its scale.
+    - `"median_frequency"`: :math:`w_c = \mathrm{median}(f) / f_c`, with f_c the share
+      of class c in the pixels of the images that hold it.
+    - `"effective_number"`: :math:`w_c \propto (1-\beta) / (1-\beta^{n_c})`, with the
+      weights of the classes that occur averaging 1.
+
+    Args:
+      counts: pixels of each class, `[classes]`, or image by image, `[images, classes]`,
+        which median frequency wants: of a single sum it takes every class to be in
+        every image.
+      method: one of the above.
+      beta: β in [0, 1) of the effective number: 0 gives equal weights, towards 1 they
+        tend to the inverse. Pixels of an image are alike, so their effective number is
+        far below their number: with millions of pixels β = 0.9999 leaves the weights
+        equal for all but the rarest classes.
+
+    Returns:
+      float64 weights, `[classes]`; 0 for a class that does not occur.
+
+    Raises:
+      ValueError: counts are negative, not finite or all 0, have a wrong shape, the
+        method is unknown, or β does not lie in [0, 1).
+
+    >>> class_weights_from_counts([60, 30, 10], method="inverse").round(3).tolist()
+    [0.556, 1.111, 3.333]
+
+    Source: median frequency after Eigen and Fergus 2015 (arXiv:1411.4734); the
+    effective number after Cui et al. 2019 (arXiv:1901.05555), whose weights add up to
+    the number of classes.
+    """
+    _checks.check_choice("method", method, _METHODS)
+    table = np.atleast_2d(np.asarray(counts, np.float64))
+    if table.ndim != 2 or not np.isfinite(table).all() or (table < 0).any():
+        raise ValueError(
+            "counts must be [classes] or [images, classes], finite and not negative: "
+            f"got {counts!r}"
+        )
+    per_class = table.sum(axis=0)
+    occurs = per_class > 0
+    if not occurs.any():
+        raise ValueError("counts must have a class that occurs, got 0 for all of them")
+    present = per_class[occurs]
+    if method == "inverse":
+        found = present.sum() / (len(present) * present)
+    elif method == "median_frequency":
+        pixels = (table > 0).T @ table.sum(axis=1)  # of the images that hold the class
+        frequency = present / pixels[occurs]
+        found = np.median(frequency) / frequency
+    else:
+        _check_beta(beta)
+        found = (1.0 - beta) / -np.expm1(present * np.log1p(beta - 1.0))
+        found /= found.mean()
+    weights = np.zeros(len(per_class))
+    weights[occurs] = found
+    return weights
+
+
+def _check_beta(beta: float) -> None:
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must lie in [0, 1), got {beta!r}")

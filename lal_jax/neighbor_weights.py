@@ -1,0 +1,93 @@
+"""How much a neighbour counts, by its place in the window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lal_jax import _checks
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
+    r"""Returns the paper's neighbour weights, which halve with every ring.
+
+    .. math:: \omega(u, v) = 2^{1 - \max(|u|, |v|)}
+
+    Args:
+      kernel_size: window size in pixels, an odd integer or one for each axis; a single
+        integer is a square.
+
+    Returns:
+      float64 weights of that shape: 2 at the centre, 1 around it, then ½, ¼, …
+
+    Raises:
+      ValueError: a size is even or not positive.
+
+    >>> chessboard_weights(3).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 1.0]]
+
+    Source: Eq. 2 of Guo et al. 2018; max(|u|, |v|) is the chessboard distance D₈.
+    """
+    return 2.0 ** (1 - np.max(np.abs(_offsets(kernel_size)), axis=0))
+
+
+def uniform_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
+    """Returns ones: all neighbours of the same label count alike.
+
+    With them the selective pool is the plain mean over the same label, and the two
+    normalizers are the same.
+
+    Args:
+      kernel_size: window size in pixels, an odd integer or one for each axis; a single
+        integer is a square.
+
+    Returns:
+      float64 ones of that shape.
+
+    Raises:
+      ValueError: a size is even or not positive.
+
+    >>> uniform_weights((1, 3)).tolist()
+    [[1.0, 1.0, 1.0]]
+    """
+    return np.ones(_checks.check_kernel_size(kernel_size))
+
+
+def gaussian_weights(
+    kernel_size: int | Sequence[int], *, sigma: float = 1.0
+) -> Float[np.ndarray, "..."]:
+    r"""Returns weights that fall off as a Gaussian of the Euclidean distance.
+
+    .. math:: \omega(u, v) = \exp\bigl(-(u^2 + v^2) / (2 \sigma^2)\bigr)
+
+    They are best used with `normalizer="weights"`: divided by the count, they shrink
+    the scores of full windows, as their sum is less than the number of neighbours.
+
+    Args:
+      kernel_size: window size in pixels, an odd integer or one for each axis; a single
+        integer is a square.
+      sigma: σ in pixels, above 0.
+
+    Returns:
+      float64 weights of that shape, 1 at the centre.
+
+    Raises:
+      ValueError: a size is even or not positive, or `sigma` is not above 0.
+
+    >>> gaussian_weights((3,)).round(3).tolist()
+    [0.607, 1.0, 0.607]
+    """
+    _checks.check_positive("sigma", sigma)
+    squared_distance = np.sum(np.square(_offsets(kernel_size)), axis=0)
+    return np.exp(-squared_distance / (2.0 * sigma**2))
+
+
+def _offsets(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "axes ..."]:
+    """Returns every place's offset from the centre, in pixels along each axis."""
+    sizes = _checks.check_kernel_size(kernel_size)
+    return np.indices(sizes) - np.reshape(sizes, (-1, *(1,) * len(sizes))) // 2
