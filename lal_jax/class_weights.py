@@ -106,7 +106,7 @@ def class_weights_from_counts(
         found = np.median(frequency) / frequency
     else:
         _check_beta(beta)
-        found = (1.0 - beta) / -np.expm1(present * np.log1p(beta - 1.0))
+        found = (1.0 - beta) / (1.0 - beta**present)
         found /= found.mean()
     weights = np.zeros(len(per_class))
     weights[occurs] = found

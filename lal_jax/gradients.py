@@ -287,8 +287,10 @@ def as_printed(
     axes = tuple(range(-weights.ndim, 0))
     count = jnp.maximum(jnp.sum(valid, axis=axes, keepdims=True), 1)
     total = jnp.sum(losses**power, axis=axes, keepdims=True)
+    total = jnp.where(total == 0, 1.0, total)
     factor = count.astype(losses.dtype) ** (-1 / power) * total ** (1 / power - 1)
-    factor *= jnp.sum(losses ** (power - 1), axis=axes, keepdims=True)
+    rises = jnp.where(losses > 0, losses, 1.0) ** (power - 1)
+    factor *= jnp.sum(jnp.where(losses > 0, rises, 0.0), axis=axes, keepdims=True)
     onehot = jax.nn.one_hot(labels, pooled.shape[-1], dtype=pooled.dtype)
     residual = jnp.where(valid[..., None], jax.nn.softmax(pooled) - onehot, 0.0)
     return factor[..., None] * window_sum(

@@ -110,25 +110,21 @@ def loss_max_pooling(
     conjugate = norm / (norm - 1.0)  # q
     wanted = _hard_count(minimal_fraction, count)  # m
     fixed = jax.lax.stop_gradient(losses)
-    peak = jnp.max(fixed, axis=-1, keepdims=True, initial=0.0)
-    ratios = fixed / jnp.where(peak > 0, peak, 1.0)
-
     # With the j largest losses at the bound τ, the others set α: Σ ℓ^q = (m − j) α^q.
-    # The right j is the first whose next loss does not reach that α.
-    powers = jnp.sort(ratios**conjugate, descending=True)
-    rest = jnp.flip(jnp.cumsum(jnp.flip(powers, -1), axis=-1), -1)
+    # The right j is the first whose next loss does not reach that α. In logarithms,
+    # since for p near 1 the powers q are so high that all but the largest would vanish.
+    powers = conjugate * jnp.log(fixed)  # log ℓ^q
+    ordered = jnp.sort(powers, descending=True)
+    rest = jax.lax.cumlogsumexp(ordered, axis=ordered.ndim - 1, reverse=True)
     bounded = jax.lax.broadcasted_iota(powers.dtype, powers.shape, powers.ndim - 1)  # j
     room = wanted - bounded
-    fits = (room > 0) & (powers * room <= rest)
+    log_room = jnp.log(jnp.maximum(room, 1.0))
+    fits = (room > 0) & (ordered + log_room <= rest)
     first = jnp.argmax(fits, axis=-1, keepdims=True)
-    bound = jnp.take_along_axis(rest, first, axis=-1) / jnp.maximum(
-        jnp.take_along_axis(room, first, axis=-1), 1.0
-    )  # α^q
-    # α = 0: fewer than m losses are above 0, and all of those are at the bound.
-    share = jnp.where(
-        bound > 0, ratios**conjugate / jnp.where(bound > 0, bound, 1.0), 1
-    )
-    weights = jnp.where(ratios > 0, jnp.minimum(share, 1.0) ** (1.0 / norm), 0.0)
+    bound = jnp.take_along_axis(rest - log_room, first, axis=-1)  # log α^q
+    # log α = −∞: fewer than m losses are above 0, and all of those are at the bound.
+    shares = jnp.exp(jnp.minimum(powers - bound, 0.0) / norm)
+    weights = jnp.where(fixed > 0, shares, 0.0)
     total = jnp.sum(weights * losses, axis=-1)
     limit = count ** (-1.0 / conjugate) * wanted ** (-1.0 / norm)  # τ
     return limit[..., 0] * total

@@ -89,7 +89,9 @@ def window_divisor(
     normalizer: str,
 ) -> Float[Array, "*batch_centers 1"]:
     """Returns ξ, the number of places with μ = 1, or Σ μ ω; 1 instead of 0."""
-    summands = np.ones_like(weights) if normalizer == "count" else weights
+    summands = (
+        np.ones(weights.shape, weights.dtype) if normalizer == "count" else weights
+    )
     divisor = window_sum(
         valid[..., None].astype(weights.dtype), marks, summands, stride
     )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 EPSILON = 1e-6  # joins σ² inside the root, in squared logits
+# Beyond it float32 could not hold the differences' sum.
+_LARGEST_LOGIT = 3e18
 # Stands for epsilon=0, so that equal logits, of variance 0, have a finite gradient.
 _MINIMAL_EPSILON = 1e-24
 
@@ -46,7 +48,8 @@ def standard_score(
 
     Source: section 3.1 of Guo et al. 2018, which has no epsilon. The variance takes
     two passes, since E[x²] − E[x]² cancels when the logits share a large offset.
-    Where the variance overflows (logits some 1e18 apart in float32) the score is 0.
+    Logits beyond ±3e18 count as that, and where their variance still overflows, the
+    score is 0. A NaN or infinite logit makes its pixel's scores NaN.
     """
     _checks.check_not_negative("epsilon", epsilon)
     logits = _checks.as_float(logits, "logits")
@@ -63,6 +66,8 @@ def score_and_inverse_deviation(
     The derivative is stated below in terms of these two alone, which takes fewer passes
     over the logits than autodiff's.
     """
+    bounded = jnp.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    logits = jnp.where(jnp.isinf(logits), jnp.nan, bounded)
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)

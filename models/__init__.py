@@ -7,7 +7,7 @@ so that training is plain `jax.jit` and `jax.grad`:
     graph, params, statistics = nnx.split(model, nnx.Param, ...)
 """
 
-from models.deeplab import DeepLab
+from models.deeplab import DeepLab, Outputs
 from models.resnet import RESNETS, ResNet
 
-__all__ = ["RESNETS", "DeepLab", "ResNet"]
+__all__ = ["RESNETS", "DeepLab", "Outputs", "ResNet"]

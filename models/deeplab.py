@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,13 @@ class AtrousPyramid(nnx.Module):
         return functools.reduce(jnp.add, logits)
 
 
+class Outputs(NamedTuple):
+    """What the network gives."""
+
+    logits: jax.Array  # [batch, height, width, classes]
+    features: jax.Array  # [batch, h, w, depth], what the head reads
+
+
 class DeepLab(nnx.Module):
     """DeepLabV2: images in, logits of the same height and width out.
 
@@ -81,6 +88,7 @@ class DeepLab(nnx.Module):
             raise ValueError(
                 f"upsampling must be 'bilinear' or 'learned', got {upsampling!r}"
             )
+        self.classes = classes
         self.output_stride = output_stride
         self.backbone = ResNet(backbone, output_stride=output_stride, rngs=rngs)
         self.head = AtrousPyramid(
@@ -99,10 +107,17 @@ class DeepLab(nnx.Module):
           images: `[batch, height, width, 3]` float, any height and width.
           train: normalise by the batch and update the running statistics.
         """
+        return self.outputs(images, train=train).logits
+
+    def outputs(self, images: jax.Array, *, train: bool) -> Outputs:
+        """Returns the logits and the features they come from; as `__call__`."""
         _, height, width, _ = images.shape
-        logits = self.head(self.backbone(images, train=train))
+        features = self.backbone(images, train=train)
+        logits = self.head(features)
         if self.upsample is not None:
-            return self.upsample(logits, size=(height, width))
-        return bilinear_upsample(
-            logits, stride=self.output_stride, size=(height, width)
-        )
+            upsampled = self.upsample(logits, size=(height, width))
+        else:
+            upsampled = bilinear_upsample(
+                logits, stride=self.output_stride, size=(height, width)
+            )
+        return Outputs(upsampled, features)

@@ -1,7 +1,11 @@
-"""What all tests share: reproducible random numbers."""
+"""What all tests share: reproducible random numbers, and four devices."""
 
+import jax
 import numpy as np
 import pytest
+
+# Divides the CPU for the tests of sharding; too late once an array exists.
+jax.config.update("jax_num_cpu_devices", 4)
 
 
 @pytest.fixture

@@ -40,13 +40,13 @@ def standard_score(logits: Array, *, epsilon: float = EPSILON) -> Array:
     return scores
 
 
-def chessboard_weights(kernel_size: int | tuple[int, int]) -> Array:
+def chessboard_weights(kernel_size: int | tuple[int, ...]) -> Array:
     """ω(u, v) = 2^(1−D8) with the chessboard distance D8 = max(|u|, |v|)."""
-    pair = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    weights = np.zeros(pair)
-    for a, b in np.ndindex(pair):
-        u, v = a - pair[0] // 2, b - pair[1] // 2
-        weights[a, b] = 2.0 ** (1 - max(abs(u), abs(v)))
+    sizes = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    weights = np.zeros(sizes)
+    for place in np.ndindex(sizes):
+        offsets = [a - size // 2 for a, size in zip(place, sizes, strict=True)]
+        weights[place] = 2.0 ** (1 - max(abs(u) for u in offsets))
     return weights
 
 
@@ -62,7 +62,8 @@ def selective_pool(
     """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); zero at void centres."""
     predictions = np.asarray(predictions, np.float64)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    pooled = np.zeros((*labels[..., ::stride, ::stride].shape, predictions.shape[-1]))
+    centers = _centers(labels, stride, **window)
+    pooled = np.zeros((*centers.shape, predictions.shape[-1]))
     for out, _, shares in _windows(labels, valid, stride=stride, **window):
         for p, share in shares:
             pooled[out] += share * predictions[p]
@@ -107,10 +108,10 @@ def selective_cross_entropy(
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
     return softmax_cross_entropy(
         pooled,
-        labels[..., ::stride, ::stride],
+        _centers(labels, stride, **window),
         class_weights=class_weights,
         label_smoothing=label_smoothing,
-        where=valid[..., ::stride, ::stride],
+        where=_centers(valid, stride, **window),
     )
 
 
@@ -120,10 +121,10 @@ def masked_mean(losses: Array, *, where: Array | None = None) -> Array:
 
 
 def minkowski_mean(
-    losses: Array, *, power: float = 3.0, where: Array | None = None
+    losses: Array, *, power: float = 3.0, where: Array | None = None, rank: int = 2
 ) -> Array:
     """Eq. 5: (1/M · Σ L^k)^(1/k) over the M valid pixels of each image."""
-    means = np.zeros(losses.shape[:-2])
+    means = np.zeros(losses.shape[:-rank])
     for image in np.ndindex(means.shape):
         valid = slice(None) if where is None else where[image]
         terms = [float(loss) ** power for loss in losses[image][valid].ravel()]
@@ -132,11 +133,13 @@ def minkowski_mean(
     return means
 
 
-def minkowski_gradient(losses: Array, *, power: float, where: Array) -> Array:
+def minkowski_gradient(
+    losses: Array, *, power: float, where: Array, rank: int = 2
+) -> Array:
     """Eq. 7 without its last sum: M^(−1/k) (Σ L^k)^(1/k−1) · L_q^(k−1)."""
     gradient = np.zeros(losses.shape)
     for q in np.ndindex(losses.shape):
-        image = q[:-2]
+        image = q[:-rank]
         valid = losses[image][where[image]]
         total = (valid**power).sum()
         if where[q] and total > 0:
@@ -259,7 +262,8 @@ def locally_adaptive_loss(
     losses = selective_cross_entropy(
         logits, labels, stride=stride, where=valid, **options
     )
-    return minkowski_mean(losses, power=power, where=valid[..., ::stride, ::stride])
+    centers = _centers(valid, stride, **options)
+    return minkowski_mean(losses, power=power, where=centers, rank=_rank(**options))
 
 
 def locally_adaptive_gradient(
@@ -281,13 +285,16 @@ def locally_adaptive_gradient(
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
     losses = softmax_cross_entropy(
         pooled,
-        labels[..., ::stride, ::stride],
+        _centers(labels, stride, **window),
         class_weights=class_weights,
         label_smoothing=label_smoothing,
-        where=valid[..., ::stride, ::stride],
+        where=_centers(valid, stride, **window),
     )
     outer = minkowski_gradient(
-        losses, power=power, where=valid[..., ::stride, ::stride]
+        losses,
+        power=power,
+        where=_centers(valid, stride, **window),
+        rank=_rank(**window),
     )
     gradient = np.zeros(logits.shape)  # ∂L/∂x
     for out, q, shares in _windows(labels, valid, stride=stride, **window):
@@ -304,11 +311,38 @@ def locally_adaptive_gradient(
     return gradient
 
 
+def as_printed(
+    x: Array, labels: Array, *, power: float = 3.0, where: Array, **window: Any
+) -> Array:
+    """Eq. 6–8 as printed: a sum over pixels in Eq. 7, and no 1/ξ in Eq. 8."""
+    valid = valid_mask(labels, where=where)
+    pooled = selective_pool(x, labels, where=valid, **window)
+    losses = softmax_cross_entropy(pooled, labels, where=valid)
+    gradient = np.zeros(x.shape)
+    for q, _, shares in _windows(labels, valid, **window):
+        own = losses[q[:-2]][valid[q[:-2]]]
+        factor = len(own) ** (-1 / power) * (own**power).sum() ** (1 / power - 1)
+        factor *= (own ** (power - 1)).sum()
+        _, residual = _cross_entropy(pooled[q], labels[q], None, 0.0)
+        for p, share in shares:
+            gradient[p] += factor * residual * share * len(shares)
+    return gradient
+
+
+def _rank(*, kernel_size: int | tuple[int, ...] = 5, **options: Any) -> int:
+    """The number of axes a window spans: a single size is a square."""
+    return 2 if isinstance(kernel_size, int) else len(kernel_size)
+
+
+def _centers(array: Array, stride: int, **options: Any) -> Array:
+    return array[(..., *(slice(None, None, stride),) * _rank(**options))]
+
+
 def _windows(
     labels: Array,
     valid: Array,
     *,
-    kernel_size: int | tuple[int, int] = 5,
+    kernel_size: int | tuple[int, ...] = 5,
     stride: int = 1,
     neighbor_weights: Array | None = None,
     normalizer: str = "count",
@@ -316,18 +350,20 @@ def _windows(
     """Every valid centre: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
     omega = chessboard_weights(kernel_size)
     omega = omega if neighbor_weights is None else neighbor_weights
-    for *image, i, j in np.ndindex(labels.shape):
-        q = (*image, i, j)
-        if not valid[q] or i % stride or j % stride:
+    for q in np.ndindex(labels.shape):
+        image, center = q[: -omega.ndim], q[-omega.ndim :]
+        if not valid[q] or any(i % stride for i in center):
             continue
         matches = []
-        for (a, b), weight in np.ndenumerate(omega):
-            p = (*image, i + a - omega.shape[0] // 2, j + b - omega.shape[1] // 2)
+        for place, weight in np.ndenumerate(omega):
+            steps = zip(center, place, omega.shape, strict=True)
+            p = (*image, *(i + a - size // 2 for i, a, size in steps))
             inside = all(0 <= n < size for n, size in zip(p, labels.shape, strict=True))
             if inside and valid[p] and labels[p] == labels[q]:
                 matches.append((p, weight))
         xi = len(matches) if normalizer == "count" else sum(w for _, w in matches)
-        yield (*image, i // stride, j // stride), q, [(p, w / xi) for p, w in matches]
+        out = (*image, *(i // stride for i in center))
+        yield out, q, [(p, w / xi) for p, w in matches]
 
 
 def _hard_count(fraction: float, pixels: int) -> int:

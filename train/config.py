@@ -52,7 +52,7 @@ class Config:
 
     # Loss
     loss: str = "locally_adaptive"
-    """locally_adaptive, softmax_cross_entropy, focal, loss_max_pooling or
+    """locally_adaptive, softmax_cross_entropy, focal, center, loss_max_pooling or
     hard_pixel."""
     kernel_size: int = 5
     """Window of the locally adaptive loss, pixels, odd."""
@@ -64,6 +64,14 @@ class Config:
     """Factor of the focal loss."""
     focal_gamma: float = 2.0
     """How fast the focal loss fades where a pixel is right; 0 never."""
+    center_weight: float = 3e-4
+    """Factor of the center loss beside cross-entropy."""
+    center_alpha: float = 0.5
+    """Rate at which the centres follow the features, in (0, 1]."""
+    center_features: str = "logits"
+    """What the center loss looks at: logits (upsampled) or head_input."""
+    center_reduction: str = "mean"
+    """mean or sum of the center loss over an image's valid pixels."""
     max_pooling_norm: float = 1.7
     """p of loss max-pooling, above 1; towards 1 the hardest pixels take all."""
     max_pooling_fraction: float = 0.3
@@ -116,12 +124,12 @@ class Config:
             _require(0 < value < math.inf, name, value, "must be above 0")
         norm = self.max_gradient_norm
         _require(norm is None or norm > 0, "max_gradient_norm", norm, "must be above 0")
-        for name in ("max_pooling_fraction", "hard_fraction"):
+        for name in ("max_pooling_fraction", "hard_fraction", "center_alpha"):
             value = getattr(self, name)
             _require(0 < value <= 1, name, value, "must lie in (0, 1]")
         norm = self.max_pooling_norm
         _require(1 < norm < math.inf, "max_pooling_norm", norm, "must be above 1")
-        for name in ("weight_decay", "workers", "seed", "focal_gamma"):
+        for name in ("weight_decay", "workers", "seed", "focal_gamma", "center_weight"):
             value = getattr(self, name)
             _require(0 <= value < math.inf, name, value, "must be finite and ≥ 0")
         _require(self.seed < 2**32, "seed", self.seed, "must be below 2³²")
@@ -172,6 +180,8 @@ class Config:
         _choose("output_stride", self.output_stride, ATROUS)
         _choose("upsampling", self.upsampling, ("bilinear", "learned"))
         _choose("loss", self.loss, LOSSES)
+        _choose("center_features", self.center_features, ("logits", "head_input"))
+        _choose("center_reduction", self.center_reduction, ("mean", "sum"))
         _choose("normalization", self.normalization, ("standard_score", "none"))
 
 

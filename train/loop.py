@@ -18,7 +18,7 @@ from models import DeepLab
 from train.config import Config
 from train.data import Example
 from train.errors import UserError
-from train.losses import LOSSES, Loss
+from train.losses import LOSSES, Loss, initial_centers
 
 # ImageNet's mean and standard deviation in RGB, of 255.
 _MEAN = (123.675, 116.28, 103.53)
@@ -33,6 +33,7 @@ class TrainState(NamedTuple):
     step: jax.Array  # int32 []
     params: nnx.State
     statistics: nnx.State  # running means and variances of batch norm
+    centers: jax.Array  # of the classes [classes, depth], for the center loss
     optimizer: optax.OptState
 
 
@@ -80,7 +81,8 @@ def make_state(
         model, nnx.Param, ...
     )
     optimizer = make_optimizer(config).init(params)
-    return graph, TrainState(jnp.int32(0), params, statistics, optimizer)
+    centers = initial_centers(config, model)
+    return graph, TrainState(jnp.int32(0), params, statistics, centers, optimizer)
 
 
 def normalize(images: jax.Array) -> jax.Array:
@@ -95,22 +97,23 @@ def make_step(graph: nnx.GraphDef[DeepLab], config: Config) -> Step:
     optimizer, schedule = make_optimizer(config), learning_rate(config)
 
     def batch_loss(
-        params: nnx.State, statistics: nnx.State, batch: Example
-    ) -> tuple[jax.Array, nnx.State]:
-        model = nnx.merge(graph, params, statistics, copy=True)
-        logits = model(normalize(jnp.asarray(batch.image)), train=True)
-        losses = loss(logits, jnp.asarray(batch.label))
-        return jnp.mean(losses), nnx.state(model, nnx.BatchStat)
+        params: nnx.State, state: TrainState, batch: Example
+    ) -> tuple[jax.Array, tuple[nnx.State, jax.Array]]:
+        model = nnx.merge(graph, params, state.statistics, copy=True)
+        outputs = model.outputs(normalize(jnp.asarray(batch.image)), train=True)
+        losses, centers = loss(outputs, jnp.asarray(batch.label), state.centers)
+        return jnp.mean(losses), (nnx.state(model, nnx.BatchStat), centers)
 
     def step(
         state: TrainState, batch: Example
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         gradient = jax.value_and_grad(batch_loss, has_aux=True)
-        (value, statistics), slope = gradient(state.params, state.statistics, batch)
+        (value, (statistics, centers)), slope = gradient(state.params, state, batch)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
         metrics = {"loss": value, "learning_rate": schedule(state.step)}
-        return TrainState(state.step + 1, params, statistics, memory), metrics
+        advanced = TrainState(state.step + 1, params, statistics, centers, memory)
+        return advanced, metrics
 
     return jax.jit(step, donate_argnums=0)
 

@@ -1,7 +1,8 @@
 """The losses a run can choose from by name.
 
-A loss takes logits `[batch, height, width, classes]` and labels
-`[batch, height, width]` and returns one number an image, `[batch]`.
+A loss takes what the network gives, labels `[batch, height, width]` and the centres of
+the classes, and returns one number an image, `[batch]`, and the centres of the next
+step; but for the center loss they stay what they are.
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 
 import lal_jax
+from models import DeepLab, Outputs
 from train.errors import UserError
 
 if TYPE_CHECKING:
     from train.config import Config
 
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
+Loss = Callable[[Outputs, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]  # of logits and labels
 
 
 def locally_adaptive(config: Config) -> Loss:
     """The paper's loss, with the run's window and power."""
-    return functools.partial(
+    image_loss = functools.partial(
         lal_jax.locally_adaptive_loss,
         kernel_size=config.kernel_size,
         power=config.power,
         normalization="none" if config.normalization == "none" else "standard_score",
     )
+    return _of_logits(image_loss)
 
 
 def softmax_cross_entropy(config: Config) -> Loss:
@@ -61,11 +66,70 @@ def hard_pixel(config: Config) -> Loss:
     return _pooled(lal_jax.softmax_cross_entropy, pool)
 
 
-def _pooled(pixel_loss: Loss, pool: Callable[..., jax.Array]) -> Loss:
-    """Returns a loss an image from one a pixel."""
+def center(config: Config) -> Loss:
+    """Cross-entropy and λ times the center loss, each a mean over valid pixels.
 
-    def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    A mean beside a mean weighs the two as a sum beside a sum does (Eq. 5 of Wen et al.
+    2016), and all presets take it. At the paper's λ = 3e-4 that is nearly inert, as is
+    the paper's row for it; `center_reduction="sum"` adds up the distances of an image's
+    pixels instead, some 10⁵ times as much.
+    """
+
+    def loss(
+        outputs: Outputs, labels: jax.Array, centers: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        entropy = lal_jax.softmax_cross_entropy(outputs.logits, labels)
+        entropy = lal_jax.masked_mean(entropy, where=lal_jax.valid_mask(labels))
+        features = outputs.logits
+        if config.center_features == "head_input":
+            features = outputs.features
+            labels = shrink_labels(labels, features.shape[1:3])
+        distances = lal_jax.center_loss(features, labels, centers)
+        if config.center_reduction == "sum":
+            pull = jnp.sum(distances, axis=(-2, -1))
+        else:
+            pull = lal_jax.masked_mean(distances, where=lal_jax.valid_mask(labels))
+        moved = lal_jax.update_centers(
+            centers, features, labels, alpha=config.center_alpha
+        )
+        return entropy + config.center_weight * pull, moved
+
+    return loss
+
+
+def initial_centers(config: Config, model: DeepLab) -> jax.Array:
+    """Returns the centres of step 0: zeros `[classes, depth]`."""
+    head = config.center_features == "head_input"
+    return jnp.zeros(
+        (model.classes, model.backbone.features if head else model.classes)
+    )
+
+
+def shrink_labels(labels: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    """Returns the labels at the centres of a coarser grid's cells, `[batch, h, w]`."""
+    for axis, cells in zip((1, 2), size, strict=True):
+        pixels = labels.shape[axis]
+        nearest = (2 * jnp.arange(cells) + 1) * pixels // (2 * cells)
+        labels = jnp.take(labels, nearest, axis=axis)
+    return labels
+
+
+def _pooled(pixel_loss: LogitLoss, pool: Callable[..., jax.Array]) -> Loss:
+    """Returns a loss from one of each pixel, `(logits, labels)`, and its pooling."""
+
+    def image_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return pool(pixel_loss(logits, labels), where=lal_jax.valid_mask(labels))
+
+    return _of_logits(image_loss)
+
+
+def _of_logits(image_loss: LogitLoss) -> Loss:
+    """Returns a loss that needs neither features nor centres."""
+
+    def loss(
+        outputs: Outputs, labels: jax.Array, centers: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        return image_loss(outputs.logits, labels), centers
 
     return loss
 
@@ -84,6 +148,7 @@ LOSSES: dict[str, Callable[[Config], Loss]] = {
     "locally_adaptive": locally_adaptive,
     "softmax_cross_entropy": softmax_cross_entropy,
     "focal": focal,
+    "center": center,
     "loss_max_pooling": loss_max_pooling,
     "hard_pixel": hard_pixel,
 }

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+import lal_jax
 from train.errors import UserError
 from train.pictures import voc_colormap
 
@@ -276,13 +277,11 @@ def check_pair(image: Path, mask: Path, classes: int) -> np.ndarray:
             f"{image} is {width}×{height} but its mask {mask} is "
             f"{mask_width}×{mask_height}. Save the mask at the size of the image."
         )
-    wrong = (labels >= classes) & (labels != VOID)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+    try:
+        lal_jax.check_labels(labels, classes=classes, ignore_label=VOID, name=str(mask))
+    except ValueError as error:
         raise UserError(
-            f"{mask} has the value {labels[row, column]} at row {row}, column {column} "
-            f"({wrong.sum()} such pixels): there are {classes} classes, so values are "
-            f"0 to {classes - 1}, or {VOID} for void. Mend the mask, or name all "
-            "classes in labelmap.txt, class_names.txt or --classes."
-        )
+            f"{error}. Mend the mask, or name all classes in labelmap.txt, "
+            "class_names.txt or --classes."
+        ) from error
     return labels

@@ -5,8 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lal_jax import locally_adaptive_loss, minkowski_mean, selective_cross_entropy
+from lal_jax import (
+    locally_adaptive_loss,
+    minkowski_mean,
+    selective_cross_entropy,
+    standard_score,
+)
 from lal_jax.gradients import (
+    as_printed,
     locally_adaptive_gradient,
     minkowski_gradient,
     selective_gradient,
@@ -107,6 +113,34 @@ def test_selective_gradient_equals_autodiff(rng):
         ones = jnp.ones_like(losses)
         (autodiff,) = pullback(ones if cotangents is None else cotangents)
         assert_close(closed, autodiff, length=125)
+
+
+def test_the_printed_gradient_departs(rng):
+    """Cosine to the true ∂L/∂x, of one image with regions of every size."""
+    labels = jnp.asarray(np.repeat(np.repeat(rng.integers(5, size=(4, 4)), 3, 0), 3, 1))
+    right = 2 * jax.nn.one_hot(labels, 5, dtype="float64")
+    x = standard_score(right + jnp.asarray(rng.normal(size=(12, 12, 5))))
+    loss = lambda x: locally_adaptive_loss(x, labels, normalization="none")  # noqa: E731
+    true, printed = jax.grad(loss)(x), as_printed(x, labels)
+    assert_close(
+        locally_adaptive_gradient(x, labels, normalization="none"), true, length=125
+    )
+    norms = jnp.linalg.norm(true), jnp.linalg.norm(printed)
+    np.testing.assert_allclose(
+        jnp.vdot(true, printed) / norms[0] / norms[1], 0.8886, atol=5e-5
+    )
+    np.testing.assert_allclose(norms[1] / norms[0], 1168, rtol=5e-4)
+
+
+def test_the_printed_gradient_equals_loops(rng):
+    logits, labels, where = random_scene(rng)
+    x = standard_score(logits)
+    where = where.at[1].set(False)
+    expected = reference.as_printed(
+        np.asarray(x), np.asarray(labels), where=np.asarray(where)
+    )
+    assert_close(as_printed(x, labels, where=where), expected, length=42 * 125)
+    assert not expected[1].any() and expected[0].any()
 
 
 @pytest.mark.parametrize(

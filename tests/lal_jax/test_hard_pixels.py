@@ -39,12 +39,27 @@ def test_loss_max_pooling_equals_bisection(rng, zeros, minimal_fraction, norm, d
     losses, where = random_losses(rng, dtype)
     losses = jnp.where(jnp.asarray(rng.uniform(size=losses.shape)) < zeros, 0, losses)
     options = {"norm": norm, "minimal_fraction": minimal_fraction}
-    actual = jax.jit(lambda x: loss_max_pooling(x, where=where, **options))(losses)
+    actual = loss_max_pooling(losses, where=where, **options)
     assert actual.dtype == dtype
     expected = reference.loss_max_pooling(
         np.asarray(losses), where=np.asarray(where), **options
     )
     assert_close(actual, expected, length=42 * 42)
+
+
+@pytest.mark.parametrize("norm", [1.01, 1.05, 1.2])
+def test_a_norm_near_one_keeps_small_losses_small(rng, norm):
+    """Their powers would vanish in float32 and leave them the weight of large ones."""
+    losses = 10 ** rng.uniform(-7, -5, size=(1, 400))
+    losses[0, :10] = 8
+    pooled, weights = jax.value_and_grad(lambda x: loss_max_pooling(x, norm=norm))(
+        jnp.asarray(losses, "float32")
+    )
+    expected = reference.loss_max_pooling(losses, norm=norm)
+    np.testing.assert_allclose(pooled, expected, rtol=1e-5)
+    conjugate = norm / (norm - 1)
+    length = (weights.astype("float64") ** norm).sum() ** (1 / norm)
+    np.testing.assert_allclose(length, 400 ** (-1 / conjugate), rtol=1e-4)
 
 
 @pytest.mark.parametrize("pool", POOLS)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from train.config import Config
+from train.data import Example
 
 NAMES = {"train": ["a", "b", "c", "d"], "val": ["e", "f"]}
 SIZE = (40, 48)
@@ -67,3 +68,12 @@ def make_config(folder: Path, tmp_path: Path) -> MakeConfig:
         return Config(**{**defaults, **options})  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def batch(rng: np.random.Generator) -> Example:
+    """Two random images of 32×32 pixels."""
+    image = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    label = rng.integers(0, CLASSES, (2, 32, 32), dtype=np.uint8)
+    label[:, :2] = 255
+    return Example(image, label)

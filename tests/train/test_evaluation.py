@@ -23,7 +23,7 @@ class Brightest(nnx.Module):
         return images
 
 
-STATE = TrainState(jnp.int32(0), nnx.State({}), nnx.State({}), ())
+STATE = TrainState(jnp.int32(0), nnx.State({}), nnx.State({}), jnp.zeros((3, 3)), ())
 
 
 @pytest.mark.parametrize(

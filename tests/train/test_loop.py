@@ -30,14 +30,6 @@ from train.losses import LOSSES
 from .conftest import CLASSES, MakeConfig
 
 
-@pytest.fixture
-def batch(rng: np.random.Generator) -> Example:
-    image = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    label = rng.integers(0, CLASSES, (2, 32, 32), dtype=np.uint8)
-    label[:, :2] = 255
-    return Example(image, label)
-
-
 def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> None:
     config = make_config(weight_decay=0.1, momentum=0.5)
     graph, state = make_state(config, CLASSES)
@@ -116,7 +108,9 @@ def test_every_loss_learns_one_batch(
 def run_loop(config: Config, losses: list[float]) -> list[tuple[int, str]]:
     """Runs the loop on a step that reports the given losses; returns what it logged."""
     logged: list[tuple[int, str]] = []
-    state = TrainState(jnp.int32(0), nnx.State({}), nnx.State({}), ())
+    state = TrainState(
+        jnp.int32(0), nnx.State({}), nnx.State({}), jnp.zeros((3, 3)), ()
+    )
     values = iter(losses)
 
     def step(

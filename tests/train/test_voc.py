@@ -138,7 +138,7 @@ def deep_image(folder: Path) -> None:
         (remove_mask, r"b\.png is missing: image 'b' has no mask"),
         (remove_image, r"b\.jpg is missing"),
         (shrink_mask, r"b\.jpg is 48×40 but its mask .*b\.png is 10×20"),
-        (foreign_value, r"b\.png has the value 9 at row 5, column 7 \(1 such"),
+        (foreign_value, r"b\.png must lie in 0…2 .*got 9 at \(5, 7\), 1 of .*labelmap"),
         (color_mask, r"b\.png has mode RGB: a mask must be a palette"),
         (truncate_image, r"b\.jpg cannot be decoded"),
         (bad_labelmap, r"labelmap\.txt, line 2: expected name:red,green,blue"),
