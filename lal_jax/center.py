@@ -58,9 +58,10 @@ def center_loss(
     centers = _checks.as_centers(centers, features)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     counted = valid & (labels >= 0) & (labels < len(centers))
-    own = jnp.where(counted, labels, 0)
-    offsets = features - jax.lax.stop_gradient(centers)[own]
-    offsets = jnp.where(counted[..., None], offsets, 0.0)
+    # A product, not an index: a gather would not shard.
+    member = is_target(labels, len(centers)).astype(features.dtype)
+    own = jnp.matmul(member, jax.lax.stop_gradient(centers), precision="highest")
+    offsets = jnp.where(counted[..., None], features - own, 0.0)
     return 0.5 * jnp.sum(jnp.square(offsets), axis=-1)
 
 

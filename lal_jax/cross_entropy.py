@@ -50,8 +50,9 @@ def softmax_cross_entropy(
     [0.2395, 0.0]
 
     Source: the baseline of Guo et al. 2018, Table 2; label smoothing after Szegedy et
-    al. 2016. A label outside `[0, classes)` that is not `ignore_label` is an error
-    that cannot be seen under jit; it contributes a loss of zero.
+    al. 2016. PyTorch weighs the smoothed part class by class, here w_y multiplies all.
+    A label outside `[0, classes)` that is not `ignore_label` is an error that cannot be
+    seen under jit (see `check_labels`); its loss is zero, and so is its gradient.
     """
     logits = _checks.as_float(logits, "logits")
     labels = _checks.as_labels(labels, logits)
@@ -97,9 +98,11 @@ def _loss_and_probabilities(
         uniform = jnp.mean(shifted, axis=-1)
         own = (1.0 - label_smoothing) * own + label_smoothing * uniform
     # XLA may compute the logits anew for the maximum and for the difference to it, and
-    # round them in two ways. The bounds, which are exact, keep the loss from 0 upwards.
+    # round them in two ways. The bounds, which are exact, keep the loss from 0 upwards,
+    # and finite where the difference of two logits overflows.
     total = jnp.clip(jnp.sum(exponentials, axis=-1), 1.0, classes)
-    losses = jnp.where(counted, jnp.log(total) - jnp.minimum(own, 0.0), 0.0)
+    own = jnp.clip(own, jnp.finfo(own.dtype).min, 0.0)
+    losses = jnp.where(counted, jnp.log(total) - own, 0.0)
     probabilities = jnp.minimum(exponentials / total[..., None], 1.0)
     return losses, jnp.where(counted[..., None], probabilities, 0.0)
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
+from lal_jax.cross_entropy import is_target, target_weight
 from lal_jax.locally_adaptive import selective_cross_entropy
 from lal_jax.masks import valid_mask
 from lal_jax.pooling import selective_pool, window_divisor, window_weights
@@ -140,7 +141,7 @@ def selective_gradient(
     factor = counted.astype(pooled.dtype)
     per_class = _checks.as_class_weights(class_weights, predictions)
     if per_class is not None:
-        factor *= per_class[jnp.clip(own, 0, classes - 1)]
+        factor *= target_weight(is_target(own, classes), per_class)
     if cotangents is not None:
         factor *= cotangents
     residual = factor[..., None] * (jax.nn.softmax(pooled) - target)

@@ -46,5 +46,5 @@ def selective_pool_by_patches(
     same = inside & valid[window] & (labels[window] == labels[:, :, None, None])  # μ
     patches = jnp.where(same[..., None], predictions[window], 0.0)  # μ x
     total = jnp.einsum("uv,hwuvc->hwc", weights, patches)
-    count = jnp.sum(same, axis=(-2, -1))[..., None]  # ξ
-    return jnp.where(valid[..., None], total / jnp.maximum(count, 1), 0.0)
+    count = jnp.sum(same, axis=(-2, -1))[..., None].astype(total.dtype)  # ξ
+    return jnp.where(valid[..., None], total / jnp.maximum(count, 1.0), 0.0)

@@ -9,6 +9,7 @@ from lal_jax import (
     locally_adaptive_loss,
     minkowski_mean,
     selective_cross_entropy,
+    softmax_cross_entropy,
     standard_score,
 )
 from lal_jax.gradients import (
@@ -113,6 +114,23 @@ def test_selective_gradient_equals_autodiff(rng):
         ones = jnp.ones_like(losses)
         (autodiff,) = pullback(ones if cotangents is None else cotangents)
         assert_close(closed, autodiff, length=125)
+
+
+@pytest.mark.parametrize(("spread", "ratio"), [(0.01, 81.2), (1.0, 0.79), (5.0, 0.13)])
+def test_gradients_lengthen_as_the_logits_shrink(rng, spread, ratio):
+    """∝ 1/σ, where the gradient of cross-entropy hardly changes."""
+    classes = (21 * rng.uniform(size=(2, 8, 8)) ** 2).astype(int)
+    labels = jnp.asarray(np.kron(classes, np.ones((8, 8), int)))
+    logits = jnp.asarray(spread * rng.normal(size=(2, 64, 64, 21)), "float32")
+
+    def mean_cross_entropy(logits, labels):
+        return jnp.mean(softmax_cross_entropy(logits, labels), axis=(-2, -1))
+
+    lengths = [
+        jnp.linalg.norm(jax.jit(jax.grad(lambda z, f=f: f(z, labels).mean()))(logits))
+        for f in (locally_adaptive_loss, mean_cross_entropy)
+    ]
+    np.testing.assert_allclose(lengths[0] / lengths[1], ratio, rtol=0.02)
 
 
 def test_the_printed_gradient_departs(rng):

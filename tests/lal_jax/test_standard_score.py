@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lal_jax import standard_score
+from lal_jax.standard_score import score_and_inverse_deviation
 from tests import reference
 from tests.lal_jax.scenes import DTYPES
 from tests.tolerances import assert_close
@@ -59,6 +60,33 @@ def test_half_precision_is_computed_in_float32(rng, dtype):
     assert actual.dtype == "float32"
     expected = reference.standard_score(np.asarray(logits, np.float64))
     assert_close(actual, expected, length=21)
+
+
+def test_derivative_is_the_matrix_of_the_mathematics(rng):
+    """(I − 11ᵀ/C − xxᵀ/C)/σ: shifts and scales vanish; and its own derivatives.
+
+    Both outputs of the rule are held against autodiff of the plain formula.
+    """
+    logits = jnp.asarray(3 * rng.normal(size=5))
+    x = standard_score(logits, epsilon=0.0)
+    sigma = jnp.std(logits)
+    expected = (jnp.eye(5) - 1 / 5 - jnp.outer(x, x) / 5) / sigma
+    jacobian = jax.jit(jax.jacfwd(lambda z: standard_score(z, epsilon=0.0)))(logits)
+    assert_close(jacobian, expected, length=25)
+    np.testing.assert_allclose(jacobian @ jnp.ones(5), 0, atol=1e-14)
+    np.testing.assert_allclose(jacobian @ x, 0, atol=1e-14)
+
+    def plain(z):
+        centered = z - jnp.mean(z)
+        inverse = jax.lax.rsqrt(jnp.mean(centered**2) + 0.5)
+        return jnp.append(centered * inverse, inverse)
+
+    def ours(z):
+        return jnp.concatenate(score_and_inverse_deviation(z, 0.5))
+
+    for derivative in (jax.jacfwd, jax.jacrev, jax.hessian):
+        actual, formula = (jax.jit(derivative(f))(logits) for f in (ours, plain))
+        assert_close(actual, formula, length=125)
 
 
 def test_two_classes_carry_no_gradient(rng):
