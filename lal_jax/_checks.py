@@ -30,6 +30,17 @@ def as_float(values: ArrayLike, name: str) -> Float[Array, "..."]:
     return values if values.dtype == jnp.float64 else values.astype(jnp.float32)
 
 
+def as_logits(values: ArrayLike, name: str = "logits") -> Float[Array, "..."]:
+    """Returns them as `as_float` does; their last axis is the classes, at least one."""
+    values = as_float(values, name)
+    if values.ndim == 0 or values.shape[-1] == 0:
+        raise ValueError(
+            f"{name} must have shape [..., classes] with at least one class, got "
+            f"{values.shape}"
+        )
+    return values
+
+
 def as_indices(labels: ArrayLike) -> Int[Array, "..."]:
     """Returns labels as int32, or as int64 if they are that."""
     labels = jnp.asarray(labels)
@@ -48,9 +59,11 @@ def as_labels(
     """Returns labels as signed integers after comparing their shape to the logits'."""
     labels = as_indices(labels)
     if logits.shape[:-1] != labels.shape:
+        onehot = labels.shape == logits.shape
         raise ValueError(
             f"labels must have the shape of the {name} without their last axis, the "
             f"classes: got {name} {logits.shape} and labels {labels.shape}"
+            + ("; of one-hot labels take labels.argmax(-1)" if onehot else "")
         )
     return labels
 
@@ -77,11 +90,28 @@ def as_where(
 def check_rank(array: jax.Array, name: str, rank: int) -> None:
     """Requires `rank` axes of pixels before the last axis, the classes."""
     if array.ndim <= rank:
-        axes = "height, width" if rank == 2 else f"{rank} spatial axes"
+        axes = {1: "length", 2: "height, width", 3: "depth, height, width"}
         raise ValueError(
-            f"{name} must have shape [..., {axes}, classes], as kernel_size has "
-            f"{rank} sizes: got {array.shape}"
+            f"{name} must have shape [..., {axes.get(rank, f'{rank} spatial axes')}, "
+            f"classes] for a window of {rank} sizes (kernel_size): got {array.shape}"
         )
+
+
+def check_axes(
+    axis: int | Sequence[int] | None, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Returns the axes to pool over, not negative; None means all."""
+    axes = range(len(shape)) if axis is None else axis
+    axes = tuple(axes) if isinstance(axes, Sequence) else (axes,)
+    if not all(
+        isinstance(one, int | np.integer) and -len(shape) <= one < len(shape)
+        for one in axes
+    ):
+        raise ValueError(
+            f"axis must name axes of the losses {shape}, got {axis!r}; pass axis=None "
+            "to pool over all of them"
+        )
+    return tuple(int(one) % len(shape) for one in axes)
 
 
 def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
@@ -96,17 +126,11 @@ def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
         for size in sizes
     ):
         raise ValueError(
-            "kernel_size must be a positive odd integer, or a sequence of them with "
-            "one for each spatial axis, so that the window has a centre: got "
+            "kernel_size must be a positive odd integer, or a tuple of them with one "
+            "for each spatial axis, so that the window has a centre: got "
             f"{kernel_size!r}"
         )
     return tuple(int(size) for size in sizes)
-
-
-def check_stride(stride: int) -> None:
-    """Requires a positive integer."""
-    if not isinstance(stride, int | np.integer) or stride < 1:
-        raise ValueError(f"stride must be an integer of at least 1, got {stride!r}")
 
 
 def check_power(power: float) -> None:
@@ -124,10 +148,17 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be {listed}, got {value!r}")
 
 
-def check_label_smoothing(label_smoothing: float) -> None:
-    """Requires a share in [0, 1)."""
-    if not 0 <= _number("label_smoothing", label_smoothing) < 1:
-        raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing!r}")
+def check_below_one(name: str, value: float) -> None:
+    """Requires a number in [0, 1)."""
+    if not 0 <= _number(name, value) < 1:
+        raise ValueError(f"{name} must lie in [0, 1), got {value!r}")
+
+
+def check_integer(name: str, value: int, *, least: int | None = None) -> None:
+    """Requires an integer, of at least `least`."""
+    if not isinstance(value, int | np.integer) or (least is not None and value < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ValueError(f"{name} must be an integer{bound}, got {value!r}")
 
 
 def as_class_weights(
@@ -142,7 +173,17 @@ def as_class_weights(
             f"class_weights must hold one weight for each of the {logits.shape[-1]} "
             f"classes, got shape {weights.shape}"
         )
+    check_weights("class_weights", class_weights)
     return weights.astype(logits.dtype)
+
+
+def check_weights(name: str, weights: ArrayLike | Sequence[float]) -> None:
+    """Requires finite weights that are not negative, where they are known by value."""
+    if isinstance(weights, jax.Array):  # perhaps traced, and to fetch it would wait
+        return
+    values = np.asarray(weights, np.float64)
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise ValueError(f"{name} must be finite and not negative, got {weights!r}")
 
 
 def check_positive(name: str, value: float) -> None:
@@ -191,11 +232,12 @@ def as_centers(
 
 
 def _number(name: str, value: float) -> float:
-    """Returns the value if it is known before tracing."""
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
+    """Returns the value if it is a number, and known before tracing."""
+    if isinstance(value, jax.core.Tracer):
         raise ValueError(
-            f"{name} must be a number known before tracing, got {value!r}; under jit "
-            f'close over it or name it in static_argnames=("{name}",)'
-        ) from error
+            f"{name} must be known before tracing, got {value!r}; under jit close over "
+            f'it or name it in static_argnames=("{name}",)'
+        )
+    if isinstance(value, str) or value is None or np.ndim(value) != 0:
+        raise ValueError(f"{name} must be a single number, got {value!r}")
+    return float(value)

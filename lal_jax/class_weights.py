@@ -87,12 +87,15 @@ def class_weights_from_counts(
     the number of classes.
     """
     _checks.check_choice("method", method, _METHODS)
-    table = np.atleast_2d(np.asarray(counts, np.float64))
-    if table.ndim != 2 or not np.isfinite(table).all() or (table < 0).any():
+    _checks.check_below_one("beta", beta)
+    table = np.asarray(counts, np.float64)
+    known = table.size > 0 and np.isfinite(table).all() and (table >= 0).all()
+    if table.ndim not in (1, 2) or not known:
         raise ValueError(
             "counts must be [classes] or [images, classes], finite and not negative: "
             f"got {counts!r}"
         )
+    table = np.atleast_2d(table)
     per_class = table.sum(axis=0)
     occurs = per_class > 0
     if not occurs.any():
@@ -105,14 +108,8 @@ def class_weights_from_counts(
         frequency = present / pixels[occurs]
         found = np.median(frequency) / frequency
     else:
-        _check_beta(beta)
         found = (1.0 - beta) / (1.0 - beta**present)
         found /= found.mean()
     weights = np.zeros(len(per_class))
     weights[occurs] = found
     return weights
-
-
-def _check_beta(beta: float) -> None:
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta must lie in [0, 1), got {beta!r}")

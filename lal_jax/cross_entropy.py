@@ -54,10 +54,10 @@ def softmax_cross_entropy(
     A label outside `[0, classes)` that is not `ignore_label` is an error that cannot be
     seen under jit (see `check_labels`); its loss is zero, and so is its gradient.
     """
-    logits = _checks.as_float(logits, "logits")
+    logits = _checks.as_logits(logits)
     labels = _checks.as_labels(labels, logits)
     weights = _checks.as_class_weights(class_weights, logits)
-    _checks.check_label_smoothing(label_smoothing)
+    _checks.check_below_one("label_smoothing", label_smoothing)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     return target_cross_entropy(logits, labels, valid, weights, label_smoothing)
 

@@ -30,8 +30,8 @@ def weighted_ensemble(
       The mean, in the shape of one estimate. float32, or float64 for float64 estimates.
 
     Raises:
-      ValueError: the number of weights differs from that of estimates, shapes differ,
-        or estimates are not floating point.
+      ValueError: the number of weights differs from that of estimates, a weight is
+        negative or not finite, shapes differ, or estimates are not floating point.
 
     >>> import jax.numpy as jnp
     >>> weighted_ensemble([jnp.zeros(2), jnp.ones(2)], [1.0, 3.0]).tolist()
@@ -40,6 +40,7 @@ def weighted_ensemble(
     Source: Eq. 1 of Guo et al. 2018.
     """
     stacked = _checks.as_float(_stack(estimates), "estimates")
+    _checks.check_weights("weights", weights)
     weights = jnp.asarray(weights, stacked.dtype)
     if stacked.ndim == 0 or weights.shape != stacked.shape[:1]:
         raise ValueError(

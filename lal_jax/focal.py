@@ -54,7 +54,7 @@ def focal_loss(
     """
     _checks.check_positive("alpha", alpha)
     _checks.check_not_negative("gamma", gamma)
-    logits = _checks.as_float(logits, "logits")
+    logits = _checks.as_logits(logits)
     labels = _checks.as_labels(labels, logits)
     weights = _checks.as_class_weights(class_weights, logits)
     losses = softmax_cross_entropy(

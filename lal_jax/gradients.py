@@ -17,7 +17,7 @@ from lal_jax.cross_entropy import is_target, target_weight
 from lal_jax.locally_adaptive import selective_cross_entropy
 from lal_jax.masks import valid_mask
 from lal_jax.pooling import selective_pool, window_divisor, window_weights
-from lal_jax.reductions import minkowski_mean, pooled_axes, valid_losses
+from lal_jax.reductions import minkowski_mean, valid_losses
 from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
 from lal_jax.stencil import center_slices, mark_void, window_sum
 
@@ -63,9 +63,8 @@ def minkowski_gradient(
     Source: Eq. 7 of Guo et al. 2018, whose last factor, printed as a sum over pixels,
     is L_q^(k−1) of the pixel alone.
     """
-    losses, valid, count = valid_losses(losses, where, axis)
-    pooled = minkowski_mean(losses, power=power, where=valid, axis=axis)
-    axes = pooled_axes(axis, losses.ndim)
+    losses, valid, count, axes = valid_losses(losses, where, axis)
+    pooled = minkowski_mean(losses, power=power, where=valid, axis=axes)
     pooled, count = jnp.expand_dims(pooled, axes), jnp.expand_dims(count, axes)
     counted = valid & (pooled != 0)
     if power < 1:
@@ -116,6 +115,7 @@ def selective_gradient(
     the window relation is symmetric, so the sum over centres q around p is again a
     selective window sum, with the weights mirrored.
     """
+    _checks.check_below_one("label_smoothing", label_smoothing)
     options: dict[str, Any] = {"ignore_label": ignore_label, "where": where}
     pooled = selective_pool(
         predictions,
@@ -126,7 +126,7 @@ def selective_gradient(
         normalizer=normalizer,
         **options,
     )
-    predictions = _checks.as_float(predictions, "predictions")
+    predictions = _checks.as_logits(predictions, "predictions")
     labels = _checks.as_labels(labels, predictions, "predictions")
     valid = valid_mask(labels, **options)
     weights = window_weights(kernel_size, neighbor_weights, predictions.dtype)
@@ -143,6 +143,11 @@ def selective_gradient(
     if per_class is not None:
         factor *= target_weight(is_target(own, classes), per_class)
     if cotangents is not None:
+        if jnp.shape(cotangents) != factor.shape:
+            raise ValueError(
+                f"cotangents must have one number for each centre, {factor.shape}: got "
+                f"shape {jnp.shape(cotangents)}"
+            )
         factor *= cotangents
     residual = factor[..., None] * (jax.nn.softmax(pooled) - target)
 
@@ -151,7 +156,7 @@ def selective_gradient(
     residual /= window_divisor(valid, marks, weights, stride, normalizer)
     spread = jnp.zeros_like(predictions).at[(*centers, slice(None))].set(residual)
     mirrored = weights[(slice(None, None, -1),) * weights.ndim]
-    return window_sum(spread, marks, mirrored, 1)
+    return window_sum(spread, marks, mirrored, stride=1)
 
 
 def locally_adaptive_gradient(
@@ -275,6 +280,7 @@ def as_printed(
     (i+m, j+n), as no other reading gives a derivative. `locally_adaptive_gradient` has
     them corrected.
     """
+    _checks.check_power(power)
     options: dict[str, Any] = {
         "kernel_size": kernel_size,
         "ignore_label": ignore_label,
@@ -295,5 +301,5 @@ def as_printed(
     onehot = jax.nn.one_hot(labels, pooled.shape[-1], dtype=pooled.dtype)
     residual = jnp.where(valid[..., None], jax.nn.softmax(pooled) - onehot, 0.0)
     return factor[..., None] * window_sum(
-        residual, mark_void(labels, valid), weights, 1
+        residual, mark_void(labels, valid), weights, stride=1
     )

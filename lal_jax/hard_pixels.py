@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lal_jax import _checks
-from lal_jax.reductions import pooled_axes, valid_losses
+from lal_jax.reductions import valid_losses
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
@@ -40,7 +41,7 @@ def hard_pixel_mean(
 
     Raises:
       ValueError: `fraction` does not lie in (0, 1], losses are not floating point, or
-        `where` does not fit.
+        `where` or `axis` do not fit.
 
     >>> import jax.numpy as jnp
     >>> losses = jnp.array([[1.0, 5.0, 3.0, 2.0]])
@@ -95,7 +96,7 @@ def loss_max_pooling(
 
     Raises:
       ValueError: `norm` is not above 1, `minimal_fraction` does not lie in (0, 1],
-        losses are not floating point, or `where` does not fit.
+        losses are not floating point, or `where` or `axis` do not fit.
 
     >>> import jax.numpy as jnp
     >>> round(float(loss_max_pooling(jnp.array([[0.0, 0.0, 1.0, 2.0]]))), 4)
@@ -145,9 +146,19 @@ def _pixels_last(
     axis: int | Sequence[int] | None,
 ) -> tuple[Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."]]:
     """Returns `valid_losses` with the pooled axes flattened into the last."""
-    losses, valid, count = valid_losses(losses, where, axis)
-    axes = pooled_axes(axis, losses.ndim)
+    losses, valid, count, axes = valid_losses(losses, where, axis)
     last = tuple(range(losses.ndim - len(axes), losses.ndim))
     losses, valid = (jnp.moveaxis(array, axes, last) for array in (losses, valid))
     kept = losses.shape[: losses.ndim - len(axes)]
-    return losses.reshape(*kept, -1), valid.reshape(*kept, -1), count[..., None]
+    pixels = math.prod(losses.shape[len(kept) :])
+    if pixels == 0:  # the largest of none is not defined: one void pixel stands for it
+        return (
+            jnp.zeros((*kept, 1), losses.dtype),
+            jnp.zeros((*kept, 1), bool),
+            count[..., None],
+        )
+    return (
+        losses.reshape(*kept, pixels),
+        valid.reshape(*kept, pixels),
+        count[..., None],
+    )

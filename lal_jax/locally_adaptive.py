@@ -80,12 +80,12 @@ def selective_cross_entropy(
 
     Source: Eq. 2–4 of Guo et al. 2018.
     """
-    logits = _checks.as_float(logits, "logits")
+    logits = _checks.as_logits(logits)
     labels = _checks.as_labels(labels, logits)
     rank = len(_checks.check_kernel_size(kernel_size))
     _checks.check_rank(logits, "logits", rank)
     _checks.check_choice("normalization", normalization, ("standard_score", "none"))
-    _checks.check_label_smoothing(label_smoothing)
+    _checks.check_below_one("label_smoothing", label_smoothing)
     weights = _checks.as_class_weights(class_weights, logits)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     predictions = jnp.where(valid[..., None], logits, 0.0)  # before any arithmetic
@@ -183,12 +183,15 @@ def locally_adaptive_loss(
     if pool is None:
         axes = tuple(range(-rank, 0))
         return minkowski_mean(losses, power=power, where=centers, axis=axes)
+    if not callable(pool):
+        raise ValueError(f"pool must be a function (losses, *, where), got {pool!r}")
     pooled = pool(losses, where=centers)
-    if jnp.shape(pooled) != losses.shape[:-rank]:
+    if getattr(pooled, "shape", None) != losses.shape[:-rank]:
         raise ValueError(
             f"pool must reduce losses {losses.shape} to one an image, "
-            f"{losses.shape[:-rank]}, got {jnp.shape(pooled)}; give a pool of this "
-            f"library axis={tuple(range(-rank, 0))}, with functools.partial"
+            f"{losses.shape[:-rank]}, got {getattr(pooled, 'shape', pooled)}; give a "
+            f"pool of this library axis={tuple(range(-rank, 0))}, with "
+            "functools.partial"
         )
     return pooled
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from lal_jax._checks import as_indices, as_where
+from lal_jax import _checks
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Int
@@ -24,22 +24,24 @@ def valid_mask(
 
     Args:
       labels: class indices of any integer dtype and shape.
-      ignore_label: the label that marks void pixels.
+      ignore_label: the label that marks void pixels; one that does not occur, such as
+        −1, if there are none.
       where: False marks further pixels as void; same shape as `labels`.
 
     Returns:
       A boolean mask of the shape of `labels`.
 
     Raises:
-      ValueError: labels are not integers, or `where` is not boolean or differs in
-        shape.
+      ValueError: labels or `ignore_label` are not integers, or `where` is not boolean
+        or differs in shape.
 
     >>> import jax.numpy as jnp
     >>> valid_mask(jnp.array([[0, 255], [3, 1]])).tolist()
     [[True, False], [True, True]]
     """
-    labels = as_indices(labels)
-    return (labels != ignore_label) & as_where(where, labels.shape, "labels")
+    labels = _checks.as_indices(labels)
+    _checks.check_integer("ignore_label", ignore_label)
+    return (labels != ignore_label) & _checks.as_where(where, labels.shape, "labels")
 
 
 def check_labels(
@@ -71,6 +73,7 @@ def check_labels(
             f"{name} have no values inside jit; check_labels looks at them where the "
             "data is read"
         )
+    _checks.check_integer("classes", classes, least=1)
     values = np.asarray(labels)
     if not np.issubdtype(values.dtype, np.integer):
         raise ValueError(

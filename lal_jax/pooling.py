@@ -67,15 +67,15 @@ def selective_pool(
     Source: Eq. 2 of Guo et al. 2018. Pixels outside the image are void, where the
     paper is silent.
     """
-    predictions = _checks.as_float(predictions, "predictions")
+    predictions = _checks.as_logits(predictions, "predictions")
     labels = _checks.as_labels(labels, predictions, "predictions")
-    _checks.check_stride(stride)
+    _checks.check_integer("stride", stride, least=1)
     _checks.check_choice("normalizer", normalizer, ("count", "weights"))
     weights = window_weights(kernel_size, neighbor_weights, predictions.dtype)
     _checks.check_rank(predictions, "predictions", weights.ndim)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     marks = mark_void(labels, valid)
-    sums = window_sum(predictions, marks, weights, stride)
+    sums = window_sum(predictions, marks, weights, stride=stride)
     pooled = sums * (1.0 / window_divisor(valid, marks, weights, stride, normalizer))
     centers = center_slices(stride, weights.ndim)
     return jnp.where(valid[(..., *centers, None)], pooled, 0.0)
@@ -93,7 +93,7 @@ def window_divisor(
         np.ones(weights.shape, weights.dtype) if normalizer == "count" else weights
     )
     divisor = window_sum(
-        valid[..., None].astype(weights.dtype), marks, summands, stride
+        valid[..., None].astype(weights.dtype), marks, summands, stride=stride
     )
     return jnp.where(divisor == 0, 1.0, divisor)
 

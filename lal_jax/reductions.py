@@ -31,15 +31,15 @@ def masked_mean(
       One mean per image, `[...]`; 0 where no pixel is valid.
 
     Raises:
-      ValueError: losses are not floating point, or `where` does not fit.
+      ValueError: losses are not floating point, or `where` or `axis` do not fit.
 
     >>> import jax.numpy as jnp
     >>> losses = jnp.array([[1.0, 3.0], [5.0, jnp.nan]])
     >>> float(masked_mean(losses, where=jnp.isfinite(losses)))
     3.0
     """
-    losses, _, count = valid_losses(losses, where, axis)
-    return jnp.sum(losses, axis=axis) / count
+    losses, _, count, axes = valid_losses(losses, where, axis)
+    return jnp.sum(losses, axis=axes) / count
 
 
 def minkowski_mean(
@@ -67,7 +67,7 @@ def minkowski_mean(
 
     Raises:
       ValueError: `power` is not positive and finite, losses are not floating point,
-        or `where` does not fit.
+        or `where` or `axis` do not fit.
 
     >>> import jax.numpy as jnp
     >>> round(float(minkowski_mean(jnp.array([[0.0, 0.0], [0.0, 2.0]]))), 4)
@@ -77,18 +77,18 @@ def minkowski_mean(
     first, so that no power overflows or vanishes.
     """
     _checks.check_power(power)
-    losses, valid, count = valid_losses(losses, where, axis)
+    losses, valid, count, axes = valid_losses(losses, where, axis)
     # The result does not depend on the scale, and so neither does the gradient.
-    peak = jnp.max(losses, axis=axis, keepdims=True, initial=0.0)
+    peak = jnp.max(losses, axis=axes, keepdims=True, initial=0.0)
     scale = jax.lax.stop_gradient(jnp.where(peak == 0, 1.0, peak))
     ratios = losses / scale
     if power < 1:  # the slope of a root is infinite at zero
         valid &= ratios != 0
     powers = jnp.where(valid, jnp.where(valid, ratios, 1.0) ** _exponent(power), 0.0)
-    mean = jnp.sum(powers, axis=axis) / count
+    mean = jnp.sum(powers, axis=axes) / count
     empty = mean == 0  # not mean > 0, so that NaN stays NaN
     root = jnp.where(empty, 0.0, jnp.where(empty, 1.0, mean) ** (1.0 / power))
-    return jnp.squeeze(scale, pooled_axes(axis, losses.ndim)) * root
+    return jnp.squeeze(scale, axes) * root
 
 
 def _exponent(power: float) -> float | int:
@@ -96,20 +96,16 @@ def _exponent(power: float) -> float | int:
     return int(power) if float(power).is_integer() else float(power)
 
 
-def pooled_axes(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Returns the axes as a tuple; None means all."""
-    if axis is None:
-        return tuple(range(rank))
-    return (axis,) if isinstance(axis, int) else tuple(axis)
-
-
 def valid_losses(
     losses: Float[Array, "..."],
     where: Bool[Array, "..."] | None,
     axis: int | Sequence[int] | None,
-) -> tuple[Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."]]:
-    """Returns losses with zeros at void pixels, the mask, and max(1, valid count)."""
+) -> tuple[
+    Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."], tuple[int, ...]
+]:
+    """Returns losses, 0 at void pixels; the mask; max(1, valid count); the axes."""
     losses = _checks.as_float(losses, "losses")
+    axes = _checks.check_axes(axis, losses.shape)
     valid = _checks.as_where(where, losses.shape, "losses")
-    count = jnp.maximum(jnp.sum(valid, axis=axis), 1).astype(losses.dtype)
-    return jnp.where(valid, losses, 0.0), valid, count
+    count = jnp.maximum(jnp.sum(valid, axis=axes), 1).astype(losses.dtype)
+    return jnp.where(valid, losses, 0.0), valid, count, axes

@@ -52,7 +52,7 @@ def standard_score(
     score is 0. A NaN or infinite logit makes its pixel's scores NaN.
     """
     _checks.check_not_negative("epsilon", epsilon)
-    logits = _checks.as_float(logits, "logits")
+    logits = _checks.as_logits(logits)
     score, _ = score_and_inverse_deviation(logits, epsilon)
     return score
 

@@ -37,18 +37,30 @@ def center_slices(stride: int, rank: int) -> tuple[slice, ...]:
     return (slice(None, None, stride),) * rank
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+@functools.partial(jax.jit, static_argnames="stride")  # one program, also outside jit
 def window_sum(
     values: Float[Array, "*batch_pixels channels"],
     marks: Int[Array, "*batch_pixels"],
     weights: Float[Array | np.ndarray, "*window"],
+    *,
     stride: int,
 ) -> Float[Array, "*batch_centers channels"]:
-    """Returns Σ μ ω x over each window; void is neither centre nor neighbour.
+    """Returns Σ μ ω x over each window; void is neither centre nor neighbour."""
+    return _window_sum(values, marks, weights, stride)
 
-    Differentiated as it stands, the sum of slices would become a sum of padded images,
-    four times as slow. But μ is symmetric, so the transpose is a window sum too, with
-    the weights mirrored, and `_mirrored_transpose` says so.
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _window_sum(
+    values: Float[Array, "*batch_pixels channels"],
+    marks: Int[Array, "*batch_pixels"],
+    weights: Float[Array, "*window"],
+    stride: int,
+) -> Float[Array, "*batch_centers channels"]:
+    """Sums slices of the padded image.
+
+    Differentiated as it stands, this would become a sum of padded images, four times as
+    slow. But μ is symmetric, so the transpose is a window sum too, with the weights
+    mirrored, and `_mirrored_transpose` says so.
     """
     rank = weights.ndim
     batch = [(0, 0)] * (marks.ndim - rank)
@@ -71,17 +83,17 @@ def window_sum(
     return jnp.where((centers != _NO_CLASS)[..., None], total, 0.0)
 
 
-@functools.partial(window_sum.defjvp, symbolic_zeros=True)
+@functools.partial(_window_sum.defjvp, symbolic_zeros=True)
 def _window_sum_jvp(stride, primals, tangents):
     """The sum is linear in the values and in the weights."""
     values, marks, weights = primals
     d_values, _, d_weights = tangents
-    total = window_sum(values, marks, weights, stride)
+    total = _window_sum(values, marks, weights, stride)
     change = jnp.zeros_like(total)
     if not isinstance(d_values, SymbolicZero):
         change += _mirrored_transpose(d_values, marks, weights, stride)
     if not isinstance(d_weights, SymbolicZero):
-        change += window_sum(values, marks, d_weights, stride)
+        change += _window_sum(values, marks, d_weights, stride)
     return total, change
 
 
@@ -98,7 +110,7 @@ def _mirrored_transpose(
     rank = weights.ndim
     mirrored = weights[(slice(None, None, -1),) * rank]
     transpose = jax.linear_transpose(
-        lambda cotangents: window_sum.fun(cotangents, marks, mirrored, 1), values
+        lambda cotangents: _window_sum.fun(cotangents, marks, mirrored, 1), values
     )
     (total,) = transpose(values)
     return total[(..., *center_slices(stride, rank), slice(None))]

@@ -335,7 +335,8 @@ def _rank(*, kernel_size: int | tuple[int, ...] = 5, **options: Any) -> int:
 
 
 def _centers(array: Array, stride: int, **options: Any) -> Array:
-    return array[(..., *(slice(None, None, stride),) * _rank(**options))]
+    strided: Any = (..., *(slice(None, None, stride),) * _rank(**options))
+    return array[strided]
 
 
 def _windows(

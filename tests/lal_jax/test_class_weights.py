@@ -79,8 +79,8 @@ def test_stray_labels_are_named_with_their_place():
     with pytest.raises(ValueError, match=message):
         check_labels(labels, classes=5, name="mask.png")
     with pytest.raises(ValueError, match=r"got -1 at \(1,\)"):
-        check_labels([0, -1], classes=2)
-    check_labels([0, -1], classes=2, ignore_label=-1)
+        check_labels(np.array([0, -1]), classes=2)
+    check_labels(np.array([0, -1]), classes=2, ignore_label=-1)
     with pytest.raises(ValueError, match="got float64"):
         check_labels(np.zeros(3), classes=2)
 

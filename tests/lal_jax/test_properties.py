@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lal_jax import (
@@ -29,7 +29,6 @@ from lal_jax import (
     selective_cross_entropy,
     selective_pool,
     softmax_cross_entropy,
-    uniform_weights,
     update_centers,
 )
 from lal_jax.patches import selective_pool_by_patches
@@ -45,12 +44,16 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def repeatable(examples: int) -> settings:
-    """The same examples in every run, however long JAX compiles."""
+    """The same examples in every run, however long JAX compiles.
+
+    They are not shrunk, as a smaller seed is no simpler.
+    """
     return settings(
         derandomize=True,
         deadline=None,
         database=None,
         max_examples=examples,
+        phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow],
     )
 
@@ -68,14 +71,12 @@ def lopsided_weights(kernel_size: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(7).uniform(0.1, 2.0, size=kernel_size)
 
 
-# Any two values of two options meet in one of them, or nearly.
+# Few, since JAX compiles each anew.
 SETTINGS = [
     Setting((1, 1), 1, "count", 3.0, chessboard_weights),
     Setting((5, 5), 1, "count", 3.0, chessboard_weights),
-    Setting((3, 3), 2, "weights", 1.0, lopsided_weights),
-    Setting((3, 5), 1, "weights", 2.5, gaussian_weights),
-    Setting((3, 5), 2, "count", 1.0, lopsided_weights),
-    Setting((5, 5), 2, "weights", 2.5, uniform_weights),
+    Setting((3, 3), 2, "count", 1.0, lopsided_weights),
+    Setting((3, 5), 2, "weights", 2.5, gaussian_weights),
 ]
 
 
@@ -144,7 +145,7 @@ def sum_and_pullback(values, marks, weights, cotangents, stride):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel_size", [(1, 1), (3, 3), (5, 5), (3, 5)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (5, 5), (3, 5)])
 @repeatable(5)
 @given(seed=seeds)
 def test_adjoint_of_the_window_sum_has_the_weights_mirrored(kernel_size, stride, seed):
@@ -210,7 +211,7 @@ def test_images_do_not_know_their_place_in_the_batch(seed, setting, order):
 
 
 @repeatable(4)
-@given(seed=seeds, setting=st.sampled_from(SETTINGS[:3]))
+@given(seed=seeds, setting=st.just(SETTINGS[2]))
 def test_a_batch_is_a_loop_over_its_images(seed, setting):
     _, *arrays = scene(seed)
     batch = evaluate(setting, *arrays)
@@ -254,7 +255,7 @@ def test_scale_and_shift_of_a_pixel_do_not_matter(seed, setting):
     after = evaluate(setting, LARGE * (scale * logits + shift), labels, where)
     np.testing.assert_allclose(after.per_pixel, before.per_pixel, rtol=1e-8)
     np.testing.assert_allclose(after.per_image, before.per_image, rtol=1e-8)
-    largest = abs(before.gradient).max()
+    largest = float(abs(before.gradient).max())
     np.testing.assert_allclose(
         scale * after.gradient, before.gradient, atol=1e-8 * largest
     )
@@ -280,7 +281,20 @@ def test_gradient_halves_when_the_logits_double(seed, setting):
     _, logits, labels, where = scene(seed)
     once = evaluate(setting, LARGE * logits, labels, where).gradient
     twice = evaluate(setting, 2 * LARGE * logits, labels, where).gradient
-    np.testing.assert_allclose(twice, once / 2, atol=1e-8 * abs(once).max())
+    largest = float(abs(once).max())
+    np.testing.assert_allclose(twice, once / 2, atol=1e-8 * largest)
+
+
+@jax.jit
+def _windows_of_one(logits, labels, where):
+    loss = functools.partial(
+        locally_adaptive_loss,
+        kernel_size=1,
+        normalization="none",
+        power=1.0,
+        where=where,
+    )
+    return loss(logits, labels, normalizer="weights"), loss(logits, labels)
 
 
 @repeatable(8)
@@ -290,35 +304,30 @@ def test_a_window_of_one_is_cross_entropy_or_that_of_twice_the_logits(seed):
     _, *arrays = scene(seed)
     logits, labels, where = map(jnp.asarray, arrays)
     valid = where & (labels != 255)
-    for factor, normalizer in [(1.0, "weights"), (2.0, "count")]:
-        actual = locally_adaptive_loss(
-            logits,
-            labels,
-            kernel_size=1,
-            normalization="none",
-            normalizer=normalizer,
-            power=1.0,
-            where=where,
-        )
+    by_weights, by_count = _windows_of_one(logits, labels, where)
+    for actual, factor in [(by_weights, 1.0), (by_count, 2.0)]:
         losses = softmax_cross_entropy(factor * logits, labels, where=where)
         assert_close(actual, masked_mean(losses, where=valid), length=35)
 
 
 @repeatable(6)
-@given(seed=seeds, kernel_size=st.sampled_from([1, 3, 5]))
+@given(seed=seeds, kernel_size=st.sampled_from([3, 5]))
 def test_pooling_by_patches_is_the_same(seed, kernel_size):
     _, *arrays = scene(seed)
     logits, labels, where = (jnp.asarray(array[0]) for array in arrays)
-    patches = selective_pool_by_patches(
-        logits, labels, where & (labels != 255), kernel_size=kernel_size
-    )
+    patches = _by_patches(logits, labels, where & (labels != 255), kernel_size)
     actual = _pool(logits, labels, where, kernel_size)
     assert_close(actual, patches, length=kernel_size**2)
 
 
-@functools.partial(jax.jit, static_argnames="kernel_size")
+@functools.partial(jax.jit, static_argnums=3)
 def _pool(logits, labels, where, kernel_size):
     return selective_pool(logits, labels, kernel_size=kernel_size, where=where)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _by_patches(logits, labels, valid, kernel_size):
+    return selective_pool_by_patches(logits, labels, valid, kernel_size=kernel_size)
 
 
 # --- Bounds: docs/mathematics.md, section 4 ----------------------------------------
@@ -443,9 +452,6 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
     "… of raw logits": functools.partial(
         locally_adaptive_loss, normalization="none", normalizer="weights", **WINDOW
     ),
-    "… with max-pooling": functools.partial(
-        locally_adaptive_loss, pool=loss_max_pooling, **WINDOW
-    ),
     "… with hard pixels": functools.partial(
         locally_adaptive_loss, pool=hard_pixel_mean, stride=2, **WINDOW
     ),
@@ -562,7 +568,7 @@ def lies_between(lower: np.ndarray, value: jax.Array, upper: np.ndarray) -> bool
 @repeatable(25)
 @given(
     seed=seeds,
-    powers=st.tuples(st.floats(0.2, 60), st.floats(0.2, 60)).map(sorted),
+    powers=st.tuples(*[st.just(1.0) | st.floats(0.2, 60)] * 2).map(sorted),
     factor=st.floats(1e-30, 1e30),
 )
 def test_power_means_are_ordered_and_homogeneous(seed, powers, factor):

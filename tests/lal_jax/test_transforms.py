@@ -21,7 +21,8 @@ TERMS = 5 * 5 * CLASSES * HEIGHT * WIDTH
 CENTERS = np.cos(np.arange(CLASSES * CLASSES)).reshape(CLASSES, CLASSES)
 CLASS_WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0])
 TARGETS: dict[str, Any] = {"class_weights": CLASS_WEIGHTS, "label_smoothing": 0.1}
-WINDOW: dict[str, Any] = {"kernel_size": 3, "neighbor_weights": LOPSIDED}
+# A column, since every place is compiled for every test, and columns cross the shards.
+COLUMN: dict[str, Any] = {"kernel_size": (3, 1), "neighbor_weights": LOPSIDED[:, :1]}
 
 
 class Loss(NamedTuple):
@@ -33,7 +34,9 @@ class Loss(NamedTuple):
 
 def same(compute: Callable[[Any, Any, Any], Any]) -> Loss:
     """Of what the library and the reference call by the same names."""
-    return Loss(functools.partial(compute, lal_jax), functools.partial(compute, reference))
+    return Loss(
+        functools.partial(compute, lal_jax), functools.partial(compute, reference)
+    )
 
 
 def squares(x: Any) -> Any:
@@ -53,43 +56,41 @@ def as_volume(x: Any, y: Any) -> tuple[Any, Any]:
 LOSSES = {
     "locally_adaptive": same(lambda lib, x, y: lib.locally_adaptive_loss(x, y)),
     "with stride and targets": same(
-        lambda lib, x, y: lib.locally_adaptive_loss(
-            x, y, stride=2, **WINDOW, **TARGETS
-        )
+        lambda lib, x, y: lib.locally_adaptive_loss(x, y, stride=2, **COLUMN, **TARGETS)
     ),
     "on sequences": same(
         lambda lib, x, y: lib.locally_adaptive_loss(x, y, kernel_size=(3,))
     ),
     "on volumes": same(
         lambda lib, x, y: lib.locally_adaptive_loss(
-            *as_volume(x, y), kernel_size=(3, 3, 3)
+            *as_volume(x, y), kernel_size=(3, 1, 1)
         )
     ),
     "with hard_pixel_mean": Loss(
         lambda x, y: lal_jax.locally_adaptive_loss(
-            x, y, kernel_size=3, pool=lal_jax.hard_pixel_mean
+            x, y, **COLUMN, pool=lal_jax.hard_pixel_mean
         ),
         lambda x, y: reference.hard_pixel_mean(
-            reference.selective_cross_entropy(x, y, kernel_size=3), where=valid(y)
+            reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
         ),
     ),
     "with loss_max_pooling": Loss(
         lambda x, y: lal_jax.locally_adaptive_loss(
-            x, y, kernel_size=3, pool=lal_jax.loss_max_pooling
+            x, y, **COLUMN, pool=lal_jax.loss_max_pooling
         ),
         lambda x, y: reference.loss_max_pooling(
-            reference.selective_cross_entropy(x, y, kernel_size=3), where=valid(y)
+            reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
         ),
     ),
     "locally_adaptive_gradient": Loss(
         lambda x, y: lal_jax.gradients.locally_adaptive_gradient(
-            x, y, **WINDOW, **TARGETS
+            x, y, **COLUMN, **TARGETS
         ),
-        lambda x, y: reference.locally_adaptive_gradient(x, y, **WINDOW, **TARGETS),
+        lambda x, y: reference.locally_adaptive_gradient(x, y, **COLUMN, **TARGETS),
     ),
-    "selective_pool": same(lambda lib, x, y: lib.selective_pool(x, y, **WINDOW)),
+    "selective_pool": same(lambda lib, x, y: lib.selective_pool(x, y, **COLUMN)),
     "selective_cross_entropy": same(
-        lambda lib, x, y: lib.selective_cross_entropy(x, y, **WINDOW)
+        lambda lib, x, y: lib.selective_cross_entropy(x, y, **COLUMN)
     ),
     "softmax_cross_entropy": same(
         lambda lib, x, y: lib.softmax_cross_entropy(x, y, **TARGETS)
@@ -167,7 +168,9 @@ def expected_losses(name: str, *, image_by_image: bool = False) -> np.ndarray:
 def gradient_of(name: str) -> np.ndarray:
     """Image by image, outside any other transform."""
     both = value_and_gradient(LOSSES[name].function)
-    return np.stack([both(x, y)[1] for x, y in zip(*map(jnp.asarray, batch()), strict=True)])
+    return np.stack(
+        [both(x, y)[1] for x, y in zip(*map(jnp.asarray, batch()), strict=True)]
+    )
 
 
 def scan(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -175,7 +178,6 @@ def scan(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
 
 TRANSFORMS: dict[str, Callable[..., Callable[..., Any]]] = {
-    "no jit": value_and_gradient,
     "jit": lambda loss: quick_jit(value_and_gradient(loss)),
     "remat": lambda loss: quick_jit(value_and_gradient(jax.checkpoint(loss))),
     "vmap": lambda loss: quick_jit(value_and_gradient(jax.vmap(loss))),
@@ -192,6 +194,14 @@ def test_value_and_gradient_under(transform, name):
     expected = expected_losses(name, image_by_image=transform in IMAGE_BY_IMAGE)
     assert_close(losses, expected, length=TERMS)
     assert_close(gradient, gradient_of(name), length=TERMS)
+
+
+@every_loss
+def test_value_and_gradient_without_jit(name):
+    both = value_and_gradient(LOSSES[name].function)
+    losses, gradient = both(*(jnp.asarray(array[0]) for array in batch()))
+    assert_close(losses, expected_losses(name, image_by_image=True)[0], length=TERMS)
+    assert_close(gradient, gradient_of(name)[0], length=TERMS)
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
@@ -217,8 +227,10 @@ def test_forward_mode_equals_reverse_mode(name, rng):
 
     @quick_jit
     def derivative(x, change):
-        function = functools.partial(LOSSES[name].function, y=labels)
-        return jax.jvp(lambda x: jnp.sum(jnp.sin(function(x))), (x,), (change,))[1]
+        def objective(x):
+            return jnp.sum(jnp.sin(LOSSES[name].function(x, labels)))
+
+        return jax.jvp(objective, (x,), (change,))[1]
 
     expected = np.vdot(gradient_of(name), tangent)
     np.testing.assert_allclose(derivative(logits, tangent), expected, rtol=1e-11)
@@ -228,11 +240,12 @@ def test_forward_mode_equals_reverse_mode(name, rng):
 def test_hessian(name, rng):
     """Is symmetric, and times a step what the step changes in the gradient."""
     logits, labels = (array[0, :2] for array in batch())
-    both = value_and_gradient(LOSSES[name].function)
+
+    def gradient(x):
+        return value_and_gradient(LOSSES[name].function)(x, labels)[1]
 
     @quick_jit
     def gradient_and_hessian(x):
-        gradient = lambda x: both(x, labels)[1]
         return gradient(x), jax.jacfwd(gradient)(x)
 
     _, hessian = gradient_and_hessian(logits)
@@ -240,7 +253,9 @@ def test_hessian(name, rng):
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-11)
     if name not in FIRST_DERIVATIVE_ONLY:
         step = 1e-5 * rng.normal(size=logits.shape)
-        ahead, behind = (gradient_and_hessian(logits + side * step)[0] for side in (1, -1))
+        ahead, behind = (
+            gradient_and_hessian(logits + side * step)[0] for side in (1, -1)
+        )
         difference = np.ravel(ahead - behind) / 2
         np.testing.assert_allclose(matrix @ step.ravel(), difference, atol=1e-11)
 
@@ -250,28 +265,30 @@ LAYOUTS = {
     "batch over Explicit axes": (AxisType.Explicit, PartitionSpec("shards")),
     "height over Auto axes": (AxisType.Auto, PartitionSpec(None, "shards")),
 }
+# Two shards differ from four in little: for the loss, and what is like no other.
+OVER_TWO = ["locally_adaptive", "with stride and targets", "update_centers"]
+SHARDED = [(4, name) for name in LOSSES] + [(2, name) for name in OVER_TWO]
 COLLECTIVE = re.compile("all-(gather|reduce|to-all)|collective-permute")
 
 
-@every_loss
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("ways", [2, 4])
-def test_sharded(ways, layout, name):
+@pytest.mark.parametrize(("shards", "name"), SHARDED)
+def test_sharded(shards, name, layout):
     """As on one device; over the batch, every image's loss where the image is."""
     kind, spec = LAYOUTS[layout]
-    devices = jax.devices("cpu")[:ways]
-    mesh = jax.make_mesh((ways,), ("shards",), axis_types=(kind,), devices=devices)
+    devices = jax.devices("cpu")[:shards]
+    mesh = jax.make_mesh((shards,), ("shards",), axis_types=(kind,), devices=devices)
     arrays = jax.device_put(batch(), NamedSharding(mesh, spec))
+    both = quick_jit(value_and_gradient(LOSSES[name].function))
     with jax.set_mesh(mesh):
-        compiled = (
-            quick_jit(value_and_gradient(LOSSES[name].function)).lower(*arrays).compile()
-        )
+        compiled = both.lower(*arrays).compile()
         losses, gradient = compiled(*arrays)
     assert_close(losses, expected_losses(name), length=TERMS)
     assert_close(gradient, gradient_of(name), length=TERMS)
-    if name != OVER_THE_BATCH:
-        assert gradient.sharding.is_equivalent_to(arrays[0].sharding, gradient.ndim)
-        if "batch" in layout:
-            assert len(losses.sharding.device_set) == ways
-            assert losses.sharding.shard_shape(losses.shape)[0] == IMAGES // ways
-            assert not COLLECTIVE.search(compiled.as_text())
+    if name == OVER_THE_BATCH:
+        assert set(COLLECTIVE.findall(compiled.as_text())) == {"reduce"}
+        return
+    assert gradient.sharding.is_equivalent_to(arrays[0].sharding, gradient.ndim)
+    if "batch" in layout:
+        assert losses.sharding.shard_shape(losses.shape)[0] == IMAGES // shards
+        assert not COLLECTIVE.search(compiled.as_text())

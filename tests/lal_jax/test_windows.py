@@ -82,7 +82,7 @@ def test_a_pool_of_volumes_is_told_the_axes(rng):
 def test_a_kernel_of_another_rank_is_refused(rng):
     logits, labels, _ = random_scene(rng, (4, 5))
     for function in (locally_adaptive_loss, selective_pool):
-        with pytest.raises(ValueError, match=r"3 spatial axes.*got \(4, 5, 5\)"):
+        with pytest.raises(ValueError, match=r"depth, height.*got \(4, 5, 5\)"):
             function(logits, labels, kernel_size=(3, 3, 3))
 
 
