@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lal_jax import _checks
 
@@ -31,7 +33,8 @@ def weighted_ensemble(
 
     Raises:
       ValueError: the number of weights differs from that of estimates, a weight is
-        negative or not finite, shapes differ, or estimates are not floating point.
+        negative or not finite, all are 0, shapes differ, or estimates are not floating
+        point.
 
     >>> import jax.numpy as jnp
     >>> weighted_ensemble([jnp.zeros(2), jnp.ones(2)], [1.0, 3.0]).tolist()
@@ -41,6 +44,8 @@ def weighted_ensemble(
     """
     stacked = _checks.as_float(_stack(estimates), "estimates")
     _checks.check_weights("weights", weights)
+    if not isinstance(weights, jax.Array) and np.sum(weights) == 0:
+        raise ValueError(f"weights must not all be 0, got {weights!r}")
     weights = jnp.asarray(weights, stacked.dtype)
     if stacked.ndim == 0 or weights.shape != stacked.shape[:1]:
         raise ValueError(

@@ -114,4 +114,7 @@ def window_weights(
         )
     if isinstance(neighbor_weights, jnp.ndarray):  # may be traced, so stays in JAX
         return neighbor_weights.astype(dtype)
-    return np.asarray(neighbor_weights, dtype)
+    weights = np.asarray(neighbor_weights, dtype)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"neighbor_weights must be finite, got {neighbor_weights!r}")
+    return weights

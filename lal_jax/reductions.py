@@ -78,9 +78,11 @@ def minkowski_mean(
     """
     _checks.check_power(power)
     losses, valid, count, axes = valid_losses(losses, where, axis)
-    # The result does not depend on the scale, and so neither does the gradient.
+    # The result does not depend on the scale, and so neither does the gradient. Powers
+    # below 1 need none, and there it would cost the small losses' gradient its range.
     peak = jnp.max(losses, axis=axes, keepdims=True, initial=0.0)
-    scale = jax.lax.stop_gradient(jnp.where(peak == 0, 1.0, peak))
+    unscaled = (peak == 0) | (power < 1)
+    scale = jax.lax.stop_gradient(jnp.where(unscaled, 1.0, peak))
     ratios = losses / scale
     if power < 1:  # the slope of a root is infinite at zero
         valid &= ratios != 0

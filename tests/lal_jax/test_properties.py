@@ -140,7 +140,9 @@ def scene(seed: int) -> tuple[np.random.Generator, np.ndarray, np.ndarray, np.nd
 @functools.partial(jax.jit, static_argnames="stride")
 def sum_and_pullback(values, marks, weights, cotangents, stride):
     """S x, and what reverse mode makes of y at the centres."""
-    total, pullback = jax.vjp(lambda x: window_sum(x, marks, weights, stride), values)
+    total, pullback = jax.vjp(
+        lambda x: window_sum(x, marks, weights, stride=stride), values
+    )
     return total, pullback(cotangents)[0]
 
 
