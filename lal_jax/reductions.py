@@ -81,7 +81,7 @@ def minkowski_mean(
     # The result does not depend on the scale, and so neither does the gradient. Powers
     # below 1 need none, and there it would cost the small losses' gradient its range.
     peak = jnp.max(losses, axis=axes, keepdims=True, initial=0.0)
-    unscaled = (peak == 0) | (power < 1)
+    unscaled = (peak == 0) | (jnp.isfinite(peak) & (power < 1))
     scale = jax.lax.stop_gradient(jnp.where(unscaled, 1.0, peak))
     ratios = losses / scale
     if power < 1:  # the slope of a root is infinite at zero

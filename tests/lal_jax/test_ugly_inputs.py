@@ -194,8 +194,8 @@ def test_center_loss_is_finite_while_its_square_is(size, logits):
 @pytest.mark.parametrize("constant", [0.0, 7.0, 1e4, 3e38])
 @every({**BY_SCORE, **BY_LOGITS})
 def test_constant_logits_cost_log_of_the_classes(loss, constant):
-    if loss is BY_LOGITS["raw logits"] and constant == 3e38:
-        pytest.skip("raw logits are summed over windows, beyond float32 here")
+    if loss is BY_LOGITS["raw logits"]:
+        constant = min(constant, 1e37)  # their sum over a window is a float32 still
     losses, gradient = evaluate(loss, np.full((2, 8, 8, CLASSES), constant))
     expected = np.full(losses.shape, np.log(CLASSES))
     if loss in (BY_SCORE["by pixel"], BY_LOGITS["with weights"]):
