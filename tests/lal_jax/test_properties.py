@@ -1,8 +1,4 @@
-"""What holds for every input, on inputs that hypothesis draws.
-
-It draws a seed and options; NumPy builds the arrays from the seed. There is one shape
-and the settings are few, so that JAX compiles little.
-"""
+"""What holds for every input of the selective pool and the locally adaptive loss."""
 
 import functools
 from collections.abc import Callable
@@ -12,50 +8,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lal_jax import (
-    center_loss,
     chessboard_weights,
-    focal_loss,
     gaussian_weights,
-    gradients,
-    hard_pixel_mean,
     locally_adaptive_loss,
-    loss_max_pooling,
     masked_mean,
-    minkowski_mean,
     selective_cross_entropy,
     selective_pool,
     softmax_cross_entropy,
-    update_centers,
 )
 from lal_jax.patches import selective_pool_by_patches
 from lal_jax.stencil import mark_void, window_sum
-from tests import reference
-from tests.lal_jax.scenes import random_scene
+from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
 from tests.tolerances import assert_close
-
-# Odd sizes, so that a stride of 2 has the same centres from either side.
-SHAPE = (3, 5, 7)
-CLASSES = 4
-seeds = st.integers(0, 2**32 - 1)
-
-
-def repeatable(examples: int) -> settings:
-    """The same examples in every run, however long JAX compiles.
-
-    They are not shrunk, as a smaller seed is no simpler.
-    """
-    return settings(
-        derandomize=True,
-        deadline=None,
-        database=None,
-        max_examples=examples,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow],
-    )
 
 
 class Setting(NamedTuple):
@@ -125,16 +93,6 @@ def evaluate(
     if class_weights is None:
         class_weights = np.ones(CLASSES)
     return function(*map(jnp.asarray, (logits, labels, where, class_weights)))
-
-
-def scene(seed: int) -> tuple[np.random.Generator, np.ndarray, np.ndarray, np.ndarray]:
-    """A generator, and logits, labels and `where` in NumPy."""
-    rng = np.random.default_rng(seed)
-    logits, labels, where = map(np.asarray, random_scene(rng, SHAPE, classes=CLASSES))
-    return rng, logits, labels, where
-
-
-# --- Selective pooling and the locally adaptive loss -------------------------------
 
 
 @functools.partial(jax.jit, static_argnames="stride")
@@ -330,300 +288,3 @@ def _pool(logits, labels, where, kernel_size):
 @functools.partial(jax.jit, static_argnums=3)
 def _by_patches(logits, labels, valid, kernel_size):
     return selective_pool_by_patches(logits, labels, valid, kernel_size=kernel_size)
-
-
-# --- Bounds: docs/mathematics.md, section 4 ----------------------------------------
-
-
-def lowest_loss(classes: int, share: np.ndarray) -> np.ndarray:
-    """Where the right logit stands out and all others are equal; `share` is s."""
-    return np.log1p((classes - 1) * np.exp(-share * classes / np.sqrt(classes - 1)))
-
-
-def worst_score(classes: int, share: float) -> tuple[np.ndarray, float]:
-    """The score of class 0 whose loss is largest, and that loss.
-
-    On the sphere of radius √C one wrong class stands apart from the others: an angle
-    is left, which is searched twice, the second time around the best of the first.
-    """
-    wrong = classes - 1
-    right = np.sqrt(wrong) * np.array([1.0, *[-1 / wrong] * wrong])
-    peak = np.array([0.0, 1.0, *[-1 / (wrong - 1)] * (wrong - 1)])
-    peak *= np.sqrt(classes) / np.linalg.norm(peak)
-    best, width = np.pi, np.pi
-    for _ in range(3):
-        angles = best + np.linspace(-width, width, 1001)
-        scores = np.cos(angles)[:, None] * right + np.sin(angles)[:, None] * peak
-        logits = share * (scores - scores[:, :1])
-        losses = np.log(np.exp(logits).sum(-1))
-        best, width = angles[losses.argmax()], width / 200
-    return scores[losses.argmax()], losses.max()
-
-
-@functools.cache
-def _losses(kernel_size, normalizer):
-    return jax.jit(
-        functools.partial(
-            selective_cross_entropy, kernel_size=kernel_size, normalizer=normalizer
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    ("classes", "kernel_size", "normalizer"),
-    [
-        (3, 3, "count"),
-        (11, (3, 5), "count"),
-        (21, 5, "count"),
-        (21, 3, "weights"),
-        (151, 3, "count"),
-    ],
-)
-@repeatable(8)
-@given(seed=seeds)
-def test_no_loss_leaves_its_bounds(classes, kernel_size, normalizer, seed):
-    """They follow from s, the sum of the neighbours' shares; the lower is reached."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(3, size=(5, 7))
-    ones = np.ones((5, 7, 1))
-    window: dict[str, Any] = {"kernel_size": kernel_size, "normalizer": normalizer}
-    shares = reference.selective_pool(ones, labels, **window)[..., 0]
-    loss = _losses(kernel_size, normalizer)
-
-    right = 1e6 * jax.nn.one_hot(labels, classes, dtype="float64")
-    lowest = lowest_loss(classes, shares)
-    np.testing.assert_allclose(
-        loss(right, jnp.asarray(labels)), lowest, rtol=1e-9, atol=1e-15
-    )
-
-    highest = np.zeros_like(shares)
-    for share in np.unique(shares):
-        highest[shares == share] = worst_score(classes, share)[1]
-    for spread in (1, 3, 9):  # the higher, the more the largest logits stand out
-        logits = 1e3 * rng.normal(size=(5, 7, classes)) ** spread
-        losses = loss(jnp.asarray(logits), jnp.asarray(labels))
-        assert (losses >= lowest * (1 - 1e-12)).all()
-        assert (losses <= highest * (1 + 1e-6)).all()
-
-
-@pytest.mark.parametrize(("classes", "kernel_size"), [(3, 3), (21, 5), (151, 3)])
-@pytest.mark.parametrize("place", [(2, 3), (0, 0), (4, 2)])
-def test_the_upper_bound_is_reached(classes, kernel_size, place):
-    """With the worst score of a place everywhere in its region, or at it alone."""
-    loss = _losses(kernel_size, "count")
-    uniform = np.zeros((5, 7), int)
-    lone = np.ones((5, 7), int)
-    lone[place] = 0
-    for labels in (uniform, lone):
-        ones = np.ones((5, 7, 1))
-        shares = reference.selective_pool(ones, labels, kernel_size=kernel_size)
-        score, highest = worst_score(classes, shares[place].item())
-        losses = loss(
-            jnp.broadcast_to(1e4 * score, (5, 7, classes)), jnp.asarray(labels)
-        )
-        np.testing.assert_allclose(losses[place], highest, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("kernel_size", "floor"), [(5, 0.817), (7, 1.696)])
-def test_highest_floor_where_like_neighbors_stand_on_the_outer_ring(kernel_size, floor):
-    """C = 21; inside a region it is 0.519 and 1.100."""
-    labels = np.zeros((kernel_size, kernel_size), int)
-    labels[1:-1, 1:-1] = 1
-    center = (kernel_size // 2, kernel_size // 2)
-    labels[center] = 0
-    right = 1e6 * jax.nn.one_hot(labels, 21, dtype="float64")
-    losses = _losses(kernel_size, "count")(right, jnp.asarray(labels))
-    np.testing.assert_allclose(losses[center], floor, atol=5e-4)
-
-
-# --- Void --------------------------------------------------------------------------
-
-WINDOW: dict[str, Any] = {"kernel_size": 3}
-CENTERS = np.linspace(-1, 1, 3 * CLASSES).reshape(3, CLASSES)
-# Each takes logits, labels and `where`.
-OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "focal_loss": focal_loss,
-    "focal_loss of a root": functools.partial(focal_loss, gamma=0.5),
-    "center_loss": lambda x, y, where: center_loss(
-        x, y, jnp.asarray(CENTERS), where=where
-    ),
-    "selective_pool": functools.partial(selective_pool, **WINDOW),
-    "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
-    "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),
-    "… of raw logits": functools.partial(
-        locally_adaptive_loss, normalization="none", normalizer="weights", **WINDOW
-    ),
-    "… with hard pixels": functools.partial(
-        locally_adaptive_loss, pool=hard_pixel_mean, stride=2, **WINDOW
-    ),
-}
-# As well, but without a gradient of their own.
-NOT_LOSSES: dict[str, Callable[..., jax.Array]] = {
-    "update_centers": lambda x, y, where: update_centers(
-        jnp.asarray(CENTERS), x, y, where=where
-    ),
-    "locally_adaptive_gradient": functools.partial(
-        gradients.locally_adaptive_gradient, **WINDOW
-    ),
-    "selective_gradient": functools.partial(gradients.selective_gradient, **WINDOW),
-    "as_printed": functools.partial(gradients.as_printed, **WINDOW),
-}
-# Each takes losses and `where`.
-OF_LOSSES: dict[str, Callable[..., jax.Array]] = {
-    "masked_mean": masked_mean,
-    "minkowski_mean": minkowski_mean,
-    "minkowski_mean of roots": functools.partial(minkowski_mean, power=0.5),
-    "hard_pixel_mean": hard_pixel_mean,
-    "loss_max_pooling": loss_max_pooling,
-    "minkowski_gradient": gradients.minkowski_gradient,
-}
-
-
-@functools.cache
-def _value(function):
-    return jax.jit(lambda x, labels, where: function(x, labels, where=where))
-
-
-fillings = st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300])
-
-
-@functools.cache
-def _value_and_gradient(function):
-    @jax.jit
-    def both(values, *rest):
-        result, pullback = jax.vjp(
-            lambda x: function(x, *rest[:-1], where=rest[-1]), values
-        )
-        return result, pullback(jnp.ones_like(result))[0]
-
-    return both
-
-
-@pytest.mark.parametrize("function", OF_LOGITS.values(), ids=OF_LOGITS.keys())
-@repeatable(6)
-@given(seed=seeds, filling=fillings)
-def test_void_pixels_may_hold_any_logits(function, seed, filling):
-    _, logits, labels, where = scene(seed)
-    void = ~where | (labels == 255)
-    rest = jnp.asarray(labels), jnp.asarray(where)
-    clean = _value_and_gradient(function)(jnp.asarray(logits), *rest)
-    logits = np.where(void[..., None], filling, logits)
-    filled = _value_and_gradient(function)(jnp.asarray(logits), *rest)
-    for before, after in zip(clean, filled, strict=True):
-        np.testing.assert_array_equal(after, before)
-        assert jnp.isfinite(after).all()
-    assert not filled[1][void].any()
-
-
-@pytest.mark.parametrize("function", NOT_LOSSES.values(), ids=NOT_LOSSES.keys())
-@repeatable(6)
-@given(seed=seeds, filling=fillings)
-def test_void_pixels_may_hold_any_logits_in_closed_forms(function, seed, filling):
-    _, logits, labels, where = scene(seed)
-    void = ~where | (labels == 255)
-    rest = jnp.asarray(labels), jnp.asarray(where)
-    clean = _value(function)(jnp.asarray(logits), *rest)
-    assert jnp.isfinite(clean).all()
-    filled = np.where(void[..., None], filling, logits)
-    np.testing.assert_array_equal(_value(function)(jnp.asarray(filled), *rest), clean)
-
-
-@pytest.mark.parametrize("function", OF_LOSSES.values(), ids=OF_LOSSES.keys())
-@repeatable(6)
-@given(seed=seeds, filling=fillings)
-def test_void_pixels_may_hold_any_losses(function, seed, filling):
-    rng, _, labels, where = scene(seed)
-    losses = rng.exponential(size=SHAPE)
-    clean = _value_and_gradient(function)(jnp.asarray(losses), jnp.asarray(where))
-    losses = np.where(where, losses, filling)
-    filled = _value_and_gradient(function)(jnp.asarray(losses), jnp.asarray(where))
-    for before, after in zip(clean, filled, strict=True):
-        np.testing.assert_array_equal(after, before)
-        assert jnp.isfinite(after).all()
-    assert not filled[1][~where].any()
-
-
-# --- The means and the other losses ------------------------------------------------
-
-
-def losses_of(seed: int) -> tuple[jax.Array, jax.Array, np.ndarray, np.ndarray]:
-    """Losses, some of them 0 or equal, and a `where`; their means and maxima."""
-    rng = np.random.default_rng(seed)
-    losses = rng.exponential(size=SHAPE) ** rng.integers(1, 4)
-    losses[rng.uniform(size=SHAPE) < 0.1] = 0.0
-    losses[rng.uniform(size=SHAPE) < 0.1] = 0.5
-    where = rng.uniform(size=SHAPE) < 0.8
-    where[2] = False
-    inside = np.where(where, losses, 0.0)
-    means = inside.sum((1, 2)) / np.maximum(where.sum((1, 2)), 1)
-    return jnp.asarray(losses), jnp.asarray(where), means, inside.max((1, 2))
-
-
-def lies_between(lower: np.ndarray, value: jax.Array, upper: np.ndarray) -> bool:
-    """Up to rounding."""
-    return bool(
-        (lower * (1 - 1e-12) <= value).all() and (value <= upper * (1 + 1e-12)).all()
-    )
-
-
-@repeatable(25)
-@given(
-    seed=seeds,
-    powers=st.tuples(*[st.just(1.0) | st.floats(0.2, 60)] * 2).map(sorted),
-    factor=st.floats(1e-30, 1e30),
-)
-def test_power_means_are_ordered_and_homogeneous(seed, powers, factor):
-    losses, where, mean, maximum = losses_of(seed)
-    low, high = (minkowski_mean(losses, power=k, where=where) for k in powers)
-    np.testing.assert_array_equal(low <= high * (1 + 1e-12), True)
-    for power, pooled in zip(powers, (low, high), strict=True):
-        above = mean if power >= 1 else np.zeros(3)
-        below = mean if power <= 1 else maximum
-        assert lies_between(above, pooled, below)
-    scaled = minkowski_mean(factor * losses, power=powers[0], where=where)
-    np.testing.assert_allclose(scaled, factor * low, rtol=1e-11)
-
-
-@repeatable(15)
-@given(seed=seeds, fraction=st.floats(1e-3, 1.0), norm=st.floats(1.001, 50.0))
-def test_hard_pixels_lie_between_mean_and_maximum(seed, fraction, norm):
-    losses, where, mean, maximum = losses_of(seed)
-    hard = hard_pixel_mean(losses, fraction=fraction, where=where)
-    assert lies_between(mean, hard, maximum)
-    soft = loss_max_pooling(losses, norm=norm, minimal_fraction=fraction, where=where)
-    assert lies_between(mean, soft, np.asarray(hard))
-
-
-@repeatable(10)
-@given(seed=seeds, fraction=st.floats(1e-3, 1.0))
-def test_loss_max_pooling_tends_to_the_hardest_and_to_the_mean(seed, fraction):
-    """At p = 1 + 1e-6 and 1e6 the factors of τ are within 1e-4 of their limits."""
-    losses, where, mean, _ = losses_of(seed)
-    pool = functools.partial(loss_max_pooling, minimal_fraction=fraction, where=where)
-    hardest = hard_pixel_mean(losses, fraction=fraction, where=where)
-    np.testing.assert_allclose(pool(losses, norm=1 + 1e-6), hardest, rtol=1e-4)
-    np.testing.assert_allclose(pool(losses, norm=1e6), mean, rtol=1e-4)
-
-
-@repeatable(15)
-@given(
-    seed=seeds,
-    alpha=st.floats(0.1, 2.0),
-    gamma=st.sampled_from([0.0, 0.5, 1.0, 2.0, 4.5]),
-)
-def test_focal_gradient_is_that_of_cross_entropy_times_a_factor(seed, alpha, gamma):
-    """α [(1 − p)^γ − γ p (1 − p)^(γ−1) log p]."""
-    _, *arrays = scene(seed)
-    logits, labels, where = map(jnp.asarray, arrays)
-    slope, plain = (
-        jax.grad(lambda x, f=loss: f(x, labels, where=where).sum())(logits)
-        for loss in (
-            functools.partial(focal_loss, alpha=alpha, gamma=gamma),
-            softmax_cross_entropy,
-        )
-    )
-    p = np.exp(-np.asarray(softmax_cross_entropy(logits, labels)))  # 1 at void
-    miss = np.where(p < 1, 1 - p, 1.0)
-    factor = alpha * (miss**gamma - gamma * p * miss ** (gamma - 1) * np.log(p))
-    np.testing.assert_allclose(slope, factor[..., None] * plain, rtol=1e-9, atol=1e-13)

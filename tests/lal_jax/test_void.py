@@ -1,0 +1,133 @@
+"""Void pixels may hold anything: no value and no gradient depends on it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lal_jax import (
+    center_loss,
+    focal_loss,
+    gradients,
+    hard_pixel_mean,
+    locally_adaptive_loss,
+    loss_max_pooling,
+    masked_mean,
+    minkowski_mean,
+    selective_cross_entropy,
+    selective_pool,
+    softmax_cross_entropy,
+    update_centers,
+)
+from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
+
+WINDOW: dict[str, Any] = {"kernel_size": 3}
+CENTERS = np.linspace(-1, 1, 3 * CLASSES).reshape(3, CLASSES)
+# Each takes logits, labels and `where`.
+OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "focal_loss": focal_loss,
+    "focal_loss of a root": functools.partial(focal_loss, gamma=0.5),
+    "center_loss": lambda x, y, where: center_loss(
+        x, y, jnp.asarray(CENTERS), where=where
+    ),
+    "selective_pool": functools.partial(selective_pool, **WINDOW),
+    "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
+    "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),
+    "… of raw logits": functools.partial(
+        locally_adaptive_loss, normalization="none", normalizer="weights", **WINDOW
+    ),
+    "… with hard pixels": functools.partial(
+        locally_adaptive_loss, pool=hard_pixel_mean, stride=2, **WINDOW
+    ),
+}
+# As well, but without a gradient of their own.
+NOT_LOSSES: dict[str, Callable[..., jax.Array]] = {
+    "update_centers": lambda x, y, where: update_centers(
+        jnp.asarray(CENTERS), x, y, where=where
+    ),
+    "locally_adaptive_gradient": functools.partial(
+        gradients.locally_adaptive_gradient, **WINDOW
+    ),
+    "selective_gradient": functools.partial(gradients.selective_gradient, **WINDOW),
+    "as_printed": functools.partial(gradients.as_printed, **WINDOW),
+}
+# Each takes losses and `where`.
+OF_LOSSES: dict[str, Callable[..., jax.Array]] = {
+    "masked_mean": masked_mean,
+    "minkowski_mean": minkowski_mean,
+    "minkowski_mean of roots": functools.partial(minkowski_mean, power=0.5),
+    "hard_pixel_mean": hard_pixel_mean,
+    "loss_max_pooling": loss_max_pooling,
+    "minkowski_gradient": gradients.minkowski_gradient,
+}
+
+
+@functools.cache
+def _value(function):
+    return jax.jit(lambda x, labels, where: function(x, labels, where=where))
+
+
+fillings = st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300])
+
+
+@functools.cache
+def _value_and_gradient(function):
+    @jax.jit
+    def both(values, *rest):
+        result, pullback = jax.vjp(
+            lambda x: function(x, *rest[:-1], where=rest[-1]), values
+        )
+        return result, pullback(jnp.ones_like(result))[0]
+
+    return both
+
+
+@pytest.mark.parametrize("function", OF_LOGITS.values(), ids=OF_LOGITS.keys())
+@repeatable(6)
+@given(seed=seeds, filling=fillings)
+def test_void_pixels_may_hold_any_logits(function, seed, filling):
+    _, logits, labels, where = scene(seed)
+    void = ~where | (labels == 255)
+    rest = jnp.asarray(labels), jnp.asarray(where)
+    clean = _value_and_gradient(function)(jnp.asarray(logits), *rest)
+    logits = np.where(void[..., None], filling, logits)
+    filled = _value_and_gradient(function)(jnp.asarray(logits), *rest)
+    for before, after in zip(clean, filled, strict=True):
+        np.testing.assert_array_equal(after, before)
+        assert jnp.isfinite(after).all()
+    assert not filled[1][void].any()
+
+
+@pytest.mark.parametrize("function", NOT_LOSSES.values(), ids=NOT_LOSSES.keys())
+@repeatable(6)
+@given(seed=seeds, filling=fillings)
+def test_void_pixels_may_hold_any_logits_in_closed_forms(function, seed, filling):
+    _, logits, labels, where = scene(seed)
+    void = ~where | (labels == 255)
+    rest = jnp.asarray(labels), jnp.asarray(where)
+    clean = _value(function)(jnp.asarray(logits), *rest)
+    assert jnp.isfinite(clean).all()
+    filled = np.where(void[..., None], filling, logits)
+    np.testing.assert_array_equal(_value(function)(jnp.asarray(filled), *rest), clean)
+
+
+@pytest.mark.parametrize("function", OF_LOSSES.values(), ids=OF_LOSSES.keys())
+@repeatable(6)
+@given(seed=seeds, filling=fillings)
+def test_void_pixels_may_hold_any_losses(function, seed, filling):
+    rng, _, labels, where = scene(seed)
+    losses = rng.exponential(size=SHAPE)
+    clean = _value_and_gradient(function)(jnp.asarray(losses), jnp.asarray(where))
+    losses = np.where(where, losses, filling)
+    filled = _value_and_gradient(function)(jnp.asarray(losses), jnp.asarray(where))
+    for before, after in zip(clean, filled, strict=True):
+        np.testing.assert_array_equal(after, before)
+        assert jnp.isfinite(after).all()
+    assert not filled[1][~where].any()
