@@ -103,19 +103,21 @@ def check_axes(
     """Returns the axes to pool over, not negative; None means all."""
     axes = range(len(shape)) if axis is None else axis
     axes = tuple(axes) if isinstance(axes, Sequence) else (axes,)
-    if not all(
+    known = all(
         isinstance(one, int | np.integer) and -len(shape) <= one < len(shape)
         for one in axes
-    ):
+    )
+    if not known or len({one % len(shape) for one in axes}) < len(axes):
         raise ValueError(
-            f"axis must name axes of the losses {shape}, got {axis!r}; pass axis=None "
-            "to pool over all of them"
+            f"axis must name axes of the losses {shape}, each once, got {axis!r}; pass "
+            "axis=None to pool over all of them"
         )
     return tuple(int(one) % len(shape) for one in axes)
 
 
 def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
     """Returns the window's size along each axis, all odd; one integer is a square."""
+    _check_static("kernel_size", kernel_size)
     sizes: tuple[int, ...] = ()
     if isinstance(kernel_size, int | np.integer):
         sizes = (kernel_size, kernel_size)
@@ -131,6 +133,19 @@ def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
             f"{kernel_size!r}"
         )
     return tuple(int(size) for size in sizes)
+
+
+def check_ignore_label(ignore_label: int) -> None:
+    """Requires an integer that labels may hold."""
+    _check_static("ignore_label", ignore_label)
+    limits = np.iinfo(np.int32)
+    if not isinstance(ignore_label, int | np.integer) or not (
+        limits.min < ignore_label <= limits.max
+    ):
+        raise ValueError(
+            "ignore_label must be an integer of 32 bits, -1 if no pixel is void: got "
+            f"{ignore_label!r}"
+        )
 
 
 def check_power(power: float) -> None:
@@ -156,6 +171,7 @@ def check_below_one(name: str, value: float) -> None:
 
 def check_integer(name: str, value: int, *, least: int | None = None) -> None:
     """Requires an integer, of at least `least`."""
+    _check_static(name, value)
     if not isinstance(value, int | np.integer) or (least is not None and value < least):
         bound = "" if least is None else f" of at least {least}"
         raise ValueError(f"{name} must be an integer{bound}, got {value!r}")
@@ -167,6 +183,11 @@ def as_class_weights(
     """Returns one weight a class in the logits' dtype, or None."""
     if class_weights is None:
         return None
+    if isinstance(class_weights, str | dict) or np.iscomplexobj(class_weights):
+        raise ValueError(
+            f"class_weights must be one real number a class, got {class_weights!r}; "
+            "class_weights_from_counts computes them"
+        )
     weights = jnp.asarray(class_weights)
     if weights.shape != logits.shape[-1:]:
         raise ValueError(
@@ -179,7 +200,9 @@ def as_class_weights(
 
 def check_weights(name: str, weights: ArrayLike | Sequence[float]) -> None:
     """Requires finite weights that are not negative, where they are known by value."""
-    if isinstance(weights, jax.Array):  # perhaps traced, and to fetch it would wait
+    if isinstance(weights, jax.core.Tracer):
+        return
+    if isinstance(weights, jax.Array) and not weights.is_fully_addressable:
         return
     values = np.asarray(weights, np.float64)
     if not (np.isfinite(values) & (values >= 0)).all():
@@ -231,13 +254,19 @@ def as_centers(
     return centers.astype(features.dtype)
 
 
-def _number(name: str, value: float) -> float:
-    """Returns the value if it is a number, and known before tracing."""
-    if isinstance(value, jax.core.Tracer):
+def _check_static(name: str, value: object) -> None:
+    """Refuses what is traced, or a sequence of it."""
+    parts = value if isinstance(value, tuple | list) else [value]
+    if any(isinstance(part, jax.core.Tracer) for part in parts):
         raise ValueError(
             f"{name} must be known before tracing, got {value!r}; under jit close over "
             f'it or name it in static_argnames=("{name}",)'
         )
+
+
+def _number(name: str, value: float) -> float:
+    """Returns the value if it is a number, and known before tracing."""
+    _check_static(name, value)
     if isinstance(value, str) or value is None or np.ndim(value) != 0:
         raise ValueError(f"{name} must be a single number, got {value!r}")
     return float(value)

@@ -57,11 +57,7 @@ def center_loss(
     labels = _checks.as_labels(labels, features, "features")
     centers = _checks.as_centers(centers, features)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    counted = valid & (labels >= 0) & (labels < len(centers))
-    # A product, not an index: a gather would not shard.
-    member = is_target(labels, len(centers)).astype(features.dtype)
-    own = jnp.matmul(member, jax.lax.stop_gradient(centers), precision="highest")
-    offsets = jnp.where(counted[..., None], features - own, 0.0)
+    offsets = _offsets(features, labels, jax.lax.stop_gradient(centers), valid)
     return 0.5 * jnp.sum(jnp.square(offsets), axis=-1)
 
 
@@ -107,13 +103,32 @@ def update_centers(
     labels = _checks.as_labels(labels, features, "features")
     current = jax.lax.stop_gradient(_checks.as_centers(centers, features))
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    member = is_target(labels, len(current)) & valid[..., None]
+    offsets = _offsets(features, labels, current, valid)
     pixels = tuple(range(labels.ndim))
-    count = jnp.sum(member, axis=pixels).astype(features.dtype)
-    # Σ (x − c) class by class: a masked sum that XLA fuses, where a scatter would not
-    # shard, nor add in the same order twice on a GPU.
-    spread = jnp.broadcast_to(current, (*labels.shape, *current.shape))
-    offsets = jnp.where(member[..., None], features[..., None, :] - spread, 0.0)
-    total = jnp.sum(offsets, axis=pixels)
+
+    def add_up(label: Int[Array, ""]) -> tuple[Float[Array, " depth"], Int[Array, ""]]:
+        member = valid & (labels == label)
+        total = jnp.sum(jnp.where(member[..., None], offsets, 0.0), axis=pixels)
+        return total, jnp.sum(member)
+
+    # Class by class: a scatter would neither shard nor add in the same order twice on a
+    # GPU, a product of sharded axes leaves open where its result should be.
+    classes = jnp.arange(len(current), dtype=labels.dtype)
+    total, count = jax.lax.map(add_up, classes)
+    count = count.astype(current.dtype)
     moved = current + alpha * total / (1.0 + count)[:, None]
     return moved.astype(jnp.asarray(centers).dtype)
+
+
+def _offsets(
+    features: Float[Array, "*pixels depth"],
+    labels: Int[Array, "*pixels"],
+    centers: Float[Array, "classes depth"],
+    valid: Bool[Array, "*pixels"],
+) -> Float[Array, "*pixels depth"]:
+    """Returns x − c_y, 0 where void or of no class."""
+    member = is_target(labels, len(centers)) & valid[..., None]
+    counted = jnp.any(member, axis=-1, keepdims=True)
+    # A product, not an index: a gather would not shard.
+    own = jnp.matmul(member.astype(features.dtype), centers, precision="highest")
+    return jnp.where(counted, features - own, 0.0)

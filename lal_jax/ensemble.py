@@ -44,7 +44,7 @@ def weighted_ensemble(
     """
     stacked = _checks.as_float(_stack(estimates), "estimates")
     _checks.check_weights("weights", weights)
-    if not isinstance(weights, jax.Array) and np.sum(weights) == 0:
+    if not isinstance(weights, jax.core.Tracer) and np.sum(weights) == 0:
         raise ValueError(f"weights must not all be 0, got {weights!r}")
     weights = jnp.asarray(weights, stacked.dtype)
     if stacked.ndim == 0 or weights.shape != stacked.shape[:1]:

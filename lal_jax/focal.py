@@ -60,9 +60,7 @@ def focal_loss(
     losses = softmax_cross_entropy(
         logits, labels, ignore_label=ignore_label, where=where
     )
-    miss = -jnp.expm1(
-        -losses
-    )  # 1 − p; from log p it keeps its digits where p is near 1
+    miss = -jnp.expm1(-losses)  # 1 − p, with all its digits where p is near 1
     missed = miss > 0  # γ < 1 has an infinite slope at 0, where the loss has none
     fading = jnp.where(missed, jnp.where(missed, miss, 1.0) ** gamma, 0.0)
     losses = alpha * fading * losses

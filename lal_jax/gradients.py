@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import is_target, target_weight
+from lal_jax.cross_entropy import is_target, smooth_target, target_weight
 from lal_jax.locally_adaptive import selective_cross_entropy
 from lal_jax.masks import valid_mask
 from lal_jax.pooling import selective_pool, window_divisor, window_weights
@@ -136,8 +136,7 @@ def selective_gradient(
     classes = predictions.shape[-1]
     own = labels[centers]
     counted = valid[centers] & (own >= 0) & (own < classes)
-    target = (1 - label_smoothing) * jax.nn.one_hot(own, classes, dtype=pooled.dtype)
-    target += label_smoothing / classes
+    target = smooth_target(own, counted, pooled, label_smoothing)
     factor = counted.astype(pooled.dtype)
     per_class = _checks.as_class_weights(class_weights, predictions)
     if per_class is not None:
@@ -260,7 +259,8 @@ def as_printed(
 
     For the record, and to see what the two errors do: the sum of Eq. 7 gives every
     pixel of an image the same factor, so that the hard ones weigh no more than the
-    easy, and without Eq. 8's 1/ξ windows weigh by the number of pixels in them.
+    easy, and without Eq. 8's 1/ξ windows weigh by the number of pixels in them. Only
+    what the paper has is here: no stride, weights, smoothing or other normalizer.
 
     Args:
       x: the standard scores, `[..., height, width, classes]`.

@@ -137,7 +137,9 @@ def _count(mask: Bool[Array, "..."], dtype: np.dtype) -> Float[Array, "..."]:
 
 def _hard_count(fraction: float, count: Float[Array, "..."]) -> Float[Array, "..."]:
     """Returns max(1, ⌊fraction · n⌋); a product within rounding of a whole is that."""
-    return jnp.maximum(jnp.floor(fraction * count * (1 + 1e-6)), 1.0)
+    rounding = 2 * float(jnp.finfo(count.dtype).eps)
+    product = jnp.minimum(fraction * count * (1 + rounding), count)
+    return jnp.maximum(jnp.floor(product), 1.0)
 
 
 def _pixels_last(

@@ -51,11 +51,12 @@ def selective_cross_entropy(
     Args:
       logits: raw scores, `[..., height, width, classes]`, floating point.
       labels: class indices, `[..., height, width]`, integer.
-      kernel_size: window size in pixels: an odd integer or a pair (height, width).
+      kernel_size: window size in pixels: an odd integer or one for each axis; the
+        number of sizes is that of spatial axes (see `selective_pool`).
       stride: distance between centres in pixels; see `selective_pool`.
       normalization: `"standard_score"` as in the paper, or `"none"` to pool the
         logits as they are.
-      neighbor_weights: ω, `[kernel_height, kernel_width]`; None takes
+      neighbor_weights: ω, of the window's shape; None takes
         `chessboard_weights(kernel_size)`.
       normalizer: `"count"` (the paper's ξ) or `"weights"`; see `selective_pool`.
       class_weights: one factor a class, `[classes]`; None means 1.
@@ -136,13 +137,14 @@ def locally_adaptive_loss(
       logits: raw scores, `[..., height, width, classes]`, floating point; any number
         of leading axes.
       labels: class indices, `[..., height, width]`, integer.
-      kernel_size: window size in pixels: an odd integer or a pair (height, width).
+      kernel_size: window size in pixels: an odd integer or one for each axis; the
+        number of sizes is that of spatial axes (see `selective_pool`).
       stride: distance between the windows' centres in pixels.
       power: k of the Minkowski pooling, above 0; unused when `pool` is given.
       pool: replaces the Minkowski pooling: called as `pool(losses, where=valid)` on
         `[..., rows, columns]`.
       normalization: `"standard_score"` or `"none"`.
-      neighbor_weights: ω, `[kernel_height, kernel_width]`.
+      neighbor_weights: ω, of the window's shape.
       normalizer: `"count"` (the paper's ξ) or `"weights"`.
       class_weights: one factor a class, `[classes]`.
       label_smoothing: ε in [0, 1).

@@ -40,7 +40,7 @@ def valid_mask(
     [[True, False], [True, True]]
     """
     labels = _checks.as_indices(labels)
-    _checks.check_integer("ignore_label", ignore_label)
+    _checks.check_ignore_label(ignore_label)
     return (labels != ignore_label) & _checks.as_where(where, labels.shape, "labels")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 import numpy as np
 
-from lal_jax.pooling import chessboard_weights
+from lal_jax.neighbor_weights import chessboard_weights
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int

@@ -41,11 +41,13 @@ def selective_pool(
       labels: class indices, `[..., height, width]`, integer.
       kernel_size: window size in pixels: an odd integer or a pair (height, width). One
         size, `(5,)`, pools sequences `[..., length, classes]`, three pool volumes
-        `[..., depth, height, width, classes]`, and so on.
+        `[..., depth, height, width, classes]`, and so on. Compile time grows with the
+        number of pixels in the window.
       stride: distance between centres in pixels, the same along every axis. Centres
         stand at rows and columns 0, s, 2s, …; neighbours are taken at full resolution.
       neighbor_weights: ω, of the window's shape, such as `uniform_weights` or
-        `gaussian_weights` give; None takes `chessboard_weights(kernel_size)`.
+        `gaussian_weights` give; None takes `chessboard_weights(kernel_size)`. They
+        may be learnt, but their gradient takes as much memory as patches would.
       normalizer: `"count"` divides by ξ as the paper does; `"weights"` divides by
         Σ μ ω, which makes f a weighted mean.
       ignore_label: the label of void pixels, neither centres nor neighbours.

@@ -85,6 +85,21 @@ def test_update_centers_equals_reference(rng, alpha, dtype):
     np.testing.assert_array_equal(actual[3], centers[3])
 
 
+def test_updating_centers_takes_no_copy_a_class():
+    """Temporaries of at most 3 × the features, however many classes there are."""
+    arrays = [
+        jax.ShapeDtypeStruct(shape, dtype)
+        for shape, dtype in [
+            ((50, 50), "float32"),
+            ((1, 64, 64, 50), "float32"),
+            ((1, 64, 64), "int32"),
+        ]
+    ]
+    analysis = jax.jit(update_centers).lower(*arrays).compile().memory_analysis()
+    assert analysis is not None
+    assert analysis.temp_size_in_bytes <= 3 * 4 * arrays[1].size
+
+
 def test_void_features_do_not_count(rng):
     features, labels, where = random_scene(rng)
     void = ~where | (labels == 255)

@@ -90,6 +90,14 @@ def test_all_pixels_are_the_mean(rng):
     assert_close(loss_max_pooling(equal), masked_mean(equal), length=42)
 
 
+@pytest.mark.parametrize("pool", POOLS)
+def test_all_of_a_large_image_are_no_more_than_there_are(pool):
+    """2²⁰ pixels: a rounding share of them is more than one pixel."""
+    losses = jnp.ones((1024, 1024), "float32")
+    option = "fraction" if pool is hard_pixel_mean else "minimal_fraction"
+    np.testing.assert_allclose(pool(losses, **{option: 1.0}), 1.0, rtol=1e-5)
+
+
 def test_equal_losses_share_the_gradient():
     losses = jnp.array([[3.0, 1.0, 2.0, 2.0, 2.0, 0.0]])
     slope = jax.grad(lambda x: hard_pixel_mean(x, fraction=0.5))(losses)

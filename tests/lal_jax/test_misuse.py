@@ -237,7 +237,7 @@ def test_normalizations_that_are_unknown_or_learn_nothing(function):
 def test_class_weights_of_another_length(function):
     for weights in (np.ones(4), np.ones((5, 1)), 1.0, [1, 2, 3]):
         with refuses("each of the 5 classes", f"got shape {np.shape(weights)}"):
-            function(LOGITS, LABELS, class_weights=weights)
+            function(LOGITS, LABELS, class_weights=strange)
 
 
 @every(TARGETED)
@@ -318,12 +318,37 @@ def test_options_that_are_no_numbers(name, function):
             function(value)
 
 
-def test_a_traced_kernel_or_stride():
-    for name in ("kernel_size", "stride"):
-        with refuses(f"{name} must be", "integer", "got", "Tracer"):
+def test_a_traced_kernel_stride_or_ignore_label():
+    for name in ("kernel_size", "stride", "ignore_label"):
+        remedy = f'static_argnames=("{name}",)'
+        with refuses(f"{name} must be known before tracing", "Tracer", remedy):
             jax.jit(
                 lambda value, name=name: selective_pool(LOGITS, LABELS, **{name: value})
             )(3)
+
+
+@pytest.mark.parametrize("ignore_label", [None, 1.5, 2**31])
+def test_an_ignore_label_that_no_label_can_be(ignore_label):
+    with refuses("ignore_label must be an integer", "-1", f"got {ignore_label}"):
+        selective_pool(LOGITS, LABELS, ignore_label=ignore_label)
+
+
+@pytest.mark.parametrize("form", [np.array, jnp.array])
+def test_class_weights_that_are_no_weights(form):
+    for first in (-1.0, np.nan, np.inf):
+        with refuses("class_weights must be finite and not negative", "got"):
+            selective_cross_entropy(
+                LOGITS, LABELS, class_weights=form([first, 1.0, 1.0, 1.0, 1.0])
+            )
+    strange: Any
+    for strange in ("balanced", {0: 1.0}, form([1j] * 5)):
+        with refuses("class_weights must be", "class_weights_from_counts"):
+            selective_cross_entropy(LOGITS, LABELS, class_weights=strange)
+
+
+def test_axes_named_twice():
+    with refuses("axis must name axes of the losses", "each once", "(-1, 2)"):
+        masked_mean(jnp.ones((2, 3, 4)), axis=(-1, 2))
 
 
 # --- Counts and labels -------------------------------------------------------------
