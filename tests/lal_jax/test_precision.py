@@ -15,9 +15,7 @@ from tests.lal_jax.test_transforms import (
     value_and_gradient,
 )
 
-# The others take their precision from the same lines.
-OTHERS = ["on sequences", "on volumes", "with hard_pixel_mean", "with loss_max_pooling"]
-every_loss = pytest.mark.parametrize("name", [n for n in LOSSES if n not in OTHERS])
+every_loss = pytest.mark.parametrize("name", LOSSES)
 WITHOUT_LABELS = ["standard_score", "weighted_ensemble"]
 MASKED = ["masked_mean", "minkowski_mean", "hard_pixel_mean", "loss_max_pooling"]
 

@@ -265,14 +265,12 @@ LAYOUTS = {
     "batch over Explicit axes": (AxisType.Explicit, PartitionSpec("shards")),
     "height over Auto axes": (AxisType.Auto, PartitionSpec(None, "shards")),
 }
-# Two shards differ from four in little: for the loss, and what is like no other.
-OVER_TWO = ["locally_adaptive", "with stride and targets", "update_centers"]
-SHARDED = [(4, name) for name in LOSSES] + [(2, name) for name in OVER_TWO]
 COLLECTIVE = re.compile("all-(gather|reduce|to-all)|collective-permute")
 
 
+@every_loss
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("shards", "name"), SHARDED)
+@pytest.mark.parametrize("shards", [2, 4])
 def test_sharded(shards, name, layout):
     """As on one device; over the batch, every image's loss where the image is."""
     kind, spec = LAYOUTS[layout]
