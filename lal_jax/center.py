@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import is_target
+from lal_jax.cross_entropy import has_class, is_target
 from lal_jax.masks import valid_mask
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def _offsets(
     valid: Bool[Array, "*pixels"],
 ) -> Float[Array, "*pixels depth"]:
     """Returns x − c_y, 0 where void or of no class."""
-    member = is_target(labels, len(centers)) & valid[..., None]
-    counted = jnp.any(member, axis=-1, keepdims=True)
+    counted = has_class(labels, valid, len(centers))
     # A product, not an index: a gather would not shard.
-    own = jnp.matmul(member.astype(features.dtype), centers, precision="highest")
-    return jnp.where(counted, features - own, 0.0)
+    member = is_target(labels, len(centers)).astype(features.dtype)
+    own = jnp.matmul(member, centers, precision="highest")
+    return jnp.where(counted[..., None], features - own, 0.0)

@@ -70,7 +70,7 @@ def target_cross_entropy(
     label_smoothing: float,
 ) -> Float[Array, "*pixels"]:
     """Returns −w_y Σ t log softmax(logits); the inputs have been checked."""
-    counted = valid & (labels >= 0) & (labels < logits.shape[-1])
+    counted = has_class(labels, valid, logits.shape[-1])
     losses, _ = _loss_and_probabilities(logits, labels, counted, label_smoothing)
     if class_weights is None:
         return losses
@@ -131,6 +131,13 @@ def smooth_target(
     onehot = is_target(labels, classes).astype(logits.dtype)
     target = (1.0 - label_smoothing) * onehot + label_smoothing / classes
     return jnp.where(counted[..., None], target, 0.0)
+
+
+def has_class(
+    labels: Int[Array, "*pixels"], valid: Bool[Array, "*pixels"], classes: int
+) -> Bool[Array, "*pixels"]:
+    """Returns False where a pixel is void or its label is out of range."""
+    return valid & (labels >= 0) & (labels < classes)
 
 
 def is_target(

@@ -13,7 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import is_target, smooth_target, target_weight
+from lal_jax.cross_entropy import (
+    has_class,
+    is_target,
+    smooth_target,
+    target_weight,
+)
 from lal_jax.locally_adaptive import selective_cross_entropy
 from lal_jax.masks import valid_mask
 from lal_jax.pooling import selective_pool, window_divisor, window_weights
@@ -135,7 +140,7 @@ def selective_gradient(
     # r_q = v_q w_y (softmax(f_q) − t_q), 0 where the label is void or no class
     classes = predictions.shape[-1]
     own = labels[centers]
-    counted = valid[centers] & (own >= 0) & (own < classes)
+    counted = has_class(own, valid[centers], classes)
     target = smooth_target(own, counted, pooled, label_smoothing)
     factor = counted.astype(pooled.dtype)
     per_class = _checks.as_class_weights(class_weights, predictions)
