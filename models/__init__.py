@@ -1,4 +1,4 @@
-"""Flax NNX models for semantic segmentation: atrous ResNets under a DeepLab head.
+"""Flax NNX models for semantic segmentation: atrous ResNets under DeepLab heads.
 
 Modules are made with `nnx.Rngs` and split at once into a graph definition and state,
 so that training is plain `jax.jit` and `jax.grad`:

@@ -1,8 +1,9 @@
 """From the network's resolution back to the image's.
 
 Every strided layer here is centred on its input pixel, so feature i stands on pixel
-i × stride: both upsamplings put it back exactly there. (Resizing by half-pixel centres,
-the usual default, would shift the mask by (stride − 1)/2 pixels.)
+i × stride: the bilinear and the learned upsampling put it back exactly there. Resizing
+by half-pixel centres, the usual default, is out by up to (stride − 1)/2 pixels towards
+the borders; it is here for networks that were trained with it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,21 @@ def _interpolation(count: int, stride: int, length: int) -> np.ndarray:
     """Returns the weights `[length, count]` of each feature in each pixel."""
     position = np.minimum(np.arange(length) / stride, count - 1)
     return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(count)))
+
+
+def half_pixel_upsample(features: jax.Array, *, size: tuple[int, int]) -> jax.Array:
+    """Resizes linearly as if features and pixels were areas that cover the image.
+
+    Args:
+      features: `[batch, h, w, channels]`.
+      size: (height, width) in pixels.
+
+    Returns:
+      `[batch, height, width, channels]`, as PyTorch's
+      `interpolate(mode="bilinear", align_corners=False)`.
+    """
+    batch, _, _, channels = features.shape
+    return jax.image.resize(features, (batch, *size, channels), "linear")
 
 
 class LearnedUpsample(nnx.Module):

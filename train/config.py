@@ -9,11 +9,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models import RESNETS
-from models.resnet import ATROUS
+from models.deeplab import HEADS, UPSAMPLINGS
+from models.resnet import ATROUS, RESNETS, STYLES
 from train.errors import UserError
 from train.files import replace_text
 from train.losses import LOSSES
+from train.preprocessing import PREPROCESSINGS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,17 +44,43 @@ class Config:
     # Model
     backbone: str = "resnet101"
     """resnet_small (for CPUs), resnet18, resnet34, resnet50 or resnet101."""
+    style: str = "torchvision"
+    """torchvision or caffe: where a ResNet strides and dilates, as its weights want."""
+    head: str = "v2"
+    """v2 (four summed convolutions) or v3 (image pooling and batch norm)."""
     output_stride: int = 8
-    """Pixels per feature, 8 or 16."""
-    rates: tuple[int, ...] = (6, 12, 18, 24)
-    """Dilation of each of the head's convolutions, features."""
+    """Pixels per feature, 8, 16 or 32."""
+    rates: tuple[int, ...] = ()
+    """Dilation of each of the head's convolutions, features; none for its paper's."""
     upsampling: str = "bilinear"
-    """bilinear or learned (a transposed convolution that starts as bilinear)."""
+    """bilinear (features where they stand), half_pixel (as PyTorch resizes) or learned
+    (a transposed convolution that starts as bilinear)."""
+    batch_norm: str = "trained"
+    """trained, or frozen: the backbone keeps its statistics and affine."""
+    norm_epsilon: float = 1e-5
+    """Added to the variances of batch norm."""
+    weights: str = ""
+    """File of initial weights (.safetensors); empty for random ones."""
+    new_head: bool = False
+    """Begins the head at random weights instead of those of the file."""
+    preprocessing: str = "imagenet"
+    """imagenet (RGB to mean 0, deviation 1) or bgr_mean (BGR less its mean), to match
+    the weights."""
+    precision: str = "float32"
+    """float32 or bfloat16 for activations; parameters and loss are float32."""
+    remat: bool = False
+    """Computes each block again in the backward pass, to save memory."""
 
     # Loss
     loss: str = "locally_adaptive"
     """locally_adaptive, softmax_cross_entropy, focal, center, loss_max_pooling or
     hard_pixel."""
+    loss_resolution: str = "full"
+    """full, or network: the loss looks at the logits before upsampling, and labels
+    shrunk to them."""
+    input_scales: tuple[float, ...] = ()
+    """Trains on the images resized by these as well, and on the largest logits over all
+    scales; the losses add up. The paper has none; DeepLabV2 has 0.75 and 0.5."""
     kernel_size: int = 5
     """Window of the locally adaptive loss, pixels, odd."""
     normalization: str = "standard_score"
@@ -86,8 +113,15 @@ class Config:
     """Training steps."""
     batch_size: int = 2
     """Images per step."""
+    accumulation: int = 1
+    """Parts in which a step's images pass through the network, one after the other, to
+    save memory; divides the batch size."""
     learning_rate: float = 2.5e-4
     """Learning rate at step 0; each preset has one for each loss."""
+    head_kernel_rate: float = 1.0
+    """Factor of the learning rate for the head's weights."""
+    head_bias_rate: float = 1.0
+    """Factor of the learning rate for the head's biases."""
     poly_power: float = 0.9
     """The rate falls as (1 - step/steps) to this power."""
     momentum: float = 0.9
@@ -110,12 +144,23 @@ class Config:
     """Steps between lines of metrics.jsonl."""
     evaluation_batch: int = 8
     """Images of equal size evaluated together."""
-    evaluation_scale: float = 1.0
-    """The network sees images resized by this when it predicts; its logits are resized
-    back, so that masks and figures are those of the full resolution."""
+    evaluation_scales: tuple[float, ...] = (1.0,)
+    """The network sees images resized by each of these when it predicts; what it finds
+    is resized back and joined, so that masks are those of the full resolution."""
+    evaluation_flip: bool = False
+    """Predicts the mirrored image as well and joins both."""
+    evaluation_fusion: str = "mean"
+    """How predictions are joined: mean (of probabilities) or max (of logits)."""
+    window: tuple[int, int] = (0, 0)
+    """Larger images are predicted in windows of this height and width, pixels; 0 0
+    takes each image whole."""
+    overlap: float = 0.5
+    """Share of a window that it has in common with the next, in [0, 1)."""
     size_multiple: int = 8
     """Images are padded to multiples of this for evaluation, pixels; more than 8
     compiles fewer programs where sizes vary."""
+    compilation_cache: str = ""
+    """Folder that keeps compiled programs for the next start; empty keeps none."""
     workers: int = 0
     """Processes that load data; 0 loads in threads. Does not change the stream."""
 
@@ -160,12 +205,26 @@ class Config:
             self.scale,
             "must be 0 < smallest ≤ largest ≤ 16",
         )
+        scales = self.evaluation_scales
         _require(
-            0.1 <= self.evaluation_scale <= 4,
-            "evaluation_scale",
-            self.evaluation_scale,
-            "must lie in [0.1, 4]",
+            len(scales) > 0 and all(0.1 <= scale <= 4 for scale in scales),
+            "evaluation_scales",
+            scales,
+            "must be one or more, each in [0.1, 4]",
         )
+        _require(
+            all(0.1 <= scale <= 4 and scale != 1 for scale in self.input_scales),
+            "input_scales",
+            self.input_scales,
+            "must lie in [0.1, 4], 1 left out (it is always there)",
+        )
+        _require(
+            self.window == (0, 0) or min(self.window) >= 32,
+            "window",
+            self.window,
+            "must be 32 pixels a side or more, or 0 0",
+        )
+        _require(0 <= self.overlap < 1, "overlap", self.overlap, "must lie in [0, 1)")
         _require(
             self.kernel_size > 0 and self.kernel_size % 2 == 1,
             "kernel_size",
@@ -173,14 +232,39 @@ class Config:
             "must be odd, so that the window has a centre",
         )
         _require(
-            len(self.rates) > 0 and min(self.rates) > 0,
+            all(rate > 0 for rate in self.rates),
             "rates",
             self.rates,
-            "must be one or more dilations above 0",
+            "must be dilations above 0",
+        )
+        _require(
+            self.batch_size % self.accumulation == 0,
+            "accumulation",
+            self.accumulation,
+            f"must divide --batch-size {self.batch_size}",
+        )
+        _require(
+            self.weights != "" or not self.new_head,
+            "new_head",
+            self.new_head,
+            "needs --weights",
+        )
+        _require(
+            self.upsampling != "learned" or self.loss_resolution == "full",
+            "loss_resolution",
+            repr(self.loss_resolution),
+            "must be full with --upsampling learned, which could not learn otherwise",
         )
         _choose("backbone", self.backbone, RESNETS)
         _choose("output_stride", self.output_stride, ATROUS)
-        _choose("upsampling", self.upsampling, ("bilinear", "learned"))
+        _choose("style", self.style, STYLES)
+        _choose("head", self.head, HEADS)
+        _choose("upsampling", self.upsampling, UPSAMPLINGS)
+        _choose("batch_norm", self.batch_norm, ("trained", "frozen"))
+        _choose("preprocessing", self.preprocessing, PREPROCESSINGS)
+        _choose("precision", self.precision, ("float32", "bfloat16"))
+        _choose("loss_resolution", self.loss_resolution, ("full", "network"))
+        _choose("evaluation_fusion", self.evaluation_fusion, ("mean", "max"))
         _choose("loss", self.loss, LOSSES)
         _choose("center_features", self.center_features, ("logits", "head_input"))
         _choose("center_reduction", self.center_reduction, ("mean", "sum"))
@@ -191,6 +275,10 @@ _POSITIVE = (
     "steps",
     "batch_size",
     "learning_rate",
+    "accumulation",
+    "head_kernel_rate",
+    "head_bias_rate",
+    "norm_epsilon",
     "power",
     "focal_alpha",
     "poly_power",
@@ -209,6 +297,7 @@ FREE_FIELDS = (
     "log_every",
     "checkpoint_every",
     "evaluation_batch",
+    "compilation_cache",
 )
 
 

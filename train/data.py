@@ -14,8 +14,8 @@ from train.config import Config
 from train.datasets import Source
 from train.voc import VOID, read_image, read_mask
 
-# What pads images: the mean of ImageNet in RGB, which normalises to about zero.
-MEAN_COLOR = (124, 116, 104)
+# What pads images: within 0.7 of 255 of the mean of every preprocessing, so about zero.
+MEAN_COLOR = (123, 117, 104)
 
 
 class Example(NamedTuple):

@@ -1,66 +1,17 @@
-"""Masks from a trained network, and how good they are over a whole split."""
+"""How good the masks of a network are over a whole split."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from models import DeepLab
 from train import metrics
-from train.data import Example, decode, evaluation_batches, pad_to_multiple
+from train.data import decode, evaluation_batches
 from train.datasets import Source
-from train.loop import TrainState, normalize
+from train.inference import Predictor
+from train.loop import TrainState
 from train.report import Panel
-
-
-class Predictor:
-    """Turns images into masks with a network of fixed structure.
-
-    Args:
-      graph: the network's structure.
-      multiple: images are padded to multiples of this, pixels; each padded size
-        compiles once.
-      scale: the network sees images resized by this; its logits are resized back.
-    """
-
-    def __init__(self, graph: nnx.GraphDef[DeepLab], multiple: int, scale: float = 1.0):
-        self.multiple = multiple
-
-        @jax.jit
-        def predict(
-            params: nnx.State, statistics: nnx.State, images: jax.Array
-        ) -> jax.Array:
-            model = nnx.merge(graph, params, statistics, copy=True)
-            resized = _resize(normalize(images), _scaled(images.shape[1:3], scale))
-            logits = _resize(model(resized, train=False), images.shape[1:3])
-            return jnp.argmax(logits, axis=-1).astype(jnp.uint8)
-
-        self._predict = predict
-
-    def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
-        """Returns masks uint8 `[batch, height, width]` of uint8 images."""
-        return np.asarray(self._predict(state.params, state.statistics, images))
-
-    def mask(self, state: TrainState, image: np.ndarray) -> np.ndarray:
-        """Returns the mask, uint8 `[height, width]`, of one image of any size."""
-        height, width = image.shape[:2]
-        blank = np.zeros((height, width), np.uint8)
-        padded = pad_to_multiple(Example(image, blank), self.multiple)
-        return self.batch(state, padded.image[None])[0, :height, :width]
-
-
-def _scaled(size: Sequence[int], scale: float) -> tuple[int, ...]:
-    return tuple(max(1, round(side * scale)) for side in size)
-
-
-def _resize(images: jax.Array, size: Sequence[int]) -> jax.Array:
-    """Returns `[batch, *size, channels]`, interpolated linearly; smoothed to shrink."""
-    batch, *_, channels = images.shape
-    return jax.image.resize(images, (batch, *size, channels), "linear")
 
 
 class Evaluator:

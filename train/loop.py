@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,10 @@ from models import DeepLab
 from train.config import Config
 from train.data import Example
 from train.errors import UserError
-from train.losses import LOSSES, Loss, initial_centers
-
-# ImageNet's mean and standard deviation in RGB, of 255.
-_MEAN = (123.675, 116.28, 103.53)
-_DEVIATION = (58.395, 57.12, 57.375)
+from train.losses import LOSSES, initial_centers, shrink_labels
+from train.network import make_model, training_outputs
+from train.optimizer import learning_rate, make_optimizer
+from train.preprocessing import PREPROCESSINGS
 
 Step = Callable[["TrainState", Example], tuple["TrainState", dict[str, jax.Array]]]
 
@@ -35,41 +34,6 @@ class TrainState(NamedTuple):
     statistics: nnx.State  # running means and variances of batch norm
     centers: jax.Array  # of the classes [classes, depth], for the center loss
     optimizer: optax.OptState
-
-
-def make_model(config: Config, classes: int) -> DeepLab:
-    """Returns the run's network with its initial weights."""
-    return DeepLab(
-        classes=classes,
-        backbone=config.backbone,
-        output_stride=config.output_stride,
-        rates=config.rates,
-        upsampling="learned" if config.upsampling == "learned" else "bilinear",
-        rngs=nnx.Rngs(config.seed),
-    )
-
-
-def make_optimizer(config: Config) -> optax.GradientTransformation:
-    """Returns SGD with momentum; only kernels decay, through their gradient."""
-    return optax.chain(
-        optax.identity()
-        if config.max_gradient_norm is None
-        else optax.clip_by_global_norm(config.max_gradient_norm),
-        optax.add_decayed_weights(config.weight_decay, mask=kernels),
-        optax.sgd(learning_rate(config), momentum=config.momentum),
-    )
-
-
-def learning_rate(config: Config) -> optax.Schedule:
-    """Returns the poly schedule, (1 − step/steps)^power."""
-    return optax.polynomial_schedule(
-        config.learning_rate, 0.0, config.poly_power, config.steps
-    )
-
-
-def kernels(params: nnx.State) -> Any:
-    """Returns True for convolution kernels, False for biases and norms."""
-    return jax.tree.map(lambda leaf: jnp.ndim(leaf) > 1, params)
 
 
 def make_state(
@@ -85,37 +49,80 @@ def make_state(
     return graph, TrainState(jnp.int32(0), params, statistics, centers, optimizer)
 
 
-def normalize(images: jax.Array) -> jax.Array:
-    """Returns uint8 images `[..., 3]` as float32 of about zero mean and unit spread."""
-    mean, deviation = jnp.array(_MEAN), jnp.array(_DEVIATION)
-    return (images.astype(jnp.float32) - mean) / deviation
-
-
 def make_step(graph: nnx.GraphDef[DeepLab], config: Config) -> Step:
-    """Returns the compiled step `(state, batch) → (state, metrics)`."""
-    loss: Loss = LOSSES[config.loss](config)
+    """Returns the compiled step `(state, batch) → (state, metrics)`.
+
+    It consumes the state it is given.
+    """
+    loss = LOSSES[config.loss](config)
+    preprocess = PREPROCESSINGS[config.preprocessing]
     optimizer, schedule = make_optimizer(config), learning_rate(config)
 
     def batch_loss(
-        params: nnx.State, state: TrainState, batch: Example
-    ) -> tuple[jax.Array, tuple[nnx.State, jax.Array]]:
-        model = nnx.merge(graph, params, state.statistics, copy=True)
-        outputs = model.outputs(normalize(jnp.asarray(batch.image)), train=True)
-        losses, centers = loss(outputs, jnp.asarray(batch.label), state.centers)
-        return jnp.mean(losses), (nnx.state(model, nnx.BatchStat), centers)
+        params: nnx.State, kept: Kept, batch: Example
+    ) -> tuple[jax.Array, Kept]:
+        model = nnx.merge(graph, params, kept.statistics, copy=True)
+        images = preprocess(jnp.asarray(batch.image))
+        total, centers = jnp.float32(0), kept.centers
+        for outputs in training_outputs(model, images, config):
+            labels = shrink_labels(jnp.asarray(batch.label), outputs.logits.shape[1:3])
+            losses, centers = loss(outputs, labels, centers)
+            total += jnp.mean(losses)
+        return total, Kept(nnx.state(model, nnx.BatchStat), centers)
+
+    gradient = _in_parts(
+        jax.value_and_grad(batch_loss, has_aux=True), config.accumulation
+    )
 
     def step(
         state: TrainState, batch: Example
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        gradient = jax.value_and_grad(batch_loss, has_aux=True)
-        (value, (statistics, centers)), slope = gradient(state.params, state, batch)
+        kept = Kept(state.statistics, state.centers)
+        (value, kept), slope = gradient(state.params, kept, batch)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
         metrics = {"loss": value, "learning_rate": schedule(state.step)}
-        advanced = TrainState(state.step + 1, params, statistics, centers, memory)
-        return advanced, metrics
+        return TrainState(state.step + 1, params, *kept, memory), metrics
 
     return jax.jit(step, donate_argnums=0)
+
+
+class Kept(NamedTuple):
+    """What a step changes beside parameters."""
+
+    statistics: nnx.State
+    centers: jax.Array
+
+
+Gradient = Callable[
+    [nnx.State, Kept, Example], tuple[tuple[jax.Array, Kept], nnx.State]
+]
+
+
+def _in_parts(gradient: Gradient, parts: int) -> Gradient:
+    """Returns the mean gradient over equal parts of a batch, taken one after the other.
+
+    Losses are means over images, so this is the gradient of the whole batch, but for
+    batch norm, which sees a part at a time.
+    """
+    if parts == 1:
+        return gradient
+
+    def mean(
+        params: nnx.State, kept: Kept, batch: Example
+    ) -> tuple[tuple[jax.Array, Kept], nnx.State]:
+        def add(carry: tuple, part: Example) -> tuple[tuple, None]:
+            total, slopes, kept = carry
+            (value, kept), slope = gradient(params, kept, part)
+            return (total + value, jax.tree.map(jnp.add, slopes, slope), kept), None
+
+        pieces = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+        start = (jnp.float32(0), jax.tree.map(jnp.zeros_like, params), kept)
+        (total, slopes, kept), _ = jax.lax.scan(add, start, pieces)
+        slopes = jax.tree.map(lambda slope: slope / parts, slopes)
+        return (total / parts, kept), slopes
+
+    return mean
 
 
 class Log(Protocol):

@@ -106,9 +106,19 @@ def initial_centers(config: Config, model: DeepLab) -> jax.Array:
 
 
 def shrink_labels(labels: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    """Returns the labels at the centres of a coarser grid's cells, `[batch, h, w]`."""
+    """Returns the labels nearest to the centres of a coarser grid's cells.
+
+    Half-pixel centres, as Pillow's nearest neighbour has them: cell i takes pixel
+    ⌊(i + ½) · pixels / cells⌋.
+
+    Args:
+      labels: `[batch, height, width]`.
+      size: (h, w), of the grid.
+    """
     for axis, cells in zip((1, 2), size, strict=True):
         pixels = labels.shape[axis]
+        if cells == pixels:
+            continue
         nearest = (2 * jnp.arange(cells) + 1) * pixels // (2 * cells)
         labels = jnp.take(labels, nearest, axis=axis)
     return labels

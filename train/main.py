@@ -10,8 +10,9 @@ import sys
 from train.checkpoint import Checkpoints
 from train.data import train_batches
 from train.datasets import load_dataset
-from train.evaluation import Evaluator, Predictor
+from train.evaluation import Evaluator
 from train.finish import finish
+from train.inference import Predictor
 from train.loop import make_state, make_step, train
 from train.presets import parse_config
 from train.program import run_program
@@ -31,7 +32,7 @@ def main() -> None:
     run.begin(config, dataset)
     graph, state = make_state(config, len(dataset.class_names))
     evaluator = Evaluator(
-        Predictor(graph, config.size_multiple, config.evaluation_scale),
+        Predictor(graph, config),
         dataset.val,
         dataset.class_names,
         batch_size=config.evaluation_batch,

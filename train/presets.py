@@ -57,7 +57,7 @@ def camvid(loss: str) -> Config:
         rates=(1, 2, 4, 6),
         crop=(180, 240),
         scale=(0.4, 0.65),
-        evaluation_scale=0.5,
+        evaluation_scales=(0.5,),
         steps=5000,
         batch_size=4,
         learning_rate=rates.get(loss, 1.0),
@@ -75,18 +75,54 @@ def voc(loss: str) -> Config:
     python train/main.py voc --data VOCdevkit/VOC2012
 
     Not run: it needs the images (Pascal VOC 2012), the masks of the augmented set in
-    SegmentationClassAug/ (SBD), their list in ImageSets/Segmentation/train_aug.txt,
-    and, for the paper's figures, pretrained weights.
+    SegmentationClassAug/ (SBD), their list in ImageSets/Segmentation/train_aug.txt, and
+    the weights of DeepLab trained on COCO (docs/weights.md).
     """
     del loss  # the paper has one rate for all
     return Config(
         data="VOCdevkit/VOC2012",
         train_split="train_aug",
         classes=tuple(VOC_CLASSES),
+        style="caffe",
+        preprocessing="bgr_mean",
+        batch_norm="frozen",
+        weights="weights/deeplabv1_resnet101-coco.safetensors",
         upsampling="learned",
-        size_multiple=64,
+        head_kernel_rate=10.0,
+        head_bias_rate=20.0,
+        size_multiple=128,
         evaluation_batch=1,
         workdir="runs/voc",
+    )
+
+
+def voc_v3(loss: str) -> Config:
+    """DeepLabV3 on Pascal VOC 2012, from torchvision's ResNet-50.
+
+    python train/main.py voc_v3 --data VOCdevkit/VOC2012
+
+    Not run: it needs the data of preset voc, a GPU, and resnet50-11ad3fa6 converted to
+    weights/ (docs/weights.md). The rate is DeepLabV3's for 16 images a step.
+    """
+    del loss
+    return Config(
+        data="VOCdevkit/VOC2012",
+        train_split="train_aug",
+        classes=tuple(VOC_CLASSES),
+        crop=(513, 513),
+        scale=(0.5, 2.0),
+        backbone="resnet50",
+        head="v3",
+        output_stride=16,
+        weights="weights/resnet50-11ad3fa6.safetensors",
+        precision="bfloat16",
+        batch_size=16,
+        steps=30_000,
+        learning_rate=0.007,
+        weight_decay=1e-4,
+        size_multiple=128,
+        evaluation_batch=1,
+        workdir="runs/voc_v3",
     )
 
 
@@ -94,6 +130,7 @@ PRESETS: dict[str, Callable[[str], Config]] = {
     "demo": demo,
     "camvid": camvid,
     "voc": voc,
+    "voc_v3": voc_v3,
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from train.checkpoint import Checkpoints
 from train.config import Config, load_config
 from train.errors import UserError
-from train.evaluation import Predictor
+from train.inference import Predictor
 from train.loop import TrainState, make_state
 from train.run import Run
 
@@ -49,5 +49,5 @@ def load_run(workdir: Path) -> Trained:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     state, _ = restored
     colors = np.array(described["colors"], np.uint8)
-    predictor = Predictor(graph, config.size_multiple, config.evaluation_scale)
+    predictor = Predictor(graph, config)
     return Trained(config, class_names, colors, predictor, state)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from models import DeepLab
-from models.deeplab import AtrousPyramid
+from models.heads import AtrousPyramid
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "learned"])
@@ -33,7 +33,7 @@ def test_head_sums_one_convolution_for_each_rate() -> None:
     features = jax.random.normal(jax.random.key(1), (1, 9, 9, 8))
     first, second = head.branches
     np.testing.assert_allclose(
-        head(features), first(features) + second(features), rtol=1e-6
+        head(features, train=False), first(features) + second(features), rtol=1e-6
     )
     # Only the centre of a dilated window reaches a lone feature 2 pixels away.
     lone = jnp.zeros((1, 9, 9, 8)).at[0, 4, 4].set(1.0)

@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from models import RESNETS, ResNet
-from models.resnet import parameter_count
+from models.cost import parameter_count
 
 # torchvision's published counts less those of its classifier (1000 classes).
 PUBLISHED = {

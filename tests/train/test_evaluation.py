@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from train.evaluation import Predictor
+from train.config import Config
+from train.inference import Predictor
 from train.loop import TrainState
 
 
@@ -39,6 +40,7 @@ def test_masks_stay_in_place_at_every_scale(
     np.put_along_axis(image, truth[..., None].astype(int), 250, axis=-1)
     Brightest.sizes.clear()
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
-    mask = Predictor(graph, multiple=16, scale=scale).mask(STATE, image)
+    config = Config(size_multiple=16, evaluation_scales=(scale,))
+    mask = Predictor(graph, config).mask(STATE, image)
     assert Brightest.sizes == [seen]
     np.testing.assert_array_equal(mask, truth)

@@ -16,16 +16,14 @@ from train.errors import UserError
 from train.loop import (
     Stopwatch,
     TrainState,
-    kernels,
-    learning_rate,
-    make_model,
-    make_optimizer,
     make_state,
     make_step,
-    normalize,
     train,
 )
 from train.losses import LOSSES
+from train.network import make_model
+from train.optimizer import kernels, learning_rate, make_optimizer
+from train.preprocessing import PREPROCESSINGS
 
 from .conftest import CLASSES, MakeConfig
 
@@ -38,7 +36,8 @@ def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> 
     def loss(params: nnx.State) -> jax.Array:
         _, _, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
         network = nnx.merge(graph, params, statistics, copy=True)
-        logits = network(normalize(jnp.asarray(batch.image)), train=True)
+        images = PREPROCESSINGS["imagenet"](jnp.asarray(batch.image))
+        logits = network(images, train=True)
         return lal_jax.locally_adaptive_loss(logits, jnp.asarray(batch.label)).mean()
 
     old = nnx.state(model, nnx.Param)

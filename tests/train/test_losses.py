@@ -11,8 +11,9 @@ import lal_jax
 from models import Outputs
 from train.checkpoint import Checkpoints
 from train.data import Example
-from train.loop import make_model, make_state, make_step
+from train.loop import make_state, make_step
 from train.losses import center, initial_centers, shrink_labels
+from train.network import make_model
 
 from .conftest import CLASSES, MakeConfig
 
@@ -20,11 +21,8 @@ from .conftest import CLASSES, MakeConfig
 @pytest.fixture
 def outputs(rng: np.random.Generator) -> Outputs:
     """Logits of two 8×6 images, and features of half their size."""
-    logits, features = (
-        rng.normal(size=(2, 8, 6, CLASSES)),
-        rng.normal(size=(2, 4, 3, 5)),
-    )
-    return Outputs(jnp.asarray(logits, jnp.float32), jnp.asarray(features, jnp.float32))
+    shapes = ((2, 8, 6, CLASSES), (2, 4, 3, CLASSES), (2, 4, 3, 5))
+    return Outputs(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes))
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+"""What a network costs: its parameters, and the multiply-adds of its convolutions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from flax import nnx
+
+
+def parameter_count(module: nnx.Module) -> int:
+    """Returns how many trained numbers a module holds."""
+    leaves = jax.tree.leaves(nnx.state(module, nnx.Param))
+    return sum(math.prod(leaf.shape) for leaf in leaves)
+
+
+def multiply_adds(function: Callable[..., Any], *arguments: Any) -> int:
+    """Returns the multiply-adds of all convolutions and matrix products of a call.
+
+    Padding counts as if it were pixels, as is the custom. Loops are not looked into.
+
+    Args:
+      function: any traceable function.
+      *arguments: arrays, or `jax.ShapeDtypeStruct`s.
+    """
+    traced = jax.make_jaxpr(function)(*arguments)
+    return sum(_multiply_adds(equation) for equation in _equations(traced.jaxpr))
+
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    """Yields all equations, those of called functions included."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda value: hasattr(value, "eqns")
+        ):
+            inner = getattr(inner, "jaxpr", inner)
+            if hasattr(inner, "eqns"):
+                yield from _equations(inner)
+
+
+def _multiply_adds(equation: Any) -> int:
+    if equation.primitive.name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        outputs = equation.params["dimension_numbers"].rhs_spec[0]
+        taps = math.prod(kernel) // kernel[outputs]  # window × input channels
+        return math.prod(equation.outvars[0].aval.shape) * taps
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        left = equation.invars[0].aval.shape
+        terms = math.prod(left[axis] for axis in contracted)
+        return math.prod(equation.outvars[0].aval.shape) * terms
+    return 0
