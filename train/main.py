@@ -15,6 +15,7 @@ from train.finish import finish
 from train.inference import Predictor
 from train.loop import make_state, make_step, train
 from train.presets import parse_config
+from train.pretrained import check_weights, with_weights
 from train.program import run_program
 from train.run import Run
 
@@ -28,6 +29,7 @@ def main() -> None:
         print(run.completion_notice(summary))
         return
 
+    check_weights(config)
     dataset = load_dataset(config)
     run.begin(config, dataset)
     graph, state = make_state(config, len(dataset.class_names))
@@ -38,7 +40,8 @@ def main() -> None:
         batch_size=config.evaluation_batch,
     )
     with Checkpoints(run.checkpoints, config.seed, dataset.fingerprint) as checkpoints:
-        state, seconds = checkpoints.restore(state) or (state, 0.0)
+        resumed = checkpoints.restore(state)
+        state, seconds = resumed or (with_weights(state, graph, config), 0.0)
         run.rewind(int(state.step))
         print(run.opening(config, dataset, int(state.step)))
         state, seconds = train(

@@ -1,0 +1,69 @@
+"""Turns a PyTorch checkpoint into safetensors.
+
+    python models/convert_checkpoint.py resnet101-63fe2227.pth resnet101.safetensors
+
+Runs in any environment that has torch and safetensors, and needs nothing else of this
+project. The pickle inside is read with `weights_only=True`, which builds tensors and
+runs no code. Prints the checksums of both files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+
+def convert(source: Path, target: Path) -> int:
+    """Writes all tensors of a checkpoint to a safetensors file; returns how many.
+
+    Args:
+      source: a state dict, or a dict that holds one as "state_dict" or "model".
+      target: is written as a whole or not at all.
+
+    Raises:
+      ValueError: the checkpoint holds no tensors, or something beside tensors.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    loaded = torch.load(source, map_location="cpu", weights_only=True)
+    for name in ("state_dict", "model"):
+        if isinstance(loaded.get(name), dict):
+            loaded = loaded[name]
+    others = [key for key, value in loaded.items() if not torch.is_tensor(value)]
+    if others or not loaded:
+        raise ValueError(f"{source} is no dict of tensors; it has {others[:5]}")
+    # A copy each: arrays that share memory cannot be stored.
+    tensors = {key: value.clone().contiguous() for key, value in loaded.items()}
+    partial = target.with_suffix(".partial")
+    save_file(tensors, partial)
+    partial.replace(target)
+    return len(tensors)
+
+
+def checksum(path: Path) -> str:
+    """Returns the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main() -> None:
+    """Converts the file that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="checkpoint (.pth)")
+    parser.add_argument("target", type=Path, help="where to write (.safetensors)")
+    arguments = parser.parse_args()
+    try:
+        count = convert(arguments.source, arguments.target)
+    except ImportError as error:
+        sys.exit(f"error: {error}. pip install torch safetensors")
+    except Exception as error:  # torch raises many kinds for a file that is none
+        sys.exit(f"error: {arguments.source} cannot be converted: {error}")
+    print(f"{checksum(arguments.source)}  {arguments.source}")
+    print(f"{checksum(arguments.target)}  {arguments.target} ({count} tensors)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""How other projects name the arrays of a network: the tables of keys.
+
+A table gives, for each module here, its name there; the arrays below it follow by
+`LEAVES`. Files are known by a key that no other project's have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from models.deeplab import DeepLab
+from models.heads import AtrousPyramid, PooledPyramid
+from models.resnet import BasicBlock, ResNet
+
+# PyTorch's name for an array, by ours.
+LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
+
+class Layout(NamedTuple):
+    """How a project names the arrays of a network, and what it means by them."""
+
+    title: str
+    telltale: str  # a key that no other's files have
+    names: Callable[[DeepLab], dict[str, str]]  # of modules, there by here
+    style: str = ""  # of the ResNet; empty for any
+    preprocessing: str = ""  # of the images; empty for any
+    head_keys: tuple[str, ...] = ()  # how the keys of a head begin
+    unused: tuple[str, ...] = ()  # how keys begin that nothing here needs
+    prefixes: tuple[str, ...] = ("",)  # that a file may put before all keys
+    native: bool = False  # keys and arrays are those of the model here
+
+
+def _torchvision_resnet(network: ResNet, prefix: str = "") -> dict[str, str]:
+    names = {"backbone.stem": f"{prefix}conv1", "backbone.stem_norm": f"{prefix}bn1"}
+    for stage, blocks in enumerate(network.stages):
+        for index, block in enumerate(blocks):
+            ours = f"backbone.stages.{stage}.{index}"
+            theirs = f"{prefix}layer{stage + 1}.{index}"
+            for number in range(1, 3 if isinstance(block, BasicBlock) else 4):
+                names[f"{ours}.conv{number}"] = f"{theirs}.conv{number}"
+                names[f"{ours}.norm{number}"] = f"{theirs}.bn{number}"
+            names[f"{ours}.shortcut.conv"] = f"{theirs}.downsample.0"
+            names[f"{ours}.shortcut.norm"] = f"{theirs}.downsample.1"
+    return names
+
+
+def _torchvision_deeplab(model: DeepLab) -> dict[str, str]:
+    names = _torchvision_resnet(model.backbone, "backbone.")
+    if isinstance(model.head, PooledPyramid):
+        count = len(model.head.branches)
+        pairs = {
+            f"branches.{i}": (f"convs.{i}.0", f"convs.{i}.1") for i in range(count)
+        }
+        pairs["image"] = (f"convs.{count}.1", f"convs.{count}.2")
+        pairs["project"] = ("project.0", "project.1")
+        for ours, (conv, norm) in pairs.items():
+            names[f"head.{ours}.conv"] = f"classifier.0.{conv}"
+            names[f"head.{ours}.norm"] = f"classifier.0.{norm}"
+        names["head.mix.conv"], names["head.mix.norm"] = "classifier.1", "classifier.2"
+        names["head.classify"] = "classifier.4"
+    return names
+
+
+def _kazuto_deeplab(model: DeepLab) -> dict[str, str]:
+    names = {
+        "backbone.stem": "layer1.conv1.conv",
+        "backbone.stem_norm": "layer1.conv1.bn",
+    }
+    convolutions = ("reduce", "conv3x3", "increase")
+    for stage, blocks in enumerate(model.backbone.stages):
+        for index in range(len(blocks)):
+            ours = f"backbone.stages.{stage}.{index}"
+            theirs = f"layer{stage + 2}.block{index + 1}"
+            for number, name in enumerate(convolutions, 1):
+                names[f"{ours}.conv{number}"] = f"{theirs}.{name}.conv"
+                names[f"{ours}.norm{number}"] = f"{theirs}.{name}.bn"
+            names[f"{ours}.shortcut.conv"] = f"{theirs}.shortcut.conv"
+            names[f"{ours}.shortcut.norm"] = f"{theirs}.shortcut.bn"
+    if isinstance(model.head, AtrousPyramid):
+        for index in range(len(model.head.branches)):
+            names[f"head.branches.{index}"] = f"aspp.c{index}"
+    return names
+
+
+LAYOUTS = (
+    Layout(
+        "this project",
+        "backbone.stem.kernel",
+        lambda model: {},
+        head_keys=("head.", "deconvolution."),
+        native=True,
+    ),
+    Layout(
+        "torchvision's DeepLabV3",
+        "classifier.0.convs.0.0.weight",
+        _torchvision_deeplab,
+        style="torchvision",
+        preprocessing="imagenet",
+        head_keys=("classifier.",),
+        unused=("aux_classifier.",),
+    ),
+    Layout(
+        "DeepLab of kazuto1011/deeplab-pytorch",
+        "layer1.conv1.conv.weight",
+        _kazuto_deeplab,
+        style="caffe",
+        preprocessing="bgr_mean",
+        head_keys=("aspp.",),
+        unused=("fc.",),
+        prefixes=("", "base."),
+    ),
+    Layout(
+        "torchvision's ResNet",
+        "layer1.0.conv1.weight",
+        lambda model: _torchvision_resnet(model.backbone),
+        style="torchvision",
+        preprocessing="imagenet",
+        unused=("fc.",),
+    ),
+)
+
+
+def find_layout(keys: Iterable[str]) -> tuple[Layout, str]:
+    """Returns whose keys these are, and what precedes them all.
+
+    Raises:
+      LookupError: they are nobody's.
+    """
+    keys = set(keys)
+    for layout in LAYOUTS:
+        for prefix in layout.prefixes:
+            if prefix + layout.telltale in keys:
+                return layout, prefix
+    known = ", ".join(layout.title for layout in LAYOUTS)
+    shown = ", ".join(sorted(keys)[:4])
+    raise LookupError(f"these keys are of no layout known here ({known}): {shown}")
+
+
+def key_table(
+    layout: Layout, prefix: str, model: DeepLab, arrays: Iterable[str]
+) -> dict[str, str]:
+    """Returns the file's key for each of the model's arrays that it may hold."""
+    if layout.native:
+        return {ours: ours for ours in arrays}
+    names = layout.names(model)
+    table = {}
+    for ours in arrays:
+        module, _, leaf = ours.rpartition(".")
+        if module in names:
+            table[ours] = f"{prefix}{names[module]}.{LEAVES[leaf]}"
+    return table

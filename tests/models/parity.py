@@ -1,0 +1,137 @@
+"""Random weights and images that two frameworks make alike, from names and seeds.
+
+`python tests/models/parity.py KAZUTO` writes parity.json, what PyTorch's networks answer
+to them. It needs torch, torchvision and, in KAZUTO, kazuto1011/deeplab-pytorch; none of
+their weights or code enters this project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+EXPECTED = Path(__file__).with_name("parity.json")
+SAMPLES = 64
+
+# Network, (height, width), options of torchvision's.
+CASES: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
+    "kazuto_321": ("kazuto", (321, 321), {}),
+    "kazuto_513x385": ("kazuto", (513, 385), {}),
+    "kazuto_96x128": ("kazuto", (96, 128), {}),
+    "resnet18": ("resnet18", (97, 130), {}),
+    "resnet34": ("resnet34", (97, 130), {}),
+    "resnet50": ("resnet50", (97, 130), {}),
+    "resnet101": ("resnet101", (97, 130), {}),
+    "resnet50_stride_8": ("resnet50", (97, 130), {"output_stride": 8}),
+    "resnet101_stride_16": ("resnet101", (97, 130), {"output_stride": 16}),
+    "deeplabv3_resnet50": ("deeplabv3_resnet50", (129, 98), {}),
+}
+
+
+def random_array(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the array that belongs to a key of PyTorch's, float32."""
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    if key.endswith("running_var"):
+        array = rng.uniform(0.5, 1.5, shape)
+    elif len(shape) == 4:  # a kernel, out × in × height × width
+        array = rng.normal(0, math.sqrt(1 / math.prod(shape[1:])), shape)
+    elif key.endswith("weight"):
+        array = rng.uniform(0.3, 0.9, shape)
+    else:  # biases and running means
+        array = rng.normal(0, 0.1, shape)
+    return array.astype(np.float32)
+
+
+def random_images(size: tuple[int, int]) -> np.ndarray:
+    """Returns two images `[2, height, width, 3]`, already normalised, float32."""
+    return np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
+
+
+def describe(result: np.ndarray) -> dict[str, Any]:
+    """Returns shape, deviation and some numbers of an array `[..., channels]`."""
+    picked = np.random.default_rng(1).integers(0, result.size, SAMPLES)
+    return {
+        "shape": list(result.shape),
+        "deviation": float(result.std()),
+        "samples": [float(value) for value in result.reshape(-1)[picked]],
+    }
+
+
+def digest(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Returns a checksum of keys and shapes, in any order."""
+    lines = sorted(f"{key} {list(shape)}" for key, shape in shapes.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _torch_network(name: str, options: dict[str, Any]) -> Any:
+    import torch
+    from torchvision.models import resnet, segmentation
+
+    if name == "kazuto":
+        from libs.models.deeplabv2 import DeepLabV2
+
+        return DeepLabV2(21, [3, 4, 23, 3], [6, 12, 18, 24])
+    if name.startswith("deeplabv3"):
+        return segmentation.deeplabv3_resnet50(
+            weights=None, weights_backbone=None, num_classes=21, aux_loss=True
+        )
+    dilate = {8: (False, True, True), 16: (False, False, True), 32: None}
+    made = getattr(resnet, name)(
+        weights=None,
+        replace_stride_with_dilation=dilate[options.get("output_stride", 32)],
+    )
+    features = torch.nn.Sequential(*list(made.children())[:-2])
+    made.forward = features.forward
+    return made
+
+
+def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
+    import torch
+
+    network = _torch_network(name, options).eval()
+    state = network.state_dict()
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    network.load_state_dict(
+        {
+            key: torch.from_numpy(random_array(key, shape))
+            for key, shape in shapes.items()
+            if shape
+        },
+        strict=False,
+    )
+    images = torch.from_numpy(random_images(size).transpose(0, 3, 1, 2).copy())
+    with torch.no_grad():
+        found = network(images)
+        if name.startswith("deeplabv3"):
+            coarse = network.classifier(network.backbone(images)["out"])
+            full = found["out"].numpy().transpose(0, 2, 3, 1)
+    if not name.startswith("deeplabv3"):
+        coarse, full = found, None
+    answer = describe(coarse.numpy().transpose(0, 2, 3, 1))
+    if full is not None:
+        answer["full"] = describe(full)
+    answer["keys"] = digest(shapes)
+    answer["parameters"] = sum(value.numel() for value in network.parameters())
+    return answer
+
+
+def main() -> None:
+    """Writes what PyTorch answers."""
+    sys.path.insert(0, sys.argv[1])
+    answers = {}
+    for case, arguments in CASES.items():
+        answers[case] = _answer(*arguments)
+        print(case, answers[case]["shape"], answers[case]["deviation"])
+    EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

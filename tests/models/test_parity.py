@@ -1,0 +1,107 @@
+"""The networks equal PyTorch's, number by number, under the same random weights."""
+
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from models import DeepLab
+from models.layouts import LEAVES, find_layout
+from models.weights import load_weights
+
+from .parity import CASES, EXPECTED, describe, digest, random_array, random_images
+
+ANSWERS: dict[str, dict[str, Any]] = json.loads(EXPECTED.read_text())
+
+# What a file of weights holds beside what the networks here need.
+CLASSIFIER = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048}
+AUXILIARY = {
+    "aux_classifier.0.weight": (256, 1024, 3, 3),
+    **{f"aux_classifier.1.{leaf}": (256,) for leaf in LEAVES.values()},
+    "aux_classifier.1.num_batches_tracked": (),
+    "aux_classifier.4.weight": (21, 256, 1, 1),
+    "aux_classifier.4.bias": (21,),
+}
+
+
+def make_model(network: str, options: dict[str, Any]) -> DeepLab:
+    if network == "kazuto":
+        return DeepLab(classes=21, style="caffe", rngs=nnx.Rngs(0))
+    if network.startswith("deeplabv3"):
+        return DeepLab(
+            classes=21,
+            backbone="resnet50",
+            head="v3",
+            upsampling="half_pixel",
+            rngs=nnx.Rngs(0),
+        )
+    stride = options.get("output_stride", 32)
+    return DeepLab(classes=21, backbone=network, output_stride=stride, rngs=nnx.Rngs(0))
+
+
+TELLTALES = {
+    "kazuto": "layer1.conv1.conv.weight",
+    "deeplabv3_resnet50": "classifier.0.convs.0.0.weight",
+    **{name: "layer1.0.conv1.weight" for name in CLASSIFIER},
+}
+
+
+def file_shapes(network: str, model: DeepLab) -> dict[str, tuple[int, ...]]:
+    """Returns what a file of PyTorch's holds, as the tables here have it."""
+    layout, _ = find_layout([TELLTALES[network]])
+    names = layout.names(model)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path, variable in nnx.to_flat_state(nnx.state(model)):
+        *module, leaf = map(str, path)
+        if ".".join(module) not in names:
+            continue
+        theirs, shape = names[".".join(module)], variable.shape
+        if leaf == "kernel":
+            shape = (shape[3], shape[2], *shape[:2])
+        shapes[f"{theirs}.{LEAVES[leaf]}"] = shape
+        if leaf == "mean":
+            shapes[f"{theirs}.num_batches_tracked"] = ()
+    if network in CLASSIFIER:
+        shapes |= {"fc.weight": (1000, CLASSIFIER[network]), "fc.bias": (1000,)}
+    return shapes | (AUXILIARY if network.startswith("deeplabv3") else {})
+
+
+def close(found: np.ndarray, expected: dict[str, Any]) -> None:
+    described = describe(found)
+    assert described["shape"] == expected["shape"]
+    tolerance = 1e-4 * expected["deviation"]
+    np.testing.assert_allclose(
+        described["samples"], expected["samples"], rtol=0, atol=tolerance
+    )
+    assert described["deviation"] == pytest.approx(expected["deviation"], rel=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_network_equals_its_counterpart(case: str) -> None:
+    network, size, options = CASES[case]
+    model, expected = make_model(network, options), ANSWERS[case]
+    shapes = file_shapes(network, model)
+    assert digest(shapes) == expected["keys"]
+    arrays = {key: random_array(key, shape) for key, shape in shapes.items()}
+    loaded = load_weights(model, arrays)
+    extra = sum(
+        not key.endswith(tuple(LEAVES.values())) or "fc." in key or "aux" in key
+        for key in shapes
+    )
+    assert loaded.arrays == len(shapes) - extra == len(shapes) - len(loaded.unused)
+    assert loaded.new == (("head",) if network in CLASSIFIER else ())
+
+    graph, state = nnx.split(model)
+
+    @jax.jit
+    def outputs(state: nnx.State, images: jax.Array) -> tuple[jax.Array, ...]:
+        return nnx.merge(graph, state, copy=True).outputs(images, train=False)
+
+    logits, coarse, features = outputs(state, jnp.asarray(random_images(size)))
+    close(np.asarray(features if network in CLASSIFIER else coarse), expected)
+    if "full" in expected:
+        close(np.asarray(logits), expected["full"])
