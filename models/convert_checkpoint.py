@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -23,12 +25,20 @@ def convert(source: Path, target: Path) -> int:
       target: is written as a whole or not at all.
 
     Raises:
-      ValueError: the checkpoint holds no tensors, or something beside tensors.
+      ValueError: the file holds no tensors, or something beside tensors.
     """
     import torch
     from safetensors.torch import save_file
 
-    loaded = torch.load(source, map_location="cpu", weights_only=True)
+    try:
+        loaded = torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's advice is to run whatever it is
+        reason = re.search(r"Unsupported \S.*|Trying to load .*", str(error))
+        raise ValueError(
+            f"{source} is no checkpoint of tensors alone "
+            f"({reason.group() if reason else 'no pickle'}). Anything else could run "
+            "code when it is read, and stays unread."
+        ) from error
     for name in ("state_dict", "model"):
         if isinstance(loaded.get(name), dict):
             loaded = loaded[name]
@@ -59,8 +69,8 @@ def main() -> None:
         count = convert(arguments.source, arguments.target)
     except ImportError as error:
         sys.exit(f"error: {error}. pip install torch safetensors")
-    except Exception as error:  # torch raises many kinds for a file that is none
-        sys.exit(f"error: {arguments.source} cannot be converted: {error}")
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")
     print(f"{checksum(arguments.source)}  {arguments.source}")
     print(f"{checksum(arguments.target)}  {arguments.target} ({count} tensors)")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,7 +159,7 @@ def load_weights(
         for ours, key in table.items()
         if key in arrays
     }
-    error = WeightsError(
+    fault = WeightsError(
         f"the weights, of {layout.title}, do not fit the model:",
         missing=[key for key in table.values() if key not in arrays],
         unexpected=sorted(set(arrays) - set(table.values()) - set(unused)),
@@ -171,8 +171,8 @@ def load_weights(
         damaged=[table[ours] for ours, v in values.items() if not np.isfinite(v).all()],
         head_keys=head,
     )
-    if error.keys:
-        raise error
+    if fault.keys:
+        raise fault
     _assign(model, values)
     new = {_part(ours) for ours in variables} - {_part(ours) for ours in values}
     return Loaded(layout, len(values), tuple(sorted(new)), tuple(unused))

@@ -318,16 +318,25 @@ def load_config(path: Path) -> Config:
             "train/main.py wrote (its --workdir)."
         )
     try:
-        fields: dict[str, Any] = json.loads(path.read_text())
-        for name, value in fields.items():
-            if isinstance(value, list):
-                fields[name] = tuple(value)
-        return Config(**fields)
+        return parse_json(path.read_text())
     except (ValueError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read as a configuration ({error}). Delete "
             f"{path.parent}, or choose another folder."
         ) from error
+
+
+def parse_json(text: str) -> Config:
+    """Reads what `json.dumps` makes of a configuration's fields.
+
+    Raises:
+      ValueError, TypeError: it is no such text.
+    """
+    fields: dict[str, Any] = json.loads(text)
+    for name, value in fields.items():
+        if isinstance(value, list):
+            fields[name] = tuple(value)
+    return Config(**fields)
 
 
 def differing_fields(saved: Config, wanted: Config) -> list[str]:

@@ -29,10 +29,14 @@ def main() -> None:
         print(run.completion_notice(summary))
         return
 
-    check_weights(config)
+    begins = not run.has_checkpoint()
+    if begins:
+        check_weights(config)
     dataset = load_dataset(config)
-    run.begin(config, dataset)
     graph, state = make_state(config, len(dataset.class_names))
+    if begins:
+        state = with_weights(state, graph, config)
+    run.begin(config, dataset)
     evaluator = Evaluator(
         Predictor(graph, config),
         dataset.val,
@@ -40,8 +44,7 @@ def main() -> None:
         batch_size=config.evaluation_batch,
     )
     with Checkpoints(run.checkpoints, config.seed, dataset.fingerprint) as checkpoints:
-        resumed = checkpoints.restore(state)
-        state, seconds = resumed or (with_weights(state, graph, config), 0.0)
+        state, seconds = checkpoints.restore(state) or (state, 0.0)
         run.rewind(int(state.step))
         print(run.opening(config, dataset, int(state.step)))
         state, seconds = train(

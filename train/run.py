@@ -55,6 +55,10 @@ class Run:
             )
         return run
 
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is a step to go on from."""
+        return any(path.name.isdigit() for path in self.checkpoints.glob("*"))
+
     def begin(self, config: Config, dataset: Dataset) -> None:
         """Writes what was asked for and what the classes are, at the first call."""
         if self.config_path.is_file():

@@ -1,15 +1,25 @@
-"""A network from the folder of a run, ready to predict."""
+"""A trained network, from the folder of a run or from an exported file."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from flax import nnx
 
+from models import DeepLab
+from models.weights import (
+    WeightsError,
+    load_weights,
+    read_header,
+    read_weights,
+    save_weights,
+)
 from train.checkpoint import Checkpoints
-from train.config import Config, load_config
+from train.config import Config, load_config, parse_json
 from train.errors import UserError
 from train.inference import Predictor
 from train.loop import TrainState, make_state
@@ -17,17 +27,31 @@ from train.run import Run
 
 
 class Trained(NamedTuple):
-    """The newest checkpoint of a run and what belongs to it."""
+    """A network and what its masks mean."""
 
     config: Config
     class_names: tuple[str, ...]
     colors: np.ndarray  # uint8 [classes, 3]
-    predictor: Predictor
+    graph: nnx.GraphDef[DeepLab]
     state: TrainState
+
+    @property
+    def predictor(self) -> Predictor:
+        """Turns images into masks as the configuration says."""
+        return Predictor(self.graph, self.config)
+
+
+def load_trained(path: Path) -> Trained:
+    """Returns the network of a run's folder or of a file that `save_trained` wrote.
+
+    Raises:
+      UserError: it is neither.
+    """
+    return load_run(path) if path.is_dir() or not path.suffix else load_file(path)
 
 
 def load_run(workdir: Path) -> Trained:
-    """Returns the network of a run, finished or not.
+    """Returns the network of a run's newest checkpoint, finished or not.
 
     Raises:
       UserError: the folder is no run, or has no checkpoint yet.
@@ -49,5 +73,47 @@ def load_run(workdir: Path) -> Trained:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     state, _ = restored
     colors = np.array(described["colors"], np.uint8)
-    predictor = Predictor(graph, config)
-    return Trained(config, class_names, colors, predictor, state)
+    return Trained(config, class_names, colors, graph, state)
+
+
+def save_trained(trained: Trained, path: Path) -> None:
+    """Writes a network and its configuration as one safetensors file.
+
+    The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`.
+    """
+    metadata = {
+        "config": dataclasses.asdict(trained.config),
+        "class_names": trained.class_names,
+        "colors": trained.colors.tolist(),
+        "step": int(trained.state.step),
+    }
+    model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
+    save_weights(model, path, texts)
+
+
+def load_file(path: Path) -> Trained:
+    """Returns the network of a file that `save_trained` wrote.
+
+    Raises:
+      UserError: the file is missing, damaged, or of another project.
+    """
+    try:
+        _, metadata = read_header(path)
+        config = parse_json(metadata["config"])
+        class_names = tuple(json.loads(metadata["class_names"]))
+        colors = np.array(json.loads(metadata["colors"]), np.uint8)
+        graph, state = make_state(config, len(class_names))
+        model = nnx.merge(graph, state.params, state.statistics, copy=True)
+        load_weights(model, read_weights(path))
+    except WeightsError as error:
+        raise UserError(str(error)) from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} has no configuration that can be read ({error}): it is not a file "
+            "that train/export.py wrote. To train from its weights, name it with "
+            "train/main.py --weights."
+        ) from error
+    _, params, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+    state = state._replace(params=params, statistics=statistics)
+    return Trained(config, class_names, colors, graph, state)

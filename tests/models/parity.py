@@ -1,8 +1,8 @@
 """Random weights and images that two frameworks make alike, from names and seeds.
 
-`python tests/models/parity.py KAZUTO` writes parity.json, what PyTorch's networks answer
-to them. It needs torch, torchvision and, in KAZUTO, kazuto1011/deeplab-pytorch; none of
-their weights or code enters this project.
+`python tests/models/parity.py KAZUTO` writes parity.json, what PyTorch's networks
+answer to them. It needs torch, torchvision and, in KAZUTO, kazuto1011/deeplab-pytorch;
+none of their weights or code enters this project.
 """
 
 from __future__ import annotations

@@ -1,0 +1,237 @@
+"""Weights in and out: every key is accounted for, and nothing is half loaded."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file
+
+from models import DeepLab, convert_checkpoint
+from models.layouts import LAYOUTS, key_table
+from models.weights import (
+    WeightsError,
+    load_weights,
+    read_header,
+    read_weights,
+    save_weights,
+)
+
+
+def make_model(classes: int = 5, head: str = "v2", seed: int = 0) -> DeepLab:
+    return DeepLab(
+        classes=classes,
+        backbone="resnet_small",
+        rates=(1, 2),
+        head="v3" if head == "v3" else "v2",
+        upsampling="learned",
+        rngs=nnx.Rngs(seed),
+    )
+
+
+def arrays_of(model: DeepLab) -> dict[str, np.ndarray]:
+    flat = nnx.to_flat_state(nnx.state(model))
+    return {".".join(map(str, path)): np.array(leaf.get_value()) for path, leaf in flat}
+
+
+def as_file_of(title: str, model: DeepLab, prefix: str = "") -> dict[str, np.ndarray]:
+    """Returns the model's arrays as a file of another project would hold them."""
+    (layout,) = (layout for layout in LAYOUTS if title in layout.title)
+    ours = arrays_of(model)
+    result = {}
+    for name, key in key_table(layout, prefix, model, ours).items():
+        value = ours[name] + 0.5
+        result[key] = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
+    return result
+
+
+@pytest.fixture
+def model() -> DeepLab:
+    return make_model()
+
+
+def test_saved_weights_come_back(model: DeepLab, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_weights(model, path, {"note": "kept"})
+    other = make_model(seed=1)
+    loaded = load_weights(other, read_weights(path))
+    expected = arrays_of(model)
+    assert loaded.arrays == len(expected) and loaded.new == ()
+    for name, value in arrays_of(other).items():
+        np.testing.assert_array_equal(value, expected[name])
+    keys, metadata = read_header(path)
+    assert metadata["note"] == "kept" and set(keys) == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("title", "head", "prefix"),
+    [
+        ("kazuto", "v2", ""),
+        ("kazuto", "v2", "base."),
+        ("torchvision's DeepLabV3", "v3", ""),
+        ("torchvision's ResNet", "v2", ""),
+    ],
+)
+def test_other_projects_files_fill_what_they_hold(
+    title: str, head: str, prefix: str
+) -> None:
+    model = make_model(head=head)
+    before = arrays_of(model)
+    file = as_file_of(title, model, prefix)
+    counts = prefix + next(iter(file)).rsplit(".", 1)[0] + ".num_batches_tracked"
+    loaded = load_weights(model, {**file, counts: np.array(3)})
+    assert loaded.layout.title.startswith(("DeepLab of", "torchvision"))
+    assert title in loaded.layout.title and loaded.unused == (counts,)
+    new = ("deconvolution", "head") if "ResNet" in title else ("deconvolution",)
+    assert loaded.new == new and loaded.arrays == len(file)
+    for name, value in arrays_of(model).items():
+        shift = 0.0 if name.startswith(new) else 0.5
+        np.testing.assert_allclose(value, before[name] + shift, atol=1e-6)
+
+
+def test_every_key_at_fault_is_listed_and_nothing_changes(model: DeepLab) -> None:
+    file = as_file_of("kazuto", model)
+    before = arrays_of(model)
+    del file["layer2.block1.reduce.bn.running_var"]
+    file["layer9.extra.weight"] = np.zeros(3, np.float32)
+    file["layer1.conv1.conv.weight"] = np.zeros((24, 3, 7, 7), np.float32)
+    file["aspp.c0.bias"][2] = np.nan
+    with pytest.raises(WeightsError) as raised:
+        load_weights(model, file)
+    message = str(raised.value)
+    assert "missing: layer2.block1.reduce.bn.running_var" in message
+    assert "unexpected: layer9.extra.weight" in message
+    shapes = "layer1.conv1.conv.weight (7, 7, 3, 24) for (3, 3, 3, 24)"
+    assert f"of another shape: {shapes}" in message
+    assert "not finite: aspp.c0.bias" in message
+    assert len(raised.value.keys) == 4 and not raised.value.head_only
+    after = arrays_of(model)
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+def test_head_of_other_classes_is_new_only_when_asked(model: DeepLab) -> None:
+    file = as_file_of("kazuto", make_model(classes=9))
+    with pytest.raises(WeightsError, match="aspp.c0.weight") as raised:
+        load_weights(model, file)
+    assert raised.value.head_only
+    before = arrays_of(model)
+    loaded = load_weights(model, file, new_head=True)
+    assert loaded.new == ("deconvolution", "head")
+    assert set(loaded.unused) == {key for key in file if key.startswith("aspp.")}
+    after = arrays_of(model)
+    for name in before:
+        same = np.array_equal(after[name], before[name])
+        assert same == name.startswith(("head", "deconvolution")), name
+
+
+def test_another_kind_of_head_is_refused() -> None:
+    file = as_file_of("DeepLabV3", make_model(head="v3"))
+    with pytest.raises(WeightsError, match="unexpected: classifier.0.convs") as raised:
+        load_weights(make_model(), file)
+    assert raised.value.head_only
+    load_weights(make_model(), file, new_head=True)
+
+
+def test_long_lists_are_cut(model: DeepLab) -> None:
+    file = as_file_of("kazuto", model)
+    for index in range(20):
+        file[f"more.{index:02d}"] = np.zeros(1, np.float32)
+    with pytest.raises(WeightsError, match=r"more.07 and 12 more$") as raised:
+        load_weights(model, file)
+    assert len(raised.value.keys) == 20
+
+
+def test_keys_of_nobody_are_shown(model: DeepLab) -> None:
+    with pytest.raises(WeightsError, match="no layout known here.*: encoder.weight"):
+        load_weights(model, {"encoder.weight": np.zeros(3)})
+
+
+class Command:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".pkl", ".safetensors"])
+def test_pickles_are_never_read(suffix: str, tmp_path: Path) -> None:
+    path, trace = tmp_path / f"weights{suffix}", tmp_path / "trace"
+    path.write_bytes(pickle.dumps({"weight": Command(trace)}))
+    expected = "safetensors" if suffix == ".safetensors" else "convert_checkpoint.py"
+    with pytest.raises(WeightsError, match=expected):
+        read_weights(path)
+    assert not trace.exists()
+
+
+def test_missing_and_truncated_files_are_named(model: DeepLab, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="nowhere.safetensors: no such file"):
+        read_header(tmp_path / "nowhere.safetensors")
+    path = tmp_path / "cut.safetensors"
+    save_weights(model, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(WeightsError, match="cut.safetensors cannot be read"):
+        read_header(path)
+
+
+def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> None:
+    def make(frozen: bool) -> DeepLab:
+        return DeepLab(
+            classes=3,
+            backbone="resnet_small",
+            rates=(1,),
+            frozen_norm=frozen,
+            rngs=nnx.Rngs(2),
+        )
+
+    source = make(False)
+    for path, leaf in nnx.to_flat_state(nnx.state(source)):
+        key = jax.random.key(len(str(path)))
+        leaf.set_value(jax.random.uniform(key, leaf.shape, minval=0.5))
+        nnx.update(source, nnx.from_flat_state([(path, leaf)]))
+    path = tmp_path / "model.safetensors"
+    save_weights(source, path)
+    frozen = make(True)
+    load_weights(frozen, read_weights(path))
+    images = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
+    np.testing.assert_allclose(
+        frozen(images, train=False), source(images, train=False), rtol=2e-4
+    )
+
+
+def test_converter_says_what_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"no checkpoint")
+    target = tmp_path / "weights.safetensors"
+    program = Path(convert_checkpoint.__file__)
+    done = subprocess.run(
+        [sys.executable, str(program), str(path), str(target)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and not target.exists()
+    assert "pip install torch" in done.stderr or "no checkpoint" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_converter_keeps_every_tensor(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="the converter runs where torch is")
+    tensors = {
+        "layer.weight": torch.arange(6.0).reshape(2, 3).T,
+        "count": torch.tensor(3),
+    }
+    source, target = tmp_path / "weights.pth", tmp_path / "weights.safetensors"
+    torch.save({"state_dict": tensors}, source)
+    assert convert_checkpoint.convert(source, target) == 2
+    for key, value in load_file(target).items():
+        np.testing.assert_array_equal(value, tensors[key].numpy())
+    torch.save({"weight": Command(tmp_path / "trace")}, source)
+    with pytest.raises(ValueError, match="no checkpoint of tensors alone"):
+        convert_checkpoint.convert(source, target)
+    assert not (tmp_path / "trace").exists()
