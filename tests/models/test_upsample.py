@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models.upsample import LearnedUpsample, bilinear_upsample
+from models.upsample import (
+    LearnedUpsample,
+    bilinear_upsample,
+    half_pixel_upsample,
+)
 
 
 @pytest.mark.parametrize("stride", [8, 16])
@@ -25,10 +29,21 @@ def test_bilinear_continues_a_ramp_without_a_shift() -> None:
     np.testing.assert_allclose(result[0, ..., 0], pixels, rtol=1e-5)
 
 
-def test_learned_starts_as_bilinear_inside_the_last_feature() -> None:
+@pytest.mark.parametrize("stride", [8, 16])
+def test_learned_starts_as_bilinear_inside_the_last_feature(stride: int) -> None:
     features = jax.random.normal(jax.random.key(0), (2, 4, 5, 3))
-    learned = LearnedUpsample(3, stride=8, rngs=nnx.Rngs(0))
-    result = learned(features, size=(32, 37))
-    expected = bilinear_upsample(features, stride=8, size=(32, 37))
+    learned = LearnedUpsample(3, stride=stride, rngs=nnx.Rngs(0))
+    size = (4 * stride, 5 * stride - 3)
+    result = learned(features, size=size)
+    expected = bilinear_upsample(features, stride=stride, size=size)
     assert result.shape == expected.shape
-    np.testing.assert_allclose(result[:, :25, :33], expected[:, :25, :33], atol=1e-5)
+    inside = np.s_[:, : 3 * stride + 1, : 4 * stride + 1]
+    np.testing.assert_allclose(result[inside], expected[inside], atol=1e-5)
+
+
+def test_half_pixel_is_what_pytorch_resizes_to() -> None:
+    features = jnp.array([0.0, 1.0, 3.0])[None, :, None, None]
+    result = half_pixel_upsample(features, size=(6, 1))
+    # interpolate(mode="bilinear", align_corners=False) of torch 2.13
+    expected = [0.0, 0.25, 0.75, 1.5, 2.5, 3.0]
+    np.testing.assert_allclose(result[0, :, 0, 0], expected, atol=1e-6)
