@@ -67,7 +67,7 @@ def with_weights(
         loaded = load_weights(model, arrays, new_head=config.new_head)
     except WeightsError as error:
         raise UserError(f"--weights {path}: {error}{_hint(error)}") from error
-    new = f"; {' and '.join(loaded.new)} begin at random weights" if loaded.new else ""
+    new = f"; random weights: {', '.join(loaded.new)}" if loaded.new else ""
     print(f"{path}: {loaded.arrays} arrays of {loaded.layout.title}{new}")
     _, params, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
     return state._replace(params=params, statistics=statistics)

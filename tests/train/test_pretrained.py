@@ -1,0 +1,164 @@
+"""Initial weights of a run: what is taken, what is refused, and the way out."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from models.weights import read_weights
+from train.config import Config
+from train.errors import UserError
+from train.loop import make_state
+from train.pretrained import check_weights, with_weights
+from train.trained import Trained, load_trained, save_trained
+
+from ..models.test_weights import as_file_of, make_model
+from .conftest import CLASSES, MakeConfig
+
+COLORS = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8)
+NAMES = ("ground", "red", "blue")
+
+
+def write(path: Path, title: str, classes: int = CLASSES) -> str:
+    save_file(as_file_of(title, make_model(classes=classes, seed=3)), path)
+    return str(path)
+
+
+def test_weights_of_others_begin_a_run(
+    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "w.safetensors", "kazuto")
+    config = make_config(weights=path, style="caffe", preprocessing="bgr_mean")
+    check_weights(config)
+    graph, state = make_state(config, CLASSES)
+    taken = with_weights(state, graph, config)
+    expected = read_weights(Path(path))["aspp.c1.weight"].transpose(2, 3, 1, 0)
+    found = taken.params["head"]["branches"][1]["kernel"]
+    np.testing.assert_array_equal(found, expected)
+    assert (
+        "w.safetensors: 69 arrays of DeepLab of kazuto1011" in capsys.readouterr().out
+    )
+    kept = state.params["head"]["branches"][1]["kernel"]
+    assert not np.array_equal(kept, expected)
+
+
+def test_what_begins_at_random_is_said(
+    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(weights=write(tmp_path / "w.safetensors", "ResNet"))
+    graph, state = make_state(config, CLASSES)
+    with_weights(state, graph, config)
+    assert "; random weights: head" in capsys.readouterr().out
+
+
+def test_no_weights_change_nothing(make_config: MakeConfig) -> None:
+    config = make_config()
+    check_weights(config)
+    graph, state = make_state(config, CLASSES)
+    assert with_weights(state, graph, config) is state
+
+
+@pytest.mark.parametrize(
+    ("title", "options", "message"),
+    [
+        ("kazuto", {"style": "torchvision"}, "Add --style caffe"),
+        ("kazuto", {"preprocessing": "imagenet"}, "Add --preprocessing bgr_mean"),
+        ("ResNet", {"preprocessing": "imagenet"}, "Add --style torchvision"),
+    ],
+)
+def test_weights_of_another_network_are_refused_before_anything_is_read(
+    make_config: MakeConfig,
+    tmp_path: Path,
+    title: str,
+    options: dict[str, str],
+    message: str,
+) -> None:
+    path = write(tmp_path / "w.safetensors", title)
+    wanted = {"style": "caffe", "preprocessing": "bgr_mean", **options}
+    with pytest.raises(UserError, match=message):
+        check_weights(make_config(weights=path, **wanted))
+
+
+def test_missing_weights_say_where_to_get_them(make_config: MakeConfig) -> None:
+    config = make_config(weights="nowhere/w.safetensors")
+    with pytest.raises(UserError, match="nowhere/w.safetensors: no such file; docs/"):
+        check_weights(config)
+
+
+def test_files_of_nobody_are_refused(make_config: MakeConfig, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"encoder": np.zeros(3, np.float32)}, path)
+    with pytest.raises(UserError, match="no layout known.*docs/weights.md"):
+        check_weights(make_config(weights=str(path)))
+    path.write_text("<html>not found</html>")
+    with pytest.raises(UserError, match="w.safetensors cannot be read as safetensors"):
+        check_weights(make_config(weights=str(path)))
+
+
+def test_head_of_other_classes_needs_new_head(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "w.safetensors", "kazuto", classes=9)
+    config = make_config(weights=path, style="caffe", preprocessing="bgr_mean")
+    graph, state = make_state(config, CLASSES)
+    with pytest.raises(UserError, match="aspp.c0.weight.*\n?.*Add --new-head"):
+        with_weights(state, graph, config)
+    config = make_config(
+        weights=path, style="caffe", preprocessing="bgr_mean", new_head=True
+    )
+    taken = with_weights(state, graph, config)
+    for part in ("head", "backbone"):
+        pairs = zip(*map(jax.tree.leaves, (state.params[part], taken.params[part])))
+        same = all(np.array_equal(old, new) for old, new in pairs)
+        assert same == (part == "head")
+
+
+def trained_model(config: Config) -> Trained:
+    graph, state = make_state(config, CLASSES)
+    return Trained(config, NAMES, COLORS, graph, state)
+
+
+def test_exported_network_comes_back_whole(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(seed=5, head="v3", rates=(1, 2), evaluation_scales=(0.5, 1.0))
+    trained = trained_model(config)
+    save_trained(trained, tmp_path / "model.safetensors")
+    loaded = load_trained(tmp_path / "model.safetensors")
+    assert loaded.config == config and loaded.class_names == NAMES
+    np.testing.assert_array_equal(loaded.colors, COLORS)
+    image = np.random.default_rng(0).integers(0, 256, (40, 33, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        loaded.predictor.mask(loaded.state, image),
+        trained.predictor.mask(trained.state, image),
+    )
+
+
+def test_exported_network_begins_another_run(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_trained(trained_model(make_config(seed=5)), path)
+    config = make_config(weights=str(path))
+    check_weights(config)
+    graph, state = make_state(config, CLASSES)
+    taken = with_weights(state, graph, config)
+    expected = read_weights(path)["backbone.stem.kernel"]
+    np.testing.assert_array_equal(taken.params["backbone"]["stem"]["kernel"], expected)
+    with pytest.raises(UserError, match="Add --preprocessing imagenet"):
+        check_weights(make_config(weights=str(path), preprocessing="bgr_mean"))
+
+
+def test_file_without_a_configuration_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.safetensors", "kazuto")
+    with pytest.raises(UserError, match="train/export.py.*--weights"):
+        load_trained(Path(path))
+    broken = {"config": json.dumps({"nonsense": 1})}
+    save_file({"backbone.stem.kernel": np.zeros(1)}, path, broken)
+    with pytest.raises(UserError, match="nonsense"):
+        load_trained(Path(path))
+    with pytest.raises(UserError, match="nowhere.safetensors: no such file"):
+        load_trained(tmp_path / "nowhere.safetensors")
