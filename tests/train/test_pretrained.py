@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -41,7 +42,7 @@ def test_weights_of_others_begin_a_run(
     assert (
         "w.safetensors: 69 arrays of DeepLab of kazuto1011" in capsys.readouterr().out
     )
-    kept = state.params["head"]["branches"][1]["kernel"]
+    kept: Any = state.params["head"]["branches"][1]["kernel"]
     assert not np.array_equal(kept, expected)
 
 
@@ -111,9 +112,8 @@ def test_head_of_other_classes_needs_new_head(
     )
     taken = with_weights(state, graph, config)
     for part in ("head", "backbone"):
-        pairs = zip(*map(jax.tree.leaves, (state.params[part], taken.params[part])))
-        same = all(np.array_equal(old, new) for old, new in pairs)
-        assert same == (part == "head")
+        same = jax.tree.map(np.array_equal, state.params[part], taken.params[part])
+        assert all(jax.tree.leaves(same)) == (part == "head")
 
 
 def trained_model(config: Config) -> Trained:
