@@ -19,7 +19,7 @@ from train.config import Config
 from train.data import Example
 from train.errors import UserError
 from train.losses import LOSSES, initial_centers, shrink_labels
-from train.network import make_model, training_outputs
+from train.network import make_model, split_model, training_outputs
 from train.optimizer import learning_rate, make_optimizer
 from train.preprocessing import PREPROCESSINGS
 
@@ -41,12 +41,22 @@ def make_state(
 ) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
     """Returns the network's structure and the state of step 0."""
     model = make_model(config, classes)
-    graph, params, statistics = nnx.split(  # type: ignore[misc]  # its overloads
-        model, nnx.Param, ...
-    )
+    graph, params, statistics = split_model(model)
     optimizer = make_optimizer(config).init(params)
     centers = initial_centers(config, model)
     return graph, TrainState(jnp.int32(0), params, statistics, centers, optimizer)
+
+
+def abstract_state(
+    config: Config, classes: int
+) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
+    """Returns what `make_state` does with shapes in place of arrays, at no cost."""
+    model = nnx.eval_shape(lambda: make_model(config, classes))
+    graph, params, statistics = split_model(model)
+    optimizer = jax.eval_shape(make_optimizer(config).init, params)
+    centers = jax.eval_shape(lambda: initial_centers(config, model))
+    step = jax.eval_shape(lambda: jnp.int32(0))
+    return graph, TrainState(step, params, statistics, centers, optimizer)
 
 
 def make_step(graph: nnx.GraphDef[DeepLab], config: Config) -> Step:

@@ -16,13 +16,14 @@ from train.inference import Predictor
 from train.loop import make_state, make_step, train
 from train.presets import parse_config
 from train.pretrained import check_weights, with_weights
-from train.program import run_program
+from train.program import keep_programs, run_program
 from train.run import Run
 
 
 def main() -> None:
     """Trains, evaluates and reports."""
     config = parse_config(sys.argv[1:])
+    keep_programs(config.compilation_cache)
     run = Run.open(config)
     summary = run.summary()
     if summary:

@@ -37,6 +37,13 @@ def make_model(config: Config, classes: int) -> DeepLab:
     )
 
 
+def split_model(
+    model: DeepLab,
+) -> tuple[nnx.GraphDef[DeepLab], nnx.State, nnx.State]:
+    """Returns a network's structure, what is trained of it, and the rest."""
+    return nnx.split(model, nnx.Param, ...)  # type: ignore[return-value]
+
+
 def training_outputs(
     model: DeepLab, images: jax.Array, config: Config
 ) -> list[Outputs]:

@@ -13,6 +13,7 @@ from models.weights import WeightsError, load_weights, read_header, read_weights
 from train.config import Config
 from train.errors import UserError
 from train.loop import TrainState
+from train.network import split_model
 
 _HELP = "docs/weights.md says where to get the file and how to convert it"
 
@@ -69,7 +70,7 @@ def with_weights(
         raise UserError(f"--weights {path}: {error}{_hint(error)}") from error
     new = f"; random weights: {', '.join(loaded.new)}" if loaded.new else ""
     print(f"{path}: {loaded.arrays} arrays of {loaded.layout.title}{new}")
-    _, params, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+    _, params, statistics = split_model(model)
     return state._replace(params=params, statistics=statistics)
 
 

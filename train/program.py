@@ -6,7 +6,16 @@ import logging
 import sys
 from collections.abc import Callable
 
+import jax
+
 from train.errors import UserError
+
+
+def keep_programs(folder: str) -> None:
+    """Keeps compiled programs in a folder for the next start; "" keeps none."""
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def run_program(main: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -22,7 +23,8 @@ from train.checkpoint import Checkpoints
 from train.config import Config, load_config, parse_json
 from train.errors import UserError
 from train.inference import Predictor
-from train.loop import TrainState, make_state
+from train.loop import TrainState, abstract_state
+from train.network import split_model
 from train.run import Run
 
 
@@ -64,7 +66,7 @@ def load_run(workdir: Path) -> Trained:
         )
     described = json.loads(run.dataset_path.read_text())
     class_names = tuple(described["class_names"])
-    graph, state = make_state(config, len(class_names))
+    graph, state = abstract_state(config, len(class_names))
     with Checkpoints(
         run.checkpoints, config.seed, described["fingerprint"]
     ) as checkpoints:
@@ -103,9 +105,11 @@ def load_file(path: Path) -> Trained:
         config = parse_json(metadata["config"])
         class_names = tuple(json.loads(metadata["class_names"]))
         colors = np.array(json.loads(metadata["colors"]), np.uint8)
-        graph, state = make_state(config, len(class_names))
+        graph, state = abstract_state(config, len(class_names))
         model = nnx.merge(graph, state.params, state.statistics, copy=True)
-        load_weights(model, read_weights(path))
+        loaded = load_weights(model, read_weights(path))
+        if loaded.new:
+            raise WeightsError(f"{path} has no {' and no '.join(loaded.new)}")
     except WeightsError as error:
         raise UserError(str(error)) from error
     except (KeyError, ValueError, TypeError) as error:
@@ -114,6 +118,7 @@ def load_file(path: Path) -> Trained:
             "that train/export.py wrote. To train from its weights, name it with "
             "train/main.py --weights."
         ) from error
-    _, params, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
-    state = state._replace(params=params, statistics=statistics)
+    _, params, statistics = split_model(model)
+    step = jnp.int32(json.loads(metadata["step"]))
+    state = state._replace(step=step, params=params, statistics=statistics)
     return Trained(config, class_names, colors, graph, state)

@@ -1,0 +1,84 @@
+"""Exported inference runs where this project is not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.errors import UserError
+from train.export import export, serialized
+from train.loop import make_state
+from train.trained import Trained, load_trained, save_trained
+
+from .conftest import CLASSES, MakeConfig
+
+# What a stranger's program does with the file; it must not need our code, nor Flax.
+PROGRAM = """
+import sys
+from pathlib import Path
+import jax, jax.export
+import numpy as np
+
+function, images, results = map(Path, sys.argv[1:])
+inference = jax.export.deserialize(bytearray(function.read_bytes()))
+images = np.load(images)
+masks, confidence = inference.call(images)
+first, _ = inference.call(images[:1])
+ours = {"models", "train", "lal_jax", "flax"} & set(sys.modules)
+assert not ours, ours
+np.savez(results, masks=masks, confidence=confidence, first=first)
+"""
+
+
+@pytest.fixture
+def trained(make_config: MakeConfig) -> Trained:
+    config = make_config(evaluation_flip=True, upsampling="learned")
+    graph, state = make_state(config, CLASSES)
+    colors = np.zeros((CLASSES, 3), np.uint8)
+    return Trained(config, ("a", "b", "c"), colors, graph, state)
+
+
+def test_exported_function_needs_none_of_our_code(
+    trained: Trained, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    images = rng.integers(0, 256, (3, 40, 56, 3), dtype=np.uint8)
+    function, stored, results = (
+        tmp_path / name for name in ("inference.jax", "images.npy", "results.npz")
+    )
+    function.write_bytes(serialized(trained, (40, 56)))
+    np.save(stored, images)
+    command = [sys.executable, "-I", "-c", PROGRAM]
+    command += [str(path) for path in (function, stored, results)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = np.load(results)
+    expected = trained.predictor.batch(trained.state, images)
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(found["masks"], expected)
+    np.testing.assert_array_equal(found["first"], expected[:1])
+    assert found["confidence"].shape == (3, 40, 56)
+    assert 1 / CLASSES < found["confidence"].min() <= found["confidence"].max() <= 1
+
+
+def test_export_writes_both_files(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "source.safetensors"
+    save_trained(trained, source)
+    export(source, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "model.safetensors",
+        "inference.jax",
+    }
+    assert "[batch, 32, 32, 3]" in capsys.readouterr().out  # the crop
+    assert load_trained(tmp_path / "out" / "model.safetensors").config == trained.config
+
+
+def test_size_that_cannot_be_is_refused(trained: Trained, tmp_path: Path) -> None:
+    source = tmp_path / "source.safetensors"
+    save_trained(trained, source)
+    with pytest.raises(UserError, match="--size must be.*got -1 8"):
+        export(source, tmp_path / "out", (-1, 8))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,74 @@
+"""Exports a trained network: python train/export.py RUN --out DIR [--size H W].
+
+DIR/model.safetensors   weights and configuration, for train/predict.py and --weights
+DIR/inference.jax       the compiled function, for any program that has jax
+
+    inference = jax.export.deserialize(Path("inference.jax").read_bytes())
+    masks, confidence = inference.call(images)  # uint8 [batch, height, width, 3], RGB
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import tyro
+from flax import nnx
+
+from train.errors import UserError
+from train.inference import probabilities, scores
+from train.program import run_program
+from train.trained import Trained, load_trained, save_trained
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def export(
+    run: tyro.conf.Positional[Path], /, out: Path, size: tuple[int, int] = (0, 0)
+) -> None:
+    """Writes OUT/model.safetensors and OUT/inference.jax.
+
+    Args:
+      run: folder of a run, or a file of an earlier export.
+      out: folder for both; made if need be.
+      size: height and width of the images that inference.jax takes, pixels; 0 0 for
+        the size of the training crops. Their number is free.
+    """
+    trained = load_trained(run)
+    height, width = size if size != (0, 0) else trained.config.crop
+    if min(height, width) < 1:
+        raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
+    out.mkdir(parents=True, exist_ok=True)
+    model, function = out / "model.safetensors", out / "inference.jax"
+    save_trained(trained, model)
+    print(f"{model}: for train/predict.py, or train/main.py --weights")
+    function.write_bytes(serialized(trained, (height, width)))
+    print(
+        f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
+        f"{width}, 3] → masks and confidence"
+    )
+
+
+def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
+    """Returns inference on images of one size and any number, parameters included.
+
+    The function takes uint8 RGB `[batch, height, width, 3]` and returns masks, uint8
+    `[batch, height, width]`, and the probability of each mask's class, float32 of the
+    same shape. It predicts as the configuration says, without windows.
+    """
+    config, state = trained.config, trained.state
+
+    @jax.jit
+    def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
+        found = probabilities(scores(model, images, config), config)
+        return jnp.argmax(found, axis=-1).astype(jnp.uint8), jnp.max(found, axis=-1)
+
+    shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
+    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
+    return bytes(jax.export.export(inference, platforms=PLATFORMS)(images).serialize())
+
+
+if __name__ == "__main__":
+    run_program(lambda: tyro.cli(export))
