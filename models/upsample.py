@@ -59,6 +59,11 @@ def half_pixel_upsample(features: jax.Array, *, size: tuple[int, int]) -> jax.Ar
 class LearnedUpsample(nnx.Module):
     """A transposed convolution that starts as bilinear interpolation.
 
+    Each output pixel lies under at most 2 × 2 windows, so this is computed as a plain
+    2 × 2 convolution with an output channel for each of the stride² places between
+    features: the same numbers, without the zeros that a transposed convolution puts
+    between features and multiplies.
+
     Args:
       channels: inputs and outputs.
       stride: output pixels per feature; the window is 2·stride − 1.
@@ -66,36 +71,39 @@ class LearnedUpsample(nnx.Module):
     """
 
     def __init__(self, channels: int, *, stride: int, rngs: nnx.Rngs):
+        del rngs
         self.stride = stride
-        window = 2 * stride - 1
-        self.deconvolution = nnx.ConvTranspose(
-            channels,
-            channels,
-            (window, window),
-            strides=(stride, stride),
-            padding="VALID",
-            use_bias=False,
-            kernel_init=_bilinear_kernel,
-            rngs=rngs,
-        )
+        # [window, window, inputs, outputs]: what a feature adds around its pixel.
+        self.kernel = nnx.Param(_bilinear_kernel(channels, stride))
 
     def __call__(self, features: jax.Array, *, size: tuple[int, int]) -> jax.Array:
         """Returns `[batch, height, width, channels]` for `size` = (height, width).
 
         Past the last feature the values fade towards zero instead of repeating.
         """
-        height, width = size
-        start = self.stride - 1  # where the window of feature 0 is centred
-        full = self.deconvolution(features)
-        return full[:, start : start + height, start : start + width]
+        batch, rows, columns, channels = features.shape
+        stride, (height, width) = self.stride, size
+        # Pixel stride·j + p has tap p + stride of feature j and tap p of feature j + 1,
+        # counted from a zero put before the window.
+        kernel = jnp.pad(self.kernel[...], ((1, 0), (1, 0), (0, 0), (0, 0)))
+        kernel = kernel.reshape(2, stride, 2, stride, channels, channels)[::-1, :, ::-1]
+        kernel = kernel.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, channels, -1)
+        between = jax.lax.conv_general_dilated(
+            features,
+            kernel,
+            window_strides=(1, 1),
+            padding=((0, 1), (0, 1)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        between = between.reshape(batch, rows, columns, stride, stride, channels)
+        full = between.transpose(0, 1, 3, 2, 4, 5)
+        full = full.reshape(batch, rows * stride, columns * stride, channels)
+        return full[:, :height, :width]
 
 
-def _bilinear_kernel(
-    key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype, *unused: object
-) -> jax.Array:
+def _bilinear_kernel(channels: int, stride: int) -> jax.Array:
     """Returns `[window, window, channels, channels]` that interpolates each channel."""
-    del key, unused
-    stride = (shape[0] + 1) // 2
-    ramp = 1.0 - np.abs(np.arange(shape[0]) - (stride - 1)) / stride
-    window = ramp[:, None] * ramp[None, :]
-    return jnp.asarray(window[..., None, None] * np.eye(shape[2]), dtype)
+    window = 2 * stride - 1
+    ramp = 1.0 - np.abs(np.arange(window) - (stride - 1)) / stride
+    kernel = ramp[:, None, None, None] * ramp[None, :, None, None] * np.eye(channels)
+    return jnp.asarray(kernel, jnp.float32)

@@ -1,4 +1,7 @@
-"""Evaluates a run: python train/evaluate.py RUN [--split NAME] [--data DIR]."""
+"""Evaluates a run: python train/evaluate.py RUN [--split NAME] [--data DIR].
+
+[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] predict otherwise than the run.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,29 @@ from train.datasets import load_dataset
 from train.errors import UserError
 from train.evaluation import Evaluator
 from train.files import replace_text
+from train.inference import PredictionOptions, Predictor
 from train.program import run_program
 from train.trained import load_run
 
 
 def evaluate(
-    run: tyro.conf.Positional[Path], /, split: str = "", data: str = ""
+    run: tyro.conf.Positional[Path],
+    /,
+    prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
+    split: str = "",
+    data: str = "",
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
     Args:
       run: folder of a run.
+      prediction: how to predict, where not as the run does.
       split: list in ImageSets/Segmentation; empty for the run's validation split.
       data: folder in VOC layout with the same classes; empty for the run's own.
     """
     trained = load_run(run)
     config = dataclasses.replace(
-        trained.config,
+        prediction.applied(trained.config),
         data=data or trained.config.data,
         classes=trained.class_names,
         val_split=split or trained.config.val_split,
@@ -43,7 +52,7 @@ def evaluate(
             f"{dataset.name} has {', '.join(dataset.class_names)}."
         )
     evaluator = Evaluator(
-        trained.predictor,
+        Predictor(trained.graph, config),
         dataset.val,
         dataset.class_names,
         batch_size=config.evaluation_batch,
@@ -51,11 +60,18 @@ def evaluate(
     confusion = evaluator.confusion(trained.state)
     figures = metrics.figures(confusion, dataset.class_names)
     path = run / f"evaluation_{config.val_split}.json"
-    result = {"data": dataset.name, "step": int(trained.state.step), **figures}
+    result = {
+        "data": dataset.name,
+        "step": int(trained.state.step),
+        "scales": config.evaluation_scales,
+        "flip": config.evaluation_flip,
+        "window": config.window,
+        **figures,
+    }
     replace_text(path, json.dumps(result, indent=2) + "\n")
     print(metrics.table(confusion, dataset.class_names))
     print(f"Step {result['step']}, {len(dataset.val)} images. Figures: {path}")
 
 
 if __name__ == "__main__":
-    run_program(lambda: tyro.cli(evaluate))
+    run_program(lambda: tyro.cli(evaluate, config=(tyro.conf.FlagCreatePairsOff,)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Evaluator:
       predictor: makes the masks.
       source: the records of the split.
       class_names: one for each class.
-      batch_size: images of equal size predicted together.
+      batch_size: images of equal size predicted together; 1 if there are windows.
     """
 
     def __init__(
@@ -39,13 +39,22 @@ class Evaluator:
         """Returns the confusion matrix, int64 `[classes, classes]`, rows truth."""
         classes = len(self.class_names)
         confusion = np.zeros((classes, classes), np.int64)
+        for labels, masks in self._pairs(state):
+            confusion += metrics.confusion_matrix(labels, masks, classes)
+        return confusion
+
+    def _pairs(self, state: TrainState) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields truth and prediction, image by image where windows may be needed."""
+        if self.predictor.window != (0, 0):
+            for index in range(len(self.source)):
+                image, truth = decode(self.source[index])
+                yield truth, self.predictor.mask(state, image)
+            return
         batches = evaluation_batches(
             self.source, batch_size=self.batch_size, multiple=self.predictor.multiple
         )
         for images, labels in batches:
-            masks = self.predictor.batch(state, images)
-            confusion += metrics.confusion_matrix(labels, masks, classes)
-        return confusion
+            yield labels, self.predictor.batch(state, images)
 
     def figures(self, state: TrainState) -> dict[str, float]:
         """Returns mean IoU and pixel accuracy."""

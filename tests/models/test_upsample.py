@@ -47,3 +47,22 @@ def test_half_pixel_is_what_pytorch_resizes_to() -> None:
     # interpolate(mode="bilinear", align_corners=False) of torch 2.13
     expected = [0.0, 0.25, 0.75, 1.5, 2.5, 3.0]
     np.testing.assert_allclose(result[0, :, 0, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(24, 32), (17, 29)])
+def test_learned_is_the_transposed_convolution_of_its_kernel(
+    size: tuple[int, int],
+) -> None:
+    learned = LearnedUpsample(3, stride=8, rngs=nnx.Rngs(0))
+    learned.kernel[...] = jax.random.normal(jax.random.key(1), (15, 15, 3, 3))
+    features = jax.random.normal(jax.random.key(0), (2, 3, 4, 3))
+    # As defined: each feature adds its kernel, centred on its pixel, to the output.
+    canvas = np.zeros((2, 15 + 2 * 8, 15 + 3 * 8, 3))
+    for row in range(3):
+        for column in range(4):
+            part = np.s_[:, 8 * row : 8 * row + 15, 8 * column : 8 * column + 15]
+            canvas[part] += np.einsum(
+                "bi,hwio->bhwo", features[:, row, column], learned.kernel[...]
+            )
+    expected = canvas[:, 7 : 7 + size[0], 7 : 7 + size[1]]
+    np.testing.assert_allclose(learned(features, size=size), expected, atol=1e-5)

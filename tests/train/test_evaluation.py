@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from PIL import Image
 
+from train import evaluate
 from train.config import Config
-from train.inference import Predictor
+from train.evaluation import Evaluator
+from train.inference import PredictionOptions, Predictor
 from train.loop import TrainState
+from train.trained import Trained
 
 
 class Brightest(nnx.Module):
@@ -44,3 +54,61 @@ def test_masks_stay_in_place_at_every_scale(
     mask = Predictor(graph, config).mask(STATE, image)
     assert Brightest.sizes == [seen]
     np.testing.assert_array_equal(mask, truth)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def source(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Four random images with random masks, their first two rows void."""
+    source: list[dict[str, Any]] = []
+    for number, size in enumerate(((42, 60), (42, 60), (30, 31), (90, 70))):
+        image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        truth = rng.integers(0, 3, size, dtype=np.uint8)
+        truth[:2] = 255
+        name = str(number).encode()
+        source.append({"image": png(image), "label": png(truth), "name": name})
+    return source
+
+
+def test_windows_are_evaluated_as_predicted(source: list[dict[str, Any]]) -> None:
+    graph: nnx.GraphDef = nnx.graphdef(Brightest())
+    found, seen = [], []
+    for window in ((0, 0), (32, 40)):
+        predictor = Predictor(graph, Config(window=window))
+        evaluator = Evaluator(
+            predictor,
+            source,
+            ("a", "b", "c"),
+            batch_size=2,
+        )
+        Brightest.sizes.clear()
+        found.append(evaluator.confusion(STATE))
+        seen.append(Brightest.sizes[:])
+    np.testing.assert_array_equal(found[0], found[1])
+    assert found[0].sum() == sum(
+        (h - 2) * w for h, w in ((42, 120), (30, 31), (90, 70))
+    )
+    assert seen == [[(48, 64), (32, 32), (96, 72)], [(32, 40), (32, 32)]]
+
+
+def test_evaluation_notes_how_it_predicted(
+    source: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", "b", "c")
+    graph: nnx.GraphDef = nnx.graphdef(Brightest())
+    trained = Trained(Config(), names, np.zeros((3, 3), np.uint8), graph, STATE)
+    dataset = SimpleNamespace(name="four", class_names=names, val=source)
+    monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
+    monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
+    Brightest.sizes.clear()
+    options = PredictionOptions(scales=(0.5, 1.0), flip=True, window=(32, 40))
+    evaluate.evaluate(tmp_path, options)
+    result = json.loads((tmp_path / "evaluation_val.json").read_text())
+    assert (result["scales"], result["flip"]) == ([0.5, 1.0], True)
+    assert (result["window"], result["data"]) == ([32, 40], "four")
+    assert set(Brightest.sizes) == {(32, 40), (16, 20), (32, 32), (16, 16)}

@@ -85,7 +85,7 @@ def test_three_steps_are_the_update_by_hand_in_every_group(
     found = by_path(state.params)
     start = by_path(make_state(config, CLASSES)[1].params)
     groups = {"backbone.stem.kernel", "head.branches.0.bias", "head.branches.1.kernel"}
-    assert groups | {"deconvolution.deconvolution.kernel"} <= set(found)
+    assert groups | {"deconvolution.kernel"} <= set(found)
     for name, expected in weights.items():
         moved = np.abs(expected - start[name]).max()
         np.testing.assert_allclose(

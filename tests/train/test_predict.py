@@ -1,0 +1,309 @@
+"""Predicting files: what is named, what is written, and what is only noted."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tyro
+from flax import nnx
+from PIL import Image
+
+from train import predict
+from train.config import Config
+from train.errors import UserError
+from train.inference import PredictionOptions, Predictor
+from train.loop import TrainState
+from train.pictures import overlay
+from train.trained import Trained
+
+NAMES = ("road", 'sky, "blue"', "tree")
+COLORS = np.array([(10, 0, 0), (0, 20, 0), (0, 0, 30)], np.uint8)
+SIZE = (20, 30)
+
+
+class Brightest(nnx.Module):
+    """Stands in for a network: its logits are the colours, and it notes the sizes."""
+
+    sizes: list[tuple[int, ...]] = []
+
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        self.sizes.append(images.shape[1:3])
+        return images
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A model without parameters, in the place of a trained one."""
+    state = TrainState(
+        jnp.int32(0), nnx.State({}), nnx.State({}), jnp.zeros((3, 3)), ()
+    )
+    graph: nnx.GraphDef = nnx.graphdef(Brightest())
+    trained = Trained(Config(), NAMES, COLORS, graph, state)
+    monkeypatch.setattr(predict, "load_trained", lambda path: trained)
+    # predict lifts the limit for its process.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    Brightest.sizes.clear()
+    return tmp_path / "model"
+
+
+def write_image(path: Path, *rows: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Writes an image whose first rows are class 0, the next 1, and the rest 2."""
+    mask = np.full(size, 2, np.uint8)
+    start = 0
+    for value, count in enumerate(rows):
+        mask[start : start + count] = value
+        start += count
+    image = np.full((*size, 3), 20, np.uint8)
+    np.put_along_axis(image, mask[..., None].astype(int), 250, axis=-1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return mask
+
+
+def call(model: Path, *images: Path, out: Path, **options: Any) -> None:
+    predict.predict(model, images, out, PredictionOptions(**options))
+
+
+def read_areas(out: Path) -> list[list[str]]:
+    with (out / "areas.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def touch(root: Path, *names: str) -> list[Path]:
+    paths = [root / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def test_folder_stands_for_its_images_in_order(tmp_path: Path) -> None:
+    names = ("b.png", "a.JPG", "c.jpeg", "notes.txt", ".hidden.png", "deep/d.png")
+    touch(tmp_path, *names)
+    (tmp_path / "folder.png").mkdir()
+    found = predict.find_images([tmp_path])
+    assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg")]
+
+
+def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
+    b, a, deep, _ = touch(tmp_path, "b.png", "a.png", "x/y/c.png", "d.jpg")
+    (tmp_path / "folder.png").mkdir()
+    assert predict.find_images([tmp_path / "*.png"]) == [a, b]
+    assert predict.find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
+
+
+def test_file_is_itself(tmp_path: Path) -> None:
+    (odd,) = touch(tmp_path, "a[1].png")
+    (beside,) = touch(tmp_path, "a1.png")
+    missing = tmp_path / "missing.png"
+    assert predict.find_images([missing, odd, beside]) == [missing, odd, beside]
+    assert predict.find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty", "empty has no image directly in it (.bmp"),
+        ("*.tif", "*.tif matches no file"),
+        ("**/*.tif", "**/*.tif matches no file"),
+    ],
+)
+def test_what_stands_for_nothing_is_named(
+    model: Path, tmp_path: Path, name: str, message: str
+) -> None:
+    image, _ = touch(tmp_path, "a.png", "empty/notes.txt")
+    with pytest.raises(UserError) as raised:
+        call(model, image, tmp_path / name, out=tmp_path / "out")
+    assert message in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_named_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no image named"):
+        call(model, out=tmp_path / "out")
+
+
+def test_folder_of_the_images_is_no_place_for_masks(
+    model: Path, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "a.png")
+    with pytest.raises(UserError, match="is the folder of"):
+        call(model, tmp_path, out=tmp_path)
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_masks_overlays_and_areas_are_written(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    first = write_image(photos / "a.png", 10, 5)
+    second = write_image(photos / "b, c.png", 0, 600, size=(601, 9))
+    call(model, photos, out=out)
+    for name, mask in (("a", first), ("b, c", second)):
+        with Image.open(out / f"{name}.png") as written:
+            np.testing.assert_array_equal(written, mask)
+        with Image.open(photos / f"{name}.png") as photo:
+            wanted = overlay(np.asarray(photo), mask, COLORS)
+        with Image.open(out / f"{name}_overlay.png") as painted:
+            np.testing.assert_array_equal(painted, wanted)
+    assert read_areas(out) == [
+        ["image", "width", "height", *NAMES],
+        [str(photos / "a.png"), "30", "20", "0.500000", "0.250000", "0.250000"],
+        [str(photos / "b, c.png"), "9", "601", "0.000000", "0.998336", "0.001664"],
+    ]
+    text = capsys.readouterr().out.splitlines()
+    assert text[0].split() == ["class", "mean", "area", "%"]
+    assert [line[:11].strip() for line in text[1:4]] == [NAMES[1], NAMES[0], NAMES[2]]
+    assert [line.split()[-1] for line in text[1:4]] == ["62.42", "25.00", "12.58"]
+    assert text[4] == f"2 of 2 masks written to {out}"
+
+
+def test_second_call_replaces_the_first(model: Path, tmp_path: Path) -> None:
+    image, out = tmp_path / "a.png", tmp_path / "out"
+    for rows in (10, 20):
+        write_image(image, rows)
+        call(model, image, out=out)
+        assert [line[3] for line in read_areas(out)[1:]] == [f"{rows / 20:.6f}"]
+        with Image.open(out / "a.png") as mask:
+            assert (np.asarray(mask) == 0).sum() == rows * SIZE[1]
+
+
+def test_only_the_ten_largest_classes_are_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = [f"class {index}" for index in range(12)]
+    shares = np.arange(12) / 66
+    predict._summarize([shares, shares], [], names, tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:8].strip() for line in lines[1:-1]] == names[:1:-1]
+
+
+# Pillow's images of broken files are closed by the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_broken_files_are_noted_and_the_rest_predicted(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for name in ("a.png", "cut.png", "z.png"):
+        write_image(photos / name)
+    whole = (photos / "cut.png").read_bytes()
+    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "text.jpg").write_text("no image")
+    (photos / "number.ppm").write_bytes(b"P6\n5x 5\n255\n")  # a ValueError in Pillow
+    Image.fromarray(np.zeros(SIZE, np.uint16)).save(photos / "deep.png")
+    missing = tmp_path / "missing.png"
+    with pytest.raises(UserError) as raised:
+        call(model, photos, missing, out=out)
+    first, *reasons = str(raised.value).splitlines()
+    assert first == f"2 of 7 masks written to {out}; 5 failed:"
+    for reason, name, cause in zip(
+        reasons,
+        ("cut.png", "deep.png", "number.ppm", "text.jpg", "missing.png"),
+        ("cannot be decoded", "8 bits", "decoded (", "decoded (", "no such file"),
+        strict=True,
+    ):
+        assert name in reason and cause in reason
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png", "z.png"]
+    masks = {f"{name}{end}.png" for name in "az" for end in ("", "_overlay")}
+    assert set(os.listdir(out)) == masks | {"areas.csv"}
+    assert "mean area" in capsys.readouterr().out
+
+
+Break = Callable[[BaseException], None]
+
+
+@pytest.fixture
+def fail_on_tall(monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Makes the prediction of an image of more than 20 rows raise."""
+
+    def make(error: BaseException) -> None:
+        whole = Predictor.mask
+
+        def mask(self: Predictor, state: Any, image: np.ndarray, **options: Any) -> Any:
+            if len(image) > SIZE[0]:
+                raise error
+            return whole(self, state, image, **options)
+
+        monkeypatch.setattr(Predictor, "mask", mask)
+
+    return make
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three images, the second one tall."""
+    photos = tmp_path / "photos"
+    write_image(photos / "a.png")
+    write_image(photos / "b.png", size=(40, 30))
+    write_image(photos / "c.png")
+    return photos
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9"),
+    ],
+)
+def test_too_large_an_image_is_noted(
+    model: Path, photos: Path, fail_on_tall: Break, error: Exception
+) -> None:
+    fail_on_tall(error)
+    with pytest.raises(UserError, match=r"2 of 3 .*\n.*b\.png .* memory .* --window"):
+        call(model, photos, out=photos.parent / "out")
+    names = [Path(line[0]).name for line in read_areas(photos.parent / "out")[1:]]
+    assert names == ["a.png", "c.png"]
+
+
+def test_defect_of_ours_is_not_hidden(
+    model: Path, photos: Path, fail_on_tall: Break
+) -> None:
+    fail_on_tall(RuntimeError("INTERNAL: broken"))
+    with pytest.raises(RuntimeError, match="INTERNAL"):
+        call(model, photos, out=photos.parent / "out")
+
+
+def test_interruption_keeps_what_is_done(
+    model: Path, photos: Path, fail_on_tall: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = photos.parent / "out"
+    seen = []
+    read = predict._read
+
+    def noted(path: Path) -> np.ndarray:
+        seen.append(len(read_areas(out)))
+        return read(path)
+
+    monkeypatch.setattr(predict, "_read", noted)
+    fail_on_tall(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        call(model, photos, out=out)
+    assert seen == [1, 2]  # the header, and a line as soon as its image is done
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png"]
+
+
+def test_huge_images_are_no_attack(
+    model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    call(model, photos, out=photos.parent / "out")
+
+
+def test_options_reach_the_predictor(model: Path, tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    mask = write_image(image, 33, size=(70, 30))
+    names = "--scales 0.5 1.0 --flip --window 32 32".split()
+    arguments = [str(model), str(image), "--out", str(tmp_path / "out"), *names]
+    tyro.cli(predict.predict, args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+    assert Brightest.sizes == [(16, 16)] * 2 + [(32, 32)] * 2
+    with Image.open(tmp_path / "out" / "a.png") as written:
+        np.testing.assert_array_equal(written, mask)
