@@ -46,7 +46,8 @@ def _multiply_adds(equation: Any) -> int:
         kernel = equation.invars[1].aval.shape
         outputs = equation.params["dimension_numbers"].rhs_spec[0]
         taps = math.prod(kernel) // kernel[outputs]  # window × input channels
-        return math.prod(equation.outvars[0].aval.shape) * taps
+        inserted = math.prod(equation.params["lhs_dilation"])  # inputs, but one, are 0
+        return math.prod(equation.outvars[0].aval.shape) * taps // inserted
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         left = equation.invars[0].aval.shape

@@ -110,7 +110,7 @@ class Config:
 
     # Optimisation
     steps: int = 20_000
-    """Training steps."""
+    """Training steps; 0 evaluates the initial weights."""
     batch_size: int = 2
     """Images per step."""
     accumulation: int = 1
@@ -176,7 +176,14 @@ class Config:
             _require(0 < value <= 1, name, value, "must lie in (0, 1]")
         norm = self.max_pooling_norm
         _require(1 < norm < math.inf, "max_pooling_norm", norm, "must be above 1")
-        for name in ("weight_decay", "workers", "seed", "focal_gamma", "center_weight"):
+        for name in (
+            "steps",
+            "weight_decay",
+            "workers",
+            "seed",
+            "focal_gamma",
+            "center_weight",
+        ):
             value = getattr(self, name)
             _require(0 <= value < math.inf, name, value, "must be finite and ≥ 0")
         _require(self.seed < 2**32, "seed", self.seed, "must be below 2³²")
@@ -272,7 +279,6 @@ class Config:
 
 
 _POSITIVE = (
-    "steps",
     "batch_size",
     "learning_rate",
     "accumulation",

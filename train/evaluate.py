@@ -17,7 +17,7 @@ from train.errors import UserError
 from train.evaluation import Evaluator
 from train.files import replace_text
 from train.inference import PredictionOptions, Predictor
-from train.program import run_program
+from train.program import keep_programs, run_program
 from train.trained import load_run
 
 
@@ -37,6 +37,7 @@ def evaluate(
       data: folder in VOC layout with the same classes; empty for the run's own.
     """
     trained = load_run(run)
+    keep_programs(trained.config.compilation_cache)
     config = dataclasses.replace(
         prediction.applied(trained.config),
         data=data or trained.config.data,
@@ -44,6 +45,7 @@ def evaluate(
         val_split=split or trained.config.val_split,
         train_split=split or trained.config.val_split,
         batch_size=1,
+        accumulation=1,
     )
     dataset = load_dataset(config)
     if dataset.class_names != trained.class_names:

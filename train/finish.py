@@ -41,7 +41,9 @@ def finish(
         **figures,
         "steps": config.steps,
         "seconds": round(seconds, 1),
-        "images_per_second": round(config.steps * config.batch_size / seconds, 2),
+        "images_per_second": round(
+            config.steps * config.batch_size / max(seconds, 1e-9), 2
+        ),
         "versions": versions(),
         "device": jax.devices()[0].device_kind,
     }

@@ -197,6 +197,8 @@ def train(
         if done % config.checkpoint_every == 0 or done == config.steps:
             save(state, watch.seconds())
     progress.close()
+    if config.steps == 0:
+        save(state, watch.seconds())
     return state, watch.seconds()
 
 

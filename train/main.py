@@ -62,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, resume=" The same command goes on from the last checkpoint.")

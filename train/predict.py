@@ -16,7 +16,7 @@ from tqdm import tqdm
 from train.errors import UserError
 from train.inference import PredictionOptions, Predictor
 from train.pictures import overlay, save_mask
-from train.program import run_program
+from train.program import keep_programs, run_program
 from train.trained import Trained, load_trained
 from train.voc import read_image
 
@@ -44,6 +44,7 @@ def predict(
     paths = find_images(images)
     _check_outputs(paths, out)
     trained = load_trained(model)
+    keep_programs(trained.config.compilation_cache)
     predictor = Predictor(trained.graph, prediction.applied(trained.config))
     out.mkdir(parents=True, exist_ok=True)
     # Pillow takes huge images for attacks, but these are the user's own.
@@ -145,7 +146,7 @@ def _predict_one(
       UserError: it cannot be read, or memory does not suffice.
     """
     try:
-        image = _read(path)
+        image = read_image(path)
         bar = functools.partial(tqdm, desc="rows of windows", leave=False, disable=None)
         mask = predictor.mask(trained.state, image, progress=bar)
         mask_path, overlay_path = _outputs(path, out)
@@ -162,15 +163,6 @@ def _predict_one(
             "smaller ones: --window 513 513."
         ) from error
     return mask
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        return read_image(path)
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # of Pillow's decoders, which raise what they like
-        raise UserError(f"{path} cannot be decoded ({error}).") from error
 
 
 def class_shares(mask: np.ndarray, classes: int) -> np.ndarray:

@@ -18,8 +18,12 @@ def keep_programs(folder: str) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def run_program(main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], None], *, resume: str = "") -> None:
     """Calls `main`; prints what the user can mend without a traceback.
+
+    Args:
+      main: the program.
+      resume: said after Ctrl-C, how to go on.
 
     Exit status: 0 when done, 2 for a mistake the user can mend, 130 after Ctrl-C.
     """
@@ -38,5 +42,5 @@ def run_program(main: Callable[[], None]) -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint.")
+        print(f"\nStopped.{resume}")
         sys.exit(130)

@@ -49,7 +49,8 @@ def load_trained(path: Path) -> Trained:
     Raises:
       UserError: it is neither.
     """
-    return load_run(path) if path.is_dir() or not path.suffix else load_file(path)
+    is_file = path.is_file() or path.suffix == ".safetensors"
+    return load_file(path) if is_file else load_run(path)
 
 
 def load_run(workdir: Path) -> Trained:

@@ -216,7 +216,7 @@ def read_image(source: Path | bytes) -> np.ndarray:
     Raises:
       UserError: the file is missing, truncated or no image.
     """
-    image = ImageOps.exif_transpose(_decode(source))
+    image = _decode(source, upright=True)
     if image.mode.startswith("I") or image.mode == "F":
         raise UserError(
             f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
@@ -245,18 +245,19 @@ def _name(source: Path | bytes) -> str:
     return "a prepared record" if isinstance(source, bytes) else str(source)
 
 
-def _decode(source: Path | bytes) -> Image.Image:
+def _decode(source: Path | bytes, *, upright: bool = False) -> Image.Image:
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        image.load()  # a truncated file is only noticed here
+        with Image.open(file) as image:
+            image.load()  # a truncated file is only noticed here
+            return ImageOps.exif_transpose(image) if upright else image
     except FileNotFoundError as error:
         raise UserError(f"{source!s}: no such file.") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
             f"{_name(source)} cannot be decoded ({error}). Replace the file, or leave "
             "it out."
         ) from error
-    return image
 
 
 def check_pair(image: Path, mask: Path, classes: int) -> np.ndarray:

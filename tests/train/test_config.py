@@ -52,7 +52,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--upsampling", "cubic"], "--upsampling.*got 'cubic'"),
         (["--kernel-size", "4"], "--kernel-size must be odd.*got 4"),
         (["--power", "0"], "--power must be above 0, got 0"),
-        (["--steps", "0"], "--steps must be above 0, got 0"),
+        (["--steps", "-1"], "--steps must be finite and ≥ 0, got -1"),
         (["--batch-size", "-1"], "--batch-size must be above 0, got -1"),
         (["--learning-rate", "nan"], "--learning-rate.*got nan"),
         (["--crop", "4", "64"], r"--crop must be.*got \(4, 64\)"),

@@ -186,8 +186,6 @@ def test_only_the_ten_largest_classes_are_shown(
     assert [line[:8].strip() for line in lines[1:-1]] == names[:1:-1]
 
 
-# Pillow's images of broken files are closed by the garbage collector.
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_broken_files_are_noted_and_the_rest_predicted(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,13 +275,13 @@ def test_interruption_keeps_what_is_done(
 ) -> None:
     out = photos.parent / "out"
     seen = []
-    read = predict._read
+    read = predict.read_image
 
     def noted(path: Path) -> np.ndarray:
         seen.append(len(read_areas(out)))
         return read(path)
 
-    monkeypatch.setattr(predict, "_read", noted)
+    monkeypatch.setattr(predict, "read_image", noted)
     fail_on_tall(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         call(model, photos, out=out)

@@ -44,12 +44,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call("main", *arguments(place, "run"))
     assert done.returncode == 0, done.stderr
     assert "mean IoU" in done.stdout and "report.html" in done.stdout
+    assert any((place / "programs").iterdir())
     return place
 
 
 def arguments(place: Path, name: str) -> Sequence[object]:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
-    return ("demo", *OPTIONS, *paths, "--workdir", place / name)
+    programs = ("--compilation-cache", place / "programs")
+    return ("demo", *OPTIONS, *paths, *programs, "--workdir", place / name)
 
 
 def test_run_leaves_what_it_promises(place: Path) -> None:
@@ -174,9 +176,11 @@ def test_predict_overwrites_nothing(place: Path) -> None:
     [
         ("main", ("demo", "--data", "nowhere"), "nowhere: no such folder"),
         ("main", ("dmeo",), "did you mean 'demo'"),
+        ("main", ("voc",), "deeplabv1_resnet101-coco.safetensors: no such file"),
         ("main", ("demo", "--prepared", "/dev/null"), "directory: '/dev/null"),
         ("evaluate", ("nowhere",), "nowhere is not a run"),
         ("predict", ("nowhere", "x.png", "--out", "o"), "nowhere is not a run"),
+        ("export", ("nowhere", "--out", "o"), "nowhere is not a run"),
     ],
 )
 def test_mistake_ends_with_one_message(
