@@ -38,7 +38,21 @@ def test_gradient_check_holds() -> None:
     assert names["closed_form"].shape == names["logits"].shape
 
 
-@pytest.mark.parametrize("path", ["docs/architecture.md", "CHANGELOG.md"])
-def test_linked_pages_exist(path: str) -> None:
-    assert f"({path})" in (ROOT / "README.md").read_text()
-    assert (ROOT / path).is_file()
+def test_model_of_its_page_keeps_the_size() -> None:
+    text = (ROOT / "docs" / "model.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    exec(compile(block, "model.md", "exec"), {})  # noqa: S102
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_linked_pages_exist(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_page_is_linked() -> None:
+    text = PAGES[0].read_text()
+    assert all(f"docs/{page.name})" in text for page in PAGES[1:])

@@ -1,14 +1,17 @@
 """What networks cost, against published figures."""
 
 import functools
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from models import DeepLab, ResNet
+from models import RESNETS, DeepLab, ResNet
 from models.cost import multiply_adds, parameter_count
+from models.deeplab import Head
 
 # torchvision's own figures at 224 × 224, its classifier of 1000 classes included:
 # parameters, and multiply-adds in 10⁹.
@@ -32,6 +35,58 @@ def test_resnet_costs_what_is_published(name: str) -> None:
     images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     found = multiply_adds(lambda x: make()(x, train=False), images) + classifier
     assert round(found / 1e9, 3) == billions
+
+
+AUXILIARY = 1024 * 256 * 9 + 256 * 21  # multiply-adds a feature, torchvision's own head
+
+
+@functools.cache
+def cost(backbone: str, head: Head, stride: int, size: int) -> tuple[int, int]:
+    """Returns parameters, and multiply-adds up to the logits before upsampling."""
+
+    def make() -> DeepLab:
+        return DeepLab(
+            classes=21,
+            backbone=backbone,
+            head=head,
+            output_stride=stride,
+            rngs=nnx.Rngs(0),
+        )
+
+    def coarse(images: jax.Array) -> jax.Array:
+        model = make()
+        return model.head(model.backbone(images, train=False), train=False)
+
+    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    return parameter_count(nnx.eval_shape(make)), multiply_adds(coarse, images)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "billions"), [("resnet50", 178.722), ("resnet101", 258.743)]
+)
+def test_deeplabv3_costs_what_torchvision_publishes(
+    backbone: str, billions: float
+) -> None:
+    _, found = cost(backbone, "v3", 8, 520)
+    assert round((found + 65 * 65 * AUXILIARY) / 1e9, 3) == billions
+
+
+ROW = r"\| `(\w+)` \| `(v\d)` \| (\d+) \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \|"
+TABLE = re.findall(ROW, (Path(__file__).parents[2] / "docs" / "model.md").read_text())
+
+
+@pytest.mark.parametrize("row", TABLE, ids=" ".join)
+def test_table_of_costs_is_true(row: tuple[str, ...]) -> None:
+    backbone, head, stride, parameters, *billions = row
+    kind: Head = "v3" if head == "v3" else "v2"
+    for size, stated in zip((321, 513), billions, strict=True):
+        count, found = cost(backbone, kind, int(stride), size)
+        assert f"{count:,}" == parameters
+        assert f"{found / 1e9:.1f}" == stated
+
+
+def test_table_lists_every_backbone() -> None:
+    assert {row[0] for row in TABLE} == set(RESNETS) and len(TABLE) == 10
 
 
 # Parameters as PyTorch counts those of the same networks (parity.json; torchvision
