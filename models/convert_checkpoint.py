@@ -28,7 +28,7 @@ def convert(source: Path, target: Path) -> int:
       ValueError: the file holds no tensors, or something beside tensors.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
@@ -48,7 +48,7 @@ def convert(source: Path, target: Path) -> int:
     # A copy each: arrays that share memory cannot be stored.
     tensors = {key: value.clone().contiguous() for key, value in loaded.items()}
     partial = target.with_suffix(".partial")
-    save_file(tensors, partial)
+    partial.write_bytes(save(tensors))
     partial.replace(target)
     return len(tensors)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from models.deeplab import DeepLab
 from models.layouts import Layout, find_layout, key_table
@@ -115,12 +115,17 @@ def _open(path: Path) -> Iterator[Any]:
 def save_weights(
     model: DeepLab, path: Path, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes all arrays of a model, statistics included, under their paths in it."""
+    """Writes all arrays of a model, statistics included, under their paths in it.
+
+    The file appears as a whole or not at all.
+    """
     arrays = {
         key: np.ascontiguousarray(variable.get_value())
         for key, variable in _variables(model).items()
     }
-    save_file(arrays, path, dict(metadata or {}))
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(save(arrays, dict(metadata or {})))
+    partial.replace(path)
 
 
 def load_weights(

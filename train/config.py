@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import re
 from pathlib import Path
 from typing import Any
 
-from models.deeplab import HEADS, UPSAMPLINGS
-from models.resnet import ATROUS, RESNETS, STYLES
 from train.errors import UserError
 from train.files import replace_text
-from train.losses import LOSSES
-from train.preprocessing import PREPROCESSINGS
+from train.rules import check
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -166,134 +161,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuses what cannot work, before anything is read or written."""
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            _require(0 < value < math.inf, name, value, "must be above 0")
-        norm = self.max_gradient_norm
-        _require(norm is None or norm > 0, "max_gradient_norm", norm, "must be above 0")
-        for name in ("max_pooling_fraction", "hard_fraction", "center_alpha"):
-            value = getattr(self, name)
-            _require(0 < value <= 1, name, value, "must lie in (0, 1]")
-        norm = self.max_pooling_norm
-        _require(1 < norm < math.inf, "max_pooling_norm", norm, "must be above 1")
-        for name in (
-            "steps",
-            "weight_decay",
-            "workers",
-            "seed",
-            "focal_gamma",
-            "center_weight",
-        ):
-            value = getattr(self, name)
-            _require(0 <= value < math.inf, name, value, "must be finite and ≥ 0")
-        _require(self.seed < 2**32, "seed", self.seed, "must be below 2³²")
-        for name in ("train_split", "val_split"):
-            value = getattr(self, name)
-            _require(
-                re.fullmatch(r"\w+", value) is not None and value != "all",
-                name,
-                repr(value),
-                "must be letters, digits and underscores, other than all (rename the "
-                "list)",
-            )
-        _require(
-            0 <= self.momentum < 1, "momentum", self.momentum, "must lie in [0, 1)"
-        )
-        _require(
-            8 <= min(self.crop) and max(self.crop) <= 4096,
-            "crop",
-            self.crop,
-            "must be 8 to 4096 pixels a side",
-        )
-        low, high = self.scale
-        _require(
-            0 < low <= high <= 16,
-            "scale",
-            self.scale,
-            "must be 0 < smallest ≤ largest ≤ 16",
-        )
-        scales = self.evaluation_scales
-        _require(
-            len(scales) > 0 and all(0.1 <= scale <= 4 for scale in scales),
-            "evaluation_scales",
-            scales,
-            "must be one or more, each in [0.1, 4]",
-        )
-        _require(
-            all(0.1 <= scale <= 4 and scale != 1 for scale in self.input_scales),
-            "input_scales",
-            self.input_scales,
-            "must lie in [0.1, 4], 1 left out (it is always there)",
-        )
-        _require(
-            self.window == (0, 0) or min(self.window) >= 32,
-            "window",
-            self.window,
-            "must be 32 pixels a side or more, or 0 0",
-        )
-        _require(0 <= self.overlap < 1, "overlap", self.overlap, "must lie in [0, 1)")
-        _require(
-            self.kernel_size > 0 and self.kernel_size % 2 == 1,
-            "kernel_size",
-            self.kernel_size,
-            "must be odd, so that the window has a centre",
-        )
-        _require(
-            all(rate > 0 for rate in self.rates),
-            "rates",
-            self.rates,
-            "must be dilations above 0",
-        )
-        _require(
-            self.batch_size % self.accumulation == 0,
-            "accumulation",
-            self.accumulation,
-            f"must divide --batch-size {self.batch_size}",
-        )
-        _require(
-            self.weights != "" or not self.new_head,
-            "new_head",
-            self.new_head,
-            "needs --weights",
-        )
-        _require(
-            self.upsampling != "learned" or self.loss_resolution == "full",
-            "loss_resolution",
-            repr(self.loss_resolution),
-            "must be full with --upsampling learned, which could not learn otherwise",
-        )
-        _choose("backbone", self.backbone, RESNETS)
-        _choose("output_stride", self.output_stride, ATROUS)
-        _choose("style", self.style, STYLES)
-        _choose("head", self.head, HEADS)
-        _choose("upsampling", self.upsampling, UPSAMPLINGS)
-        _choose("batch_norm", self.batch_norm, ("trained", "frozen"))
-        _choose("preprocessing", self.preprocessing, PREPROCESSINGS)
-        _choose("precision", self.precision, ("float32", "bfloat16"))
-        _choose("loss_resolution", self.loss_resolution, ("full", "network"))
-        _choose("evaluation_fusion", self.evaluation_fusion, ("mean", "max"))
-        _choose("loss", self.loss, LOSSES)
-        _choose("center_features", self.center_features, ("logits", "head_input"))
-        _choose("center_reduction", self.center_reduction, ("mean", "sum"))
-        _choose("normalization", self.normalization, ("standard_score", "none"))
+        check(self)
 
-
-_POSITIVE = (
-    "batch_size",
-    "learning_rate",
-    "accumulation",
-    "head_kernel_rate",
-    "head_bias_rate",
-    "norm_epsilon",
-    "power",
-    "focal_alpha",
-    "poly_power",
-    "evaluate_every",
-    "checkpoint_every",
-    "log_every",
-    "evaluation_batch",
-    "size_multiple",
-)
 
 # Fields that a resumed run may change: they do not enter its result.
 FREE_FIELDS = (
@@ -353,13 +222,3 @@ def differing_fields(saved: Config, wanted: Config) -> list[str]:
         if field.name not in FREE_FIELDS
     )
     return [f"{name}: {old!r} → {new!r}" for name, old, new in pairs if old != new]
-
-
-def _require(holds: bool, name: str, value: object, rule: str) -> None:
-    if not holds:
-        raise UserError(f"--{name.replace('_', '-')} {rule}, got {value}")
-
-
-def _choose(name: str, value: object, choices: Any) -> None:
-    listed = ", ".join(str(choice) for choice in choices)
-    _require(value in choices, name, repr(value), f"must be one of: {listed}")

@@ -17,6 +17,7 @@ import tyro
 from flax import nnx
 
 from train.errors import UserError
+from train.files import replace_bytes
 from train.inference import probabilities, scores
 from train.program import run_program
 from train.trained import Trained, load_trained, save_trained
@@ -43,7 +44,7 @@ def export(
     model, function = out / "model.safetensors", out / "inference.jax"
     save_trained(trained, model)
     print(f"{model}: for train/predict.py, or train/main.py --weights")
-    function.write_bytes(serialized(trained, (height, width)))
+    replace_bytes(function, serialized(trained, (height, width)))
     print(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Writes a file as a whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
 def replace_text(path: Path, text: str) -> None:
     """Writes a text file as a whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.replace(path)
+    replace_bytes(path, text.encode())

@@ -64,7 +64,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--batch-norm", "off"], "--batch-norm must be one of.*got 'off'"),
         (["--preprocessing", "none"], "--preprocessing must be.*got 'none'"),
         (["--precision", "float16"], "--precision must be.*got 'float16'"),
-        (["--accumulation", "3"], "--accumulation must divide --batch-size 8, got 3"),
+        (["--accumulation", "3"], "--accumulation must divide --batch-size, got 3"),
         (["--new-head"], "--new-head needs --weights"),
         (["--input-scales", "1"], r"--input-scales must.*got \(1.0,\)"),
         (["--loss-resolution", "half"], "--loss-resolution must be.*got 'half'"),
