@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -22,7 +23,7 @@ from train.trained import load_run
 
 
 def evaluate(
-    run: tyro.conf.Positional[Path],
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
     /,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     split: str = "",

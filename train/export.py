@@ -10,6 +10,7 @@ DIR/inference.jax       the compiled function, for any program that has jax
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,10 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def export(
-    run: tyro.conf.Positional[Path], /, out: Path, size: tuple[int, int] = (0, 0)
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
+    /,
+    out: Path,
+    size: tuple[int, int] = (0, 0),
 ) -> None:
     """Writes OUT/model.safetensors and OUT/inference.jax.
 

@@ -102,8 +102,8 @@ class PredictionOptions:
     flip: bool = False
     """Predicts the mirrored image as well, as the model may do anyway."""
     window: tuple[int, int] | None = None
-    """Larger images are predicted in windows of this height and width, pixels; 0 0
-    takes each image whole, None does as the model."""
+    """Larger images are predicted in windows of this height and width, pixels. 0 0
+    takes each image whole; None does as the model."""
 
     def applied(self, config: Config) -> Config:
         """Returns the configuration with these in it.

@@ -7,6 +7,7 @@ import functools
 import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -24,8 +25,10 @@ IMAGE_SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .ppm .tif .tiff .webp".spl
 
 
 def predict(
-    model: tyro.conf.Positional[Path],
-    images: tyro.conf.Positional[tuple[Path, ...]],
+    model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
+    images: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")
+    ],
     /,
     out: Path,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
@@ -36,8 +39,8 @@ def predict(
 
     Args:
       model: folder of a run, or weights (.safetensors).
-      images: files of any size, folders of them, or quoted patterns ('photos/*.jpg';
-        ** for folders within folders).
+      images: files of any size, folders of them, or quoted patterns: 'photos/*.jpg', or
+        'photos/**/*.jpg' for folders within folders.
       out: folder for the masks.
       prediction: how to predict, where not as the model's configuration says.
     """
