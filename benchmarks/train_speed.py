@@ -6,18 +6,19 @@ On a GPU beside the same network in PyTorch, every figure kept as soon as it is 
 
 The step is the application's own for preset voc: DeepLabV2 on ResNet-101, 21 classes,
 learned upsampling; in bfloat16 with random weights, one batch, which stays there.
-Every size has processes of its own, first JAX's, then PyTorch's (torch_deeplab.py), so
-that neither holds the other's memory. Times are medians over blocks of steps, a block
-so long that the wait at its end does not matter.
+Every size has processes of its own, first JAX's (step_cost.py), then PyTorch's
+(torch_step.py), so that neither holds the other's memory. Times are medians over blocks
+of steps.
 
 step      a whole step: preprocessing, forward, loss, backward, optimizer
 loss      value and gradient of the loss by the logits, alone, and its share of the step
 compile   JAX: lowering and compiling the step; PyTorch: its first step
-memory    JAX: what the compiled step plans, arguments + outputs − aliases +
-          temporaries; PyTorch: the allocator's peak during steps
-held      JAX: the allocator's peak of the process so far, compiling included
-of peak   3 × forward multiply-adds × 2 × images/s ÷ the device's bfloat16 FLOP/s: of
-          backbone and head, backward twice as many as forward
+memory    a step's, in JAX as XLA plans it: arguments + outputs − outputs in the place
+          of arguments + temporaries; in PyTorch the allocator's peak
+held      the allocator's peak since JAX's process began, on a GPU: with what XLA tries
+          out while it compiles, and with the losses in the lines above
+of peak   6 × multiply-adds × images/s ÷ the device's bfloat16 FLOP/s: 2 FLOP each, once
+          forward, twice backward; those of backbone and head, as in docs/model.md
 input     copying a batch to the device, and augmenting images of 500×375 pixels on one
           core; their decoding is left out
 
@@ -30,290 +31,32 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import json
 import math
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from flax import nnx
-
-from models import DeepLab, Outputs
-from models.cost import multiply_adds, parameter_count
-from train.config import Config
-from train.data import Augment, Example
-from train.loop import TrainState, make_state, make_step
+from benchmarks.step_cost import CLASSES, Measurement, Setting, measure
 from train.losses import LOSSES
-from train.presets import VOC_CLASSES, voc
 
 ROWS = ((321, 2), (321, 16), (513, 8), (513, 16))
 BACKBONES = ("resnet101", "resnet50", "resnet_small")  # those of the twin
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
-CLASSES = len(VOC_CLASSES)
 COMPARED = "softmax_cross_entropy"  # PyTorch's loss here
 LOSS = "locally_adaptive"
-TWIN = Path(__file__).with_name("torch_deeplab.py")
+ROOT = Path(__file__).parents[1]
+TWIN = "benchmarks.torch_step"
 
 # What the project aims at with ResNet-101 on an H200: images/s by size and batch.
 AIMS = {(321, 16): 440, (513, 16): 175}
 LOSS_AIM = 0.03  # of the step
-
-# Dense bfloat16 FLOP/s of the makers' datasheets; the first that a name contains.
-PEAKS = (
-    ("H200 NVL", 835e12),
-    ("H200", 989e12),
-    ("H100 NVL", 835e12),
-    ("H100 PCIe", 756e12),
-    ("H100", 989e12),
-    ("A100", 312e12),
-)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What is measured, and for how long."""
-
-    size: int  # height and width, pixels
-    batch: int
-    loss: str = LOSS
-    backbone: str = "resnet101"
-    batch_norm: str = "frozen"
-    blocks: int = 12
-    block_seconds: float = 0.25
-
-    def config(self) -> Config:
-        """Returns preset voc with this in its place."""
-        return dataclasses.replace(
-            voc(self.loss),
-            weights="",
-            loss=self.loss,
-            backbone=self.backbone,
-            batch_norm=self.batch_norm,
-            precision="bfloat16",
-            crop=(self.size, self.size),
-            batch_size=self.batch,
-            learning_rate=1e-9,  # a step takes as long, and random weights stay finite
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """A contender at one size. None is what it has not, or what nobody measured."""
-
-    contender: str
-    setting: Setting
-    device: str
-    version: str
-    parameters: int  # trained
-    loss_value: float  # after the last step
-    step_seconds: float
-    compile_seconds: float
-    memory: int | None  # bytes
-    multiply_adds: int  # forward, an image
-    peak_flops: float
-    peak_source: str
-    device_peak: int | None = None  # bytes
-    loss_seconds: float | None = None
-    transfer_seconds: float | None = None  # a batch
-    augmented_per_second: float | None = None  # images on a core
-
-    @property
-    def images_per_second(self) -> float:
-        """Returns how many images a second of training takes in."""
-        return self.setting.batch / self.step_seconds
-
-    @property
-    def share_of_peak(self) -> float:
-        """Returns the part of the device's arithmetic that is convolutions."""
-        return 6 * self.multiply_adds * self.images_per_second / self.peak_flops
-
-    @property
-    def loss_share(self) -> float | None:
-        """Returns the part of the step that is the loss."""
-        return self.loss_seconds and self.loss_seconds / self.step_seconds
-
-
-def measure(setting: Setting) -> Measurement:
-    """Measures JAX on this process's first device."""
-    config = setting.config()
-    graph, state = random_state(config)
-    model = nnx.merge(graph, state.params, state.statistics)
-    parameters, forward = parameter_count(model), forward_cost(model, config)
-    example = random_batch(setting)
-    batch = jax.device_put(example)
-    began = time.perf_counter()
-    jitted: Any = make_step(graph, config)
-    program = jitted.lower(state, batch).compile()
-    compile_seconds = time.perf_counter() - began
-
-    def step() -> dict[str, jax.Array]:
-        nonlocal state
-        state, metrics = program(state, batch)
-        return metrics
-
-    timed = functools.partial(seconds, setting=setting)
-    step_seconds = timed(step)
-    device = jax.devices()[0]
-    device_peak = (device.memory_stats() or {}).get("peak_bytes_in_use")
-    peak_flops, peak_source = peak(device)
-    return Measurement(
-        contender="JAX",
-        setting=setting,
-        device=device.device_kind,
-        version=f"jax {jax.__version__}",
-        parameters=parameters,
-        loss_value=float(step()["loss"]),
-        step_seconds=step_seconds,
-        compile_seconds=compile_seconds,
-        memory=planned_memory(program),
-        multiply_adds=forward,
-        peak_flops=peak_flops,
-        peak_source=peak_source,
-        device_peak=device_peak,
-        loss_seconds=timed(loss_call(config, batch)),
-        transfer_seconds=timed(lambda: jax.device_put(example)),
-        augmented_per_second=augmentation_rate(config),
-    )
-
-
-def random_state(config: Config) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
-    """Returns what `make_state` would, with NumPy's random numbers.
-
-    JAX would compile a program for every shape of the weights, which takes longer than
-    all steps here. What a residual block adds is scaled down where nothing normalises
-    it, else 33 blocks would raise the activations to 2^16 times those of the first.
-    """
-    graphs = []
-
-    def build() -> TrainState:
-        graph, state = make_state(config, CLASSES)
-        graphs.append(graph)
-        return state
-
-    rng = np.random.default_rng(config.seed)
-
-    def fill(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        names = {getattr(key, "key", None) for key in path}
-        if "kernel" in names:
-            height, width, _, outputs = leaf.shape
-            deviation = math.sqrt(2 / (height * width * outputs))
-            return deviation * rng.standard_normal(leaf.shape, np.float32)
-        number = 1.0 if names & {"scale", "var"} else 0.0
-        if config.batch_norm == "frozen" and {"norm3", "scale"} <= names:
-            number = 0.2
-        return np.full(leaf.shape, number, leaf.dtype)
-
-    empty = jax.eval_shape(build)
-    zeros = functools.partial(
-        jax.tree.map, lambda leaf: np.zeros(leaf.shape, leaf.dtype)
-    )
-    state = TrainState(*map(zeros, empty))._replace(
-        params=jax.tree_util.tree_map_with_path(fill, empty.params),
-        statistics=jax.tree_util.tree_map_with_path(fill, empty.statistics),
-    )
-    return graphs[0], jax.device_put(state)
-
-
-def forward_cost(model: DeepLab, config: Config) -> int:
-    """Returns the multiply-adds of backbone and head for an image.
-
-    Upsampling is left out: `multiply_adds` takes the zeros between the inputs of a
-    transposed convolution, 63 of 64, for numbers.
-    """
-
-    def coarse(image: jax.Array) -> jax.Array:
-        return model.head(model.backbone(image, train=False), train=False)
-
-    return multiply_adds(
-        coarse, jax.ShapeDtypeStruct((1, *config.crop, 3), jnp.float32)
-    )
-
-
-def random_batch(setting: Setting) -> Example:
-    """Returns random images, and labels in tiles of 16×16 pixels, some void."""
-    rng = np.random.default_rng(0)
-    batch, size = setting.batch, setting.size
-    tiles = rng.integers(0, CLASSES, (batch, -(-size // 16), -(-size // 16)), np.uint8)
-    labels = np.kron(tiles, np.ones((16, 16), np.uint8))[:, :size, :size]
-    labels[:, :4] = 255
-    images = rng.integers(0, 256, (batch, size, size, 3), np.uint8)
-    return Example(images, np.ascontiguousarray(labels))
-
-
-def loss_call(config: Config, batch: Example) -> Callable[[], object]:
-    """Returns a call of the loss and its gradient by random logits."""
-    loss = LOSSES[config.loss](config)
-    centers = jnp.zeros((CLASSES, CLASSES))
-
-    def mean(logits: jax.Array, labels: jax.Array) -> jax.Array:
-        return jnp.mean(loss(Outputs(logits, logits, logits), labels, centers)[0])
-
-    labels = jnp.asarray(batch.label)
-    logits = jax.random.normal(jax.random.key(0), (*labels.shape, CLASSES))
-    return functools.partial(jax.jit(jax.value_and_grad(mean)), logits, labels)
-
-
-def augmentation_rate(config: Config) -> float:
-    """Returns how many images of 500×375 pixels one core augments a second."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (32, 375, 500, 3), np.uint8)
-    labels = rng.integers(0, CLASSES, (32, 375, 500), np.uint8)
-    augment = Augment(config)
-    began = time.perf_counter()
-    for image, label in zip(images, labels, strict=True):
-        augment(Example(image, label), rng)
-    return len(images) / (time.perf_counter() - began)
-
-
-def seconds(call: Callable[[], object], setting: Setting) -> float:
-    """Returns the time of a call: the median over blocks of calls in a row."""
-
-    def block(repeats: int) -> float:
-        began = time.perf_counter()
-        for _ in range(repeats):
-            result = call()
-        jax.block_until_ready(result)
-        return (time.perf_counter() - began) / repeats
-
-    block(3)  # to warm up
-    repeats = max(1, math.ceil(setting.block_seconds / block(1)))
-    return statistics.median(block(repeats) for _ in range(setting.blocks))
-
-
-def planned_memory(program: jax.stages.Compiled) -> int | None:
-    """Returns the bytes a compiled program holds at most, where the backend says."""
-    plan: Any = program.memory_analysis()
-    return plan and (
-        plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        - plan.alias_size_in_bytes
-        + plan.temp_size_in_bytes
-    )
-
-
-def peak(device: jax.Device) -> tuple[float, str]:
-    """Returns a device's bfloat16 FLOP/s, and where the number is from."""
-    for name, flops in PEAKS:
-        if name in device.device_kind:
-            return flops, "datasheet"
-    side = 1024 if device.platform == "cpu" else 8192
-    left, right = jax.random.normal(jax.random.key(0), (2, side, side), jnp.bfloat16)
-    product = functools.partial(jax.jit(jnp.matmul), left, right)
-    spent = seconds(product, Setting(size=side, batch=1, blocks=5))
-    return 2 * side**3 / spent, f"a product of {side}×{side} matrices"
 
 
 def measure_all(
@@ -341,11 +84,15 @@ def measure_torch(
         "device": "cpu" if ours.device == "cpu" else "cuda",
     }
     del options["loss"]
-    command = [arguments.torch_python, str(TWIN)]
+    command = [arguments.torch_python, "-m", TWIN]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
+    path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     with tempfile.TemporaryDirectory() as cache:  # a warm one would hide the compiling
-        environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache}
+        environment = os.environ | {
+            "PYTHONPATH": path,
+            "TORCHINDUCTOR_CACHE_DIR": cache,
+        }
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, text=True
         ) as twin:
@@ -363,7 +110,7 @@ def measure_torch(
                     **figures,
                 )
     if twin.returncode:
-        raise RuntimeError(f"{TWIN.name} ended with status {twin.returncode}")
+        raise RuntimeError(f"{TWIN} ended with status {twin.returncode}")
 
 
 def save(measurement: Measurement, path: Path) -> None:
@@ -409,7 +156,6 @@ def line(measurement: Measurement) -> str:
 
 def notes(found: list[Measurement]) -> Iterator[str]:
     """Yields what stands below a table."""
-    ours = {m.setting.loss: m for m in found if m.contender == "JAX"}
     first = found[0]
     versions = ", ".join(dict.fromkeys(m.version for m in found))
     yield f"{first.device}, {versions}; {first.parameters / 1e6:.2f} M parameters"
@@ -424,15 +170,21 @@ def notes(found: list[Measurement]) -> Iterator[str]:
             f"{first.augmented_per_second:.0f} images/s augmented on a core: "
             f"{cores:.1f} cores keep up"
         )
-    for m in found:
-        if m.contender == "PyTorch, compiled" and COMPARED in ours:
-            ratio = ours[COMPARED].images_per_second / m.images_per_second
-            yield verdict(f"{ratio:.2f} × compiled PyTorch", "above 1", ratio > 1)
-    if LOSS in ours and first.setting.backbone == "resnet101":
-        rate, share = ours[LOSS].images_per_second, ours[LOSS].loss_share or 0.0
-        aim = AIMS.get((first.setting.size, first.setting.batch))
-        if aim is not None:
+    yield from aims(found)
+
+
+def aims(found: list[Measurement]) -> Iterator[str]:
+    """Yields what is aimed at, and whether it is reached."""
+    ours = {m.setting.loss: m for m in found if m.contender == "JAX"}
+    theirs = {m.contender: m for m in found}.get("PyTorch, compiled")
+    if theirs and COMPARED in ours:
+        ratio = ours[COMPARED].images_per_second / theirs.images_per_second
+        yield verdict(f"{ratio:.2f} × compiled PyTorch", "above 1", ratio > 1)
+    if LOSS in ours and ours[LOSS].setting.backbone == "resnet101":
+        setting, rate = ours[LOSS].setting, ours[LOSS].images_per_second
+        if aim := AIMS.get((setting.size, setting.batch)):
             yield verdict(f"{rate:.0f} images/s", f"at least {aim}", rate >= aim)
+        share = ours[LOSS].loss_share or 0.0
         yield verdict(
             f"loss {share:.1%} of the step", f"under {LOSS_AIM:.0%}", share < LOSS_AIM
         )

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmarks import train_speed
-from benchmarks.train_speed import Measurement, Setting
+from benchmarks import device, step_cost, train_speed
+from benchmarks.step_cost import Measurement, Setting
 from models.cost import multiply_adds, parameter_count
 from train.network import make_model
 
@@ -26,7 +26,7 @@ SMALL = Setting(size=33, batch=2, backbone="resnet_small", blocks=2, block_secon
 @pytest.fixture(scope="module")
 def measurement() -> Measurement:
     """Of a small network on a CPU."""
-    return train_speed.measure(SMALL)
+    return step_cost.measure(SMALL)
 
 
 def test_every_figure_is_there(measurement: Measurement) -> None:
@@ -96,8 +96,8 @@ def test_table_names_the_contender(measurement: Measurement) -> None:
     ],
 )
 def test_peak_of_a_known_device(kind: str, flops: float) -> None:
-    device: Any = SimpleNamespace(device_kind=kind)
-    assert train_speed.peak(device) == (flops, "datasheet")
+    gpu: Any = SimpleNamespace(device_kind=kind)
+    assert device.peak(gpu) == (flops, "datasheet")
 
 
 def test_rows_are_read() -> None:
@@ -114,7 +114,7 @@ def test_pytorch_computes_the_same(backbone: str, rng: np.random.Generator) -> N
 
     setting = Setting(size=49, batch=1, backbone=backbone)
     config = dataclasses.replace(setting.config(), precision="float32")
-    graph, state = train_speed.random_state(config)
+    graph, state = step_cost.random_state(config)
     params = state.params
     twin: Any = torch_deeplab.DeepLab(classes=21, backbone=backbone, frozen_norm=True)
     count = sum(p.numel() for p in twin.parameters() if p.requires_grad)
@@ -141,8 +141,7 @@ def torch_weights(params: Any) -> Iterator[tuple[str, np.ndarray]]:
         names = [name for name in names if name not in ("backbone", "head")]
         value = np.asarray(leaf)
         if names[0] == "deconvolution":  # PyTorch's is laid out from the input's side
-            names = names[1:]
-            value = np.moveaxis(value[::-1, ::-1], (2, 3), (0, 1))
+            value = np.moveaxis(value, (2, 3), (0, 1))
         elif value.ndim == 4:
             value = np.moveaxis(value, (3, 2), (0, 1))
         yield ".".join(names).replace("kernel", "weight"), value.copy()

@@ -173,7 +173,9 @@ def _classes(
 
 
 def _charts(metrics: Sequence[Mapping[str, Any]]) -> list[_Chart]:
-    """Draws what the metrics have figures for."""
+    """Draws what the metrics have figures for, if anything was trained."""
+    if not any(line["step"] for line in metrics):
+        return []
     loss = _curve(metrics, "train", "loss")
     validation_loss = _curve(metrics, "val", "loss")
     mean_iou = _curve(metrics, "val", "mean_iou")

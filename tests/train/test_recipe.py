@@ -1,7 +1,7 @@
 """The recipe: what each option does to a step, against the same thing by hand."""
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -109,6 +109,15 @@ def test_frozen_norm_is_bit_equal_after_ten_steps(
         np.array_equal(value, kernels[name])
         for name, value in by_path(state.params).items()
     )
+
+
+def test_step_takes_over_the_memory_of_its_state(
+    config: Config, batch: Example
+) -> None:
+    graph, state = make_state(config, CLASSES)
+    compiled = cast(Any, make_step(graph, config)).lower(state, batch).compile()
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert compiled.memory_analysis().alias_size_in_bytes == size
 
 
 def test_trained_norm_moves(make_config: MakeConfig, batch: Example) -> None:

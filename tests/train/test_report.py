@@ -146,9 +146,13 @@ def test_confusion_is_normalized_by_row_and_marks_absent_classes(tmp_path, count
     assert "nan" not in " ".join(text for _, text in page.texts).lower()
 
 
-def test_nothing_logged_says_so(tmp_path):
-    page = make_page(tmp_path, confusion=np.zeros((3, 3), np.int64))
-    assert "No metrics were logged." in page.select("p", "note")
+@pytest.mark.parametrize(
+    "metrics", [[], [{"split": "val", "mean_iou": 0.5, "step": 0}]]
+)
+def test_nothing_trained_says_so(tmp_path, metrics):
+    zeros = np.zeros((3, 3), np.int64)
+    page = make_page(tmp_path, confusion=zeros, metrics=metrics)
+    assert "Nothing was trained." in page.select("p", "note")
     assert page.pictures == {}
 
 
