@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from flax import nnx
 
 from models import DeepLab
-from models.layouts import find_layout
+from models.layouts import Layout, find_layout
 from models.weights import WeightsError, load_weights, read_header, read_weights
 from train.config import Config
 from train.errors import UserError
@@ -40,13 +41,27 @@ def check_weights(config: Config) -> None:
         raise UserError(str(error)) from error
     except LookupError as error:
         raise UserError(f"--weights {path}: {error}; {_HELP}.") from error
-    trained = json.loads(metadata["config"]) if layout.native else layout._asdict()
-    for name in ("style", "preprocessing"):
-        if getattr(config, name) != trained[name]:
-            raise UserError(
-                f"--weights {path} was trained with {name} {trained[name]}, this run "
-                f"has {getattr(config, name)}. Add --{name} {trained[name]}."
-            )
+    _check_use(config, path, _use(layout, metadata))
+
+
+def _use(layout: Layout, metadata: dict[str, str]) -> dict[str, Any]:
+    """Returns the options that a file's weights were trained with, as far as known."""
+    use = (
+        json.loads(metadata.get("config", "{}")) if layout.native else layout._asdict()
+    )
+    return {name: use[name] for name in ("style", "preprocessing") if name in use}
+
+
+def _check_use(config: Config, path: Path, trained: dict[str, Any]) -> None:
+    other = [name for name in trained if getattr(config, name) != trained[name]]
+    if other:
+        these = ", ".join(f"{name} {trained[name]}" for name in other)
+        here = ", ".join(str(getattr(config, name)) for name in other)
+        options = " ".join(f"--{name} {trained[name]}" for name in other)
+        raise UserError(
+            f"--weights {path} was trained with {these}; this run has {here}. "
+            f"Add {options}."
+        )
 
 
 def with_weights(

@@ -68,6 +68,7 @@ def test_no_weights_change_nothing(make_config: MakeConfig) -> None:
         ("kazuto", {"style": "torchvision"}, "Add --style caffe"),
         ("kazuto", {"preprocessing": "imagenet"}, "Add --preprocessing bgr_mean"),
         ("ResNet", {"preprocessing": "imagenet"}, "Add --style torchvision"),
+        ("ResNet", {}, "Add --style torchvision --preprocessing imagenet"),
     ],
 )
 def test_weights_of_another_network_are_refused_before_anything_is_read(
