@@ -22,14 +22,19 @@ def convert(source: Path, target: Path) -> int:
 
     Args:
       source: a state dict, or a dict that holds one as "state_dict" or "model".
-      target: is written as a whole or not at all.
+      target: is written as a whole or not at all; its folder is made if need be.
 
     Raises:
-      ValueError: the file holds no tensors, or something beside tensors.
+      ValueError: the file holds no tensors, or something beside tensors; or the target
+        is not named *.safetensors.
     """
     import torch
     from safetensors.torch import save
 
+    if target.suffix != ".safetensors" or target.is_dir():
+        raise ValueError(f"{target} must be a file named *.safetensors")
+    if not source.is_file():
+        raise ValueError(f"{source}: no such file")
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's advice is to run whatever it is
@@ -39,14 +44,25 @@ def convert(source: Path, target: Path) -> int:
             f"({reason.group() if reason else 'no pickle'}). Anything else could run "
             "code when it is read, and stays unread."
         ) from error
+    except (RuntimeError, EOFError) as error:
+        reason_line = str(error).partition("\n")[0][:80]
+        raise ValueError(
+            f"{source} cannot be read ({reason_line}). Fetch it again and compare its "
+            "checksum."
+        ) from error
     for name in ("state_dict", "model"):
-        if isinstance(loaded.get(name), dict):
+        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
             loaded = loaded[name]
+    if not isinstance(loaded, dict):
+        raise ValueError(
+            f"{source} holds a {type(loaded).__name__}, no dict of tensors"
+        )
     others = [key for key, value in loaded.items() if not torch.is_tensor(value)]
     if others or not loaded:
         raise ValueError(f"{source} is no dict of tensors; it has {others[:5]}")
     # A copy each: arrays that share memory cannot be stored.
     tensors = {key: value.clone().contiguous() for key, value in loaded.items()}
+    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
     partial.write_bytes(save(tensors))
     partial.replace(target)

@@ -31,9 +31,12 @@ class Layout(NamedTuple):
     names: Callable[[DeepLab], dict[str, str]]  # of modules, there by here
     style: str = ""  # of the ResNet; empty for any
     preprocessing: str = ""  # of the images; empty for any
+    output_stride: int = 0  # of a network with a head; 0 for any
+    upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # how the keys of a head begin
     unused: tuple[str, ...] = ()  # how keys begin that nothing here needs
-    prefixes: tuple[str, ...] = ("",)  # that a file may put before all keys
+    # What a file may put before all keys; `module.` is of several GPUs' training.
+    prefixes: tuple[str, ...] = ("", "module.")
     native: bool = False  # keys and arrays are those of the model here
 
 
@@ -95,6 +98,7 @@ LAYOUTS = (
         "backbone.stem.kernel",
         lambda model: {},
         head_keys=("head.", "deconvolution."),
+        prefixes=("",),
         native=True,
     ),
     Layout(
@@ -103,6 +107,8 @@ LAYOUTS = (
         _torchvision_deeplab,
         style="torchvision",
         preprocessing="imagenet",
+        output_stride=8,
+        upsampling="half_pixel",
         head_keys=("classifier.",),
         unused=("aux_classifier.",),
     ),
@@ -112,9 +118,11 @@ LAYOUTS = (
         _kazuto_deeplab,
         style="caffe",
         preprocessing="bgr_mean",
+        output_stride=8,
+        upsampling="half_pixel",
         head_keys=("aspp.",),
         unused=("fc.",),
-        prefixes=("", "base."),
+        prefixes=("", "base.", "module.", "module.base."),
     ),
     Layout(
         "torchvision's ResNet",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,10 +30,10 @@ class WeightsError(ValueError):
       missing: keys that the model needs and the file lacks.
       unexpected: keys that the model has no place for.
       wrong_shape: keys whose arrays do not fit, each with both shapes.
-      damaged: keys of arrays that are not finite.
+      damaged: keys of arrays that are not finite, or of negative variances.
       head_keys: how the keys of a head begin.
 
-    The message shows the first of each list.
+    Where a list is long, the message counts the keys of each block.
     """
 
     def __init__(
@@ -48,19 +50,23 @@ class WeightsError(ValueError):
             "missing": missing,
             "unexpected": unexpected,
             "of another shape": wrong_shape,
-            "not finite": damaged,
+            "not finite, or a negative variance": damaged,
         }
         lines = [f"  {name}: {_shorten(keys)}" for name, keys in lists.items() if keys]
         super().__init__("\n".join([problem, *lines]))
         self.keys = [key for keys in lists.values() for key in keys]
+        self.shapes_only = len(self.keys) == len(wrong_shape)
         self.head_only = bool(self.keys) and all(
             key.startswith(head_keys) for key in self.keys
         )
 
 
 def _shorten(keys: Sequence[str], count: int = 8) -> str:
-    rest = len(keys) - count
-    return ", ".join(keys[:count]) + (f" and {rest} more" if rest > 0 else "")
+    """Returns the keys, or how many there are in each block, as `layer3.6 (15)`."""
+    if len(keys) <= count:
+        return ", ".join(keys)
+    blocks = Counter(re.sub(r"^((?:\D*\d+){1,2}).*", r"\1", key) for key in keys)
+    return ", ".join(f"{block} ({number})" for block, number in blocks.items())
 
 
 class Loaded(NamedTuple):
@@ -107,8 +113,8 @@ def _open(path: Path) -> Iterator[Any]:
             yield file
     except (SafetensorError, TypeError, OSError) as error:
         raise WeightsError(
-            f"{path} cannot be read as safetensors ({error}). Fetch it again and "
-            "compare its checksum."
+            f"{path} cannot be read as safetensors ({error}). If it is PyTorch's under "
+            "another name, convert it; else fetch it again and compare its checksum."
         ) from error
 
 
@@ -142,8 +148,8 @@ def load_weights(
       new_head: leaves the file's head aside, whatever its classes.
 
     Raises:
-      WeightsError: unknown layout; or arrays are missing, unexpected, of another shape
-        or not finite.
+      WeightsError: unknown layout; or arrays are missing, unexpected, of another shape,
+        not finite, or negative variances.
     """
     try:
         layout, prefix = find_layout(arrays)
@@ -173,7 +179,7 @@ def load_weights(
             for ours, value in values.items()
             if value.shape != variables[ours].shape
         ],
-        damaged=[table[ours] for ours, v in values.items() if not np.isfinite(v).all()],
+        damaged=[table[ours] for ours, v in values.items() if not _sound(ours, v)],
         head_keys=head,
     )
     if fault.keys:
@@ -196,6 +202,11 @@ def _assign(model: DeepLab, values: Mapping[str, np.ndarray]) -> None:
         if (name := ".".join(map(str, path))) in values
     ]
     nnx.update(model, nnx.from_flat_state(flat))
+
+
+def _sound(ours: str, value: np.ndarray) -> bool:
+    lowest = 0 if ours.endswith(".var") else -np.inf
+    return bool(np.isfinite(value).all() and (value >= lowest).all())
 
 
 def _part(ours: str) -> str:

@@ -8,6 +8,15 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 4)
 
 
+# Minutes each: begun first, so that no worker is left alone with one at the end.
+LONGEST = ("test_voc_preset", "test_programs", "test_recipe", "test_parity")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first; the others keep their order."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """The same sequence in every test; NumPy's, since JAX compiles for every shape."""

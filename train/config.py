@@ -151,9 +151,9 @@ class Config:
     takes each image whole."""
     overlap: float = 0.5
     """Share of a window that it has in common with the next, in [0, 1)."""
-    size_multiple: int = 8
-    """Images are padded to multiples of this for evaluation, pixels; more than 8
-    compiles fewer programs where sizes vary."""
+    size_multiple: int = 1
+    """Images are padded to multiples of this to predict them, pixels: fewer programs to
+    compile where sizes vary, but near what is padded masks differ a little."""
     compilation_cache: str = ""
     """Folder that keeps compiled programs for the next start; empty keeps none."""
     workers: int = 0

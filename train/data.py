@@ -36,11 +36,13 @@ def train_batches(source: Source, config: Config, *, start: int) -> Iterator[Exa
     Each batch depends on the seed and its step alone, so that a resumed run sees what
     an uninterrupted one would, whatever the number of workers.
     """
+    # As many as the run needs: grain cannot count an endless stream of single images.
+    epochs = -(-config.steps * config.batch_size // len(source))
     batches = (
         grain.MapDataset.source(source)
         .seed(config.seed)
         .shuffle()
-        .repeat()
+        .repeat(max(1, epochs))
         .map(decode)
         .random_map(Augment(config))
         .batch(config.batch_size, batch_fn=_stack)

@@ -74,7 +74,7 @@ def load_dataset(config: Config) -> Dataset:
         except FileExistsError:  # another run that began with this one was faster
             builder.download_and_prepare()
     train, val = (_open(builder, split) for split in splits)
-    if len(train) < config.batch_size:
+    if config.steps and len(train) < config.batch_size:
         raise UserError(
             f"--batch-size {config.batch_size} is more than the {len(train)} images of "
             f"split {config.train_split!r}. Choose {len(train)} or less."

@@ -31,6 +31,8 @@ def evaluate(
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
+    Options of prediction are added to the file's name.
+
     Args:
       run: folder of a run.
       prediction: how to predict, where not as the run does.
@@ -45,8 +47,7 @@ def evaluate(
         classes=trained.class_names,
         val_split=split or trained.config.val_split,
         train_split=split or trained.config.val_split,
-        batch_size=1,
-        accumulation=1,
+        steps=0,  # whatever the batch, nothing is trained
     )
     dataset = load_dataset(config)
     if dataset.class_names != trained.class_names:
@@ -62,7 +63,7 @@ def evaluate(
     )
     confusion = evaluator.confusion(trained.state)
     figures = metrics.figures(confusion, dataset.class_names)
-    path = run / f"evaluation_{config.val_split}.json"
+    path = run / f"evaluation_{'_'.join([config.val_split, *prediction.named()])}.json"
     result = {
         "data": dataset.name,
         "step": int(trained.state.step),

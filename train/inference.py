@@ -105,6 +105,12 @@ class PredictionOptions:
     """Larger images are predicted in windows of this height and width, pixels. 0 0
     takes each image whole; None does as the model."""
 
+    def named(self) -> list[str]:
+        """Returns a word for each option that is given, for the name of a file."""
+        words = ["x".join(map(str, self.scales))] if self.scales else []
+        words += ["flip"] if self.flip else []
+        return words + (["window{}x{}".format(*self.window)] if self.window else [])
+
     def applied(self, config: Config) -> Config:
         """Returns the configuration with these in it.
 

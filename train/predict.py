@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
-import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +15,11 @@ from tqdm import tqdm
 
 from train.errors import UserError
 from train.inference import PredictionOptions, Predictor
+from train.named_images import Outputs, find_images, name_outputs
 from train.pictures import overlay, save_mask
 from train.program import keep_programs, run_program
 from train.trained import Trained, load_trained
 from train.voc import read_image
-
-IMAGE_SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .ppm .tif .tiff .webp".split())
 
 
 def predict(
@@ -35,7 +33,8 @@ def predict(
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
-    OUT/areas.csv gets each class's share of the pixels, a line an image.
+    OUT/areas.csv gets each class's share of the pixels, a line an image, beside those
+    of earlier calls.
 
     Args:
       model: folder of a run, or weights (.safetensors).
@@ -44,11 +43,12 @@ def predict(
       out: folder for the masks.
       prediction: how to predict, where not as the model's configuration says.
     """
-    paths = find_images(images)
-    _check_outputs(paths, out)
+    outputs = name_outputs(find_images(images), out)
     trained = load_trained(model)
     keep_programs(trained.config.compilation_cache)
     predictor = Predictor(trained.graph, prediction.applied(trained.config))
+    header = ["image", "width", "height", *trained.class_names]
+    earlier = _earlier_areas(out / "areas.csv", header, outputs)
     out.mkdir(parents=True, exist_ok=True)
     # Pillow takes huge images for attacks, but these are the user's own.
     Image.MAX_IMAGE_PIXELS = None
@@ -58,12 +58,12 @@ def predict(
         "w", buffering=1, newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
         table = csv.writer(file)
-        table.writerow(("image", "width", "height", *trained.class_names))
-        progress = tqdm(paths, unit="image", dynamic_ncols=True)
-        for path in progress:
+        table.writerows([header, *earlier])
+        progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
+        for path, files in progress:
             progress.set_description(path.name)
             try:
-                mask = _predict_one(path, out, predictor, trained)
+                mask = _predict_one(path, files, predictor, trained)
             except UserError as error:
                 failures.append(str(error))
                 continue
@@ -73,75 +73,29 @@ def predict(
     _summarize(shares, failures, trained.class_names, out)
 
 
-def find_images(named: Sequence[Path]) -> list[Path]:
-    """Returns the files that paths, folders and patterns stand for, each once.
-
-    Args:
-      named: a file, which need not exist; a folder, for the images directly in it by
-        suffix; or a pattern of `glob`, for the files that match.
+def _earlier_areas(
+    path: Path, header: list[str], images: Iterable[Path]
+) -> list[list[str]]:
+    """Returns the lines that an earlier call wrote of images that are not in this one.
 
     Raises:
-      UserError: nothing is named, a folder has no image, or nothing matches a pattern.
+      UserError: they are of other classes.
     """
-    if not named:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        found, *lines = list(csv.reader(file)) or [header]
+    if found != header:
         raise UserError(
-            "no image named. Usage: train/predict.py MODEL IMAGE... --out DIR"
+            f"{path} is of a model with other classes. Choose another --out, or delete "
+            "that folder."
         )
-    found: dict[Path, None] = {}
-    for path in named:
-        found.update(dict.fromkeys(_expanded(path)))
-    return list(found)
-
-
-def _expanded(path: Path) -> list[Path]:
-    if path.is_dir():
-        images = [
-            file
-            for file in sorted(path.iterdir())
-            if file.suffix.lower() in IMAGE_SUFFIXES
-            and not file.name.startswith(".")
-            and file.is_file()
-        ]
-        if not images:
-            listed = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise UserError(f"{path} has no image directly in it ({listed}).")
-        return images
-    if path.exists() or not glob.has_magic(str(path)):
-        return [path]
-    matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
-    files = [match for match in matches if match.is_file()]
-    if not files:
-        raise UserError(f"{path} matches no file.")
-    return files
-
-
-def _check_outputs(images: Sequence[Path], out: Path) -> None:
-    """Refuses to overwrite an input, or one mask by another."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file. Name a folder.")
-    taken: dict[Path, Path] = {}
-    for path in images:
-        if path.parent.resolve() == out.resolve():
-            raise UserError(
-                f"--out {out} is the folder of {path}, where files could be "
-                "overwritten. Choose another."
-            )
-        for output in _outputs(path, out):
-            if output in taken:
-                raise UserError(
-                    f"{taken[output]} and {path} would both be written to {output}. "
-                    "Predict them into two folders."
-                )
-            taken[output] = path
-
-
-def _outputs(image: Path, out: Path) -> tuple[Path, Path]:
-    """Returns where an image's mask and overlay go."""
-    return out / f"{image.stem}.png", out / f"{image.stem}_overlay.png"
+    again = {str(image) for image in images}
+    return [line for line in lines if line and line[0] not in again]
 
 
 def _predict_one(
-    path: Path, out: Path, predictor: Predictor, trained: Trained
+    path: Path, files: Outputs, predictor: Predictor, trained: Trained
 ) -> np.ndarray:
     """Writes the mask and the overlay of one image, and returns the mask.
 
@@ -152,12 +106,11 @@ def _predict_one(
         image = read_image(path)
         bar = functools.partial(tqdm, desc="rows of windows", leave=False, disable=None)
         mask = predictor.mask(trained.state, image, progress=bar)
-        mask_path, overlay_path = _outputs(path, out)
-        save_mask(mask_path, mask, trained.colors)
+        save_mask(files.mask, mask, trained.colors)
         painted = np.empty_like(image)
         for rows in _bands(len(image)):
             painted[rows] = overlay(image[rows], mask[rows], trained.colors)
-        Image.fromarray(painted).save(overlay_path)
+        Image.fromarray(painted).save(files.overlay)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise

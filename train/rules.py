@@ -125,6 +125,12 @@ RULES = (
         lambda c: c.batch_size % c.accumulation == 0,
         "must divide --batch-size",
     ),
+    Rule(
+        "accumulation",
+        lambda c: c.head != "v3" or c.batch_size > c.accumulation,
+        "must leave two images or more a part for --head v3, whose batch norm would "
+        "see a single value of the pooled image (raise --batch-size)",
+    ),
     Rule("momentum", lambda c: 0 <= c.momentum < 1, "must lie in [0, 1)"),
     Rule(
         "max_gradient_norm",

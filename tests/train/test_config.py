@@ -66,6 +66,10 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--precision", "float16"], "--precision must be.*got 'float16'"),
         (["--accumulation", "3"], "--accumulation must divide --batch-size, got 3"),
         (["--new-head"], "--new-head needs --weights"),
+        (
+            ["--head", "v3", "--batch-size", "4", "--accumulation", "4"],
+            "--accumulation must leave two images.*got 4",
+        ),
         (["--input-scales", "1"], r"--input-scales must.*got \(1.0,\)"),
         (["--loss-resolution", "half"], "--loss-resolution must be.*got 'half'"),
         (

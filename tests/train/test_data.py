@@ -61,6 +61,18 @@ def test_stream_is_a_function_of_seed_and_step(
     )
 
 
+def test_stream_is_the_same_image_by_image(
+    dataset: Dataset, make_config: MakeConfig
+) -> None:
+    pairs = stream(dataset, make_config(steps=6, batch_size=2))
+    single = stream(dataset, make_config(steps=12, batch_size=1))
+    assert len(single) == 12
+    images = np.concatenate([batch.image for batch in pairs])
+    np.testing.assert_array_equal(
+        np.concatenate([batch.image for batch in single]), images
+    )
+
+
 def test_workers_do_not_change_the_stream(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:

@@ -79,7 +79,7 @@ def test_windows_are_evaluated_as_predicted(source: list[dict[str, Any]]) -> Non
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
     found, seen = [], []
     for window in ((0, 0), (32, 40)):
-        predictor = Predictor(graph, Config(window=window))
+        predictor = Predictor(graph, Config(window=window, size_multiple=8))
         evaluator = Evaluator(
             predictor,
             source,
@@ -101,14 +101,18 @@ def test_evaluation_notes_how_it_predicted(
 ) -> None:
     names = ("a", "b", "c")
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
-    trained = Trained(Config(), names, np.zeros((3, 3), np.uint8), graph, STATE)
+    trained = Trained(
+        Config(size_multiple=8), names, np.zeros((3, 3), np.uint8), graph, STATE
+    )
     dataset = SimpleNamespace(name="four", class_names=names, val=source)
     monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
     monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
     Brightest.sizes.clear()
     options = PredictionOptions(scales=(0.5, 1.0), flip=True, window=(32, 40))
     evaluate.evaluate(tmp_path, options)
-    result = json.loads((tmp_path / "evaluation_val.json").read_text())
+    result = json.loads(
+        (tmp_path / "evaluation_val_0.5x1.0_flip_window32x40.json").read_text()
+    )
     assert (result["scales"], result["flip"]) == ([0.5, 1.0], True)
     assert (result["window"], result["data"]) == ([32, 40], "four")
     assert set(Brightest.sizes) == {(32, 40), (16, 20), (32, 32), (16, 16)}

@@ -16,7 +16,7 @@ import tyro
 from flax import nnx
 from PIL import Image
 
-from train import predict
+from train import named_images, predict
 from train.config import Config
 from train.errors import UserError
 from train.inference import PredictionOptions, Predictor
@@ -89,23 +89,23 @@ def test_folder_stands_for_its_images_in_order(tmp_path: Path) -> None:
     names = ("b.png", "a.JPG", "c.jpeg", "notes.txt", ".hidden.png", "deep/d.png")
     touch(tmp_path, *names)
     (tmp_path / "folder.png").mkdir()
-    found = predict.find_images([tmp_path])
+    found = named_images.find_images([tmp_path])
     assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg")]
 
 
 def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
     b, a, deep, _ = touch(tmp_path, "b.png", "a.png", "x/y/c.png", "d.jpg")
     (tmp_path / "folder.png").mkdir()
-    assert predict.find_images([tmp_path / "*.png"]) == [a, b]
-    assert predict.find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
+    assert named_images.find_images([tmp_path / "*.png"]) == [a, b]
+    assert named_images.find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
 
 
 def test_file_is_itself(tmp_path: Path) -> None:
     (odd,) = touch(tmp_path, "a[1].png")
     (beside,) = touch(tmp_path, "a1.png")
     missing = tmp_path / "missing.png"
-    assert predict.find_images([missing, odd, beside]) == [missing, odd, beside]
-    assert predict.find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
+    assert named_images.find_images([missing, odd, beside]) == [missing, odd, beside]
+    assert named_images.find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,30 @@ def test_second_call_replaces_the_first(model: Path, tmp_path: Path) -> None:
         assert [line[3] for line in read_areas(out)[1:]] == [f"{rows / 20:.6f}"]
         with Image.open(out / "a.png") as mask:
             assert (np.asarray(mask) == 0).sum() == rows * SIZE[1]
+
+
+def test_another_call_keeps_the_lines_of_other_images(
+    model: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / name, 20)
+    call(model, tmp_path / "a.png", out=tmp_path / "out")
+    call(model, tmp_path / "b.png", out=tmp_path / "out")
+    lines = read_areas(tmp_path / "out")
+    assert [Path(line[0]).name for line in lines[1:]] == ["a.png", "b.png"]
+    (tmp_path / "out" / "areas.csv").write_text("image,width,height,other\n")
+    with pytest.raises(UserError, match="areas.csv is of a model with other classes"):
+        call(model, tmp_path / "a.png", out=tmp_path / "out")
+
+
+def test_images_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    names = ("x/1.png", "y/1.png", "y/2.jpg", "y/2.png", "y/3.png")
+    paths = [tmp_path / name for name in names]
+    found = named_images.name_outputs(paths, tmp_path / "out")
+    masks = [found[path].mask.name for path in paths]
+    assert masks == ["x_1.png", "y_1.png", "y_2.jpg.png", "y_2.png.png", "3.png"]
+    overlays = [found[path].overlay.name for path in paths]
+    assert overlays == [name[:-4] + "_overlay.png" for name in masks]
 
 
 def test_only_the_ten_largest_classes_are_shown(

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from models.weights import read_weights
 from train.config import Config
 from train.errors import UserError
-from train.loop import make_state
+from train.loop import abstract_state, make_state
 from train.pretrained import check_weights, with_weights
 from train.trained import Trained, load_trained, save_trained
 
@@ -106,7 +106,9 @@ def test_head_of_other_classes_needs_new_head(
     path = write(tmp_path / "w.safetensors", "kazuto", classes=9)
     config = make_config(weights=path, style="caffe", preprocessing="bgr_mean")
     graph, state = make_state(config, CLASSES)
-    with pytest.raises(UserError, match="aspp.c0.weight.*\n?.*Add --new-head"):
+    with pytest.raises(
+        UserError, match="aspp.c0.weight[^\\0]*classes are others: add --new-head"
+    ):
         with_weights(state, graph, config)
     config = make_config(
         weights=path, style="caffe", preprocessing="bgr_mean", new_head=True
@@ -115,6 +117,45 @@ def test_head_of_other_classes_needs_new_head(
     for part in ("head", "backbone"):
         same = jax.tree.map(np.array_equal, state.params[part], taken.params[part])
         assert all(jax.tree.leaves(same)) == (part == "head")
+
+
+@pytest.mark.parametrize(
+    ("options", "way_out"),
+    [
+        ({"head": "v3"}, "Try --head v2, or add --new-head"),
+        ({"backbone": "resnet18"}, "Is --backbone resnet18 that of the file"),
+    ],
+)
+def test_way_out_is_that_of_the_mistake(
+    make_config: MakeConfig, tmp_path: Path, options: dict[str, str], way_out: str
+) -> None:
+    path = write(tmp_path / "w.safetensors", "kazuto")
+    config = make_config(weights=path, style="caffe", **options)
+    graph, state = abstract_state(config, CLASSES)
+    with pytest.raises(UserError, match=way_out):
+        with_weights(state, graph, config)
+
+
+def test_deconvolution_without_a_place_asks_for_learned_upsampling(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_trained(trained_model(make_config(upsampling="learned")), path)
+    config = make_config(weights=str(path))
+    graph, state = abstract_state(config, CLASSES)
+    with pytest.raises(UserError, match="deconvolution.kernel[^|]*change --upsampling"):
+        with_weights(state, graph, config)
+
+
+def test_head_used_otherwise_than_trained_is_said(
+    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "w.safetensors", "kazuto")
+    config = make_config(weights=path, output_stride=16)
+    graph, state = abstract_state(config, CLASSES)
+    with_weights(state, graph, config)
+    options = "--output-stride 8 --upsampling half_pixel"
+    assert f"its head was trained with {options}" in capsys.readouterr().out
 
 
 def trained_model(config: Config) -> Trained:
