@@ -38,7 +38,7 @@ def convert(source: Path, target: Path) -> int:
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's advice is to run whatever it is
-        reason = re.search(r"Unsupported \S.*|Trying to load .*", str(error))
+        reason = re.search(r"Unsupported [^.\n]*|Trying to load [^.\n]*", str(error))
         raise ValueError(
             f"{source} is no checkpoint of tensors alone "
             f"({reason.group() if reason else 'no pickle'}). Anything else could run "

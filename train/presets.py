@@ -22,7 +22,7 @@ def demo(loss: str) -> Config:
 
     python train/main.py demo
 
-    Reached a mean IoU of 74.7 % in 3.5 minutes of training on 2 cores, seed 0.
+    Reached a mean IoU of 75.1 % in 3.3 minutes of training on 2 cores, seed 0.
     """
     rates = {"locally_adaptive": 1.0, "softmax_cross_entropy": 1.0}
     return Config(
