@@ -42,5 +42,8 @@ def run_program(main: Callable[[], None], *, resume: str = "") -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
+        # A save that was just beginning would show Orbax's own traces at the exit; the
+        # checkpoint before it is whole.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         print(f"\nStopped.{resume}")
         sys.exit(130)
