@@ -25,6 +25,12 @@ class Config:
     """Evaluates on ImageSets/Segmentation/NAME.txt."""
     classes: tuple[str, ...] = ()
     """Class names in the order of the mask values, where the folder has no list."""
+    holdout: float = 0.0
+    """Share of the training images, the last of their list, that is kept from training
+    and evaluated in place of the validation split: to choose options by; in [0, 1)."""
+    image_height: int = 0
+    """Images and masks are shrunk or grown to this height when they are prepared,
+    pixels, their shape kept; 0 leaves them as they are."""
     prepared: str = "data"
     """Folder for the prepared records; may be shared by all runs."""
 
@@ -80,8 +86,16 @@ class Config:
     """Window of the locally adaptive loss, pixels, odd."""
     normalization: str = "standard_score"
     """standard_score, or none to pool the logits as they are (for two classes)."""
+    neighbor_weights: str = "chessboard"
+    """How much a neighbour counts: chessboard (the paper's), uniform or gaussian."""
+    normalizer: str = "count"
+    """What a window's sum is divided by: count (of pixels of the label, the paper's) or
+    weights (their sum)."""
     power: float = 3.0
-    """Power of the Minkowski pooling of the locally adaptive loss."""
+    """Power of the Minkowski pooling of the locally adaptive loss; 1 is the mean."""
+    pool: str = "minkowski"
+    """What joins the pixels of the locally adaptive loss: minkowski (the paper's),
+    loss_max_pooling or hard_pixel."""
     focal_alpha: float = 0.25
     """Factor of the focal loss."""
     focal_gamma: float = 2.0

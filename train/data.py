@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import grain
 import numpy as np
@@ -11,11 +12,32 @@ from absl import flags
 from PIL import Image
 
 from train.config import Config
-from train.datasets import Source
 from train.voc import VOID, read_image, read_mask
 
 # What pads images: within 0.7 of 255 of the mean of every preprocessing, so about zero.
 MEAN_COLOR = (123, 117, 104)
+
+
+class Source(Protocol):
+    """Records by index."""
+
+    def __len__(self) -> int: ...  # noqa: D105
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...  # noqa: D105
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some records of a source, by their indices."""
+
+    source: Source
+    indices: range
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        return self.source[self.indices[index]]
 
 
 class Example(NamedTuple):
@@ -135,25 +157,26 @@ def pad_to_multiple(example: Example, multiple: int) -> Example:
 
 def evaluation_batches(
     source: Source, *, batch_size: int, multiple: int
-) -> Iterator[Example]:
-    """Yields the whole split at full resolution, in order.
+) -> Iterator[tuple[Example, list[tuple[int, ...]]]]:
+    """Yields the whole split at full resolution, in order, and each image's true size.
 
     Sizes are padded with void to the next multiple; neighbours of equal padded size
     share a batch, and a short batch is filled with void images, so that every size
     compiles one program.
     """
     waiting: list[Example] = []
+    sizes: list[tuple[int, ...]] = []
     for index in range(len(source)):
-        padded = pad_to_multiple(decode(source[index]), multiple)
-        if waiting and waiting[0].label.shape != padded.label.shape:
-            yield _fill(waiting, batch_size)
-            waiting = []
+        example = decode(source[index])
+        padded = pad_to_multiple(example, multiple)
+        changes = bool(waiting) and waiting[0].label.shape != padded.label.shape
+        if changes or len(waiting) == batch_size:
+            yield _fill(waiting, batch_size), sizes
+            waiting, sizes = [], []
         waiting.append(padded)
-        if len(waiting) == batch_size:
-            yield _stack(waiting)
-            waiting = []
+        sizes.append(example.label.shape)
     if waiting:
-        yield _fill(waiting, batch_size)
+        yield _fill(waiting, batch_size), sizes
 
 
 def _fill(examples: list[Example], batch_size: int) -> Example:

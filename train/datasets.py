@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -21,20 +21,13 @@ from tqdm import tqdm
 
 from train import scenes
 from train.config import Config
+from train.data import Example, Part, Source, resize
 from train.errors import UserError
 from train.losses import check_classes
 from train.pictures import voc_colormap
-from train.voc import VocFolder, check_pair, read_voc_folder
+from train.voc import VocFolder, check_pair, read_image, read_voc_folder
 
 T = TypeVar("T")
-
-
-class Source(Protocol):
-    """Records by index."""
-
-    def __len__(self) -> int: ...  # noqa: D105
-
-    def __getitem__(self, index: int) -> Mapping[str, Any]: ...  # noqa: D105
 
 
 class Dataset(NamedTuple):
@@ -58,7 +51,8 @@ def load_dataset(config: Config) -> Dataset:
     builder: VocLayout | BuiltinScenes
     if config.data:
         folder = read_voc_folder(Path(config.data), splits, config.classes)
-        builder = VocLayout(folder=folder, data_dir=config.prepared)
+        height = config.image_height
+        builder = VocLayout(folder=folder, height=height, data_dir=config.prepared)
         name, names, colors = str(config.data), folder.class_names, folder.colors
         fingerprint = folder.fingerprint
     else:
@@ -74,12 +68,26 @@ def load_dataset(config: Config) -> Dataset:
         except FileExistsError:  # another run that began with this one was faster
             builder.download_and_prepare()
     train, val = (_open(builder, split) for split in splits)
+    if config.holdout:
+        train, val = _hold_out(train, config)
     if config.steps and len(train) < config.batch_size:
         raise UserError(
             f"--batch-size {config.batch_size} is more than the {len(train)} images of "
             f"split {config.train_split!r}. Choose {len(train)} or less."
         )
     return Dataset(name, names, colors, fingerprint, train, val)
+
+
+def _hold_out(source: Source, config: Config) -> tuple[Source, Source]:
+    """Parts the training records into what is trained on and what is held out."""
+    count = len(source)
+    kept = count - round(config.holdout * count)
+    if not 0 < kept < count:
+        raise UserError(
+            f"--holdout {config.holdout:g} leaves one side without any of the {count} "
+            f"images of split {config.train_split!r}. Choose another share."
+        )
+    return Part(source, range(kept)), Part(source, range(kept, count))
 
 
 def _open(builder: VocLayout | BuiltinScenes, split: str) -> Source:
@@ -130,14 +138,15 @@ class _SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
 class VocLayout(_SegmentationBuilder):
     """A folder in VOC layout. Every image and mask is checked while it is written."""
 
-    def __init__(self, *, folder: VocFolder, data_dir: str):
-        self._folder = folder
+    def __init__(self, *, folder: VocFolder, height: int, data_dir: str):
+        self._folder, self._height = folder, height
         slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)
-        config = tfds.core.BuilderConfig(name=f"{slug}_{folder.fingerprint}")
+        name = f"{slug}_{folder.fingerprint}" + (f"_{height}" if height else "")
+        config = tfds.core.BuilderConfig(name=name)
         super().__init__(data_dir=data_dir, config=config)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make_voc_layout, (self._folder, self._data_dir_root)
+        return _make_voc_layout, (self._folder, self._height, self._data_dir_root)
 
     def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
         return {split: self._generate_examples(split) for split in self._folder.splits}
@@ -147,12 +156,17 @@ class VocLayout(_SegmentationBuilder):
         files = self._folder.splits[split]
         for index, (name, image, mask) in enumerate(_progress(files, split)):
             label = check_pair(image, mask, classes)
-            yield index, _record(image.read_bytes(), label, name)
+            encoded = image.read_bytes()
+            if self._height:
+                whole = Example(read_image(encoded), label)
+                pixels, label = resize(whole, self._height / len(label))
+                encoded = _encode(pixels, "PNG")
+            yield index, _record(encoded, label, name)
 
 
-def _make_voc_layout(folder: VocFolder, data_dir: str) -> VocLayout:
+def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout:
     """Makes the builder again in a process that loads data."""
-    return VocLayout(folder=folder, data_dir=data_dir)
+    return VocLayout(folder=folder, height=height, data_dir=data_dir)
 
 
 class BuiltinScenes(_SegmentationBuilder):

@@ -61,8 +61,7 @@ def evaluate(
         dataset.class_names,
         batch_size=config.evaluation_batch,
     )
-    confusion = evaluator.confusion(trained.state)
-    figures = metrics.figures(confusion, dataset.class_names)
+    counts = evaluator.counts(trained.state)
     path = run / f"evaluation_{'_'.join([config.val_split, *prediction.named()])}.json"
     result = {
         "data": dataset.name,
@@ -70,10 +69,10 @@ def evaluate(
         "scales": config.evaluation_scales,
         "flip": config.evaluation_flip,
         "window": config.window,
-        **figures,
+        **counts.figures(dataset.class_names),
     }
     replace_text(path, json.dumps(result, indent=2) + "\n")
-    print(metrics.table(confusion, dataset.class_names))
+    print(metrics.table(counts.whole, dataset.class_names))
     print(f"Step {result['step']}, {len(dataset.val)} images. Figures: {path}")
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from train import metrics
-from train.data import decode, evaluation_batches
-from train.datasets import Source
+from train.data import Source, decode, evaluation_batches
 from train.inference import Predictor
 from train.loop import TrainState
 from train.report import Panel
@@ -35,16 +34,12 @@ class Evaluator:
         self.predictor, self.source = predictor, source
         self.class_names, self.batch_size = class_names, batch_size
 
-    def confusion(self, state: TrainState) -> np.ndarray:
-        """Returns the confusion matrix, int64 `[classes, classes]`, rows truth."""
-        classes = len(self.class_names)
-        confusion = np.zeros((classes, classes), np.int64)
-        for labels, masks in self._pairs(state):
-            confusion += metrics.confusion_matrix(labels, masks, classes)
-        return confusion
+    def counts(self, state: TrainState) -> metrics.Counts:
+        """Returns how often each class was taken for which."""
+        return metrics.count(self._pairs(state), len(self.class_names))
 
     def _pairs(self, state: TrainState) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields truth and prediction, image by image where windows may be needed."""
+        """Yields truth and prediction of each image."""
         if self.predictor.window != (0, 0):
             for index in range(len(self.source)):
                 image, truth = decode(self.source[index])
@@ -53,12 +48,17 @@ class Evaluator:
         batches = evaluation_batches(
             self.source, batch_size=self.batch_size, multiple=self.predictor.multiple
         )
-        for images, labels in batches:
-            yield labels, self.predictor.batch(state, images)
+        for examples, sizes in batches:
+            masks = self.predictor.batch(state, examples.image)
+            # The last batch may be filled with blank images.
+            for truth, mask, (height, width) in zip(
+                examples.label, masks, sizes, strict=False
+            ):
+                yield truth[:height, :width], mask[:height, :width]
 
     def figures(self, state: TrainState) -> dict[str, float]:
         """Returns mean IoU and pixel accuracy."""
-        result = metrics.figures(self.confusion(state), self.class_names)
+        result = metrics.figures(self.counts(state).whole, self.class_names)
         return {name: result[name] for name in ("mean_iou", "pixel_accuracy")}
 
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -26,10 +29,10 @@ def finish(
     evaluator: Evaluator,
     state: TrainState,
     seconds: float,
-) -> None:
+) -> dict[str, Any]:
     """Evaluates the last state, writes report and summary, and prints the table."""
-    confusion = evaluator.confusion(state)
-    figures = metrics.figures(confusion, dataset.class_names)
+    counts = evaluator.counts(state)
+    figures = counts.figures(dataset.class_names)
     run.log(
         config.steps,
         "val",
@@ -45,6 +48,7 @@ def finish(
             config.steps * config.batch_size / max(seconds, 1e-9), 2
         ),
         "versions": versions(),
+        "commit": COMMIT,
         "device": jax.devices()[0].device_kind,
     }
     report = write_report(
@@ -52,17 +56,33 @@ def finish(
         config=dataclasses.asdict(config),
         metrics=run.metrics(),
         summary=summary,
-        confusion=confusion,
+        confusion=counts.whole,
         colors=dataset.colors,
         panels=evaluator.panels(state),
     )
     run.write_summary(summary)
-    print(metrics.table(confusion, dataset.class_names))
+    print(metrics.table(counts.whole, dataset.class_names))
     print(f"{config.steps} steps in {seconds / 60:.1f} minutes of training")
     print(f"Report: {report}")
+    return summary
 
 
 def versions() -> dict[str, str]:
     """Returns the versions that a result depends on."""
     found = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {"python": platform.python_version(), **found}
+
+
+def _commit() -> str:
+    """Returns what git calls this code, with "-dirty" if it is changed, or ""."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True
+        )
+    except OSError:  # there is no git
+        return ""
+    return found.stdout.strip()
+
+
+COMMIT = _commit()  # of what was loaded, whatever is changed while it runs

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import lal_jax
 from models import DeepLab, Outputs
@@ -26,12 +27,14 @@ LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]  # of logits and labels
 
 
 def locally_adaptive(config: Config) -> Loss:
-    """The paper's loss, with the run's window and power."""
+    """The paper's loss, with the run's window, weights and pooling."""
     image_loss = functools.partial(
         lal_jax.locally_adaptive_loss,
         kernel_size=config.kernel_size,
-        power=config.power,
         normalization="none" if config.normalization == "none" else "standard_score",
+        neighbor_weights=NEIGHBOR_WEIGHTS[config.neighbor_weights](config.kernel_size),
+        normalizer="weights" if config.normalizer == "weights" else "count",
+        pool=POOLS[config.pool](config),
     )
     return _of_logits(image_loss)
 
@@ -52,18 +55,12 @@ def focal(config: Config) -> Loss:
 
 def loss_max_pooling(config: Config) -> Loss:
     """Cross-entropy under loss max-pooling."""
-    pool = functools.partial(
-        lal_jax.loss_max_pooling,
-        norm=config.max_pooling_norm,
-        minimal_fraction=config.max_pooling_fraction,
-    )
-    return _pooled(lal_jax.softmax_cross_entropy, pool)
+    return _pooled(lal_jax.softmax_cross_entropy, POOLS["loss_max_pooling"](config))
 
 
 def hard_pixel(config: Config) -> Loss:
     """Mean cross-entropy over the hardest pixels."""
-    pool = functools.partial(lal_jax.hard_pixel_mean, fraction=config.hard_fraction)
-    return _pooled(lal_jax.softmax_cross_entropy, pool)
+    return _pooled(lal_jax.softmax_cross_entropy, POOLS["hard_pixel"](config))
 
 
 def center(config: Config) -> Loss:
@@ -124,7 +121,7 @@ def shrink_labels(labels: jax.Array, size: tuple[int, ...]) -> jax.Array:
     return labels
 
 
-def _pooled(pixel_loss: LogitLoss, pool: Callable[..., jax.Array]) -> Loss:
+def _pooled(pixel_loss: LogitLoss, pool: Pool) -> Loss:
     """Returns a loss from one of each pixel, `(logits, labels)`, and its pooling."""
 
     def image_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -153,6 +150,28 @@ def check_classes(config: Config, classes: int) -> None:
             "score of two numbers is ±1 whatever they are. Add --normalization none."
         )
 
+
+Pool = Callable[..., jax.Array]  # of an image's losses and `where`, keyword-only
+
+POOLS: dict[str, Callable[[Config], Pool]] = {
+    "minkowski": lambda config: functools.partial(
+        lal_jax.minkowski_mean, power=config.power
+    ),
+    "loss_max_pooling": lambda config: functools.partial(
+        lal_jax.loss_max_pooling,
+        norm=config.max_pooling_norm,
+        minimal_fraction=config.max_pooling_fraction,
+    ),
+    "hard_pixel": lambda config: functools.partial(
+        lal_jax.hard_pixel_mean, fraction=config.hard_fraction
+    ),
+}
+
+NEIGHBOR_WEIGHTS: dict[str, Callable[[int], np.ndarray]] = {
+    "chessboard": lal_jax.chessboard_weights,
+    "uniform": lal_jax.uniform_weights,
+    "gaussian": lal_jax.gaussian_weights,
+}
 
 LOSSES: dict[str, Callable[[Config], Loss]] = {
     "locally_adaptive": locally_adaptive,

@@ -6,8 +6,10 @@ Called again with the same --workdir it resumes; --help lists every option.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from train.checkpoint import Checkpoints
+from train.config import Config
 from train.data import train_batches
 from train.datasets import load_dataset
 from train.evaluation import Evaluator
@@ -21,14 +23,19 @@ from train.run import Run
 
 
 def main() -> None:
-    """Trains, evaluates and reports."""
+    """Does the run that the command line asks for."""
     config = parse_config(sys.argv[1:])
     keep_programs(config.compilation_cache)
+    complete(config)
+
+
+def complete(config: Config) -> dict[str, Any]:
+    """Trains, evaluates and reports what is not done yet; returns what was reached."""
     run = Run.open(config)
     summary = run.summary()
     if summary:
         print(run.completion_notice(summary))
-        return
+        return summary
 
     begins = not run.has_checkpoint()
     if begins:
@@ -58,7 +65,7 @@ def main() -> None:
             save=checkpoints.save,
             seconds=seconds,
         )
-    finish(run, config, dataset, evaluator, state, seconds)
+    return finish(run, config, dataset, evaluator, state, seconds)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""Figures of merit from one confusion matrix over the whole split."""
+"""Figures of merit from confusion matrices over the whole split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from train.voc import VOID
+
+BORDERS = (2, 5)  # pixels
 
 
 def confusion_matrix(
@@ -25,6 +28,56 @@ def confusion_matrix(
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
+def near_border(truth: np.ndarray, distance: int) -> np.ndarray:
+    """Returns where a pixel of another label is near, bool `[height, width]`.
+
+    Void is a label here, as the objects of Pascal VOC are lined with it. Together these
+    pixels are the trimap of Kohli et al. 2009 (doi:10.1007/s11263-008-0202-0).
+
+    Args:
+      truth: class indices or void, `[height, width]`.
+      distance: in pixels by the larger of rows and columns.
+    """
+    window = {"size": 2 * distance + 1, "mode": "nearest"}
+    return ndimage.minimum_filter(truth, **window) != ndimage.maximum_filter(
+        truth, **window
+    )
+
+
+class Counts(NamedTuple):
+    """Confusion matrices over a split, int64 `[classes, classes]`, rows truth."""
+
+    whole: np.ndarray
+    near: dict[int, np.ndarray]  # of the pixels within so many of a border
+
+    def figures(self, class_names: Sequence[str]) -> dict[str, Any]:
+        """Returns `figures` of the whole, and of each distance under `boundary`."""
+        return {
+            **figures(self.whole, class_names),
+            "boundary": {
+                str(distance): figures(confusion, class_names)
+                for distance, confusion in self.near.items()
+            },
+        }
+
+
+def count(pairs: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> Counts:
+    """Counts pixels by truth and prediction, everywhere and near borders.
+
+    Args:
+      pairs: truth and prediction of each image, class indices `[height, width]`.
+      classes: number of classes.
+    """
+    blank = np.zeros((classes, classes), np.int64)
+    counts = Counts(blank, {distance: blank.copy() for distance in BORDERS})
+    for truth, mask in pairs:
+        counts.whole[:] += confusion_matrix(truth, mask, classes)
+        for distance, confusion in counts.near.items():
+            there = near_border(truth, distance)
+            confusion += confusion_matrix(truth[there], mask[there], classes)
+    return counts
+
+
 def intersection_over_union(confusion: np.ndarray) -> np.ndarray:
     """Returns the IoU of each class, NaN where a class does not occur in the truth."""
     hits = np.diag(confusion)
@@ -34,8 +87,9 @@ def intersection_over_union(confusion: np.ndarray) -> np.ndarray:
 
 
 def figures(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """Returns `mean_iou`, `pixel_accuracy` and `iou` by class name, as fractions.
+    """Returns `mean_iou`, `pixel_accuracy`, and by class name `iou` and `pixels`.
 
+    All but the pixels of the truth are fractions.
     Classes that do not occur in the truth have no IoU (None) and stay out of the mean.
     """
     iou = intersection_over_union(confusion)
@@ -48,6 +102,7 @@ def figures(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]
             name: float(value) if there else None
             for name, value, there in zip(class_names, iou, occurs, strict=True)
         },
+        "pixels": dict(zip(class_names, confusion.sum(axis=1).tolist(), strict=True)),
     }
 
 

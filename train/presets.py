@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
 from collections.abc import Callable, Sequence
@@ -69,6 +70,27 @@ def camvid(loss: str) -> Config:
     )
 
 
+def camvid_small(loss: str) -> Config:
+    """CamVid shrunk to 160×120 from random weights, on a CPU, in two minutes.
+
+    python train/main.py camvid_small --data DIR
+
+    For comparisons of many runs; train/reproduce.py has the results.
+    """
+    return dataclasses.replace(
+        camvid(loss),
+        image_height=120,
+        crop=(96, 96),
+        scale=(0.75, 1.5),
+        evaluation_scales=(1.0,),
+        steps=3000,
+        evaluate_every=500,
+        checkpoint_every=500,
+        evaluation_batch=20,
+        workdir="runs/camvid_small",
+    )
+
+
 def voc(loss: str) -> Config:
     """The paper's recipe on Pascal VOC 2012 with the augmented training list.
 
@@ -129,6 +151,7 @@ def voc_v3(loss: str) -> Config:
 PRESETS: dict[str, Callable[[str], Config]] = {
     "demo": demo,
     "camvid": camvid,
+    "camvid_small": camvid_small,
     "voc": voc,
     "voc_v3": voc_v3,
 }

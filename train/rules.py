@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.deeplab import HEADS, UPSAMPLINGS
 from models.resnet import ATROUS, RESNETS, STYLES
 from train.errors import UserError
-from train.losses import LOSSES
+from train.losses import LOSSES, NEIGHBOR_WEIGHTS, POOLS
 from train.preprocessing import PREPROCESSINGS
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ CHOICES: dict[str, Iterable[object]] = {
     "loss": LOSSES,
     "loss_resolution": ("full", "network"),
     "normalization": ("standard_score", "none"),
+    "neighbor_weights": NEIGHBOR_WEIGHTS,
+    "normalizer": ("count", "weights"),
+    "pool": POOLS,
     "center_features": ("logits", "head_input"),
     "center_reduction": ("mean", "sum"),
     "evaluation_fusion": ("mean", "max"),
@@ -55,6 +58,7 @@ NOT_NEGATIVE = (
     "weight_decay",
     "workers",
     "seed",
+    "image_height",
     "focal_gamma",
     "center_weight",
 )
@@ -84,6 +88,12 @@ _SPLIT = "must be letters, digits and underscores, other than all (rename the li
 RULES = (
     Rule("train_split", lambda c: _sound_split(c.train_split), _SPLIT),
     Rule("val_split", lambda c: _sound_split(c.val_split), _SPLIT),
+    Rule("holdout", lambda c: 0 <= c.holdout < 1, "must lie in [0, 1)"),
+    Rule(
+        "image_height",
+        lambda c: c.image_height == 0 or c.data != "",
+        "needs --data; the built-in scenes have one size",
+    ),
     Rule(
         "crop",
         lambda c: 8 <= min(c.crop) and max(c.crop) <= 4096,

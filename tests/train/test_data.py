@@ -19,7 +19,7 @@ from train.data import (
 from train.datasets import Dataset, load_dataset
 from train.voc import VOID, check_pair, read_image
 
-from .conftest import MakeConfig
+from .conftest import SIZE, MakeConfig
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_records_hold_the_files(dataset: Dataset, folder: Path) -> None:
     )
     masks = folder / "SegmentationClass"
     expected = check_pair(folder / "JPEGImages" / "b.jpg", masks / "b.png", 3)
-    batch = next(evaluation_batches(dataset.train, batch_size=4, multiple=8))
+    batch, _ = next(evaluation_batches(dataset.train, batch_size=4, multiple=8))
     np.testing.assert_array_equal(batch.label[1], expected)
 
 
@@ -141,17 +141,19 @@ def test_evaluation_sees_every_image_once(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
     batches = list(evaluation_batches(dataset.train, batch_size=3, multiple=32))
-    assert [batch.label.shape for batch in batches] == [(3, 64, 64)] * 2
-    filled = [int((mask != VOID).any()) for b in batches for mask in b.label]
+    assert [batch.label.shape for batch, _ in batches] == [(3, 64, 64)] * 2
+    filled = [int((mask != VOID).any()) for b, _ in batches for mask in b.label]
     assert filled == [1, 1, 1, 1, 0, 0]
+    assert [sizes for _, sizes in batches] == [[SIZE] * 3, [SIZE]]
 
 
 def test_other_sizes_go_to_other_batches() -> None:
     sizes = [(8, 8), (8, 8), (16, 8), (8, 8)]
     records = [make_record(size) for size in sizes]
     batches = list(evaluation_batches(records, batch_size=2, multiple=8))
-    shapes = [batch.label.shape for batch in batches]
+    shapes = [batch.label.shape for batch, _ in batches]
     assert shapes == [(2, 8, 8), (2, 16, 8), (2, 8, 8)]
+    assert [true for _, true in batches] == [[(8, 8)] * 2, [(16, 8)], [(8, 8)]]
 
 
 def make_record(size: tuple[int, int]) -> dict[str, bytes]:

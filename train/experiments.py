@@ -1,0 +1,160 @@
+"""What is compared with what: the paper's tables, and ablations that explain them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from train.config import FREE_FIELDS, Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A loss with its options, and what the paper reports for it."""
+
+    label: str
+    loss: str
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    paper: float | None = None
+    """Mean IoU on Pascal VOC 2012, percent."""
+
+
+class Experiment(NamedTuple):
+    """Variants trained alike; the first is what the others are compared with."""
+
+    title: str
+    variants: tuple[Variant, ...]
+    steps: int = 0
+    """Steps of its runs; 0 for those of the preset."""
+
+
+def _cross_entropy(paper: float | None = None) -> Variant:
+    return Variant("cross-entropy", "softmax_cross_entropy", {}, paper)
+
+
+def _ours(label: str, paper: float | None = None, **options: Any) -> Variant:
+    return Variant(label, "locally_adaptive", options, paper)
+
+
+def _without_window(label: str, **options: Any) -> Variant:
+    """The locally adaptive loss of single pixels, their weight 1 instead of 2."""
+    return _ours(label, kernel_size=1, normalizer="weights", **options)
+
+
+TABLE1 = Experiment(
+    "Table 1: the power k of the Minkowski pooling, after a short training",
+    (
+        _cross_entropy(66.8),
+        _ours("ours, k = 1", 70.1, power=1.0),
+        _ours("ours, k = 2", 70.9, power=2.0),
+        _ours("ours, k = 3", 71.2, power=3.0),
+        _ours("ours, k = 5", 70.6, power=5.0),
+    ),
+    steps=1000,
+)
+
+TABLE2 = Experiment(
+    "Table 2: losses after the full training",
+    (
+        _cross_entropy(74.6),
+        Variant("center", "center", {"center_alpha": 0.5, "center_weight": 3e-4}, 74.5),
+        Variant("focal", "focal", {"focal_alpha": 0.25, "focal_gamma": 2.0}, 70.4),
+        Variant("loss max-pooling", "loss_max_pooling"),
+        Variant("hard pixels", "hard_pixel"),
+        _ours("ours, 3×3", 75.7, kernel_size=3),
+        _ours("ours, 5×5", 76.1, kernel_size=5),
+        _ours("ours, 7×7", 75.1, kernel_size=7),
+    ),
+)
+
+# The first eight are all combinations of the loss's three parts.
+ABLATIONS = Experiment(
+    "Ablations: which part of the loss does what",
+    (
+        _cross_entropy(),
+        _without_window("Minkowski", normalization="none"),
+        _without_window("score", power=1.0),
+        _without_window("score + Minkowski"),
+        _ours("pooling", normalization="none", power=1.0),
+        _ours("pooling + Minkowski", normalization="none"),
+        _ours("score + pooling", power=1.0),
+        _ours("score + pooling + Minkowski (ours)"),
+        _ours("ours, divided by the weights", normalizer="weights"),
+        _ours("ours, uniform weights", neighbor_weights="uniform"),
+        _ours("ours, loss max-pooling as pool", pool="loss_max_pooling"),
+        _ours("ours, at the network's resolution", loss_resolution="network"),
+        Variant(
+            "cross-entropy, at the network's resolution",
+            "softmax_cross_entropy",
+            {"loss_resolution": "network"},
+        ),
+    ),
+)
+
+# The paper's columns.
+FIGURE3 = Experiment(
+    "Figure 3: the same images under each loss",
+    tuple(
+        variant
+        for variant in TABLE2.variants
+        if variant.label in ("cross-entropy", "center", "focal", "ours, 5×5")
+    ),
+)
+
+
+class Planned(NamedTuple):
+    """A run of a variant."""
+
+    variant: Variant
+    config: Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How to make the runs of variants.
+
+    Args:
+      base: the configuration of a loss, without the variant's options.
+      workdir: the runs are folders in it, named by what they are.
+      steps: of each run; 0 for those of `base`.
+    """
+
+    base: Callable[[str], Config]
+    workdir: Path
+    steps: int = 0
+
+    def run(self, variant: Variant, seed: int, **changes: Any) -> Planned:
+        """Returns the run of a variant; the same one has the same folder anywhere."""
+        base = self.base(variant.loss)
+        config = dataclasses.replace(
+            base,
+            **variant.options,
+            **changes,
+            steps=self.steps or base.steps,
+            seed=seed,
+            compilation_cache=str(self.workdir / "programs"),
+        )
+        named = {
+            "loss": config.loss,
+            **options(config, base),
+            "learning_rate": f"{config.learning_rate:.4g}",
+            "steps": config.steps,
+            "seed": seed,
+        }
+        name = ",".join(f"{field}={value}" for field, value in named.items())
+        return Planned(
+            variant, dataclasses.replace(config, workdir=str(self.workdir / name))
+        )
+
+
+def options(config: Config, base: Config) -> dict[str, Any]:
+    """Returns the fields that a run changes, other than rate, steps and seed."""
+    before, after = dataclasses.asdict(base), dataclasses.asdict(config)
+    apart = {"learning_rate", "steps", "seed", *FREE_FIELDS}
+    return {
+        name: value
+        for name, value in after.items()
+        if name not in apart and value != before[name]
+    }

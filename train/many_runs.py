@@ -1,0 +1,110 @@
+"""Many runs, one after the other or side by side; what is done is not done again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import jax
+from tqdm import tqdm
+
+from train.config import Config
+from train.datasets import load_dataset
+from train.errors import UserError
+from train.main import complete
+from train.program import keep_programs, run_program
+from train.run import Run
+
+
+def complete_all(configs: Sequence[Config], *, processes: int) -> None:
+    """Finishes every run that is not finished yet; a begun one goes on.
+
+    Args:
+      configs: of the runs, each with a workdir of its own.
+      processes: how many run side by side; with two or more, each sees one device, and
+        writes what it says to `PARENT/processN.log`, PARENT being that of the workdirs.
+
+    Raises:
+      UserError: a run cannot be made, or a process stopped.
+    """
+    waiting = [config for config in configs if not Run.open(config).summary()]
+    print(f"{len(configs)} runs, {len(configs) - len(waiting)} of them done already.")
+    if not waiting:
+        return
+    load_dataset(waiting[0])  # prepared once, before several would
+    if processes == 1:
+        for number, config in enumerate(waiting, 1):
+            print(f"\nRun {number} of {len(waiting)}.")
+            complete(config)
+            jax.clear_caches()
+    else:
+        _side_by_side(waiting, min(processes, len(waiting)))
+
+
+def _side_by_side(configs: Sequence[Config], processes: int) -> None:
+    """Lets each process ask for the next run as it finishes one."""
+    # A forked child would share the parent's device.
+    context = multiprocessing.get_context("spawn")
+    folder = Path(configs[0].workdir).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = list(reversed(configs))
+    workers: dict[Connection, tuple[SpawnProcess, Path]] = {}
+    for index in range(processes):
+        ours, theirs = context.Pipe()
+        log = folder / f"process{index}.log"
+        process = context.Process(target=_work, args=(theirs, index, log), daemon=True)
+        process.start()
+        theirs.close()
+        workers[ours] = process, log
+    with tqdm(total=len(configs), unit="run", dynamic_ncols=True) as progress:
+        while workers:
+            for pipe in multiprocessing.connection.wait(list(workers)):
+                assert isinstance(pipe, Connection)
+                process, log = workers[pipe]
+                try:
+                    progress.update(pipe.recv())
+                except EOFError:
+                    process.join()
+                    if process.exitcode:
+                        raise UserError(_last_words(log)) from None
+                    del workers[pipe]
+                    continue
+                pipe.send(waiting.pop() if waiting else None)
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    said = next((line for line in reversed(lines) if line.startswith("error: ")), "")
+    return (
+        f"a process stopped{': ' + said.removeprefix('error: ') if said else ''}\n"
+        f"What it did: {log}. The same command goes on with what is not done."
+    )
+
+
+def _work(pipe: Connection, index: int, log: Path) -> None:
+    """Asks for a configuration, finishes its run, and so on."""
+    with log.open("w") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    # The names of JAX's own settings; elsewhere than on such GPUs they do nothing.
+    for setting in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
+        jax.config.update(setting, str(index))
+
+    def work() -> None:
+        done = 0
+        while True:
+            pipe.send(done)
+            config = pipe.recv()
+            if config is None:
+                return
+            keep_programs(config.compilation_cache)
+            complete(config)
+            jax.clear_caches()
+            done = 1
+
+    run_program(work)
