@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,11 @@ class Variant:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     paper: float | None = None
     """Mean IoU on Pascal VOC 2012, percent."""
+    parts: frozenset[str] | None = None
+    """Of the locally adaptive loss, where the variant is a combination of them."""
+
+
+OURS = "ours, 5×5"  # the paper's best
 
 
 class Experiment(NamedTuple):
@@ -36,11 +41,6 @@ def _cross_entropy(paper: float | None = None) -> Variant:
 
 def _ours(label: str, paper: float | None = None, **options: Any) -> Variant:
     return Variant(label, "locally_adaptive", options, paper)
-
-
-def _without_window(label: str, **options: Any) -> Variant:
-    """The locally adaptive loss of single pixels, their weight 1 instead of 2."""
-    return _ours(label, kernel_size=1, normalizer="weights", **options)
 
 
 TABLE1 = Experiment(
@@ -64,23 +64,38 @@ TABLE2 = Experiment(
         Variant("loss max-pooling", "loss_max_pooling"),
         Variant("hard pixels", "hard_pixel"),
         _ours("ours, 3×3", 75.7, kernel_size=3),
-        _ours("ours, 5×5", 76.1, kernel_size=5),
+        _ours(OURS, 76.1, kernel_size=5),
         _ours("ours, 7×7", 75.1, kernel_size=7),
     ),
 )
 
-# The first eight are all combinations of the loss's three parts.
+PARTS = ("score", "pooling", "Minkowski")
+
+
+def _with_parts(*parts: str) -> Variant:
+    """The locally adaptive loss with some of its three parts."""
+    options: dict[str, Any] = {}
+    if "score" not in parts:
+        options["normalization"] = "none"
+    if "pooling" not in parts:  # a pixel is its own window, of weight 1 instead of 2
+        options |= {"kernel_size": 1, "normalizer": "weights"}
+    if "Minkowski" not in parts:
+        options["power"] = 1.0
+    variant = _ours(" + ".join(parts), **options)
+    return dataclasses.replace(variant, parts=frozenset(parts))
+
+
 ABLATIONS = Experiment(
     "Ablations: which part of the loss does what",
     (
-        _cross_entropy(),
-        _without_window("Minkowski", normalization="none"),
-        _without_window("score", power=1.0),
-        _without_window("score + Minkowski"),
-        _ours("pooling", normalization="none", power=1.0),
-        _ours("pooling + Minkowski", normalization="none"),
-        _ours("score + pooling", power=1.0),
-        _ours("score + pooling + Minkowski (ours)"),
+        dataclasses.replace(_cross_entropy(), parts=frozenset()),
+        _with_parts("Minkowski"),
+        _with_parts("score"),
+        _with_parts("score", "Minkowski"),
+        _with_parts("pooling"),
+        _with_parts("pooling", "Minkowski"),
+        _with_parts("score", "pooling"),
+        dataclasses.replace(_with_parts(*PARTS), label="all three (ours)"),
         _ours("ours, divided by the weights", normalizer="weights"),
         _ours("ours, uniform weights", neighbor_weights="uniform"),
         _ours("ours, loss max-pooling as pool", pool="loss_max_pooling"),
@@ -99,9 +114,12 @@ FIGURE3 = Experiment(
     tuple(
         variant
         for variant in TABLE2.variants
-        if variant.label in ("cross-entropy", "center", "focal", "ours, 5×5")
+        if variant.label in ("cross-entropy", "center", "focal", OURS)
     ),
 )
+
+
+HOLDOUT = 0.2  # of the training images, to choose learning rates by
 
 
 class Planned(NamedTuple):
@@ -125,6 +143,31 @@ class Plan:
     workdir: Path
     steps: int = 0
 
+    @property
+    def programs(self) -> Path:
+        """Folder that keeps what is compiled, for the runs after."""
+        return self.workdir / "programs"
+
+    def grid(
+        self, variants: Sequence[Variant], factors: Sequence[float]
+    ) -> list[Planned]:
+        """Returns runs to choose rates by, which never see the validation split.
+
+        Args:
+          variants: each with every rate.
+          factors: of the learning rate of `base`.
+        """
+        return [
+            self.run(
+                variant,
+                seed=0,
+                holdout=HOLDOUT,
+                learning_rate=factor * self.base(variant.loss).learning_rate,
+            )
+            for variant in variants
+            for factor in factors
+        ]
+
     def run(self, variant: Variant, seed: int, **changes: Any) -> Planned:
         """Returns the run of a variant; the same one has the same folder anywhere."""
         base = self.base(variant.loss)
@@ -134,7 +177,7 @@ class Plan:
             **changes,
             steps=self.steps or base.steps,
             seed=seed,
-            compilation_cache=str(self.workdir / "programs"),
+            compilation_cache=str(self.programs),
         )
         named = {
             "loss": config.loss,

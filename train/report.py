@@ -1,13 +1,9 @@
 """A run's report: one HTML file that opens offline and needs no script."""
 
-import base64
-import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,28 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from PIL import Image
 
+from train.pages import CHART_STYLE, css_color, jpeg, percent, png, svg, template
 from train.pictures import VOID_COLOR, mask_image, overlay
 
-LONGEST_SIDE = 640  # Pixels; a larger panel is scaled down to keep the file small.
 BLUE, ORANGE, GREEN = "#2f6fde", "#e07b24", "#1f9d61"
 RED = np.array([[229, 36, 59]], dtype=np.uint8)
-
-# Dark ink on no background; the page inverts the charts in dark mode.
-CHART_STYLE: dict[Any, Any] = {
-    "axes.edgecolor": "#c4cad3",
-    "axes.grid": True,
-    "axes.labelcolor": "#525c69",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 9,
-    "grid.color": "#e3e6eb",
-    "grid.linewidth": 0.6,
-    "svg.hashsalt": "report",
-    "xtick.color": "#c4cad3",
-    "xtick.labelcolor": "#525c69",
-    "ytick.color": "#c4cad3",
-    "ytick.labelcolor": "#525c69",
-}
 
 
 class Panel(NamedTuple):
@@ -115,7 +94,7 @@ def write_report(
             f"[{count}, {count}] and colors of [{count}, 3]; they are "
             f"{list(confusion.shape)} and {list(colors.shape)}."
         )
-    html = _template().render(
+    html = template("report.html.jinja").render(
         name=workdir.resolve().name,
         config=config,
         summary=summary,
@@ -123,42 +102,12 @@ def write_report(
         classes=_classes(summary["iou"], confusion, colors),
         confusion=confusion.tolist(),
         examples=[_example(panel, colors) for panel in panels],
-        void_color=_css_color(VOID_COLOR),
-        error_color=_css_color(RED),
+        void_color=css_color(VOID_COLOR),
+        error_color=css_color(RED),
     )
     path = workdir / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(percent=_percent, duration=_duration)
-    return environment.get_template("report.html.jinja")
-
-
-def _percent(fraction: float | None, digits: int = 1) -> str:
-    if fraction is None or not math.isfinite(fraction):
-        return "–"
-    return f"{100 * fraction:.{digits}f}%"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _css_color(color: np.ndarray) -> str:
-    return f"#{color.tobytes().hex()}"
 
 
 def _classes(
@@ -167,7 +116,7 @@ def _classes(
     pixels = confusion.sum(axis=1).tolist()
     total = sum(pixels)
     return [
-        _Class(name, _css_color(color), iou[name], n, n / total if n else None)
+        _Class(name, css_color(color), iou[name], n, n / total if n else None)
         for name, color, n in zip(iou, colors, pixels, strict=True)
     ]
 
@@ -216,7 +165,7 @@ def _loss_chart(train: _Curve, validation: _Curve) -> _Chart:
         axes.plot(*validation, ".-", color=ORANGE)
         keys.append(_Key("●", ORANGE, f"validation, last {validation.values[-1]:.3g}"))
     axes.yaxis.set_major_formatter("{x:g}")
-    return _Chart("Loss", keys, _svg(figure))
+    return _Chart("Loss", keys, svg(figure))
 
 
 def _mean_iou_chart(curve: _Curve) -> _Chart:
@@ -230,8 +179,8 @@ def _mean_iou_chart(curve: _Curve) -> _Chart:
     ):
         step, value = curve.steps[index], curve.values[index]
         axes.plot(step, 100 * value, marker=f"${symbol}$", color=color, markersize=9)
-        keys.append(_Key(symbol, color, f"{name} {_percent(value)} at step {step:,}"))
-    return _Chart("Validation mean IoU", keys, _svg(figure))
+        keys.append(_Key(symbol, color, f"{name} {percent(value)} at step {step:,}"))
+    return _Chart("Validation mean IoU", keys, svg(figure))
 
 
 def _learning_rate_chart(curve: _Curve) -> _Chart:
@@ -239,7 +188,7 @@ def _learning_rate_chart(curve: _Curve) -> _Chart:
     axes.plot(*curve, ".-", color=BLUE, markevery=[-1])
     axes.yaxis.set_major_formatter("{x:g}")
     label = f"highest {curve.values.max():.3g}, last {curve.values[-1]:.3g}"
-    return _Chart("Learning rate", [_Key("●", BLUE, label)], _svg(figure))
+    return _Chart("Learning rate", [_Key("●", BLUE, label)], svg(figure))
 
 
 def _subplots() -> tuple[Figure, Axes]:
@@ -259,12 +208,6 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, window, mode="same") / size
 
 
-def _svg(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return _data_uri("image/svg+xml", buffer)
-
-
 def _example(panel: Panel, colors: np.ndarray) -> _Example:
     valid = panel.truth < len(colors)
     wrong = valid & (panel.truth != panel.prediction)
@@ -275,28 +218,9 @@ def _example(panel: Panel, colors: np.ndarray) -> _Example:
         name=panel.name,
         accuracy=1 - wrong.sum() / valid.sum() if valid.any() else None,
         pictures={
-            "image": _jpeg(photo),
-            "truth": _png(mask_image(panel.truth, colors)),
-            "prediction": _png(mask_image(panel.prediction, colors)),
-            "where wrong": _jpeg(Image.fromarray(errors)),
+            "image": jpeg(photo),
+            "truth": png(mask_image(panel.truth, colors)),
+            "prediction": png(mask_image(panel.prediction, colors)),
+            "where wrong": jpeg(Image.fromarray(errors)),
         },
     )
-
-
-def _jpeg(photo: Image.Image) -> str:
-    photo.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    buffer = io.BytesIO()
-    # Full colour resolution keeps the marks of single wrong pixels red.
-    photo.save(buffer, format="JPEG", quality=85, subsampling=0)
-    return _data_uri("image/jpeg", buffer)
-
-
-def _png(mask: Image.Image) -> str:
-    mask.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    mask.save(buffer, format="PNG", optimize=True)
-    return _data_uri("image/png", buffer)
-
-
-def _data_uri(kind: str, buffer: io.BytesIO) -> str:
-    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -7,20 +7,35 @@ EXPERIMENT is table1, table2, ablations, rates or figure3. Options of train/main
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from train.comparison import best_rates, entry
+from train.comparison_report import (
+    Section,
+    make_report,
+    write_json,
+    write_markdown,
+    write_page,
+)
 from train.config import Config
+from train.datasets import load_dataset
 from train.experiments import (
     ABLATIONS,
     FIGURE3,
+    OURS,
     TABLE1,
     TABLE2,
     Plan,
+    Planned,
+    Variant,
 )
+from train.gallery import RULE, draw_gallery
 from train.many_runs import complete_all
 from train.presets import parse_config
 from train.program import keep_programs, run_program
@@ -76,14 +91,72 @@ def main() -> None:
         return parse_config([asked.preset, *others, "--loss", loss])
 
     plan = Plan(base, workdir / "runs", asked.budget or experiment.steps)
-    keep_programs(str(workdir / "runs" / "programs"))
-    seeds = 1 if asked.experiment == "figure3" else asked.seeds
+    keep_programs(str(plan.programs))
+    chosen_by: list[Planned] = []
+    rates: dict[str, float] = {}
+    if asked.experiment == "rates":
+        chosen_by = plan.grid(experiment.variants, asked.factors)
+        complete_all([run.config for run in chosen_by], processes=asked.processes)
+        rates = best_rates(chosen_by)
     runs = [
-        plan.run(variant, seed)
-        for seed in range(seeds)
+        plan.run(variant, seed, **_rate(rates, variant))
+        for seed in range(1 if asked.experiment == "figure3" else asked.seeds)
         for variant in experiment.variants
     ]
     complete_all([run.config for run in runs], processes=asked.processes)
+
+    entries = [
+        entry(run, base(run.variant.loss), asked.preset) for run in runs + chosen_by
+    ]
+    report = make_report(
+        asked.experiment,
+        experiment.title,
+        entries,
+        command=_command(asked, others),
+        paper={variant.label: variant.paper for variant in experiment.variants},
+    )
+    if asked.experiment in ("table2", "figure3"):
+        report.sections.append(_figure3(runs))
+    results = Path(asked.results or workdir)
+    results.mkdir(parents=True, exist_ok=True)
+    write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
+    # Images of a data set may not be ours to hand on; those of the scenes are.
+    photographs = not runs[0].config.data or results == workdir
+    markdown = write_markdown(report, results, asked.preset, photographs=photographs)
+    page = workdir / f"{asked.experiment}.html"
+    write_page(report, page)
+    print(f"\nTables: {markdown}\nPage: {page}")
+
+
+def _rate(rates: dict[str, float], variant: Variant) -> dict[str, float]:
+    return {"learning_rate": rates[variant.label]} if rates else {}
+
+
+def _figure3(runs: Sequence[Planned]) -> Section:
+    """Returns the masks of seed 0."""
+    first = {run.variant.label: run for run in runs if run.config.seed == 0}
+    baseline = runs[0].variant.label
+    dataset = load_dataset(runs[0].config)
+    folders = {label: Path(run.config.workdir) for label, run in first.items()}
+    figure = draw_gallery(folders, baseline, OURS, dataset.val)
+    return Section("Figure 3", figure, RULE.format(ours=OURS, baseline=baseline), True)
+
+
+def _command(asked: Options, others: Sequence[str]) -> str:
+    """Returns the command line, folders left out."""
+    words = ["python", "train/reproduce.py", asked.experiment]
+    for field in dataclasses.fields(Options)[1:]:
+        value = getattr(asked, field.name)
+        if value != field.default and field.name in ("preset", "seeds", "budget"):
+            words += [f"--{field.name}", str(value)]
+    rest = iter(others)
+    for word in rest:
+        if word in ("--data", "--prepared"):
+            next(rest, "")
+            words += ["--data", "DIR"] if word == "--data" else []
+        else:
+            words.append(word)
+    return shlex.join(words)
 
 
 if __name__ == "__main__":

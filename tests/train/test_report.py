@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from train.pages import LONGEST_SIDE
 from train.pictures import voc_colormap
-from train.report import LONGEST_SIDE, Panel, write_report
+from train.report import Panel, write_report
 
 TRAIN_LINE = {"split": "train", "loss": 1.5, "learning_rate": 0.01}
 NAMES = ["road", "car", "tree"]

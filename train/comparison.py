@@ -1,0 +1,242 @@
+"""From finished runs to what can be said about their losses."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from train.config import FREE_FIELDS, Config
+from train.experiments import ABLATIONS, PARTS, Planned, options
+from train.run import Run
+
+Entry = Mapping[str, Any]  # what results hold of a run
+
+
+def entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
+    """Returns the figures of a finished run, and all that it takes to get them again.
+
+    Args:
+      planned: the run.
+      base: its configuration without the options of its variant.
+      preset: that `base` began with, its name.
+    """
+    variant, config = planned
+    run = Run.open(config)
+    summary = run.summary()
+    if summary is None:
+        raise ValueError(f"{run.workdir} is not finished")
+    curve = [
+        [line["step"], line["mean_iou"]]
+        for line in run.metrics()
+        if line["split"] == "val"
+    ]
+    return {
+        "label": variant.label,
+        "data": Path(config.data).name or "built-in scenes",
+        "loss": variant.loss,
+        "options": {**variant.options, **options(config, base)},
+        "seed": config.seed,
+        "learning_rate": config.learning_rate,
+        **summary,
+        "curve": curve,
+        "command": command(config, preset),
+    }
+
+
+def command(config: Config, preset: str) -> str:
+    """Returns the command line of a run, its folders left out."""
+    from train.presets import PRESETS
+
+    words = ["python", "train/main.py", preset]
+    if config.data:
+        words += ["--data", "DIR"]
+    before = dataclasses.asdict(PRESETS[preset](config.loss))
+    for name, value in dataclasses.asdict(config).items():
+        if name in (*FREE_FIELDS, "data") or value == before[name] != "loss":
+            continue
+        words += _option(name, value)
+    return shlex.join(words)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{flag}", *map(str, values)]
+
+
+def best_rates(runs: Sequence[Planned]) -> dict[str, float]:
+    """Returns the learning rate of each label whose run has the highest mean IoU."""
+    found: dict[str, tuple[float, float]] = {}
+    for variant, config in runs:
+        reached = (Run.open(config).summary() or {})["mean_iou"]
+        result = (reached, config.learning_rate)
+        found[variant.label] = max(result, found.get(variant.label, result))
+    return {label: rate for label, (_, rate) in found.items()}
+
+
+class Measure(NamedTuple):
+    """A figure over seeds, and its difference to the baseline's, seed by seed."""
+
+    mean: float
+    deviation: float  # of the sample; NaN of one seed
+    difference: float
+    interval: float  # 95 %, to either side; NaN of one seed
+    differences: tuple[float, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return abs(self.difference) > self.interval
+
+
+class Row(NamedTuple):
+    """A variant, measured."""
+
+    label: str
+    seeds: int
+    learning_rate: float
+    measures: dict[str, Measure]  # by name; "mean IoU" is the first
+    iou: dict[str, Measure]  # by class
+    time: float  # median of the seeds' ratios to the baseline's seconds
+
+
+def compare(entries: Sequence[Entry]) -> list[Row]:
+    """Returns a row for each label, in their order; the first is the baseline.
+
+    Args:
+      entries: of one experiment; every label has the same seeds.
+    """
+    groups: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry["seed"]):
+        groups.setdefault(entry["label"], []).append(entry)
+    labels = list(dict.fromkeys(entry["label"] for entry in entries))
+    baseline = groups[labels[0]]
+    return [
+        Row(
+            label,
+            len(groups[label]),
+            groups[label][0]["learning_rate"],
+            _measure(figures, groups[label], baseline),
+            _measure(_class_figures, groups[label], baseline),
+            float(
+                np.median(
+                    [
+                        run["seconds"] / other["seconds"]
+                        for run, other in zip(groups[label], baseline, strict=True)
+                    ]
+                )
+            ),
+        )
+        for label in labels
+    ]
+
+
+def _measure(
+    figures: Callable[[Entry], dict[str, float]],
+    runs: Sequence[Entry],
+    baseline: Sequence[Entry],
+) -> dict[str, Measure]:
+    """Returns each figure over the seeds, beside the baseline's of the same seeds."""
+    found, others = [figures(run) for run in runs], [figures(run) for run in baseline]
+    return {
+        name: paired([figure[name] for figure in found], [o[name] for o in others])
+        for name in found[0]
+    }
+
+
+def figures(entry: Entry) -> dict[str, float]:
+    """Returns what is compared of a run, by name."""
+    found = {"mean IoU": entry["mean_iou"]}
+    for distance, near in entry["boundary"].items():
+        found[f"within {distance} px"] = near["mean_iou"]
+    groups = {"rare": rare_classes(entry), "thin": thin_classes(entry)}
+    for name, classes in groups.items():
+        if classes:
+            found[name] = float(np.mean([entry["iou"][name] for name in classes]))
+    return {**found, "pixel accuracy": entry["pixel_accuracy"]}
+
+
+def _class_figures(entry: Entry) -> dict[str, float]:
+    return {name: value for name, value in entry["iou"].items() if value is not None}
+
+
+def effects(entries: Sequence[Entry]) -> dict[str, Measure]:
+    """Returns what each part of the loss adds, averaged over the other parts.
+
+    Args:
+      entries: of the ablations; those of all combinations of parts are looked at. The
+        baseline of a part is the same runs without it.
+    """
+    parts_of = {variant.label: variant.parts for variant in ABLATIONS.variants}
+    found: dict[tuple[frozenset[str], int], float] = {}
+    for entry in entries:
+        parts = parts_of[entry["label"]]
+        if parts is not None:
+            found[parts, entry["seed"]] = entry["mean_iou"]
+    seeds = sorted({seed for _, seed in found})
+    result = {}
+    for part in PARTS:
+        means = [
+            [
+                float(np.mean([v for k, v in found.items() if _is(k, part, has, seed)]))
+                for seed in seeds
+            ]
+            for has in (True, False)
+        ]
+        result[part] = paired(*means)
+    return result
+
+
+def _is(key: tuple[frozenset[str], int], part: str, has: bool, seed: int) -> bool:
+    parts, of = key
+    return of == seed and (part in parts) == has
+
+
+def paired(values: Sequence[float], baseline: Sequence[float]) -> Measure:
+    """Returns what seeds tell of a figure, and of its difference to a baseline.
+
+    The interval is Student's, of the mean of the differences seed by seed: what a seed
+    does to both (initial weights, order and augmentation of images) drops out.
+
+    Args:
+      values: of each seed.
+      baseline: of the same seeds.
+    """
+    differences = np.subtract(values, baseline)
+    count = len(differences)
+    interval = float("nan")
+    if count > 1:
+        error = differences.std(ddof=1) / np.sqrt(count)
+        interval = float(stats.t.ppf(0.975, count - 1) * error)
+    return Measure(
+        float(np.mean(values)),
+        float(np.std(values, ddof=1)) if count > 1 else float("nan"),
+        float(differences.mean()),
+        interval,
+        tuple(differences.tolist()),
+    )
+
+
+def rare_classes(entry: Entry) -> list[str]:
+    """Returns the classes with less than a quarter of an equal share of the pixels."""
+    pixels = _occurring(entry)
+    limit = sum(pixels.values()) / len(pixels) / 4
+    return [name for name, count in pixels.items() if count < limit]
+
+
+def thin_classes(entry: Entry) -> list[str]:
+    """Returns the classes with over half of their pixels within 2 px of a border."""
+    near = entry["boundary"]["2"]["pixels"]
+    return [name for name, n in _occurring(entry).items() if near[name] > n / 2]
+
+
+def _occurring(entry: Entry) -> dict[str, int]:
+    return {name: count for name, count in entry["pixels"].items() if count}

@@ -1,0 +1,222 @@
+"""What an experiment found: JSON, Markdown with charts, and one HTML page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from train import comparison_charts as charts
+from train.comparison import (
+    Entry,
+    compare,
+    effects,
+    rare_classes,
+    thin_classes,
+)
+from train.comparison_tables import (
+    Table,
+    classes_table,
+    effects_table,
+    losses_table,
+)
+from train.files import replace_text
+from train.pages import svg, template
+
+
+class Section(NamedTuple):
+    """A part of a report."""
+
+    title: str
+    content: Table | Figure
+    note: str = ""
+    photographs: bool = False
+    """Shows images of the data set, which may not be ours to hand on."""
+
+
+class Report(NamedTuple):
+    """What an experiment found."""
+
+    name: str  # of its files
+    title: str
+    lead: str
+    sections: list[Section]
+
+
+def make_report(
+    name: str,
+    title: str,
+    entries: Sequence[Entry],
+    *,
+    command: str,
+    paper: Mapping[str, float | None],
+) -> Report:
+    """Returns the report of an experiment.
+
+    Args:
+      name: of the experiment.
+      title: of the report.
+      entries: of its runs, those of the baseline first; what was held out to choose
+        learning rates by is left out of the comparison.
+      command: that made them.
+      paper: what the paper reports by label, percent.
+    """
+    final = [entry for entry in entries if "holdout" not in entry["options"]]
+    rows = compare(final)
+    first = final[0]
+    total = sum(first["pixels"].values())
+    shares = {name: count / total for name, count in first["pixels"].items()}
+    sections = [
+        Section("Losses", losses_table(rows, paper), _note(final)),
+        Section(
+            "Differences",
+            charts.differences(rows),
+            f"Mean IoU above that of {rows[0].label}, seed by seed.",
+        ),
+    ]
+    if name == "ablations":
+        note = (
+            "What the mean IoU gains by a part, on average over the four combinations "
+            "of the other two, with Student's 95 % interval over seeds."
+        )
+        sections.append(Section("Parts", effects_table(effects(final)), note))
+    if len(final) < len(entries):
+        held_out = [entry for entry in entries if "holdout" in entry["options"]]
+        sections.append(_rates(held_out))
+    sections += [
+        Section(
+            "Validation while training",
+            charts.curves(final, rows),
+            "Mean over seeds; the bands are their standard deviation.",
+        ),
+        Section(
+            "Classes",
+            classes_table(rows, first),
+            f"IoU under {rows[0].label}, percent, and what the others change, points; "
+            "bold where the 95 % interval leaves zero out.",
+        ),
+        Section(
+            "IoU by class",
+            charts.class_bars(rows, shares),
+            f"Percent, and the class's share of the pixels; the line is "
+            f"{rows[0].label}, whiskers are the seeds' standard deviation.",
+        ),
+    ]
+    return Report(name, title, _lead(final, command), sections)
+
+
+def _lead(entries: Sequence[Entry], command: str) -> str:
+    first = entries[0]
+    seeds = len({entry["seed"] for entry in entries})
+    return (
+        f"{first['data']}, {first['steps']:,} steps, {seeds} "
+        f"seed{'s' if seeds > 1 else ''}, {first['device']}, "
+        f"JAX {first['versions']['jax']}. Made by `{command}`."
+    )
+
+
+def _note(entries: Sequence[Entry]) -> str:
+    baseline = entries[0]["label"]
+    rare = ", ".join(rare_classes(entries[0])) or "none"
+    thin = ", ".join(thin_classes(entries[0])) or "none"
+    return (
+        "IoU in percent ± the seeds' standard deviation; differences to "
+        f"{baseline} in points, paired by seed, with Student's 95 % interval, bold "
+        "where it leaves zero out. Each interval is by itself: of twenty true zeros "
+        "one would be bold. Within 2 and 5 px: mean IoU of the pixels that have "
+        "another label so near. Rare: mean over the classes with less than a quarter "
+        f"of an equal share of the pixels ({rare}). Thin: over those with more than "
+        f"half of their pixels within 2 px of another label ({thin}). Time: of "
+        "training, median ratio."
+    )
+
+
+def _rates(entries: Sequence[Entry]) -> Section:
+    rates = sorted({entry["learning_rate"] for entry in entries})
+    found: dict[str, dict[float, float]] = {}
+    for entry in entries:
+        found.setdefault(entry["label"], {})[entry["learning_rate"]] = entry["mean_iou"]
+    rows = [
+        [
+            label,
+            *(
+                f"**{100 * figures[rate]:.1f}**"
+                if figures[rate] == max(figures.values())
+                else f"{100 * figures[rate]:.1f}"
+                for rate in rates
+            ),
+        ]
+        for label, figures in found.items()
+    ]
+    note = (
+        "Mean IoU, percent, on the held-out part of the training split, by learning "
+        "rate; the best of each loss is what it has above."
+    )
+    return Section(
+        "Choice of rates", Table(["loss", *(f"{r:.2g}" for r in rates)], rows), note
+    )
+
+
+def write_json(entries: Sequence[Entry], path: Path) -> None:
+    """Writes a list with a line for each run."""
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    replace_text(path, f"[\n{lines}\n]\n")
+
+
+def write_markdown(
+    report: Report, folder: Path, prefix: str, *, photographs: bool
+) -> Path:
+    """Writes `PREFIX_NAME.md` and its charts beside it; returns its path.
+
+    Args:
+      report: what to write.
+      folder: where to.
+      prefix: names the data set.
+      photographs: whether images of the data set may stand there too.
+    """
+    stem = f"{prefix}_{report.name}"
+    parts = [f"# {report.title}\n", f"{report.lead}\n"]
+    parts.append(f"Every run: [{stem}.json]({stem}.json).\n")
+    for section in report.sections:
+        if section.photographs and not photographs:
+            continue
+        parts.append(f"## {section.title}\n")
+        if isinstance(section.content, Table):
+            parts.append(section.content.markdown())
+        else:
+            suffix = "png" if section.photographs else "svg"
+            chart = f"{stem}_{section.title.lower().replace(' ', '_')}.{suffix}"
+            _save(section.content, folder / chart)
+            parts.append(f"![{section.title}]({chart})\n")
+        if section.note:
+            parts.append(f"{section.note}\n")
+    path = folder / f"{stem}.md"
+    replace_text(path, "\n".join(parts))
+    return path
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Writes a picture whose bytes depend on what it shows alone."""
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Writes one HTML file that opens offline."""
+    sections = [
+        {
+            **section._asdict(),
+            "table": section.content if isinstance(section.content, Table) else None,
+            "picture": svg(section.content)
+            if isinstance(section.content, Figure)
+            else None,
+        }
+        for section in report.sections
+    ]
+    html = template("comparison.html.jinja").render(
+        name=report.title, lead=report.lead, sections=sections
+    )
+    replace_text(path, html)
