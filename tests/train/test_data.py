@@ -11,12 +11,14 @@ from train.data import (
     MEAN_COLOR,
     Augment,
     Example,
+    decode,
     evaluation_batches,
     pad_to_multiple,
     resize,
     train_batches,
 )
 from train.datasets import Dataset, load_dataset
+from train.errors import UserError
 from train.voc import VOID, check_pair, read_image
 
 from .conftest import SIZE, MakeConfig
@@ -171,3 +173,32 @@ def test_padding_is_void_below_and_right() -> None:
     assert (padded.label[:5, :9] == 1).all()
     assert (padded.label == VOID).sum() == 8 * 16 - 45
     assert list(itertools.chain(padded.image[7, 15])) == list(MEAN_COLOR)
+
+
+def test_images_are_prepared_at_the_height_asked_for(make_config: MakeConfig) -> None:
+    whole = load_dataset(make_config())
+    small = load_dataset(make_config(image_height=20))
+    for index in range(len(whole.train)):
+        large, record = whole.train[index], small.train[index]
+        image, label = decode(record)
+        assert image.shape == (20, 24, 3) and record["name"] == large["name"]
+        expected = resize(decode(large), 0.5)
+        np.testing.assert_array_equal(image, expected.image)
+        np.testing.assert_array_equal(label, expected.label)
+
+
+def test_what_is_held_out_is_not_trained_on(make_config: MakeConfig) -> None:
+    whole = load_dataset(make_config())
+    part = load_dataset(make_config(holdout=0.25))
+    sources = (part.train, part.val)
+    names = [[source[i]["name"] for i in range(len(source))] for source in sources]
+    assert names == [[b"a", b"b", b"c"], [b"d"]]
+    assert part.fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_side_without_images_is_refused(
+    make_config: MakeConfig, share: float
+) -> None:
+    with pytest.raises(UserError, match=f"--holdout {share:g} .* 4 images"):
+        load_dataset(make_config(holdout=share))

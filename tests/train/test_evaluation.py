@@ -64,12 +64,13 @@ def png(pixels: np.ndarray) -> bytes:
 
 @pytest.fixture
 def source(rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Four random images with random masks, their first two rows void."""
+    """Four random images, half of each a random mask, their first two rows void."""
     source: list[dict[str, Any]] = []
     for number, size in enumerate(((42, 60), (42, 60), (30, 31), (90, 70))):
         image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
         truth = rng.integers(0, 3, size, dtype=np.uint8)
         truth[:2] = 255
+        truth[:, size[1] // 2 :] = 1
         name = str(number).encode()
         source.append({"image": png(image), "label": png(truth), "name": name})
     return source
@@ -91,9 +92,19 @@ def test_windows_are_evaluated_as_predicted(source: list[dict[str, Any]]) -> Non
         seen.append(Brightest.sizes[:])
     np.testing.assert_array_equal(found[0], found[1])
     assert found[0].sum() == sum(
-        (h - 2) * w for h, w in ((42, 120), (30, 31), (90, 70))
+        h * w - 2 * (w // 2) for h, w in [(42, 60)] * 2 + [(30, 31), (90, 70)]
     )
     assert seen == [[(48, 64), (32, 32), (96, 72)], [(32, 40), (32, 32)]]
+
+
+def test_padding_makes_no_border(source: list[dict[str, Any]]) -> None:
+    found = []
+    for multiple in (1, 32):
+        predictor = Predictor(nnx.graphdef(Brightest()), Config(size_multiple=multiple))
+        evaluator = Evaluator(predictor, source[:2], ("a", "b", "c"), batch_size=2)
+        found.append(evaluator.counts(STATE))
+    for distance, confusion in found[0].near.items():
+        np.testing.assert_array_equal(confusion, found[1].near[distance])
 
 
 def test_evaluation_notes_how_it_predicted(

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from train.metrics import confusion_matrix, figures, intersection_over_union, table
+from train.metrics import (
+    confusion_matrix,
+    count,
+    figures,
+    intersection_over_union,
+    near_border,
+    table,
+)
 
 
 def test_confusion_counts_pairs_and_leaves_void_out() -> None:
@@ -36,3 +43,34 @@ def test_absent_class_stays_out_of_the_mean() -> None:
 def test_split_without_a_valid_pixel_has_figures() -> None:
     result = figures(np.zeros((2, 2), np.int64), ["a", "b"])
     assert (result["mean_iou"], result["pixel_accuracy"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5])
+def test_near_a_border_is_where_the_window_has_two_labels(
+    rng: np.random.Generator, distance: int
+) -> None:
+    truth = np.kron(rng.choice([0, 1, 255], (4, 5)), np.ones((6, 7))).astype(np.uint8)
+    expected = np.zeros(truth.shape, bool)
+    for row, column in np.ndindex(truth.shape):
+        rows = slice(max(0, row - distance), row + distance + 1)
+        columns = slice(max(0, column - distance), column + distance + 1)
+        expected[row, column] = len(np.unique(truth[rows, columns])) > 1
+    np.testing.assert_array_equal(near_border(truth, distance), expected)
+    assert expected.any() and not expected.all()
+
+
+def test_pixels_near_borders_are_counted_apart() -> None:
+    truth = np.zeros((4, 20), np.uint8)
+    truth[:, 10:] = 1
+    mask = truth.copy()
+    mask[:, 8:10] = 1  # wrong within 2 pixels
+    mask[:, 13] = 0  # wrong within 5
+    mask[:, 0] = 1  # wrong elsewhere
+    counts = count([(truth, mask), (truth, truth)], 2)
+    assert counts.near[2].tolist() == [[8, 8], [0, 16]]
+    assert counts.near[5].tolist() == [[32, 8], [4, 36]]
+    assert counts.whole.tolist() == [[68, 12], [4, 76]]
+    result = counts.figures(["a", "b"])
+    assert result["boundary"]["2"]["mean_iou"] == pytest.approx((8 / 16 + 16 / 24) / 2)
+    assert result["pixels"] == {"a": 80, "b": 80}
+    assert result["boundary"]["2"]["pixels"] == {"a": 16, "b": 16}

@@ -1,0 +1,159 @@
+"""What is said of runs, against figures made by hand."""
+
+import dataclasses
+import json
+import math
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from train.comparison import (
+    best_rates,
+    command,
+    compare,
+    effects,
+    entry,
+    paired,
+    rare_classes,
+    thin_classes,
+)
+from train.config import FREE_FIELDS, save_config
+from train.experiments import ABLATIONS, TABLE2, Plan, Planned
+from train.presets import camvid_small, demo, parse_config
+
+from .conftest import MakeConfig
+
+
+def make_entry(label: str, seed: int, mean_iou: float, **others: Any) -> dict[str, Any]:
+    iou = {"road": 0.9, "pole": mean_iou - 0.4, "car": 0.5}
+    near = {"mean_iou": mean_iou / 2, "pixels": {"road": 100, "pole": 30, "car": 20}}
+    return {
+        "label": label,
+        "seed": seed,
+        "options": {},
+        "learning_rate": 1.0,
+        "mean_iou": mean_iou,
+        "pixel_accuracy": 0.8,
+        "iou": iou,
+        "pixels": {"road": 1000, "pole": 40, "car": 400},
+        "boundary": {"2": near, "5": near},
+        "seconds": 10.0,
+        "curve": [[5, mean_iou / 2], [10, mean_iou]],
+        **others,
+    }
+
+
+def test_interval_is_that_of_the_paired_t_test(rng: np.random.Generator) -> None:
+    values, baseline = rng.normal(size=(2, 5))
+    measure = paired(values.tolist(), baseline.tolist())
+    low, high = stats.ttest_rel(values, baseline).confidence_interval(0.95)
+    assert measure.difference - measure.interval == pytest.approx(low)
+    assert measure.difference + measure.interval == pytest.approx(high)
+    assert measure.mean == pytest.approx(values.mean())
+    assert measure.deviation == pytest.approx(np.sqrt(values.var() * 5 / 4))
+
+
+def test_what_a_seed_does_to_both_drops_out() -> None:
+    measure = paired([0.31, 0.52, 0.43], [0.30, 0.50, 0.40])
+    assert measure.difference == pytest.approx(0.02)
+    assert measure.interval == pytest.approx(4.3027 * 0.01 / math.sqrt(3), rel=1e-4)
+    assert not measure.differs  # 0.0248
+    assert paired([0.32, 0.52, 0.42], [0.30, 0.50, 0.40]).differs
+
+
+def test_one_seed_has_no_interval() -> None:
+    measure = paired([0.5], [0.4])
+    assert math.isnan(measure.interval) and math.isnan(measure.deviation)
+    assert not measure.differs
+
+
+def test_rows_keep_their_order_and_pair_by_seed() -> None:
+    entries = [
+        make_entry("plain", 1, 0.6),
+        make_entry("plain", 0, 0.5),
+        make_entry("ours", 0, 0.55, seconds=20.0),
+        make_entry("ours", 1, 0.61, seconds=30.0),
+    ]
+    plain, ours = compare(entries)
+    assert (plain.label, ours.label) == ("plain", "ours")
+    measure = ours.measures["mean IoU"]
+    assert measure.differences == pytest.approx([0.05, 0.01])
+    assert plain.measures["mean IoU"].differences == (0.0, 0.0)
+    assert ours.time == pytest.approx(2.5)
+    near = ours.measures["within 2 px"]
+    assert near.differences == pytest.approx([0.025, 0.005])
+    assert ours.iou["pole"].differences == pytest.approx([0.05, 0.01])
+    assert ours.measures["rare"].mean == pytest.approx(0.58 - 0.4)
+
+
+def test_rare_and_thin_classes_follow_their_rules() -> None:
+    of = make_entry("plain", 0, 0.5)
+    assert rare_classes(of) == ["pole"]  # 40 of 1440, under a twelfth
+    assert thin_classes(of) == ["pole"]  # 30 of 40; 20 of 400 is not
+    of["pixels"]["pole"] = 120  # a twelfth of 1520 is 126.7
+    assert rare_classes(of) == ["pole"] and thin_classes(of) == []
+    of["pixels"]["pole"] = 140  # and of 1540, 128.3
+    assert rare_classes(of) == []
+
+
+def test_effects_are_found_in_sums_of_parts() -> None:
+    gains = {"score": 0.03, "pooling": -0.01, "Minkowski": 0.005}
+    entries = [
+        make_entry(variant.label, seed, 0.5 + 0.1 * seed + sum(gains[p] for p in parts))
+        for variant in ABLATIONS.variants
+        for seed in range(3)
+        if (parts := variant.parts) is not None
+    ]
+    for part, measure in effects(entries).items():
+        assert measure.difference == pytest.approx(gains[part])
+        assert measure.interval == pytest.approx(0, abs=1e-9)
+
+
+def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -> None:
+    plan = Plan(lambda loss: make_config(loss=loss), tmp_path / "runs", steps=4)
+    planned = plan.run(TABLE2.variants[5], seed=2)
+    finish(planned, {"mean_iou": 0.25, "steps": 4, "commit": "abc", "device": "cpu"})
+    workdir = Path(planned.config.workdir)
+    lines = ['{"step": 2, "split": "train"}']
+    lines += [f'{{"step": {s}, "split": "val", "mean_iou": {s / 8}}}' for s in (2, 4)]
+    (workdir / "metrics.jsonl").write_text("\n".join(lines))
+    found = entry(planned, make_config(), "demo")
+    assert found["curve"] == [[2, 0.25], [4, 0.5]]
+    assert (found["loss"], found["options"]) == ("locally_adaptive", {"kernel_size": 3})
+    assert (found["seed"], found["mean_iou"], found["data"]) == (2, 0.25, "voc")
+    assert str(tmp_path) not in json.dumps(found)
+
+
+@pytest.mark.parametrize("variant", (*TABLE2.variants, *ABLATIONS.variants))
+@pytest.mark.parametrize("preset", [demo, camvid_small])
+def test_command_makes_the_same_run(variant: Any, preset: Any, tmp_path: Path) -> None:
+    planned = Plan(preset, tmp_path, steps=7).run(variant, 2, holdout=0.2)
+    words = shlex.split(command(planned.config, preset.__name__))
+    assert words[:2] == ["python", "train/main.py"]
+    again = parse_config(words[2:])
+    for field in dataclasses.fields(again):
+        if field.name not in (*FREE_FIELDS, "data"):
+            of = getattr(again, field.name), getattr(planned.config, field.name)
+            assert of[0] == of[1], field.name
+
+
+def test_best_rate_is_that_of_the_highest_mean_iou(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    plan = Plan(lambda loss: make_config(loss=loss), tmp_path / "runs")
+    runs = plan.grid(TABLE2.variants[:2], (0.5, 1.0, 2.0))
+    for run, reached in zip(runs, (0.1, 0.3, 0.2, 0.4, 0.2, 0.1), strict=True):
+        finish(run, {"mean_iou": reached})
+    assert best_rates(runs) == {"cross-entropy": 0.05, "center": 0.025}
+
+
+def finish(run: Planned, summary: dict[str, Any]) -> None:
+    """Leaves what a finished run leaves."""
+    workdir = Path(run.config.workdir)
+    workdir.mkdir(parents=True)
+    save_config(run.config, workdir / "config.json")
+    (workdir / "summary.json").write_text(json.dumps(summary))
