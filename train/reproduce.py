@@ -7,6 +7,7 @@ EXPERIMENT is table1, table2, ablations, rates or figure3. Options of train/main
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from train.comparison_report import (
 )
 from train.config import Config
 from train.datasets import load_dataset
+from train.errors import UserError
 from train.experiments import (
     ABLATIONS,
     FIGURE3,
@@ -78,12 +80,26 @@ class Options:
     results: str = ""
     """Folder of figures (JSON), tables (Markdown) and charts; empty for the workdir."""
 
+    def __post_init__(self) -> None:
+        """Refuses what cannot work.
+
+        Raises:
+          UserError: it names the option, the rule and the value.
+        """
+        for name, least in (("seeds", 1), ("processes", 1), ("budget", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise UserError(f"--{name} must be at least {least}, got {value}")
+        if not self.factors or not all(0 < f < math.inf for f in self.factors):
+            raise UserError(f"--factors must be above 0, got {self.factors}")
+
 
 def main() -> None:
     """Makes the runs of an experiment and reports them."""
     asked, others = tyro.cli(
         Options, args=sys.argv[1:], return_unknown_args=True, prog="train/reproduce.py"
     )
+    _check_others(others)
     experiment = EXPERIMENTS[asked.experiment]
     workdir = Path(asked.workdir or f"runs/reproduce/{asked.preset}")
 
@@ -126,6 +142,20 @@ def main() -> None:
     page = workdir / f"{asked.experiment}.html"
     write_page(report, page)
     print(f"\nTables: {markdown}\nPage: {page}")
+
+
+def _check_others(words: Sequence[str]) -> None:
+    """Refuses options of train/main.py that the experiment itself sets."""
+    remedies = {
+        "seed": "give the number of seeds with --seeds",
+        "steps": "give them with --budget",
+        "loss": "every loss of the experiment is trained",
+        "holdout": "experiment rates holds out by itself",
+    }
+    for word in words:
+        name = word.split("=")[0].removeprefix("--")
+        if word.startswith("--") and name in remedies:
+            raise UserError(f"--{name} cannot be set here: {remedies[name]}.")
 
 
 def _rate(rates: dict[str, float], variant: Variant) -> dict[str, float]:

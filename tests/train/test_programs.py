@@ -19,7 +19,7 @@ from .conftest import SIZE, make_folder
 ROOT = Path(__file__).parent.parent.parent
 # Steps short enough to kill, long enough that figures could differ.
 OPTIONS = (
-    "--backbone resnet_small --rates 1 2 --crop 32 32 --steps 8 --batch-size 2 "
+    "--backbone resnet_small --rates 1 2 --crop 32 32 --batch-size 2 "
     "--learning-rate 0.5 --max-gradient-norm 0.1 --evaluate-every 4 "
     "--checkpoint-every 2 --log-every 1 --evaluation-batch 2"
 ).split()
@@ -51,7 +51,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(place: Path, name: str) -> Sequence[object]:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
     programs = ("--compilation-cache", place / "programs")
-    return ("demo", *OPTIONS, *paths, *programs, "--workdir", place / name)
+    return (
+        "demo",
+        "--steps",
+        8,
+        *OPTIONS,
+        *paths,
+        *programs,
+        "--workdir",
+        place / name,
+    )
 
 
 def test_run_leaves_what_it_promises(place: Path) -> None:

@@ -1,0 +1,144 @@
+"""What a report shows: tables by hand, pages that open, pictures of what is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from train.comparison import Measure, compare
+from train.comparison_charts import class_bars, colors, curves, differences
+from train.comparison_report import (
+    Section,
+    make_report,
+    write_json,
+    write_markdown,
+    write_page,
+)
+from train.comparison_tables import interval, losses_table, spread
+from train.gallery import choose
+
+from .test_comparison import make_entry
+
+ENTRIES = [
+    make_entry("plain", 0, 0.50),
+    make_entry("plain", 1, 0.60),
+    make_entry("ours, 5×5", 0, 0.52, seconds=15.0),
+    make_entry("ours, 5×5", 1, 0.62, seconds=15.0),
+]
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in ENTRIES:
+        entry |= {"data": "d", "steps": 10, "device": "cpu", "versions": {"jax": "1"}}
+
+
+def report(entries: list[dict[str, Any]] = ENTRIES) -> Any:
+    paper = {"plain": 74.6, "ours, 5×5": 76.1}
+    return make_report("table2", "Title", entries, command="python x", paper=paper)
+
+
+def test_table_reads_as_computed_by_hand() -> None:
+    table = losses_table(compare(ENTRIES), {"plain": 74.6, "ours, 5×5": 76.1})
+    first, second = (dict(zip(table.header, row, strict=True)) for row in table.rows)
+    assert first["mean IoU"] == "55.0 ± 7.1" and first["difference, 95 %"] == "–"
+    assert second["mean IoU"] == "57.0 ± 7.1"
+    assert second["difference, 95 %"] == "**+2.0 [+2.0, +2.0]**"
+    assert second["within 2 px"] == "28.5 (**+1.0**)"
+    assert second["time"] == "1.50×" and "rate" not in table.header
+    assert second["paper, on VOC"] == "76.1 (+1.5)"
+
+
+def test_differences_that_may_be_none_are_not_bold() -> None:
+    assert interval(Measure(0.5, 0.1, 0.02, 0.03, ())) == "+2.0 [−1.0, +5.0]"
+    assert interval(Measure(0.5, 0.1, -0.02, 0.01, ())) == "**−2.0 [−3.0, −1.0]**"
+    alone = Measure(0.5, float("nan"), 0.0001, float("nan"), ())
+    assert (interval(alone), spread(alone)) == ("0.0", "50.0")
+
+
+def test_markdown_names_its_files_and_command(tmp_path: Path) -> None:
+    write_json(ENTRIES, tmp_path / "d_table2.json")
+    text = write_markdown(report(), tmp_path, "d", photographs=False).read_text()
+    assert "`python x`" in text and "2 seeds" in text
+    linked = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(linked) == 4 and all((tmp_path / name).is_file() for name in linked)
+    lines = (tmp_path / "d_table2.json").read_text().splitlines()
+    assert len(lines) == len(ENTRIES) + 2  # one a run
+
+
+def test_photographs_are_left_out_where_they_may_not_stand(tmp_path: Path) -> None:
+    picture = Section("Figure 3", Figure(), "rule", photographs=True)
+    for photographs, name in ((False, "out"), (True, "in")):
+        of = report()
+        of.sections.append(picture)
+        write_markdown(of, tmp_path, name, photographs=photographs)
+    assert not list(tmp_path.glob("out*.png"))
+    assert [path.name for path in tmp_path.glob("in*.png")] == [
+        "in_table2_figure_3.png"
+    ]
+
+
+def test_page_shows_every_section_and_opens_offline(tmp_path: Path) -> None:
+    of = report()
+    write_page(of, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text()
+    for section in of.sections:
+        assert f"<h2>{section.title}</h2>" in html
+    assert "<b>+2.0 [+2.0, +2.0]</b>" in html and "<code>python x</code>" in html
+    assert "**" not in html and "`" not in html
+    assert html.count("data:image/svg+xml;base64,") == 3
+    assert not re.findall(r'(?:src|href)="(?!data:)', html)
+
+
+def test_rates_are_shown_with_what_chose_them(tmp_path: Path) -> None:
+    held = {"options": {"holdout": 0.2}, "data": "d", "steps": 10}
+    tried = [
+        make_entry("plain", 0, 0.4, learning_rate=0.5, **held),
+        make_entry("plain", 0, 0.3, learning_rate=2.0, **held),
+        make_entry("ours, 5×5", 0, 0.2, learning_rate=0.5, **held),
+        make_entry("ours, 5×5", 0, 0.3, learning_rate=2.0, **held),
+    ]
+    chosen = [
+        {**entry, "learning_rate": 0.5 if entry["label"] == "plain" else 2.0}
+        for entry in ENTRIES
+    ]
+    sections = {section.title: section.content for section in report(chosen + tried)[3]}
+    table = sections["Choice of rates"]
+    assert table.header == ["loss", "0.5", "2"]
+    assert table.rows == [
+        ["plain", "**40.0**", "30.0"],
+        ["ours, 5×5", "20.0", "**30.0**"],
+    ]
+    rates = [row[1] for row in sections["Losses"].rows]
+    assert rates == ["0.5", "2"]
+    means = [row[2] for row in sections["Losses"].rows]
+    assert means == ["55.0 ± 7.1", "57.0 ± 7.1"]  # of the final runs alone
+
+
+def test_charts_draw_what_was_measured() -> None:
+    rows = compare(ENTRIES)
+    (axes,) = differences(rows).axes
+    seeds = axes.lines[-1].get_xdata()
+    np.testing.assert_allclose(np.asarray(seeds, float), [2.0, 2.0])
+    (axes,) = curves(ENTRIES, rows).axes
+    assert [line.get_label() for line in axes.lines] == ["plain", "ours, 5×5"]
+    np.testing.assert_allclose(np.asarray(axes.lines[1].get_ydata()), [28.5, 57.0])
+    bars = class_bars(rows, {"road": 0.7, "pole": 0.02, "car": 0.28}).axes
+    assert [ax.get_title() for ax in bars[:3]] == [
+        "road (70.0 %)",
+        "pole (2.0 %)",
+        "car (28.0 %)",
+    ]
+    widths = [patch.get_width() for patch in bars[1].patches]  # type: ignore[attr-defined]
+    assert widths == pytest.approx([15.0, 17.0])
+    assert len(set(colors(rows).values())) == 2
+
+
+def test_images_are_chosen_by_rule() -> None:
+    baseline, ours = np.full(9, 0.5), np.linspace(0.4, 0.8, 9)
+    chosen = choose(baseline.tolist(), ours.tolist())
+    assert [choice.image for choice in chosen] == [3, 6, 8, 0]
+    assert "+30.0 points" in chosen[2].why and "-10.0 points" in chosen[3].why
