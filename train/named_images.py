@@ -94,13 +94,14 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, Outputs]:
 
 
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
-    root = Path(os.path.commonpath([path.parent for path in images]))
+    places = {path: Path(os.path.abspath(path)) for path in images}
+    root = os.path.commonpath([place.parent for place in places.values()])
 
     def folders(path: Path) -> str:
-        return "_".join(path.relative_to(root).with_suffix("").parts)
+        return "_".join(places[path].relative_to(root).with_suffix("").parts)
 
     def suffix(path: Path) -> str:
-        return "_".join(path.relative_to(root).parts)
+        return "_".join(places[path].relative_to(root).parts)
 
     stages: tuple[Callable[[Path], str], ...] = (
         lambda path: path.stem,

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax import nnx
 
 from models import DeepLab
 from models.layouts import Layout, find_layout
-from models.weights import WeightsError, load_weights, read_header, read_weights
+from models.weights import (
+    Loaded,
+    WeightsError,
+    load_weights,
+    read_header,
+    read_weights,
+)
 from train.config import Config
 from train.errors import UserError
 from train.loop import TrainState
@@ -56,15 +63,25 @@ def _use(
 
 
 def _check_use(config: Config, path: Path, trained: dict[str, Any]) -> None:
-    other = [name for name in trained if getattr(config, name) != trained[name]]
+    other = _differing(config, trained)
     if other:
-        these = ", ".join(f"{name} {trained[name]}" for name in other)
+        these = ", ".join(f"{name} {value}" for name, value in other.items())
         here = ", ".join(str(getattr(config, name)) for name in other)
-        options = " ".join(f"--{name} {trained[name]}" for name in other)
         raise UserError(
             f"--weights {path} was trained with {these}; this run has {here}. "
-            f"Add {options}."
+            f"Add {_as_options(other)}."
         )
+
+
+def _differing(config: Config, trained: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the weights were trained with where the run has otherwise."""
+    return {
+        name: value for name, value in trained.items() if getattr(config, name) != value
+    }
+
+
+def _as_options(values: dict[str, Any]) -> str:
+    return " ".join(f"--{name.replace('_', '-')} {v}" for name, v in values.items())
 
 
 def with_weights(
@@ -80,25 +97,43 @@ def with_weights(
     if not config.weights:
         return state
     path = Path(config.weights)
-    model = nnx.merge(graph, state.params, state.statistics, copy=True)
     try:
         _, metadata = read_header(path)
         arrays = read_weights(path)
-        loaded = load_weights(model, arrays, new_head=config.new_head)
+        state, loaded = loaded_state(state, graph, arrays, new_head=config.new_head)
     except WeightsError as error:
         raise UserError(f"--weights {path}: {error}{_hint(error, config)}") from error
     new = f"; random weights: {', '.join(loaded.new)}" if loaded.new else ""
     note = "" if "head" in loaded.new else _note(loaded.layout, metadata, config)
     print(f"{path}: {loaded.arrays} arrays of {loaded.layout.title}{new}{note}")
+    return state
+
+
+def loaded_state(
+    state: TrainState,
+    graph: nnx.GraphDef[DeepLab],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    new_head: bool = False,
+) -> tuple[TrainState, Loaded]:
+    """Returns a state with a file's weights in its network, and what was taken.
+
+    Raises:
+      WeightsError: they do not fit the network.
+    """
+    model = nnx.merge(graph, state.params, state.statistics, copy=True)
+    loaded = load_weights(model, arrays, new_head=new_head)
     _, params, statistics = split_model(model)
-    return state._replace(params=params, statistics=statistics)
+    return state._replace(params=params, statistics=statistics), loaded
 
 
 def _hint(error: WeightsError, config: Config) -> str:
     """Returns the way out, as far as the keys at fault tell."""
     new_head = "--new-head to begin the head at random weights"
-    if not error.keys or not error.head_only:
-        return f"\nIs --backbone {config.backbone} that of the file?" * bool(error.keys)
+    if not error.keys:
+        return ""
+    if not error.head_only:
+        return f"\nIs --backbone {config.backbone} that of the file?"
     if all(key.startswith("deconvolution") for key in error.keys):
         return (
             "\nThe file's upsampling is another: change --upsampling or "
@@ -113,6 +148,5 @@ def _hint(error: WeightsError, config: Config) -> str:
 def _note(layout: Layout, metadata: dict[str, str], config: Config) -> str:
     """Returns what a loaded head was trained with, where the run has otherwise."""
     trained = _use(layout, metadata, ("output_stride", "upsampling"))
-    other = [name for name in trained if getattr(config, name) != trained[name]]
-    options = " ".join(f"--{name.replace('_', '-')} {trained[name]}" for name in other)
-    return f"; its head was trained with {options}" if other else ""
+    other = _differing(config, trained)
+    return f"; its head was trained with {_as_options(other)}" if other else ""

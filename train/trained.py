@@ -14,7 +14,6 @@ from flax import nnx
 from models import DeepLab
 from models.weights import (
     WeightsError,
-    load_weights,
     read_header,
     read_weights,
     save_weights,
@@ -24,7 +23,7 @@ from train.config import Config, load_config, parse_json
 from train.errors import UserError
 from train.inference import Predictor
 from train.loop import TrainState, abstract_state
-from train.network import split_model
+from train.pretrained import loaded_state
 from train.run import Run
 
 
@@ -107,8 +106,7 @@ def load_file(path: Path) -> Trained:
         class_names = tuple(json.loads(metadata["class_names"]))
         colors = np.array(json.loads(metadata["colors"]), np.uint8)
         graph, state = abstract_state(config, len(class_names))
-        model = nnx.merge(graph, state.params, state.statistics, copy=True)
-        loaded = load_weights(model, read_weights(path))
+        state, loaded = loaded_state(state, graph, read_weights(path))
         if loaded.new:
             raise WeightsError(f"{path} has no {' and no '.join(loaded.new)}")
     except WeightsError as error:
@@ -119,7 +117,5 @@ def load_file(path: Path) -> Trained:
             "that train/export.py wrote. To train from its weights, name it with "
             "train/main.py --weights."
         ) from error
-    _, params, statistics = split_model(model)
     step = jnp.int32(json.loads(metadata["step"]))
-    state = state._replace(step=step, params=params, statistics=statistics)
-    return Trained(config, class_names, colors, graph, state)
+    return Trained(config, class_names, colors, graph, state._replace(step=step))

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -19,22 +17,9 @@ from train import evaluate
 from train.config import Config
 from train.evaluation import Evaluator
 from train.inference import PredictionOptions, Predictor
-from train.loop import TrainState
 from train.trained import Trained
 
-
-class Brightest(nnx.Module):
-    """Stands in for a network: its logits are the colours, and it notes the sizes."""
-
-    sizes: list[tuple[int, ...]] = []
-
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        assert not train
-        self.sizes.append(images.shape[1:3])
-        return images
-
-
-STATE = TrainState(jnp.int32(0), nnx.State({}), nnx.State({}), jnp.zeros((3, 3)), ())
+from .standins import STATE, Brightest
 
 
 @pytest.mark.parametrize(

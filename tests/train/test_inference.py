@@ -25,19 +25,10 @@ from train.inference import (
 from train.loop import TrainState, make_state
 from train.network import make_model
 
+from .standins import Brightest
+
 WINDOW = (40, 56)
 SCALES = (0.5, 1.0, 1.5)
-
-
-class Colors(nnx.Module):
-    """Stands in for a network: its logits are the colours, and it notes the sizes."""
-
-    sizes: list[tuple[int, ...]] = []
-
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        assert not train
-        self.sizes.append(images.shape[1:3])
-        return images
 
 
 class Constant(nnx.Module):
@@ -108,11 +99,11 @@ def test_windows_of_a_pointwise_network_give_the_whole_mask(
     rng: np.random.Generator, size: tuple[int, int], overlap: float
 ) -> None:
     image = random_image(rng, *size)
-    whole, state = predictor(Colors())
-    parts, _ = predictor(Colors(), window=WINDOW, overlap=overlap)
-    Colors.sizes.clear()
+    whole, state = predictor(Brightest())
+    parts, _ = predictor(Brightest(), window=WINDOW, overlap=overlap)
+    Brightest.sizes.clear()
     mask = parts.mask(state, image)
-    assert Colors.sizes == [WINDOW]
+    assert Brightest.sizes == [WINDOW]
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, whole.mask(state, image))
 
@@ -162,25 +153,25 @@ def test_windows_see_an_images_border_as_the_network_does() -> None:
 
 
 def test_all_large_images_share_one_program(rng: np.random.Generator) -> None:
-    parts, state = predictor(Colors(), window=WINDOW)
-    Colors.sizes.clear()
+    parts, state = predictor(Brightest(), window=WINDOW)
+    Brightest.sizes.clear()
     for size in ((97, 131), (41, 10), (10, 57), (60, 60)):
         assert parts.mask(state, random_image(rng, *size)).shape == size
-    assert Colors.sizes == [WINDOW]
+    assert Brightest.sizes == [WINDOW]
 
 
 def test_image_within_the_window_is_taken_whole(rng: np.random.Generator) -> None:
-    parts, state = predictor(Colors(), window=WINDOW, size_multiple=8)
-    Colors.sizes.clear()
+    parts, state = predictor(Brightest(), window=WINDOW, size_multiple=8)
+    Brightest.sizes.clear()
     assert parts.mask(state, random_image(rng, 40, 49)).shape == (40, 49)
-    assert Colors.sizes == [(40, 56)]
+    assert Brightest.sizes == [(40, 56)]
     for size in ((40, 3), (1, 56)):
         assert parts.mask(state, random_image(rng, *size)).shape == size
-    assert Colors.sizes == [(40, 56), (40, 8), (8, 56)]
+    assert Brightest.sizes == [(40, 56), (40, 8), (8, 56)]
 
 
 def test_progress_sees_every_row_of_windows(rng: np.random.Generator) -> None:
-    parts, state = predictor(Colors(), window=WINDOW, overlap=0)
+    parts, state = predictor(Brightest(), window=WINDOW, overlap=0)
     seen = []
 
     def progress(rows: Any) -> Iterator[Any]:
@@ -270,7 +261,9 @@ def test_flip_makes_left_and_right_equal(rng: np.random.Generator, fusion: str) 
 
 
 def test_scores_of_one_view_are_held(rng: np.random.Generator) -> None:
-    views, state = predictor(Colors(), evaluation_scales=SCALES, evaluation_flip=True)
+    views, state = predictor(
+        Brightest(), evaluation_scales=SCALES, evaluation_flip=True
+    )
     held: list[jax.Array] = []
     look = views._look
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import tyro
@@ -20,33 +19,21 @@ from train import named_images, predict
 from train.config import Config
 from train.errors import UserError
 from train.inference import PredictionOptions, Predictor
-from train.loop import TrainState
 from train.pictures import overlay
 from train.trained import Trained
+
+from .standins import STATE, Brightest
 
 NAMES = ("road", 'sky, "blue"', "tree")
 COLORS = np.array([(10, 0, 0), (0, 20, 0), (0, 0, 30)], np.uint8)
 SIZE = (20, 30)
 
 
-class Brightest(nnx.Module):
-    """Stands in for a network: its logits are the colours, and it notes the sizes."""
-
-    sizes: list[tuple[int, ...]] = []
-
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        self.sizes.append(images.shape[1:3])
-        return images
-
-
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A model without parameters, in the place of a trained one."""
-    state = TrainState(
-        jnp.int32(0), nnx.State({}), nnx.State({}), jnp.zeros((3, 3)), ()
-    )
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
-    trained = Trained(Config(), NAMES, COLORS, graph, state)
+    trained = Trained(Config(), NAMES, COLORS, graph, STATE)
     monkeypatch.setattr(predict, "load_trained", lambda path: trained)
     # predict lifts the limit for its process.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
@@ -198,6 +185,16 @@ def test_images_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
     assert masks == ["x_1.png", "y_1.png", "y_2.jpg.png", "y_2.png.png", "3.png"]
     overlays = [found[path].overlay.name for path in paths]
     assert overlays == [name[:-4] + "_overlay.png" for name in masks]
+
+
+def test_absolute_and_relative_paths_may_be_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [Path("x/1.png"), tmp_path / "y" / "1.png", Path("2.png")]
+    found = named_images.name_outputs(paths, tmp_path / "out")
+    masks = [found[path].mask.name for path in paths]
+    assert masks == ["x_1.png", "y_1.png", "2.png"]
 
 
 def test_only_the_ten_largest_classes_are_shown(
