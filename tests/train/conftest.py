@@ -1,6 +1,6 @@
 """A small folder in VOC layout, and a configuration that trains on it in seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +24,38 @@ def folder(tmp_path: Path) -> Path:
 def make_folder(root: Path) -> Path:
     """Writes the folder and returns its path."""
     rng = np.random.default_rng(0)
-    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        mask = np.zeros(SIZE, np.uint8)
+        mask[4 : rng.integers(16, 36), 4:20] = 1
+        mask[8 : rng.integers(16, 36), 28:44] = 2
+        color = np.array([(30, 30, 30), (200, 60, 60), (60, 60, 200)], np.uint8)
+        image = color[mask] + rng.integers(0, 20, (*SIZE, 3), dtype=np.uint8)
+        mask[3] = 255
+        return image, mask
+
+    write_voc(root, NAMES, draw)
+    (root / "class_names.txt").write_text("ground\nred\nblue\n")
+    return root
+
+
+def write_voc(
+    root: Path,
+    lists: Mapping[str, Sequence[str]],
+    draw: Callable[[], tuple[np.ndarray, np.ndarray]],
+    *,
+    masks: str = "SegmentationClass",
+) -> None:
+    """Writes a folder in VOC layout, its lists and drawn images and masks."""
+    for name in ("JPEGImages", masks, "ImageSets/Segmentation"):
         (root / name).mkdir(parents=True)
-    for split, names in NAMES.items():
+    for split, names in lists.items():
         listed = root / "ImageSets" / "Segmentation" / f"{split}.txt"
         listed.write_text("\n".join(names) + "\n")
         for name in names:
-            mask = np.zeros(SIZE, np.uint8)
-            mask[4 : rng.integers(16, 36), 4:20] = 1
-            mask[8 : rng.integers(16, 36), 28:44] = 2
-            color = np.array([(30, 30, 30), (200, 60, 60), (60, 60, 200)], np.uint8)
-            image = color[mask] + rng.integers(0, 20, (*SIZE, 3), dtype=np.uint8)
-            mask[3] = 255
+            image, mask = draw()
             Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
-            Image.fromarray(mask).save(root / "SegmentationClass" / f"{name}.png")
-    (root / "class_names.txt").write_text("ground\nred\nblue\n")
-    return root
+            Image.fromarray(mask).save(root / masks / f"{name}.png")
 
 
 MakeConfig = Callable[..., Config]

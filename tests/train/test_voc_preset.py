@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from flax import nnx
-from PIL import Image
 from safetensors.numpy import save_file
 
 from models import DeepLab
 
 from ..models.parity import random_array
 from ..models.test_parity import file_shapes
+from .conftest import write_voc
 from .test_programs import call
 
 LISTS = {"train_aug": ("a", "b", "c"), "val": ("d", "e")}
@@ -20,20 +20,15 @@ LISTS = {"train_aug": ("a", "b", "c"), "val": ("d", "e")}
 def make_voc(root: Path) -> Path:
     """Writes images of several sizes, and masks of squares with void above them."""
     rng = np.random.default_rng(0)
-    for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
-        (root / name).mkdir(parents=True)
-    for split, names in LISTS.items():
-        listed = root / "ImageSets" / "Segmentation" / f"{split}.txt"
-        listed.write_text("\n".join(names) + "\n")
-        for name in names:
-            height, width = rng.integers(90, 125, 2).tolist()
-            squares = rng.integers(0, 21, (13, 13), dtype=np.uint8)
-            mask = squares.repeat(10, 0).repeat(10, 1)[:height, :width]
-            mask[:3] = 255
-            image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-            Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg")
-            masks = root / "SegmentationClassAug"
-            Image.fromarray(mask).save(masks / f"{name}.png")
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        height, width = rng.integers(90, 125, 2).tolist()
+        squares = rng.integers(0, 21, (13, 13), dtype=np.uint8)
+        mask = squares.repeat(10, 0).repeat(10, 1)[:height, :width]
+        mask[:3] = 255
+        return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), mask
+
+    write_voc(root, LISTS, draw, masks="SegmentationClassAug")
     return root
 
 
