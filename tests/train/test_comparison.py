@@ -94,8 +94,10 @@ def test_rare_and_thin_classes_follow_their_rules() -> None:
     of = make_entry("plain", 0, 0.5)
     assert rare_classes(of) == ["pole"]  # 40 of 1440, under a twelfth
     assert thin_classes(of) == ["pole"]  # 30 of 40; 20 of 400 is not
+    of["pixels"]["pole"] = 62  # of which 30 are less than half
+    assert thin_classes(of) == []
     of["pixels"]["pole"] = 120  # a twelfth of 1520 is 126.7
-    assert rare_classes(of) == ["pole"] and thin_classes(of) == []
+    assert rare_classes(of) == ["pole"]
     of["pixels"]["pole"] = 140  # and of 1540, 128.3
     assert rare_classes(of) == []
 
