@@ -58,7 +58,7 @@ def command(config: Config, preset: str) -> str:
         words += ["--data", "DIR"]
     before = dataclasses.asdict(PRESETS[preset](config.loss))
     for name, value in dataclasses.asdict(config).items():
-        if name in (*FREE_FIELDS, "data") or value == before[name] != "loss":
+        if name in (*FREE_FIELDS, "data") or value == before[name]:
             continue
         words += _option(name, value)
     return shlex.join(words)

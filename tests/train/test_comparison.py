@@ -133,7 +133,9 @@ def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -
 @pytest.mark.parametrize("variant", (*TABLE2.variants, *ABLATIONS.variants))
 @pytest.mark.parametrize("preset", [demo, camvid_small])
 def test_command_makes_the_same_run(variant: Any, preset: Any, tmp_path: Path) -> None:
-    planned = Plan(preset, tmp_path, steps=7).run(variant, 2, holdout=0.2)
+    planned = Plan(preset, tmp_path, steps=7).run(
+        variant, 2, holdout=0.2, mirror=False, crop=(64, 72)
+    )
     words = shlex.split(command(planned.config, preset.__name__))
     assert words[:2] == ["python", "train/main.py"]
     again = parse_config(words[2:])
