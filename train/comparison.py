@@ -13,12 +13,13 @@ from scipy import stats
 
 from train.config import FREE_FIELDS, Config
 from train.experiments import ABLATIONS, PARTS, Planned, options
+from train.presets import PRESETS
 from train.run import Run
 
 Entry = Mapping[str, Any]  # what results hold of a run
 
 
-def entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
+def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
     """Returns the figures of a finished run, and all that it takes to get them again.
 
     Args:
@@ -28,40 +29,42 @@ def entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
     """
     variant, config = planned
     run = Run.open(config)
-    summary = run.summary()
-    if summary is None:
-        raise ValueError(f"{run.workdir} is not finished")
-    curve = [
-        [line["step"], line["mean_iou"]]
+    # A run that was stopped while it reported has its last line twice.
+    curve = {
+        line["step"]: line["mean_iou"]
         for line in run.metrics()
         if line["split"] == "val"
-    ]
+    }
+    words = ["python", "train/main.py", preset, *changed_options(config, preset)]
     return {
         "label": variant.label,
-        "data": Path(config.data).name or "built-in scenes",
+        "data": Path(config.data).resolve().name if config.data else "built-in scenes",
         "loss": variant.loss,
         "options": {**variant.options, **options(config, base)},
         "seed": config.seed,
         "learning_rate": config.learning_rate,
-        **summary,
-        "curve": curve,
-        "command": command(config, preset),
+        **_summary(config),
+        "curve": list(curve.items()),
+        "command": shlex.join(words),
     }
 
 
-def command(config: Config, preset: str) -> str:
-    """Returns the command line of a run, its folders left out."""
-    from train.presets import PRESETS
+def _summary(config: Config) -> dict[str, Any]:
+    run = Run.open(config)
+    summary = run.summary()
+    if summary is None:
+        raise ValueError(f"{run.workdir} is not finished")
+    return summary
 
-    words = ["python", "train/main.py", preset]
-    if config.data:
-        words += ["--data", "DIR"]
+
+def changed_options(config: Config, preset: str) -> list[str]:
+    """Returns the options by which a run differs from its preset, free of folders."""
     before = dataclasses.asdict(PRESETS[preset](config.loss))
+    words = ["--data", "DIR"] if config.data else []
     for name, value in dataclasses.asdict(config).items():
-        if name in (*FREE_FIELDS, "data") or value == before[name]:
-            continue
-        words += _option(name, value)
-    return shlex.join(words)
+        if name not in (*FREE_FIELDS, "data") and value != before[name]:
+            words += _option(name, Path(value).name if name == "weights" else value)
+    return words
 
 
 def _option(name: str, value: Any) -> list[str]:
@@ -76,8 +79,7 @@ def best_rates(runs: Sequence[Planned]) -> dict[str, float]:
     """Returns the learning rate of each label whose run has the highest mean IoU."""
     found: dict[str, tuple[float, float]] = {}
     for variant, config in runs:
-        reached = (Run.open(config).summary() or {})["mean_iou"]
-        result = (reached, config.learning_rate)
+        result = (_summary(config)["mean_iou"], config.learning_rate)
         found[variant.label] = max(result, found.get(variant.label, result))
     return {label: rate for label, (_, rate) in found.items()}
 
@@ -115,27 +117,31 @@ def compare(entries: Sequence[Entry]) -> list[Row]:
       entries: of one experiment; every label has the same seeds.
     """
     groups: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry["seed"]):
+    for entry in entries:
         groups.setdefault(entry["label"], []).append(entry)
-    labels = list(dict.fromkeys(entry["label"] for entry in entries))
-    baseline = groups[labels[0]]
+    seeds = [sorted(run["seed"] for run in runs) for runs in groups.values()]
+    if any(those != seeds[0] for those in seeds):
+        raise ValueError(f"labels have other seeds than the baseline: {seeds}")
+    for runs in groups.values():
+        runs.sort(key=lambda run: run["seed"])
+    baseline = next(iter(groups.values()))
     return [
         Row(
             label,
-            len(groups[label]),
-            groups[label][0]["learning_rate"],
-            _measure(figures, groups[label], baseline),
-            _measure(_class_figures, groups[label], baseline),
+            len(runs),
+            runs[0]["learning_rate"],
+            _measure(figures, runs, baseline),
+            _measure(_class_figures, runs, baseline),
             float(
                 np.median(
                     [
-                        run["seconds"] / other["seconds"]
-                        for run, other in zip(groups[label], baseline, strict=True)
+                        a["seconds"] / b["seconds"]
+                        for a, b in zip(runs, baseline, strict=True)
                     ]
                 )
             ),
         )
-        for label in labels
+        for label, runs in groups.items()
     ]
 
 
@@ -158,9 +164,9 @@ def figures(entry: Entry) -> dict[str, float]:
     for distance, near in entry["boundary"].items():
         found[f"within {distance} px"] = near["mean_iou"]
     groups = {"rare": rare_classes(entry), "thin": thin_classes(entry)}
-    for name, classes in groups.items():
+    for group, classes in groups.items():
         if classes:
-            found[name] = float(np.mean([entry["iou"][name] for name in classes]))
+            found[group] = float(np.mean([entry["iou"][name] for name in classes]))
     return {**found, "pixel accuracy": entry["pixel_accuracy"]}
 
 
@@ -228,7 +234,7 @@ def paired(values: Sequence[float], baseline: Sequence[float]) -> Measure:
 def rare_classes(entry: Entry) -> list[str]:
     """Returns the classes with less than a quarter of an equal share of the pixels."""
     pixels = _occurring(entry)
-    limit = sum(pixels.values()) / len(pixels) / 4
+    limit = sum(pixels.values()) / max(1, len(pixels)) / 4
     return [name for name, count in pixels.items() if count < limit]
 
 

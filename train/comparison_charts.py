@@ -15,18 +15,27 @@ from train.comparison import Entry, Row
 from train.pages import CHART_STYLE
 
 BASELINE, OURS = "#525c69", "#2f6fde"
-OTHERS = ("#e07b24", "#1f9d61", "#a3519c", "#c23b3b", "#8a6d3b", "#3aa6b9", "#d4a017")
+OTHERS = (
+    "#e07b24",
+    "#1f9d61",
+    "#a3519c",
+    "#c23b3b",
+    "#8a6d3b",
+    "#3aa6b9",
+    "#d4a017",
+    "#6b6bd6",
+)
 
 
 def colors(rows: Sequence[Row]) -> dict[str, str]:
     """Returns a colour for each label: grey for the baseline, blues for our loss."""
-    labels = [row.label for row in rows]
-    ours = [label for label in labels[1:] if label.startswith("ours")]
+    first, *labels = (row.label for row in rows)
+    ours = [label for label in labels if "ours" in label]
     blues = matplotlib.colormaps["Blues"](np.linspace(0.5, 1, len(ours)))
-    others = [label for label in labels[1:] if label not in ours]
+    others = [label for label in labels if label not in ours]
     return {
-        labels[0]: BASELINE,
-        **{o: OTHERS[i % len(OTHERS)] for i, o in enumerate(others)},
+        first: BASELINE,
+        **dict(zip(others, OTHERS, strict=False)),
         **{o: matplotlib.colors.to_hex(b) for o, b in zip(ours, blues, strict=True)},
     }
 
@@ -121,8 +130,8 @@ def class_bars(rows: Sequence[Row], shares: Mapping[str, float]) -> Figure:
 def _bare(axes: Axes, count: int) -> None:
     axes.set_yticks([])
     axes.set_ylim(count - 0.4, -0.6)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlim(0, 100)
+    axes.set_axisbelow(True)
 
 
 def _figure(width: float, height: float) -> Figure:

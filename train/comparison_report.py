@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from train import comparison_charts as charts
@@ -24,7 +25,7 @@ from train.comparison_tables import (
     losses_table,
 )
 from train.files import replace_text
-from train.pages import svg, template
+from train.pages import CHART_STYLE, svg, template
 
 
 class Section(NamedTuple):
@@ -67,7 +68,7 @@ def make_report(
     final = [entry for entry in entries if "holdout" not in entry["options"]]
     rows = compare(final)
     first = final[0]
-    total = sum(first["pixels"].values())
+    total = max(1, sum(first["pixels"].values()))
     shares = {name: count / total for name, count in first["pixels"].items()}
     sections = [
         Section("Losses", losses_table(rows, paper), _note(final)),
@@ -80,7 +81,9 @@ def make_report(
     if name == "ablations":
         note = (
             "What the mean IoU gains by a part, on average over the four combinations "
-            "of the other two, with Student's 95 % interval over seeds."
+            "of the other two, with Student's 95 % interval over seeds. Pooling "
+            "divides by the count, as the paper has it: in a full window of 5×5 that "
+            "makes scores 0.72 times as large, beside smoothing them."
         )
         sections.append(Section("Parts", effects_table(effects(final)), note))
     if len(final) < len(entries):
@@ -111,10 +114,14 @@ def make_report(
 def _lead(entries: Sequence[Entry], command: str) -> str:
     first = entries[0]
     seeds = len({entry["seed"] for entry in entries})
+    devices = sorted({entry["device"] for entry in entries})
+    versions = sorted({entry["versions"]["jax"] for entry in entries})
+    commits = sorted({entry["commit"][:12] for entry in entries})
     return (
         f"{first['data']}, {first['steps']:,} steps, {seeds} "
-        f"seed{'s' if seeds > 1 else ''}, {first['device']}, "
-        f"JAX {first['versions']['jax']}. Made by `{command}`."
+        f"seed{'s' if seeds > 1 else ''}, {' and '.join(devices)}, "
+        f"JAX {' and '.join(versions)}, commit {' and '.join(commits)}. "
+        f"Made by `{command}`."
     )
 
 
@@ -127,10 +134,10 @@ def _note(entries: Sequence[Entry]) -> str:
         f"{baseline} in points, paired by seed, with Student's 95 % interval, bold "
         "where it leaves zero out. Each interval is by itself: of twenty true zeros "
         "one would be bold. Within 2 and 5 px: mean IoU of the pixels that have "
-        "another label so near. Rare: mean over the classes with less than a quarter "
-        f"of an equal share of the pixels ({rare}). Thin: over those with more than "
-        f"half of their pixels within 2 px of another label ({thin}). Time: of "
-        "training, median ratio."
+        "another label, void included, so near. Rare: mean over the classes with less "
+        f"than a quarter of an equal share of the pixels ({rare}). Thin: over those "
+        f"with more than half of their pixels within 2 px of another label ({thin}). "
+        "Time: of training, median ratio, on a machine that did other work too."
     )
 
 
@@ -144,16 +151,24 @@ def _rates(entries: Sequence[Entry]) -> Section:
             label,
             *(
                 f"**{100 * figures[rate]:.1f}**"
-                if figures[rate] == max(figures.values())
+                if figures.get(rate) == max(figures.values())
                 else f"{100 * figures[rate]:.1f}"
+                if rate in figures
+                else "–"
                 for rate in rates
             ),
         ]
         for label, figures in found.items()
     ]
+    edge = [
+        label
+        for label, figures in found.items()
+        if max(figures, key=figures.__getitem__) in (min(figures), max(figures))
+    ]
     note = (
         "Mean IoU, percent, on the held-out part of the training split, by learning "
-        "rate; the best of each loss is what it has above."
+        "rate; the best of each loss is what it has above. At the end of the grid, so "
+        f"that a better one may lie beyond: {', '.join(edge) or 'none'}."
     )
     return Section(
         "Choice of rates", Table(["loss", *(f"{r:.2g}" for r in rates)], rows), note
@@ -201,7 +216,8 @@ def write_markdown(
 def _save(figure: Figure, path: Path) -> None:
     """Writes a picture whose bytes depend on what it shows alone."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)
+    with matplotlib.rc_context(CHART_STYLE):  # its salt names what is in the file
+        figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)
 
 
 def write_page(report: Report, path: Path) -> None:

@@ -52,7 +52,7 @@ def losses_table(rows: Sequence[Row], paper: Mapping[str, float | None]) -> Tabl
 
 def classes_table(rows: Sequence[Row], entry: Entry) -> Table:
     """Returns every class's IoU under the baseline and what the others change."""
-    total = sum(entry["pixels"].values())
+    total = max(1, sum(entry["pixels"].values()))
     rare, thin = rare_classes(entry), thin_classes(entry)
     cells = []
     for name in rows[0].iou:
@@ -67,7 +67,7 @@ def classes_table(rows: Sequence[Row], entry: Entry) -> Table:
                 *(change(row.iou[name]) for row in rows[1:]),
             ]
         )
-    header = ["class", "pixels", *(row.label for row in rows)]
+    header = ["class", "pixels, %", *(row.label for row in rows)]
     return Table(header, cells)
 
 

@@ -47,6 +47,7 @@ def evaluate(
         classes=trained.class_names,
         val_split=split or trained.config.val_split,
         train_split=split or trained.config.val_split,
+        holdout=0.0,
         steps=0,  # whatever the batch, nothing is trained
     )
     dataset = load_dataset(config)

@@ -108,6 +108,10 @@ ABLATIONS = Experiment(
     ),
 )
 
+RATES = Experiment(
+    "Table 2 again, each loss at its own best learning rate", TABLE2.variants
+)
+
 # The paper's columns.
 FIGURE3 = Experiment(
     "Figure 3: the same images under each loss",
@@ -118,6 +122,22 @@ FIGURE3 = Experiment(
     ),
 )
 
+
+# What makes a loss what its label says; runs that are compared differ in nothing else.
+LOSS_FIELDS = (
+    "loss",
+    "loss_resolution",
+    "kernel_size",
+    "normalization",
+    "neighbor_weights",
+    "normalizer",
+    "power",
+    "pool",
+    "focal_alpha",
+    "focal_gamma",
+    "center_alpha",
+    "center_weight",
+)
 
 HOLDOUT = 0.2  # of the training images, to choose learning rates by
 
@@ -142,6 +162,18 @@ class Plan:
     base: Callable[[str], Config]
     workdir: Path
     steps: int = 0
+
+    def possible(self, variants: Sequence[Variant]) -> list[Variant]:
+        """Returns the variants that the network can have.
+
+        Learned upsampling cannot learn from a loss that looks before it.
+        """
+        return [
+            variant
+            for variant in variants
+            if self.base(variant.loss).upsampling != "learned"
+            or variant.options.get("loss_resolution") != "network"
+        ]
 
     @property
     def programs(self) -> Path:

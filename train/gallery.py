@@ -20,7 +20,8 @@ from train.voc import VOID
 
 RULE = (
     "Chosen by rule: the images at one and at two thirds of the validation list, and "
-    "those in which {ours} gains and loses most pixel accuracy against {baseline}."
+    "those whose pixel accuracy under {ours} stands highest and lowest above that "
+    "under {baseline}."
 )
 
 
@@ -41,12 +42,13 @@ def choose(baseline: Sequence[float], ours: Sequence[float]) -> list[Choice]:
     count = len(ours)
     gains = np.subtract(ours, baseline)
     best, worst = int(gains.argmax()), int(gains.argmin())
-    return [
-        Choice(count // 3, "at a third of the list"),
-        Choice(2 * count // 3, "at two thirds of the list"),
-        Choice(best, f"largest gain, {100 * gains[best]:+.1f} points"),
-        Choice(worst, f"largest loss, {100 * gains[worst]:+.1f} points"),
-    ]
+    chosen = {  # an image has one reason, the last
+        count // 3: "at a third of the list",
+        2 * count // 3: "at two thirds of the list",
+        best: f"highest, {100 * gains[best]:+.1f} points",
+        worst: f"lowest, {100 * gains[worst]:+.1f} points",
+    }
+    return [Choice(image, why) for image, why in chosen.items()]
 
 
 def draw_gallery(
@@ -88,9 +90,12 @@ def _draw(
     )
     grid = figure.subplots(len(choices), len(captions), squeeze=False)
     first = next(iter(trained.values()))
+    predictors = {label: one.predictor for label, one in trained.items()}
     for line, choice in zip(grid, choices, strict=True):
         image, truth = decode(source[choice.image])
-        masks = [one.predictor.mask(one.state, image) for one in trained.values()]
+        masks = [
+            predictors[label].mask(one.state, image) for label, one in trained.items()
+        ]
         pictures = [image, *(colorize(mask, first.colors) for mask in (truth, *masks))]
         for axes, picture in zip(line, pictures, strict=True):
             axes.imshow(picture, interpolation="none")

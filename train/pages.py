@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
@@ -70,7 +71,8 @@ def css_color(color: np.ndarray) -> str:
 def svg(figure: Figure) -> str:
     """Returns a chart to embed."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with matplotlib.rc_context(CHART_STYLE):  # its salt names what is in the file
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _data_uri("image/svg+xml", buffer)
 
 

@@ -75,7 +75,8 @@ def camvid_small(loss: str) -> Config:
 
     python train/main.py camvid_small --data DIR
 
-    For comparisons of many runs; train/reproduce.py has the results.
+    For comparisons of many runs. Over three seeds it reached a mean IoU of 52.7 % with
+    cross-entropy and 51.1 % with the locally adaptive loss (docs/results.md).
     """
     return dataclasses.replace(
         camvid(loss),

@@ -16,7 +16,7 @@ from typing import Literal
 
 import tyro
 
-from train.comparison import best_rates, entry
+from train.comparison import best_rates, changed_options, make_entry
 from train.comparison_report import (
     Section,
     make_report,
@@ -30,7 +30,9 @@ from train.errors import UserError
 from train.experiments import (
     ABLATIONS,
     FIGURE3,
+    LOSS_FIELDS,
     OURS,
+    RATES,
     TABLE1,
     TABLE2,
     Plan,
@@ -46,7 +48,7 @@ EXPERIMENTS = {
     "table1": TABLE1,
     "table2": TABLE2,
     "ablations": ABLATIONS,
-    "rates": TABLE2,
+    "rates": RATES,
     "figure3": FIGURE3,
 }
 
@@ -66,7 +68,7 @@ class Options:
     preset: str = "demo"
     """Of train/main.py: what is trained on, and how."""
     seeds: int = 3
-    """Runs of each loss, with the seeds 0, 1, ..."""
+    """Runs of each loss, with the seeds 0, 1, ...; figure3 shows seed 0."""
     budget: int = 0
     """Steps of each run; 0 for 1,000 in table1, as the paper has it, and for the
     preset's own in the others."""
@@ -74,7 +76,7 @@ class Options:
     """rates: what the preset's learning rate is multiplied by; the best is chosen by
     runs of seed 0 that hold out a fifth of the training split."""
     processes: int = 1
-    """Runs made side by side; one for each GPU."""
+    """Runs made side by side; with two or more, run i sees GPU i alone."""
     workdir: str = ""
     """Folder of the runs and the page; empty for runs/reproduce/PRESET."""
     results: str = ""
@@ -92,6 +94,8 @@ class Options:
                 raise UserError(f"--{name} must be at least {least}, got {value}")
         if not self.factors or not all(0 < f < math.inf for f in self.factors):
             raise UserError(f"--factors must be above 0, got {self.factors}")
+        if len({f"{factor:.4g}" for factor in self.factors}) < len(self.factors):
+            raise UserError(f"--factors must differ, got {self.factors}")
 
 
 def main() -> None:
@@ -99,7 +103,7 @@ def main() -> None:
     asked, others = tyro.cli(
         Options, args=sys.argv[1:], return_unknown_args=True, prog="train/reproduce.py"
     )
-    _check_others(others)
+    _check_others(asked.preset, others)
     experiment = EXPERIMENTS[asked.experiment]
     workdir = Path(asked.workdir or f"runs/reproduce/{asked.preset}")
 
@@ -108,34 +112,38 @@ def main() -> None:
 
     plan = Plan(base, workdir / "runs", asked.budget or experiment.steps)
     keep_programs(str(plan.programs))
+    variants = plan.possible(experiment.variants)
+    for variant in set(experiment.variants) - set(variants):
+        print(f"Left out, the network being what it is: {variant.label}.")
     chosen_by: list[Planned] = []
     rates: dict[str, float] = {}
     if asked.experiment == "rates":
-        chosen_by = plan.grid(experiment.variants, asked.factors)
+        chosen_by = plan.grid(variants, asked.factors)
         complete_all([run.config for run in chosen_by], processes=asked.processes)
         rates = best_rates(chosen_by)
     runs = [
         plan.run(variant, seed, **_rate(rates, variant))
         for seed in range(1 if asked.experiment == "figure3" else asked.seeds)
-        for variant in experiment.variants
+        for variant in variants
     ]
     complete_all([run.config for run in runs], processes=asked.processes)
 
     entries = [
-        entry(run, base(run.variant.loss), asked.preset) for run in runs + chosen_by
+        make_entry(run, base(run.variant.loss), asked.preset)
+        for run in runs + chosen_by
     ]
+    results = Path(asked.results or workdir)
+    results.mkdir(parents=True, exist_ok=True)
+    write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
     report = make_report(
         asked.experiment,
         experiment.title,
         entries,
-        command=_command(asked, others),
+        command=_command(asked, base(runs[0].variant.loss)),
         paper={variant.label: variant.paper for variant in experiment.variants},
     )
     if asked.experiment in ("table2", "figure3"):
         report.sections.append(_figure3(runs))
-    results = Path(asked.results or workdir)
-    results.mkdir(parents=True, exist_ok=True)
-    write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
     # Images of a data set may not be ours to hand on; those of the scenes are.
     photographs = not runs[0].config.data or results == workdir
     markdown = write_markdown(report, results, asked.preset, photographs=photographs)
@@ -144,18 +152,20 @@ def main() -> None:
     print(f"\nTables: {markdown}\nPage: {page}")
 
 
-def _check_others(words: Sequence[str]) -> None:
+def _check_others(preset: str, words: Sequence[str]) -> None:
     """Refuses options of train/main.py that the experiment itself sets."""
     remedies = {
+        **dict.fromkeys(LOSS_FIELDS, "the experiment sets it for each of its losses"),
         "seed": "give the number of seeds with --seeds",
         "steps": "give them with --budget",
-        "loss": "every loss of the experiment is trained",
         "holdout": "experiment rates holds out by itself",
     }
-    for word in words:
-        name = word.split("=")[0].removeprefix("--")
-        if word.startswith("--") and name in remedies:
-            raise UserError(f"--{name} cannot be set here: {remedies[name]}.")
+    asked, before = parse_config([preset, *words]), parse_config([preset])
+    for name, remedy in remedies.items():
+        value = getattr(asked, name)
+        if value != getattr(before, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} {value} cannot be set here: {remedy}.")
 
 
 def _rate(rates: dict[str, float], variant: Variant) -> dict[str, float]:
@@ -164,7 +174,12 @@ def _rate(rates: dict[str, float], variant: Variant) -> dict[str, float]:
 
 def _figure3(runs: Sequence[Planned]) -> Section:
     """Returns the masks of seed 0."""
-    first = {run.variant.label: run for run in runs if run.config.seed == 0}
+    shown = {variant.label for variant in FIGURE3.variants}
+    first = {
+        run.variant.label: run
+        for run in runs
+        if run.config.seed == 0 and run.variant.label in shown
+    }
     baseline = runs[0].variant.label
     dataset = load_dataset(runs[0].config)
     folders = {label: Path(run.config.workdir) for label, run in first.items()}
@@ -172,21 +187,21 @@ def _figure3(runs: Sequence[Planned]) -> Section:
     return Section("Figure 3", figure, RULE.format(ours=OURS, baseline=baseline), True)
 
 
-def _command(asked: Options, others: Sequence[str]) -> str:
-    """Returns the command line, folders left out."""
-    words = ["python", "train/reproduce.py", asked.experiment]
-    for field in dataclasses.fields(Options)[1:]:
-        value = getattr(asked, field.name)
-        if value != field.default and field.name in ("preset", "seeds", "budget"):
-            words += [f"--{field.name}", str(value)]
-    rest = iter(others)
-    for word in rest:
-        if word in ("--data", "--prepared"):
-            next(rest, "")
-            words += ["--data", "DIR"] if word == "--data" else []
-        else:
-            words.append(word)
-    return shlex.join(words)
+def _command(asked: Options, config: Config) -> str:
+    """Returns the command line, free of folders.
+
+    Args:
+      asked: what it asks for.
+      config: what its runs share.
+    """
+    words = ["python", "train/reproduce.py", asked.experiment, "--preset", asked.preset]
+    for name in ("seeds", "budget", "factors"):
+        value, default = getattr(asked, name), getattr(Options, name)
+        if value != default:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{name}", *map(str, values)]
+    shared = dataclasses.replace(config, loss=Config.loss)
+    return shlex.join(words + changed_options(shared, asked.preset))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from scipy import stats
 
 from train.comparison import (
     best_rates,
-    command,
+    changed_options,
     compare,
     effects,
-    entry,
+    make_entry,
     paired,
     rare_classes,
     thin_classes,
@@ -28,11 +27,16 @@ from train.presets import camvid_small, demo, parse_config
 from .conftest import MakeConfig
 
 
-def make_entry(label: str, seed: int, mean_iou: float, **others: Any) -> dict[str, Any]:
+def an_entry(label: str, seed: int, mean_iou: float, **others: Any) -> dict[str, Any]:
     iou = {"road": 0.9, "pole": mean_iou - 0.4, "car": 0.5}
     near = {"mean_iou": mean_iou / 2, "pixels": {"road": 100, "pole": 30, "car": 20}}
     return {
         "label": label,
+        "data": "d",
+        "steps": 10,
+        "device": "cpu",
+        "versions": {"jax": "1"},
+        "commit": "abc",
         "seed": seed,
         "options": {},
         "learning_rate": 1.0,
@@ -73,10 +77,10 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_rows_keep_their_order_and_pair_by_seed() -> None:
     entries = [
-        make_entry("plain", 1, 0.6),
-        make_entry("plain", 0, 0.5),
-        make_entry("ours", 0, 0.55, seconds=20.0),
-        make_entry("ours", 1, 0.61, seconds=30.0),
+        an_entry("plain", 1, 0.6),
+        an_entry("plain", 0, 0.5),
+        an_entry("ours", 0, 0.55, seconds=20.0),
+        an_entry("ours", 1, 0.61, seconds=30.0),
     ]
     plain, ours = compare(entries)
     assert (plain.label, ours.label) == ("plain", "ours")
@@ -90,8 +94,21 @@ def test_rows_keep_their_order_and_pair_by_seed() -> None:
     assert ours.measures["rare"].mean == pytest.approx(0.58 - 0.4)
 
 
+def test_other_seeds_are_no_pairs() -> None:
+    entries = [an_entry("plain", 0, 0.5), an_entry("ours", 1, 0.5)]
+    with pytest.raises(ValueError, match="other seeds"):
+        compare(entries)
+
+
+def test_folders_stay_out_of_commands(make_config: MakeConfig) -> None:
+    config = make_config(compilation_cache="/x/c", weights="/x/w.safetensors")
+    words = changed_options(config, "demo")
+    assert "DIR" in words and "w.safetensors" in words
+    assert not [word for word in words if "/" in word]
+
+
 def test_rare_and_thin_classes_follow_their_rules() -> None:
-    of = make_entry("plain", 0, 0.5)
+    of = an_entry("plain", 0, 0.5)
     assert rare_classes(of) == ["pole"]  # 40 of 1440, under a twelfth
     assert thin_classes(of) == ["pole"]  # 30 of 40; 20 of 400 is not
     of["pixels"]["pole"] = 62  # of which 30 are less than half
@@ -105,7 +122,7 @@ def test_rare_and_thin_classes_follow_their_rules() -> None:
 def test_effects_are_found_in_sums_of_parts() -> None:
     gains = {"score": 0.03, "pooling": -0.01, "Minkowski": 0.005}
     entries = [
-        make_entry(variant.label, seed, 0.5 + 0.1 * seed + sum(gains[p] for p in parts))
+        an_entry(variant.label, seed, 0.5 + 0.1 * seed + sum(gains[p] for p in parts))
         for variant in ABLATIONS.variants
         for seed in range(3)
         if (parts := variant.parts) is not None
@@ -121,10 +138,12 @@ def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -
     finish(planned, {"mean_iou": 0.25, "steps": 4, "commit": "abc", "device": "cpu"})
     workdir = Path(planned.config.workdir)
     lines = ['{"step": 2, "split": "train"}']
-    lines += [f'{{"step": {s}, "split": "val", "mean_iou": {s / 8}}}' for s in (2, 4)]
+    # The last twice, as where a run was stopped while it reported.
+    for step in (2, 4, 4):
+        lines.append(json.dumps({"step": step, "split": "val", "mean_iou": step / 8}))
     (workdir / "metrics.jsonl").write_text("\n".join(lines))
-    found = entry(planned, make_config(), "demo")
-    assert found["curve"] == [[2, 0.25], [4, 0.5]]
+    found = make_entry(planned, make_config(), "demo")
+    assert found["curve"] == [(2, 0.25), (4, 0.5)]
     assert (found["loss"], found["options"]) == ("locally_adaptive", {"kernel_size": 3})
     assert (found["seed"], found["mean_iou"], found["data"]) == (2, 0.25, "voc")
     assert str(tmp_path) not in json.dumps(found)
@@ -136,9 +155,9 @@ def test_command_makes_the_same_run(variant: Any, preset: Any, tmp_path: Path) -
     planned = Plan(preset, tmp_path, steps=7).run(
         variant, 2, holdout=0.2, mirror=False, crop=(64, 72)
     )
-    words = shlex.split(command(planned.config, preset.__name__))
-    assert words[:2] == ["python", "train/main.py"]
-    again = parse_config(words[2:])
+    again = parse_config(
+        [preset.__name__, *changed_options(planned.config, preset.__name__)]
+    )
     for field in dataclasses.fields(again):
         if field.name not in (*FREE_FIELDS, "data"):
             of = getattr(again, field.name), getattr(planned.config, field.name)

@@ -18,22 +18,17 @@ from train.comparison_report import (
     write_page,
 )
 from train.comparison_tables import interval, losses_table, spread
+from train.experiments import ABLATIONS, TABLE1, TABLE2, Experiment
 from train.gallery import choose
 
-from .test_comparison import make_entry
+from .test_comparison import an_entry
 
 ENTRIES = [
-    make_entry("plain", 0, 0.50),
-    make_entry("plain", 1, 0.60),
-    make_entry("ours, 5×5", 0, 0.52, seconds=15.0),
-    make_entry("ours, 5×5", 1, 0.62, seconds=15.0),
+    an_entry("plain", 0, 0.50),
+    an_entry("plain", 1, 0.60),
+    an_entry("ours, 5×5", 0, 0.52, seconds=15.0),
+    an_entry("ours, 5×5", 1, 0.62, seconds=15.0),
 ]
-
-
-@pytest.fixture(autouse=True)
-def described(monkeypatch: pytest.MonkeyPatch) -> None:
-    for entry in ENTRIES:
-        entry |= {"data": "d", "steps": 10, "device": "cpu", "versions": {"jax": "1"}}
 
 
 def report(entries: list[dict[str, Any]] = ENTRIES) -> Any:
@@ -94,12 +89,12 @@ def test_page_shows_every_section_and_opens_offline(tmp_path: Path) -> None:
 
 
 def test_rates_are_shown_with_what_chose_them(tmp_path: Path) -> None:
-    held = {"options": {"holdout": 0.2}, "data": "d", "steps": 10}
+    held = {"options": {"holdout": 0.2}}
     tried = [
-        make_entry("plain", 0, 0.4, learning_rate=0.5, **held),
-        make_entry("plain", 0, 0.3, learning_rate=2.0, **held),
-        make_entry("ours, 5×5", 0, 0.2, learning_rate=0.5, **held),
-        make_entry("ours, 5×5", 0, 0.3, learning_rate=2.0, **held),
+        an_entry("plain", 0, 0.4, learning_rate=0.5, **held),
+        an_entry("plain", 0, 0.3, learning_rate=2.0, **held),
+        an_entry("ours, 5×5", 0, 0.2, learning_rate=0.5, **held),
+        an_entry("ours, 5×5", 0, 0.3, learning_rate=2.0, **held),
     ]
     chosen = [
         {**entry, "learning_rate": 0.5 if entry["label"] == "plain" else 2.0}
@@ -142,3 +137,21 @@ def test_images_are_chosen_by_rule() -> None:
     chosen = choose(baseline.tolist(), ours.tolist())
     assert [choice.image for choice in chosen] == [3, 6, 8, 0]
     assert "+30.0 points" in chosen[2].why and "-10.0 points" in chosen[3].why
+    assert [choice.image for choice in choose([0.5], [0.6])] == [0]
+
+
+@pytest.mark.parametrize("experiment", [TABLE1, TABLE2, ABLATIONS])
+def test_every_loss_has_a_color_of_its_own(experiment: Experiment) -> None:
+    entries = [an_entry(variant.label, 0, 0.5) for variant in experiment.variants]
+    palette = colors(compare(entries))
+    assert len(set(palette.values())) == len(palette) == len(experiment.variants)
+
+
+def test_charts_of_the_same_figures_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_markdown(report(), tmp_path, name, photographs=False)
+    charts = sorted(tmp_path.glob("one*.svg"))
+    assert len(charts) == 3
+    for chart in charts:
+        other = chart.with_name(chart.name.replace("one", "two"))
+        assert chart.read_bytes() == other.read_bytes()

@@ -14,24 +14,21 @@ from models import Outputs
 from train.config import Config
 from train.data import train_batches
 from train.datasets import load_dataset
-from train.experiments import ABLATIONS, FIGURE3, HOLDOUT, PARTS, TABLE1, TABLE2, Plan
+from train.experiments import (
+    ABLATIONS,
+    FIGURE3,
+    HOLDOUT,
+    LOSS_FIELDS,
+    PARTS,
+    TABLE1,
+    TABLE2,
+    Plan,
+)
 from train.loop import make_state
 from train.losses import LOSSES
+from train.presets import PRESETS
 
 from .conftest import CLASSES, MakeConfig
-
-# All that a loss is; nothing else may differ between runs that are compared.
-OF_THE_LOSS = {
-    "loss",
-    "loss_resolution",
-    "kernel_size",
-    "normalization",
-    "neighbor_weights",
-    "normalizer",
-    "power",
-    "pool",
-    "workdir",
-}
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def test_compared_runs_differ_in_their_loss_alone(plan: Plan) -> None:
     for experiment in (TABLE1, TABLE2, ABLATIONS, FIGURE3):
         runs = [plan.run(variant, seed=3).config for variant in experiment.variants]
         for config in runs:
-            assert differing(config, runs[0]) <= OF_THE_LOSS
+            assert differing(config, runs[0]) <= {*LOSS_FIELDS, "workdir"}
             assert (config.seed, config.steps) == (3, 4)
         assert len({config.workdir for config in runs}) == len(runs)
 
@@ -87,6 +84,16 @@ def test_grid_holds_out_and_varies_the_rate_alone(plan: Plan) -> None:
     assert differing(runs[0].config, runs[1].config) == {"learning_rate", "workdir"}
     plain = plan.run(TABLE2.variants[0], seed=0).config
     assert differing(runs[1].config, plain) == {"holdout", "workdir"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_run_every_experiment(preset: str, tmp_path: Path) -> None:
+    plan = Plan(PRESETS[preset], tmp_path)
+    for experiment in (TABLE1, TABLE2, ABLATIONS):
+        variants = plan.possible(experiment.variants)
+        assert len(variants) >= len(experiment.variants) - 2 * (preset == "voc")
+        for variant in variants:
+            plan.run(variant, seed=0)
 
 
 @pytest.fixture

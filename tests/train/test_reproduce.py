@@ -63,7 +63,7 @@ def test_images_of_a_folder_stay_out_of_the_results(place: Path) -> None:
     for name in results:
         assert b"data:image" not in (place / "results" / name).read_bytes()
     page = (place / "out" / "figure3.html").read_text()
-    assert "<h2>Figure 3</h2>" in page and "ours, 5×5 gains and loses most" in page
+    assert "<h2>Figure 3</h2>" in page and "ours, 5×5 stands highest" in page
 
 
 def test_what_is_done_is_not_done_again_and_what_is_begun_goes_on(place: Path) -> None:
@@ -108,7 +108,9 @@ def test_a_stopped_process_is_reported_with_its_words(place: Path) -> None:
         (("table1", "--kernel", "3"), "--kernel"),
         (("table1", "--seeds", "0"), "--seeds must be at least 1, got 0"),
         (("table1", "--seed", "3"), "--seeds"),
-        (("table1", "--loss", "focal"), "every loss of the experiment"),
+        (("table1", "--loss", "focal"), "--loss focal cannot be set here"),
+        (("ablations", "--power=1"), "--power 1.0 cannot be set here"),
+        (("rates", "--factors", "1", "1.00001"), "--factors must differ"),
         (("rates", "--factors", "0", "1"), "--factors must be above 0"),
         (("table1", "--processes", "0"), "--processes must be at least 1, got 0"),
         (("table1", "--budget", "-5"), "--budget must be"),
