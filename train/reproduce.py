@@ -113,8 +113,9 @@ def main() -> None:
     plan = Plan(base, workdir / "runs", asked.budget or experiment.steps)
     keep_programs(str(plan.programs))
     variants = plan.possible(experiment.variants)
-    for variant in set(experiment.variants) - set(variants):
-        print(f"Left out, the network being what it is: {variant.label}.")
+    for variant in experiment.variants:
+        if variant not in variants:
+            print(f"Left out, as --upsampling learned rules it out: {variant.label}.")
     chosen_by: list[Planned] = []
     rates: dict[str, float] = {}
     if asked.experiment == "rates":
