@@ -1,0 +1,64 @@
+"""The figures in docs/results.md are those of the runs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from train.comparison import Entry, compare, effects
+from train.comparison_tables import Table, effects_table, losses_table
+from train.reproduce import EXPERIMENTS
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = sorted((DOCS / "results").glob("*.json"))
+TEXT = (DOCS / "results.md").read_text()
+
+
+def read(path: Path) -> tuple[str, list[Entry]]:
+    return path.stem.rsplit("_", 1)[1], json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_tables_are_made_from_the_runs(path: Path) -> None:
+    name, entries = read(path)
+    final = [entry for entry in entries if "holdout" not in entry["options"]]
+    paper = {variant.label: variant.paper for variant in EXPERIMENTS[name].variants}
+    tables: list[Table] = [losses_table(compare(final), paper)]
+    if name == "ablations":
+        tables.append(effects_table(effects(final)))
+    page = path.with_suffix(".md").read_text()
+    for table in tables:
+        assert table.markdown().strip() in TEXT
+        assert table.markdown() in page
+    assert f"results/{path.stem}.md" in TEXT
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_runs_are_complete_and_name_no_folder(path: Path) -> None:
+    name, entries = read(path)
+    labels = {variant.label for variant in EXPERIMENTS[name].variants}
+    seeds: dict[str, set[int]] = {}
+    for entry in entries:
+        seeds.setdefault(entry["label"], set()).add(entry["seed"])
+        assert re.fullmatch("[0-9a-f]{40}", entry["commit"])  # of unchanged code
+        assert entry["command"].startswith("python train/main.py ")
+        assert {"loss", "options", "learning_rate", "steps", "device"} <= set(entry)
+        assert {"mean_iou", "iou", "boundary", "seconds", "versions"} <= set(entry)
+    assert set(seeds) == labels
+    assert all(len(of) >= 3 and of == seeds["cross-entropy"] for of in seeds.values())
+    assert not re.search(r"/(home|work|tmp|root|Users)/", path.read_text())
+
+
+def test_links_lead_somewhere() -> None:
+    assert RESULTS
+    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
+        assert (DOCS / target).is_file(), target
+
+
+def test_unmeasured_tables_have_the_paper_s_figures() -> None:
+    unmeasured = TEXT[TEXT.index("## Pascal VOC") :]
+    for name in ("table1", "table2"):
+        for variant in EXPERIMENTS[name].variants:
+            if variant.paper is not None:
+                assert f"| {variant.label} | {variant.paper:.1f} | |" in unmeasured
