@@ -28,6 +28,7 @@ def run_program(main: Callable[[], None], *, resume: str = "") -> None:
     Exit status: 0 when done, 2 for a mistake the user can mend, 130 after Ctrl-C.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("absl").addFilter(_no_interruption)
     try:
         main()
     except UserError as error:
@@ -47,3 +48,8 @@ def run_program(main: Callable[[], None], *, resume: str = "") -> None:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         print(f"\nStopped.{resume}")
         sys.exit(130)
+
+
+def _no_interruption(record: logging.LogRecord) -> bool:
+    """Leaves out that Ctrl-C came, which Orbax logs as a failure when it waits."""
+    return not record.exc_info or record.exc_info[0] is not KeyboardInterrupt
