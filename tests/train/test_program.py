@@ -12,7 +12,7 @@ def test_nothing_is_logged_of_an_interruption(
 ) -> None:
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler.emit = records.append  # type: ignore[method-assign, assignment]
     logger = logging.getLogger("absl")
     logger.addHandler(handler)
 
