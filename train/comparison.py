@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from train.config import FREE_FIELDS, Config
+from train.config import Config, changed_fields
 from train.experiments import ABLATIONS, PARTS, Planned, options
 from train.presets import PRESETS
 from train.run import Run
@@ -43,14 +43,13 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         "options": {**variant.options, **options(config, base)},
         "seed": config.seed,
         "learning_rate": config.learning_rate,
-        **_summary(config),
+        **_summary(run),
         "curve": list(curve.items()),
         "command": shlex.join(words),
     }
 
 
-def _summary(config: Config) -> dict[str, Any]:
-    run = Run.open(config)
+def _summary(run: Run) -> dict[str, Any]:
     summary = run.summary()
     if summary is None:
         raise ValueError(f"{run.workdir} is not finished")
@@ -59,10 +58,9 @@ def _summary(config: Config) -> dict[str, Any]:
 
 def changed_options(config: Config, preset: str) -> list[str]:
     """Returns the options by which a run differs from its preset, free of folders."""
-    before = dataclasses.asdict(PRESETS[preset](config.loss))
     words = ["--data", "DIR"] if config.data else []
-    for name, value in dataclasses.asdict(config).items():
-        if name not in (*FREE_FIELDS, "data") and value != before[name]:
+    for name, value in changed_fields(config, PRESETS[preset](config.loss)).items():
+        if name != "data":
             words += _option(name, Path(value).name if name == "weights" else value)
     return words
 
@@ -79,7 +77,7 @@ def best_rates(runs: Sequence[Planned]) -> dict[str, float]:
     """Returns the learning rate of each label whose run has the highest mean IoU."""
     found: dict[str, tuple[float, float]] = {}
     for variant, config in runs:
-        result = (_summary(config)["mean_iou"], config.learning_rate)
+        result = (_summary(Run.open(config))["mean_iou"], config.learning_rate)
         found[variant.label] = max(result, found.get(variant.label, result))
     return {label: rate for label, (_, rate) in found.items()}
 
@@ -103,7 +101,6 @@ class Row(NamedTuple):
     """A variant, measured."""
 
     label: str
-    seeds: int
     learning_rate: float
     measures: dict[str, Measure]  # by name; "mean IoU" is the first
     iou: dict[str, Measure]  # by class
@@ -128,17 +125,12 @@ def compare(entries: Sequence[Entry]) -> list[Row]:
     return [
         Row(
             label,
-            len(runs),
             runs[0]["learning_rate"],
             _measure(figures, runs, baseline),
             _measure(_class_figures, runs, baseline),
-            float(
-                np.median(
-                    [
-                        a["seconds"] / b["seconds"]
-                        for a, b in zip(runs, baseline, strict=True)
-                    ]
-                )
+            statistics.median(
+                run["seconds"] / other["seconds"]
+                for run, other in zip(runs, baseline, strict=True)
             ),
         )
         for label, runs in groups.items()
@@ -182,28 +174,19 @@ def effects(entries: Sequence[Entry]) -> dict[str, Measure]:
         baseline of a part is the same runs without it.
     """
     parts_of = {variant.label: variant.parts for variant in ABLATIONS.variants}
-    found: dict[tuple[frozenset[str], int], float] = {}
+    runs: dict[int, dict[frozenset[str], float]] = {}  # by seed and parts
     for entry in entries:
         parts = parts_of[entry["label"]]
         if parts is not None:
-            found[parts, entry["seed"]] = entry["mean_iou"]
-    seeds = sorted({seed for _, seed in found})
-    result = {}
-    for part in PARTS:
-        means = [
-            [
-                float(np.mean([v for k, v in found.items() if _is(k, part, has, seed)]))
-                for seed in seeds
-            ]
-            for has in (True, False)
+            runs.setdefault(entry["seed"], {})[parts] = entry["mean_iou"]
+
+    def means(part: str, has: bool) -> list[float]:
+        return [
+            float(np.mean([iou for parts, iou in of.items() if (part in parts) is has]))
+            for of in runs.values()
         ]
-        result[part] = paired(*means)
-    return result
 
-
-def _is(key: tuple[frozenset[str], int], part: str, has: bool, seed: int) -> bool:
-    parts, of = key
-    return of == seed and (part in parts) == has
+    return {part: paired(means(part, True), means(part, False)) for part in PARTS}
 
 
 def paired(values: Sequence[float], baseline: Sequence[float]) -> Measure:
@@ -229,6 +212,12 @@ def paired(values: Sequence[float], baseline: Sequence[float]) -> Measure:
         interval,
         tuple(differences.tolist()),
     )
+
+
+def pixel_shares(entry: Entry) -> dict[str, float]:
+    """Returns each class's share of the pixels, a fraction."""
+    total = max(1, sum(entry["pixels"].values()))
+    return {name: count / total for name, count in entry["pixels"].items()}
 
 
 def rare_classes(entry: Entry) -> list[str]:

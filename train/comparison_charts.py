@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from train.comparison import Entry, Row
 from train.pages import CHART_STYLE
 
-BASELINE, OURS = "#525c69", "#2f6fde"
+BASELINE = "#525c69"
 OTHERS = (
     "#e07b24",
     "#1f9d61",

@@ -15,6 +15,7 @@ from train.comparison import (
     Entry,
     compare,
     effects,
+    pixel_shares,
     rare_classes,
     thin_classes,
 )
@@ -68,8 +69,6 @@ def make_report(
     final = [entry for entry in entries if "holdout" not in entry["options"]]
     rows = compare(final)
     first = final[0]
-    total = max(1, sum(first["pixels"].values()))
-    shares = {name: count / total for name, count in first["pixels"].items()}
     sections = [
         Section("Losses", losses_table(rows, paper), _note(final)),
         Section(
@@ -103,7 +102,7 @@ def make_report(
         ),
         Section(
             "IoU by class",
-            charts.class_bars(rows, shares),
+            charts.class_bars(rows, pixel_shares(first)),
             f"Percent, and the class's share of the pixels; the line is "
             f"{rows[0].label}, whiskers are the seeds' standard deviation.",
         ),
@@ -146,18 +145,15 @@ def _rates(entries: Sequence[Entry]) -> Section:
     found: dict[str, dict[float, float]] = {}
     for entry in entries:
         found.setdefault(entry["label"], {})[entry["learning_rate"]] = entry["mean_iou"]
+
+    def cell(figures: Mapping[float, float], rate: float) -> str:
+        if rate not in figures:
+            return "–"
+        text = f"{100 * figures[rate]:.1f}"
+        return f"**{text}**" if figures[rate] == max(figures.values()) else text
+
     rows = [
-        [
-            label,
-            *(
-                f"**{100 * figures[rate]:.1f}**"
-                if figures.get(rate) == max(figures.values())
-                else f"{100 * figures[rate]:.1f}"
-                if rate in figures
-                else "–"
-                for rate in rates
-            ),
-        ]
+        [label, *(cell(figures, rate) for rate in rates)]
         for label, figures in found.items()
     ]
     edge = [

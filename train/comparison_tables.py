@@ -6,7 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from train.comparison import Entry, Measure, Row, rare_classes, thin_classes
+from train.comparison import (
+    Entry,
+    Measure,
+    Row,
+    pixel_shares,
+    rare_classes,
+    thin_classes,
+)
 
 
 class Table(NamedTuple):
@@ -52,7 +59,7 @@ def losses_table(rows: Sequence[Row], paper: Mapping[str, float | None]) -> Tabl
 
 def classes_table(rows: Sequence[Row], entry: Entry) -> Table:
     """Returns every class's IoU under the baseline and what the others change."""
-    total = max(1, sum(entry["pixels"].values()))
+    shares = pixel_shares(entry)
     rare, thin = rare_classes(entry), thin_classes(entry)
     cells = []
     for name in rows[0].iou:
@@ -62,7 +69,7 @@ def classes_table(rows: Sequence[Row], entry: Entry) -> Table:
         cells.append(
             [
                 f"{name} ({', '.join(notes)})" if notes else name,
-                f"{100 * entry['pixels'][name] / total:.1f}",
+                f"{100 * shares[name]:.1f}",
                 spread(rows[0].iou[name]),
                 *(change(row.iou[name]) for row in rows[1:]),
             ]

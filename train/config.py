@@ -228,11 +228,19 @@ def parse_json(text: str) -> Config:
     return Config(**fields)
 
 
-def differing_fields(saved: Config, wanted: Config) -> list[str]:
-    """Returns `name: saved → wanted` for each field that would change the result."""
-    pairs = (
-        (field.name, getattr(saved, field.name), getattr(wanted, field.name))
+def changed_fields(config: Config, base: Config) -> dict[str, Any]:
+    """Returns the fields in which a configuration differs, where the result would."""
+    return {
+        field.name: getattr(config, field.name)
         for field in dataclasses.fields(Config)
         if field.name not in FREE_FIELDS
-    )
-    return [f"{name}: {old!r} → {new!r}" for name, old, new in pairs if old != new]
+        and getattr(config, field.name) != getattr(base, field.name)
+    }
+
+
+def differing_fields(saved: Config, wanted: Config) -> list[str]:
+    """Returns `name: saved → wanted` for each field that would change the result."""
+    return [
+        f"{name}: {getattr(saved, name)!r} → {new!r}"
+        for name, new in changed_fields(wanted, saved).items()
+    ]

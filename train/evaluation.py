@@ -34,9 +34,16 @@ class Evaluator:
         self.predictor, self.source = predictor, source
         self.class_names, self.batch_size = class_names, batch_size
 
-    def counts(self, state: TrainState) -> metrics.Counts:
-        """Returns how often each class was taken for which."""
-        return metrics.count(self._pairs(state), len(self.class_names))
+    def counts(
+        self, state: TrainState, borders: Sequence[int] = metrics.BORDERS
+    ) -> metrics.Counts:
+        """Returns how often each class was taken for which.
+
+        Args:
+          state: parameters and statistics of the network.
+          borders: distances from a border to count apart, pixels.
+        """
+        return metrics.count(self._pairs(state), len(self.class_names), borders)
 
     def _pairs(self, state: TrainState) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields truth and prediction of each image."""
@@ -58,7 +65,7 @@ class Evaluator:
 
     def figures(self, state: TrainState) -> dict[str, float]:
         """Returns mean IoU and pixel accuracy."""
-        result = metrics.figures(self.counts(state).whole, self.class_names)
+        result = metrics.figures(self.counts(state, borders=()).whole, self.class_names)
         return {name: result[name] for name in ("mean_iou", "pixel_accuracy")}
 
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:

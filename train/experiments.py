@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from train.config import FREE_FIELDS, Config
+from train.config import Config, changed_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,10 +226,6 @@ class Plan:
 
 def options(config: Config, base: Config) -> dict[str, Any]:
     """Returns the fields that a run changes, other than rate, steps and seed."""
-    before, after = dataclasses.asdict(base), dataclasses.asdict(config)
-    apart = {"learning_rate", "steps", "seed", *FREE_FIELDS}
-    return {
-        name: value
-        for name, value in after.items()
-        if name not in apart and value != before[name]
-    }
+    apart = ("learning_rate", "steps", "seed")
+    changed = changed_fields(config, base)
+    return {name: value for name, value in changed.items() if name not in apart}

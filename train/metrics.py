@@ -61,15 +61,20 @@ class Counts(NamedTuple):
         }
 
 
-def count(pairs: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> Counts:
+def count(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    classes: int,
+    borders: Sequence[int] = BORDERS,
+) -> Counts:
     """Counts pixels by truth and prediction, everywhere and near borders.
 
     Args:
       pairs: truth and prediction of each image, class indices `[height, width]`.
       classes: number of classes.
+      borders: distances from a border, pixels.
     """
     blank = np.zeros((classes, classes), np.int64)
-    counts = Counts(blank, {distance: blank.copy() for distance in BORDERS})
+    counts = Counts(blank, {distance: blank.copy() for distance in borders})
     for truth, mask in pairs:
         counts.whole[:] += confusion_matrix(truth, mask, classes)
         for distance, confusion in counts.near.items():

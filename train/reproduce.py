@@ -37,7 +37,6 @@ from train.experiments import (
     TABLE2,
     Plan,
     Planned,
-    Variant,
 )
 from train.gallery import RULE, draw_gallery
 from train.many_runs import complete_all
@@ -117,13 +116,14 @@ def main() -> None:
         if variant not in variants:
             print(f"Left out, as --upsampling learned rules it out: {variant.label}.")
     chosen_by: list[Planned] = []
-    rates: dict[str, float] = {}
+    rates: dict[str, dict[str, float]] = {}
     if asked.experiment == "rates":
         chosen_by = plan.grid(variants, asked.factors)
         complete_all([run.config for run in chosen_by], processes=asked.processes)
-        rates = best_rates(chosen_by)
+        best = best_rates(chosen_by)
+        rates = {label: {"learning_rate": rate} for label, rate in best.items()}
     runs = [
-        plan.run(variant, seed, **_rate(rates, variant))
+        plan.run(variant, seed, **rates.get(variant.label, {}))
         for seed in range(1 if asked.experiment == "figure3" else asked.seeds)
         for variant in variants
     ]
@@ -167,10 +167,6 @@ def _check_others(preset: str, words: Sequence[str]) -> None:
         if value != getattr(before, name):
             option = f"--{name.replace('_', '-')}"
             raise UserError(f"{option} {value} cannot be set here: {remedy}.")
-
-
-def _rate(rates: dict[str, float], variant: Variant) -> dict[str, float]:
-    return {"learning_rate": rates[variant.label]} if rates else {}
 
 
 def _figure3(runs: Sequence[Planned]) -> Section:
