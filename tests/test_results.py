@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from train.comparison import Entry, compare, effects
-from train.comparison_tables import Table, effects_table, losses_table
+from train.comparison import Entry
+from train.comparison_report import make_report
+from train.comparison_tables import Table
 from train.reproduce import EXPERIMENTS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -22,15 +23,17 @@ def read(path: Path) -> tuple[str, list[Entry]]:
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_tables_are_made_from_the_runs(path: Path) -> None:
     name, entries = read(path)
-    final = [entry for entry in entries if "holdout" not in entry["options"]]
-    paper = {variant.label: variant.paper for variant in EXPERIMENTS[name].variants}
-    tables: list[Table] = [losses_table(compare(final), paper)]
-    if name == "ablations":
-        tables.append(effects_table(effects(final)))
+    report = make_report(name, EXPERIMENTS[name], entries, command="")
+    tables = {
+        title: content
+        for title, content, *_ in report.sections
+        if isinstance(content, Table)
+    }
+    assert {"Losses", "Classes"} <= set(tables)
     page = path.with_suffix(".md").read_text()
-    for table in tables:
-        assert table.markdown().strip() in TEXT
+    for title, table in tables.items():
         assert table.markdown() in page
+        assert title == "Classes" or table.markdown().strip() in TEXT
     assert f"results/{path.stem}.md" in TEXT
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import stats
 
 from train.config import Config, changed_fields
-from train.experiments import ABLATIONS, PARTS, Planned, options
+from train.errors import UserError
+from train.experiments import PARTS, Planned, Variant, options
 from train.presets import PRESETS
 from train.run import Run
 
@@ -29,12 +30,6 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
     """
     variant, config = planned
     run = Run.open(config)
-    # A run that was stopped while it reported has its last line twice.
-    curve = {
-        line["step"]: line["mean_iou"]
-        for line in run.metrics()
-        if line["split"] == "val"
-    }
     words = ["python", "train/main.py", preset, *changed_options(config, preset)]
     return {
         "label": variant.label,
@@ -43,17 +38,23 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         "options": {**variant.options, **options(config, base)},
         "seed": config.seed,
         "learning_rate": config.learning_rate,
-        **_summary(run),
-        "curve": list(curve.items()),
+        "fingerprint": run.fingerprint(),
+        **_result(run),
+        "curve": [
+            [line["step"], line["mean_iou"]]
+            for line in run.metrics()
+            if line["split"] == "val"
+        ],
         "command": shlex.join(words),
     }
 
 
-def _summary(run: Run) -> dict[str, Any]:
-    summary = run.summary()
-    if summary is None:
+def _result(run: Run) -> dict[str, Any]:
+    """Returns a run's summary; where its loss diverged, the step of that."""
+    summary, step = run.summary(), run.diverged_at()
+    if summary is None and step is None:
         raise ValueError(f"{run.workdir} is not finished")
-    return summary
+    return summary or {"diverged_at": step}
 
 
 def changed_options(config: Config, preset: str) -> list[str]:
@@ -74,12 +75,48 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def best_rates(runs: Sequence[Planned]) -> dict[str, float]:
-    """Returns the learning rate of each label whose run has the highest mean IoU."""
-    found: dict[str, tuple[float, float]] = {}
+    """Returns the learning rate of each label whose run has the highest mean IoU.
+
+    Raises:
+      UserError: every run of a label diverged.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
     for variant, config in runs:
-        result = (_summary(Run.open(config))["mean_iou"], config.learning_rate)
-        found[variant.label] = max(result, found.get(variant.label, result))
-    return {label: rate for label, (_, rate) in found.items()}
+        results = found.setdefault(variant.label, [])
+        summary = Run.open(config).summary()
+        if summary:
+            results.append((summary["mean_iou"], config.learning_rate))
+    for label, results in found.items():
+        if not results:
+            raise UserError(
+                f"{label} diverged at every learning rate. Add smaller --factors."
+            )
+    return {label: max(results)[1] for label, results in found.items()}
+
+
+def split_diverged(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Parts the entries of losses that can be compared from those that diverged.
+
+    A loss that diverged for one seed has no mean; all its runs are left out.
+
+    Args:
+      entries: of one experiment, those of the baseline first.
+
+    Returns:
+      The entries to compare, and those that diverged.
+
+    Raises:
+      UserError: the baseline diverged.
+    """
+    diverged = [entry for entry in entries if "diverged_at" in entry]
+    labels = {entry["label"] for entry in diverged}
+    baseline = entries[0]["label"]
+    if baseline in labels:
+        raise UserError(
+            f"{baseline} diverged, so there is nothing to compare with. Lower "
+            f"--learning-rate (now {entries[0]['learning_rate']:g})."
+        )
+    return [entry for entry in entries if entry["label"] not in labels], diverged
 
 
 class Measure(NamedTuple):
@@ -166,19 +203,27 @@ def _class_figures(entry: Entry) -> dict[str, float]:
     return {name: value for name, value in entry["iou"].items() if value is not None}
 
 
-def effects(entries: Sequence[Entry]) -> dict[str, Measure]:
+def effects(
+    entries: Sequence[Entry], variants: Sequence[Variant]
+) -> dict[str, Measure]:
     """Returns what each part of the loss adds, averaged over the other parts.
 
     Args:
-      entries: of the ablations; those of all combinations of parts are looked at. The
-        baseline of a part is the same runs without it.
+      entries: of the variants' runs; those of all combinations of parts are looked at.
+        The baseline of a part is the same runs without it.
+      variants: what was compared.
+
+    Returns:
+      A measure for each part; none where a combination of parts is missing.
     """
-    parts_of = {variant.label: variant.parts for variant in ABLATIONS.variants}
+    parts_of = {variant.label: variant.parts for variant in variants}
     runs: dict[int, dict[frozenset[str], float]] = {}  # by seed and parts
     for entry in entries:
         parts = parts_of[entry["label"]]
         if parts is not None:
             runs.setdefault(entry["seed"], {})[parts] = entry["mean_iou"]
+    if not runs or any(len(of) < 2 ** len(PARTS) for of in runs.values()):
+        return {}
 
     def means(part: str, has: bool) -> list[float]:
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from train.comparison import (
     effects,
     pixel_shares,
     rare_classes,
+    split_diverged,
     thin_classes,
 )
 from train.comparison_tables import (
@@ -25,6 +27,7 @@ from train.comparison_tables import (
     effects_table,
     losses_table,
 )
+from train.experiments import Experiment
 from train.files import replace_text
 from train.pages import CHART_STYLE, svg, template
 
@@ -49,65 +52,69 @@ class Report(NamedTuple):
 
 
 def make_report(
-    name: str,
-    title: str,
-    entries: Sequence[Entry],
-    *,
-    command: str,
-    paper: Mapping[str, float | None],
+    name: str, experiment: Experiment, entries: Sequence[Entry], *, command: str
 ) -> Report:
     """Returns the report of an experiment.
 
     Args:
-      name: of the experiment.
-      title: of the report.
+      name: of its files.
+      experiment: what was compared.
       entries: of its runs, those of the baseline first; what was held out to choose
         learning rates by is left out of the comparison.
       command: that made them.
-      paper: what the paper reports by label, percent.
+
+    Raises:
+      UserError: the baseline diverged.
     """
-    final = [entry for entry in entries if "holdout" not in entry["options"]]
+    held_out = [entry for entry in entries if "holdout" in entry["options"]]
+    final, diverged = split_diverged(
+        [entry for entry in entries if "holdout" not in entry["options"]]
+    )
     rows = compare(final)
     first = final[0]
+    several = len({entry["seed"] for entry in final}) > 1
+    paper = {variant.label: variant.paper for variant in experiment.variants}
     sections = [
-        Section("Losses", losses_table(rows, paper), _note(final)),
+        Section("Losses", losses_table(rows, paper), _note(final, diverged, several)),
         Section(
             "Differences",
             charts.differences(rows),
             f"Mean IoU above that of {rows[0].label}, seed by seed.",
         ),
     ]
-    if name == "ablations":
+    if gains := effects(final, experiment.variants):
+        interval = ", with Student's 95 % interval over seeds" if several else ""
         note = (
             "What the mean IoU gains by a part, on average over the four combinations "
-            "of the other two, with Student's 95 % interval over seeds. Pooling "
-            "divides by the count, as the paper has it: in a full window of 5×5 that "
-            "makes scores 0.72 times as large, beside smoothing them."
+            f"of the other two{interval}. Pooling divides by the count, as "
+            "the paper has it: in a full window of 5×5 that makes scores 0.72 times as "
+            "large, beside smoothing them."
         )
-        sections.append(Section("Parts", effects_table(effects(final)), note))
-    if len(final) < len(entries):
-        held_out = [entry for entry in entries if "holdout" in entry["options"]]
+        sections.append(Section("Parts", effects_table(gains), note))
+    if held_out:
         sections.append(_rates(held_out))
     sections += [
         Section(
             "Validation while training",
             charts.curves(final, rows),
-            "Mean over seeds; the bands are their standard deviation.",
+            "Mean over seeds; the bands are their standard deviation."
+            if several
+            else "",
         ),
         Section(
             "Classes",
             classes_table(rows, first),
-            f"IoU under {rows[0].label}, percent, and what the others change, points; "
-            "bold where the 95 % interval leaves zero out.",
+            f"IoU under {rows[0].label}, percent, and what the others change, points"
+            + ("; bold where the 95 % interval leaves zero out." if several else "."),
         ),
         Section(
             "IoU by class",
             charts.class_bars(rows, pixel_shares(first)),
-            f"Percent, and the class's share of the pixels; the line is "
-            f"{rows[0].label}, whiskers are the seeds' standard deviation.",
+            f"Percent, and the class's share of the pixels; the line is {rows[0].label}"
+            + (", whiskers are the seeds' standard deviation." if several else "."),
         ),
     ]
-    return Report(name, title, _lead(final, command), sections)
+    return Report(name, experiment.title, _lead(final, command), sections)
 
 
 def _lead(entries: Sequence[Entry], command: str) -> str:
@@ -124,19 +131,29 @@ def _lead(entries: Sequence[Entry], command: str) -> str:
     )
 
 
-def _note(entries: Sequence[Entry]) -> str:
+def _note(entries: Sequence[Entry], diverged: Sequence[Entry], several: bool) -> str:
     baseline = entries[0]["label"]
     rare = ", ".join(rare_classes(entries[0])) or "none"
     thin = ", ".join(thin_classes(entries[0])) or "none"
+    chance = (
+        f"IoU in percent ± the seeds' standard deviation; differences to {baseline} in "
+        "points, paired by seed, with Student's 95 % interval, bold where it leaves "
+        "zero out. Each interval is by itself: of twenty true zeros one would be bold."
+        if several
+        else f"IoU in percent, differences to {baseline} in points; one seed, so what "
+        "chance does is not known."
+    )
+    left_out = ", ".join(
+        f"{entry['label']} (seed {entry['seed']} at step {entry['diverged_at']:,})"
+        for entry in diverged
+    )
     return (
-        "IoU in percent ± the seeds' standard deviation; differences to "
-        f"{baseline} in points, paired by seed, with Student's 95 % interval, bold "
-        "where it leaves zero out. Each interval is by itself: of twenty true zeros "
-        "one would be bold. Within 2 and 5 px: mean IoU of the pixels that have "
+        f"{chance} Within 2 and 5 px: mean IoU of the pixels that have "
         "another label, void included, so near. Rare: mean over the classes with less "
         f"than a quarter of an equal share of the pixels ({rare}). Thin: over those "
         f"with more than half of their pixels within 2 px of another label ({thin}). "
-        "Time: of training, median ratio, on a machine that did other work too."
+        "Time: of training, median ratio; rough where the machine did other work too."
+        + (f" Left out, since the loss diverged: {left_out}." if left_out else "")
     )
 
 
@@ -144,11 +161,14 @@ def _rates(entries: Sequence[Entry]) -> Section:
     rates = sorted({entry["learning_rate"] for entry in entries})
     found: dict[str, dict[float, float]] = {}
     for entry in entries:
-        found.setdefault(entry["label"], {})[entry["learning_rate"]] = entry["mean_iou"]
+        reached = entry.get("mean_iou", -math.inf)
+        found.setdefault(entry["label"], {})[entry["learning_rate"]] = reached
 
     def cell(figures: Mapping[float, float], rate: float) -> str:
         if rate not in figures:
             return "–"
+        if figures[rate] < 0:
+            return "diverged"
         text = f"{100 * figures[rate]:.1f}"
         return f"**{text}**" if figures[rate] == max(figures.values()) else text
 

@@ -234,8 +234,14 @@ def changed_fields(config: Config, base: Config) -> dict[str, Any]:
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(Config)
         if field.name not in FREE_FIELDS
-        and getattr(config, field.name) != getattr(base, field.name)
+        and _meaning(config, field.name) != _meaning(base, field.name)
     }
+
+
+def _meaning(config: Config, name: str) -> Any:
+    """Returns what a field says; a path says the same in every spelling."""
+    value = getattr(config, name)
+    return Path(value).resolve() if name in ("data", "weights") and value else value
 
 
 def differing_fields(saved: Config, wanted: Config) -> list[str]:

@@ -7,3 +7,16 @@ class UserError(Exception):
     The message names the culprit and the way out; the programs print it without a
     traceback and exit with status 2.
     """
+
+
+class Diverged(UserError):
+    """The loss of a run is no longer finite.
+
+    Args:
+      message: names the culprit and the way out.
+      step: that found it.
+    """
+
+    def __init__(self, message: str, step: int):
+        super().__init__(message)
+        self.step = step

@@ -36,7 +36,8 @@ def evaluate(
     Args:
       run: folder of a run.
       prediction: how to predict, where not as the run does.
-      split: list in ImageSets/Segmentation; empty for the run's validation split.
+      split: list in ImageSets/Segmentation; empty for the run's validation split, also
+        where the run itself held out part of its training split.
       data: folder in VOC layout with the same classes; empty for the run's own.
     """
     trained = load_run(run)

@@ -33,6 +33,17 @@ class Experiment(NamedTuple):
     variants: tuple[Variant, ...]
     steps: int = 0
     """Steps of its runs; 0 for those of the preset."""
+    tunes: bool = False
+    """Each variant gets its own best learning rate first."""
+    shows: bool = False
+    """Shows images under each loss."""
+    most_seeds: int | None = None
+    """How many seeds make sense; None for as many as are asked for."""
+
+    @property
+    def fields(self) -> set[str]:
+        """What its variants set, so that no option may."""
+        return {"loss"}.union(*(variant.options for variant in self.variants))
 
 
 def _cross_entropy(paper: float | None = None) -> Variant:
@@ -67,6 +78,7 @@ TABLE2 = Experiment(
         _ours(OURS, 76.1, kernel_size=5),
         _ours("ours, 7×7", 75.1, kernel_size=7),
     ),
+    shows=True,
 )
 
 PARTS = ("score", "pooling", "Minkowski")
@@ -109,7 +121,9 @@ ABLATIONS = Experiment(
 )
 
 RATES = Experiment(
-    "Table 2 again, each loss at its own best learning rate", TABLE2.variants
+    "Table 2 again, each loss at its own best learning rate",
+    TABLE2.variants,
+    tunes=True,
 )
 
 # The paper's columns.
@@ -120,24 +134,10 @@ FIGURE3 = Experiment(
         for variant in TABLE2.variants
         if variant.label in ("cross-entropy", "center", "focal", OURS)
     ),
+    shows=True,
+    most_seeds=1,
 )
 
-
-# What makes a loss what its label says; runs that are compared differ in nothing else.
-LOSS_FIELDS = (
-    "loss",
-    "loss_resolution",
-    "kernel_size",
-    "normalization",
-    "neighbor_weights",
-    "normalizer",
-    "power",
-    "pool",
-    "focal_alpha",
-    "focal_gamma",
-    "center_alpha",
-    "center_weight",
-)
 
 HOLDOUT = 0.2  # of the training images, to choose learning rates by
 

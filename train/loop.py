@@ -17,7 +17,7 @@ from tqdm import tqdm
 from models import DeepLab
 from train.config import Config
 from train.data import Example
-from train.errors import UserError
+from train.errors import Diverged
 from train.losses import LOSSES, initial_centers, shrink_labels
 from train.network import make_model, split_model, training_outputs
 from train.optimizer import learning_rate, make_optimizer
@@ -168,7 +168,7 @@ def train(
       The last state, and the seconds of training in all, evaluations left out.
 
     Raises:
-      UserError: the loss is no longer finite.
+      Diverged: the loss is no longer finite.
     """
     watch = Stopwatch(seconds)
     start = int(state.step)
@@ -204,9 +204,10 @@ def train(
 
 def _check_finite(done: int, loss: jax.Array, config: Config) -> None:
     if not math.isfinite(float(loss)):
-        raise UserError(
+        raise Diverged(
             f"the loss is {float(loss)} at step {done}. Lower --learning-rate (now "
-            f"{config.learning_rate:g}); checkpoints up to the last are kept."
+            f"{config.learning_rate:g}); checkpoints up to the last are kept.",
+            step=done,
         )
 
 

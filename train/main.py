@@ -51,21 +51,23 @@ def complete(config: Config) -> dict[str, Any]:
         dataset.class_names,
         batch_size=config.evaluation_batch,
     )
-    with Checkpoints(run.checkpoints, config.seed, dataset.fingerprint) as checkpoints:
-        state, seconds = checkpoints.restore(state) or (state, 0.0)
-        run.rewind(int(state.step))
-        print(run.opening(config, dataset, int(state.step)))
-        state, seconds = train(
-            state,
-            make_step(graph, config),
-            train_batches(dataset.train, config, start=int(state.step)),
-            config,
-            log=run.log,
-            evaluate=evaluator.figures,
-            save=checkpoints.save,
-            seconds=seconds,
-        )
-    return finish(run, config, dataset, evaluator, state, seconds)
+    with run.alone():
+        position = config.seed, dataset.fingerprint
+        with Checkpoints(run.checkpoints, *position) as checkpoints:
+            state, seconds = checkpoints.restore(state) or (state, 0.0)
+            run.rewind(int(state.step))
+            print(run.opening(config, dataset, int(state.step)))
+            state, seconds = train(
+                state,
+                make_step(graph, config),
+                train_batches(dataset.train, config, start=int(state.step)),
+                config,
+                log=run.log,
+                evaluate=evaluator.figures,
+                save=checkpoints.save,
+                seconds=seconds,
+            )
+        return finish(run, config, dataset, evaluator, state, seconds)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import jax
 from tqdm import tqdm
 
 from train.config import Config
-from train.datasets import load_dataset
-from train.errors import UserError
+from train.datasets import Dataset, load_dataset
+from train.errors import Diverged, UserError
+from train.losses import check_classes
 from train.main import complete
 from train.program import keep_programs, run_program
 from train.run import Run
@@ -24,26 +25,56 @@ from train.run import Run
 def complete_all(configs: Sequence[Config], *, processes: int) -> None:
     """Finishes every run that is not finished yet; a begun one goes on.
 
+    A run whose loss diverges is noted as such, and not begun again.
+
     Args:
       configs: of the runs, each with a workdir of its own.
       processes: how many run side by side; with two or more, each sees one device, and
         writes what it says to `PARENT/processN.log`, PARENT being that of the workdirs.
 
     Raises:
-      UserError: a run cannot be made, or a process stopped.
+      UserError: a run cannot be made, other data than these have been trained on, or
+        a process stopped.
     """
-    waiting = [config for config in configs if not Run.open(config).summary()]
+    waiting = [config for config in configs if not _is_done(Run.open(config))]
     print(f"{len(configs)} runs, {len(configs) - len(waiting)} of them done already.")
     if not waiting:
         return
-    load_dataset(waiting[0])  # prepared once, before several would
+    dataset = load_dataset(waiting[0])  # prepared once, before several would
+    _check(configs, dataset)
     if processes == 1:
         for number, config in enumerate(waiting, 1):
             print(f"\nRun {number} of {len(waiting)}.")
-            complete(config)
-            jax.clear_caches()
+            _finish(config)
     else:
         _side_by_side(waiting, min(processes, len(waiting)))
+
+
+def _is_done(run: Run) -> bool:
+    return run.summary() is not None or run.diverged_at() is not None
+
+
+def _check(configs: Sequence[Config], dataset: Dataset) -> None:
+    """Refuses what would stop, or spoil, the comparison of runs later on."""
+    for config in configs:
+        check_classes(config, len(dataset.class_names))
+        found = Run.open(config).fingerprint()
+        if found not in (None, dataset.fingerprint):
+            raise UserError(
+                f"{config.workdir} was trained on other data ({found}) than there are "
+                f"now ({dataset.fingerprint}): the data set has changed since. Restore "
+                "it, or choose another --workdir."
+            )
+
+
+def _finish(config: Config) -> None:
+    """Makes a run, or notes that it cannot be made since its loss diverges."""
+    try:
+        complete(config)
+    except Diverged as error:
+        print(f"{config.workdir}: {error}")
+        Run.open(config).write_divergence(error.step)
+    jax.clear_caches()
 
 
 def _side_by_side(configs: Sequence[Config], processes: int) -> None:
@@ -97,14 +128,23 @@ def _work(pipe: Connection, index: int, log: Path) -> None:
 
     def work() -> None:
         done = 0
-        while True:
-            pipe.send(done)
-            config = pipe.recv()
-            if config is None:
-                return
+        while config := _ask(pipe, done):
             keep_programs(config.compilation_cache)
-            complete(config)
-            jax.clear_caches()
+            _finish(config)
             done = 1
 
     run_program(work)
+
+
+def _ask(pipe: Connection, done: int) -> Config | None:
+    """Returns the next configuration, or None when no one waits for it.
+
+    Args:
+      pipe: to the parent.
+      done: runs since the last question.
+    """
+    try:
+        pipe.send(done)
+        return pipe.recv()
+    except (BrokenPipeError, EOFError):  # the parent was killed
+        return None

@@ -30,11 +30,11 @@ from train.errors import UserError
 from train.experiments import (
     ABLATIONS,
     FIGURE3,
-    LOSS_FIELDS,
     OURS,
     RATES,
     TABLE1,
     TABLE2,
+    Experiment,
     Plan,
     Planned,
 )
@@ -42,6 +42,7 @@ from train.gallery import RULE, draw_gallery
 from train.many_runs import complete_all
 from train.presets import parse_config
 from train.program import keep_programs, run_program
+from train.run import Run
 
 EXPERIMENTS = {
     "table1": TABLE1,
@@ -102,8 +103,8 @@ def main() -> None:
     asked, others = tyro.cli(
         Options, args=sys.argv[1:], return_unknown_args=True, prog="train/reproduce.py"
     )
-    _check_others(asked.preset, others)
     experiment = EXPERIMENTS[asked.experiment]
+    _check_others(asked.preset, others, experiment)
     workdir = Path(asked.workdir or f"runs/reproduce/{asked.preset}")
 
     def base(loss: str) -> Config:
@@ -117,14 +118,14 @@ def main() -> None:
             print(f"Left out, as --upsampling learned rules it out: {variant.label}.")
     chosen_by: list[Planned] = []
     rates: dict[str, dict[str, float]] = {}
-    if asked.experiment == "rates":
+    if experiment.tunes:
         chosen_by = plan.grid(variants, asked.factors)
         complete_all([run.config for run in chosen_by], processes=asked.processes)
         best = best_rates(chosen_by)
         rates = {label: {"learning_rate": rate} for label, rate in best.items()}
     runs = [
         plan.run(variant, seed, **rates.get(variant.label, {}))
-        for seed in range(1 if asked.experiment == "figure3" else asked.seeds)
+        for seed in range(asked.seeds)[: experiment.most_seeds]
         for variant in variants
     ]
     complete_all([run.config for run in runs], processes=asked.processes)
@@ -138,13 +139,12 @@ def main() -> None:
     write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
     report = make_report(
         asked.experiment,
-        experiment.title,
+        experiment,
         entries,
         command=_command(asked, base(runs[0].variant.loss)),
-        paper={variant.label: variant.paper for variant in experiment.variants},
     )
-    if asked.experiment in ("table2", "figure3"):
-        report.sections.append(_figure3(runs))
+    if experiment.shows:
+        report.sections.extend(_figure3(runs))
     # Images of a data set may not be ours to hand on; those of the scenes are.
     photographs = not runs[0].config.data or results == workdir
     markdown = write_markdown(report, results, asked.preset, photographs=photographs)
@@ -153,10 +153,11 @@ def main() -> None:
     print(f"\nTables: {markdown}\nPage: {page}")
 
 
-def _check_others(preset: str, words: Sequence[str]) -> None:
+def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> None:
     """Refuses options of train/main.py that the experiment itself sets."""
+    by_loss = "the experiment sets it for each of its losses"
     remedies = {
-        **dict.fromkeys(LOSS_FIELDS, "the experiment sets it for each of its losses"),
+        **dict.fromkeys(sorted(experiment.fields), by_loss),
         "seed": "give the number of seeds with --seeds",
         "steps": "give them with --budget",
         "holdout": "experiment rates holds out by itself",
@@ -169,19 +170,24 @@ def _check_others(preset: str, words: Sequence[str]) -> None:
             raise UserError(f"{option} {value} cannot be set here: {remedy}.")
 
 
-def _figure3(runs: Sequence[Planned]) -> Section:
-    """Returns the masks of seed 0."""
+def _figure3(runs: Sequence[Planned]) -> list[Section]:
+    """Returns the masks of seed 0; nothing where there is none to compare."""
     shown = {variant.label for variant in FIGURE3.variants}
     first = {
         run.variant.label: run
         for run in runs
-        if run.config.seed == 0 and run.variant.label in shown
+        if run.config.seed == 0
+        and run.variant.label in shown
+        and Run.open(run.config).summary()
     }
     baseline = runs[0].variant.label
+    if not {baseline, OURS} <= first.keys():
+        return []
     dataset = load_dataset(runs[0].config)
     folders = {label: Path(run.config.workdir) for label, run in first.items()}
     figure = draw_gallery(folders, baseline, OURS, dataset.val)
-    return Section("Figure 3", figure, RULE.format(ours=OURS, baseline=baseline), True)
+    rule = RULE.format(ours=OURS, baseline=baseline)
+    return [Section("Figure 3", figure, rule, photographs=True)]
 
 
 def _command(asked: Options, config: Config) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ class Run:
     """A run's folder.
 
     config.json, dataset.json, checkpoints/, metrics.jsonl, TensorBoard events,
-    summary.json and report.html.
+    summary.json (or, in an experiment, diverged.json) and report.html.
     """
 
     def __init__(self, workdir: Path):
@@ -29,6 +32,7 @@ class Run:
         self.dataset_path = workdir / "dataset.json"
         self._metrics = workdir / "metrics.jsonl"
         self._summary = workdir / "summary.json"
+        self._divergence = workdir / "diverged.json"
         self._events: SummaryWriter | None = None
 
     @classmethod
@@ -73,6 +77,23 @@ class Run:
         replace_text(self.dataset_path, json.dumps(described, indent=2) + "\n")
         save_config(config, self.config_path)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from training this run within the block.
+
+        Raises:
+          UserError: another one does.
+        """
+        with self.config_path.open() as file:
+            try:  # the system lets go of it when the process ends, however that comes
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"{self.workdir} is being trained by another process. Wait for "
+                    "that one, stop it, or choose another folder with --workdir."
+                ) from None
+            yield
+
     def opening(self, config: Config, dataset: Dataset, step: int) -> str:
         """Returns what is about to be trained."""
         return (
@@ -86,6 +107,22 @@ class Run:
         if not self._summary.is_file():
             return None
         return json.loads(self._summary.read_text())
+
+    def fingerprint(self) -> str | None:
+        """Returns the fingerprint of the data it was trained on, None before that."""
+        if not self.dataset_path.is_file():
+            return None
+        return json.loads(self.dataset_path.read_text())["fingerprint"]
+
+    def diverged_at(self) -> int | None:
+        """Returns the step whose loss was not finite, or None if none is known."""
+        if not self._divergence.is_file():
+            return None
+        return json.loads(self._divergence.read_text())["step"]
+
+    def write_divergence(self, step: int) -> None:
+        """Marks the run as one that cannot be finished."""
+        replace_text(self._divergence, json.dumps({"step": step}) + "\n")
 
     def completion_notice(self, summary: dict[str, Any]) -> str:
         """Returns what a finished run reached, where to look and how to go on."""
@@ -102,10 +139,12 @@ class Run:
         replace_text(self._summary, json.dumps(summary, indent=2) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Returns the lines of metrics.jsonl."""
-        if not self._metrics.is_file():
-            return []
-        return [json.loads(line) for line in self._metrics.read_text().splitlines()]
+        """Returns the lines of metrics.jsonl; of a step's and split's the last.
+
+        A run that was stopped while it reported has its last evaluation twice.
+        """
+        lines = _whole_lines(self._metrics)
+        return list({(line["step"], line["split"]): line for line in lines}.values())
 
     def rewind(self, step: int) -> None:
         """Drops what was logged after a step, before a resumed run logs it again."""

@@ -18,11 +18,14 @@ from train.comparison import (
     make_entry,
     paired,
     rare_classes,
+    split_diverged,
     thin_classes,
 )
 from train.config import FREE_FIELDS, save_config
+from train.errors import UserError
 from train.experiments import ABLATIONS, TABLE2, Plan, Planned
 from train.presets import camvid_small, demo, parse_config
+from train.run import Run
 
 from .conftest import MakeConfig
 
@@ -127,9 +130,11 @@ def test_effects_are_found_in_sums_of_parts() -> None:
         for seed in range(3)
         if (parts := variant.parts) is not None
     ]
-    for part, measure in effects(entries).items():
+    for part, measure in effects(entries, ABLATIONS.variants).items():
         assert measure.difference == pytest.approx(gains[part])
         assert measure.interval == pytest.approx(0, abs=1e-9)
+    assert effects(entries[3:], ABLATIONS.variants) == {}  # a combination is missing
+    assert effects([an_entry("focal", 0, 0.5)], TABLE2.variants) == {}
 
 
 def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -143,7 +148,8 @@ def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -
         lines.append(json.dumps({"step": step, "split": "val", "mean_iou": step / 8}))
     (workdir / "metrics.jsonl").write_text("\n".join(lines))
     found = make_entry(planned, make_config(), "demo")
-    assert found["curve"] == [(2, 0.25), (4, 0.5)]
+    assert found["curve"] == [[2, 0.25], [4, 0.5]]
+    assert found["fingerprint"] == "of voc"
     assert (found["loss"], found["options"]) == ("locally_adaptive", {"kernel_size": 3})
     assert (found["seed"], found["mean_iou"], found["data"]) == (2, 0.25, "voc")
     assert str(tmp_path) not in json.dumps(found)
@@ -174,9 +180,44 @@ def test_best_rate_is_that_of_the_highest_mean_iou(
     assert best_rates(runs) == {"cross-entropy": 0.05, "center": 0.025}
 
 
+def test_diverged_runs_are_no_choice(make_config: MakeConfig, tmp_path: Path) -> None:
+    plan = Plan(lambda loss: make_config(loss=loss), tmp_path / "runs")
+    runs = plan.grid(TABLE2.variants[:2], (1.0, 2.0))
+    for run in runs[:2]:
+        diverge(run, 7)
+    for run in runs[2:]:
+        finish(run, {"mean_iou": 0.5})
+    with pytest.raises(UserError, match="cross-entropy diverged at every learning"):
+        best_rates(runs)
+    found = make_entry(runs[0], make_config(), "demo")
+    assert found["diverged_at"] == 7 and "mean_iou" not in found
+
+
+def test_a_loss_that_diverged_once_is_left_out_with_all_its_runs() -> None:
+    stopped = an_entry("focal", 1, 0.0, diverged_at=30)
+    plain, center, focal = (
+        [an_entry(label, seed, 0.5) for seed in range(2)]
+        for label in ("plain", "center", "focal")
+    )
+    focal[1] = stopped
+    assert split_diverged(plain + focal + center) == (plain + center, [stopped])
+    assert split_diverged(plain + center) == (plain + center, [])
+    with pytest.raises(UserError, match="focal diverged, so there is nothing"):
+        split_diverged(focal + plain)
+
+
+def diverge(run: Planned, step: int) -> None:
+    """Leaves what a diverged run leaves."""
+    of = Run(Path(run.config.workdir))
+    of.workdir.mkdir(parents=True)
+    save_config(run.config, of.config_path)
+    of.write_divergence(step)
+
+
 def finish(run: Planned, summary: dict[str, Any]) -> None:
     """Leaves what a finished run leaves."""
     workdir = Path(run.config.workdir)
     workdir.mkdir(parents=True)
     save_config(run.config, workdir / "config.json")
+    (workdir / "dataset.json").write_text('{"fingerprint": "of voc"}')
     (workdir / "summary.json").write_text(json.dumps(summary))

@@ -18,7 +18,7 @@ from train.comparison_report import (
     write_page,
 )
 from train.comparison_tables import interval, losses_table, spread
-from train.experiments import ABLATIONS, TABLE1, TABLE2, Experiment
+from train.experiments import ABLATIONS, TABLE1, TABLE2, Experiment, Variant
 from train.gallery import choose
 
 from .test_comparison import an_entry
@@ -31,9 +31,17 @@ ENTRIES = [
 ]
 
 
+EXPERIMENT = Experiment(
+    "Title",
+    (
+        Variant("plain", "softmax_cross_entropy", paper=74.6),
+        Variant("ours, 5×5", "locally_adaptive", paper=76.1),
+    ),
+)
+
+
 def report(entries: list[dict[str, Any]] = ENTRIES) -> Any:
-    paper = {"plain": 74.6, "ours, 5×5": 76.1}
-    return make_report("table2", "Title", entries, command="python x", paper=paper)
+    return make_report("table2", EXPERIMENT, entries, command="python x")
 
 
 def test_table_reads_as_computed_by_hand() -> None:
@@ -111,6 +119,37 @@ def test_rates_are_shown_with_what_chose_them(tmp_path: Path) -> None:
     assert rates == ["0.5", "2"]
     means = [row[2] for row in sections["Losses"].rows]
     assert means == ["55.0 ± 7.1", "57.0 ± 7.1"]  # of the final runs alone
+
+
+def test_diverged_runs_stand_in_the_report() -> None:
+    held = {"options": {"holdout": 0.2}}
+    tried = [
+        an_entry("plain", 0, 0.4, **held),
+        an_entry("ours, 5×5", 0, 0.2, **held),
+        stopped(an_entry("ours, 5×5", 0, 0.2, learning_rate=3.0, **held), 9),
+    ]
+    lost = stopped(an_entry("focal", 1, 0.5), 1200)
+    sections = {s.title: s for s in report([*ENTRIES, *tried, lost]).sections}
+    assert sections["Choice of rates"].content.rows == [
+        ["plain", "**40.0**", "–"],
+        ["ours, 5×5", "**20.0**", "diverged"],
+    ]
+    assert len(sections["Losses"].content.rows) == 2
+    assert sections["Losses"].note.endswith("diverged: focal (seed 1 at step 1,200).")
+
+
+def stopped(entry: dict[str, Any], step: int) -> dict[str, Any]:
+    """Returns what stays of an entry when its run diverged."""
+    kept = ("label", "data", "options", "seed", "learning_rate")
+    return {**{name: entry[name] for name in kept}, "diverged_at": step}
+
+
+def test_one_seed_is_not_said_to_tell_of_chance() -> None:
+    for section in report(ENTRIES[::2]).sections:
+        assert not re.search("deviation|interval|bold|bands", section.note)
+    assert "one seed" in report(ENTRIES[::2]).sections[0].note
+    notes = " ".join(section.note for section in report().sections)
+    assert all(word in notes for word in ("deviation", "interval", "bold", "bands"))
 
 
 def test_charts_draw_what_was_measured() -> None:

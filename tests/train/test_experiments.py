@@ -18,7 +18,6 @@ from train.experiments import (
     ABLATIONS,
     FIGURE3,
     HOLDOUT,
-    LOSS_FIELDS,
     PARTS,
     TABLE1,
     TABLE2,
@@ -29,6 +28,22 @@ from train.losses import LOSSES
 from train.presets import PRESETS
 
 from .conftest import CLASSES, MakeConfig
+
+# What makes a loss what its label says.
+LOSS_FIELDS = (
+    "loss",
+    "loss_resolution",
+    "kernel_size",
+    "normalization",
+    "neighbor_weights",
+    "normalizer",
+    "power",
+    "pool",
+    "focal_alpha",
+    "focal_gamma",
+    "center_alpha",
+    "center_weight",
+)
 
 
 @pytest.fixture

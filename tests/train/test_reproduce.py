@@ -1,18 +1,22 @@
 """Experiments as a user makes them, each in a process of its own."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from train.errors import UserError
 from train.reproduce import main
+from train.run import Run
 
 from .conftest import make_folder
-from .test_programs import OPTIONS, call
+from .test_programs import OPTIONS, call, command
 
 COLUMNS = ("cross-entropy", "center", "focal", "ours, 5×5")
 
@@ -43,7 +47,8 @@ def test_figures_are_those_of_the_runs(place: Path) -> None:
     assert [entry["label"] for entry in entries] == list(COLUMNS)
     reached = {
         json.loads(path.read_text())["mean_iou"]
-        for path in (place / "out" / "runs").glob("*/summary.json")
+        for path in (place / "out" / "runs").glob("*seed=0/summary.json")
+        if "holdout" not in path.parent.name
     }
     assert {entry["mean_iou"] for entry in entries} == reached and len(reached) > 1
     for entry in entries:
@@ -89,15 +94,119 @@ def test_other_options_do_not_mix_with_runs_that_are_there(place: Path) -> None:
 
 
 def test_a_stopped_process_is_reported_with_its_words(place: Path) -> None:
-    (record,) = (place / "prepared").glob("*/*/*/*train*array_record*")
-    damaged = record.read_bytes()
-    record.write_bytes(damaged[:100])
-    try:
-        done = reproduce(place, "figure3", "--processes", 2, steps=2)
-    finally:
-        record.write_bytes(damaged)
+    run = next(path for path in (place / "out" / "runs").glob("*focal*"))
+    summary = (run / "summary.json").read_bytes()
+    (run / "summary.json").unlink()
+    with Run(run).alone():  # as where the same command runs twice
+        done = reproduce(place, "figure3", "--processes", 2)
+    (run / "summary.json").write_bytes(summary)
     assert done.returncode == 2, done.stdout
-    assert "prepared records" in done.stderr and "Delete that folder" in done.stderr
+    assert f"a process stopped: {run} is being trained by another" in done.stderr
+    log = place / "out" / "runs" / "process0.log"
+    assert f"What it did: {log}" in done.stderr
+    assert "is being trained" in log.read_text()
+
+
+def test_runs_on_other_data_do_not_mix(place: Path) -> None:
+    (run,) = (place / "out" / "runs").glob("*focal*")
+    (other,) = (place / "out" / "runs").glob("*center*")
+    described, summary = run / "dataset.json", other / "summary.json"
+    kept = described.read_text(), summary.read_text()
+    fingerprint = json.loads(kept[0])["fingerprint"]
+    described.write_text(kept[0].replace(fingerprint, "0123abcd"))
+    summary.unlink()  # something is left to do
+    done = reproduce(place, "figure3")
+    described.write_text(kept[0])
+    summary.write_text(kept[1])
+    assert done.returncode == 2
+    assert f"{run} was trained on other data (0123abcd)" in done.stderr
+    assert fingerprint in done.stderr and "--workdir" in done.stderr
+
+
+def test_stopped_by_hand_it_leaves_no_process(place: Path) -> None:
+    words = ("--data", place / "voc", "--prepared", place / "prepared")
+    where = ("--workdir", place / "stopped", "--processes", 2, "--budget", 2000)
+    process = subprocess.Popen(
+        command("reproduce", "figure3", *OPTIONS, *words, *where),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    runs = place / "stopped" / "runs"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if len(list(runs.glob("*/checkpoints/2"))) == 2:
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "The same command goes on" in output and "Traceback" not in output
+    begun = [Run(path.parent) for path in runs.glob("*/config.json")]
+    assert len(begun) == 2
+    for run in begun:
+        with run.alone():  # no process holds it
+            assert run.has_checkpoint() and not run.summary()
+
+
+SMALL = """
+from train import reproduce
+from train.experiments import OURS, TABLE2, Experiment
+two = tuple(v for v in TABLE2.variants if v.label in ("cross-entropy", OURS))
+reproduce.EXPERIMENTS["rates"] = Experiment("Rates of two", two, tunes=True)
+reproduce.run_program(reproduce.main)
+"""
+
+
+@pytest.fixture(scope="module")
+def rates(place: Path) -> Path:
+    """A folder with rates of two losses, the second of which is too high for any."""
+    for _ in range(2):  # the second time there is nothing to do
+        words = ("rates", "--factors", 1, 1e30, "--seeds", 2, "--budget", 4, *OPTIONS)
+        where = ("--workdir", place / "out", "--prepared", place / "prepared")
+        of = ("--data", os.path.relpath(place / "voc"))
+        done = subprocess.run(
+            [sys.executable, "-c", SMALL, *map(str, (*words, *where, *of))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.count("4 runs, 4 of them done already") == 2
+    return place / "out"
+
+
+def test_rates_are_chosen_by_what_was_held_out(rates: Path) -> None:
+    entries = json.loads((rates / "demo_rates.json").read_text())
+    held = [entry for entry in entries if "holdout" in entry["options"]]
+    final = [entry for entry in entries if "holdout" not in entry["options"]]
+    assert [entry["seed"] for entry in held] == [0] * 4
+    assert sorted(entry["seed"] for entry in final) == [0, 0, 1, 1]
+    for entry in final:
+        assert entry["learning_rate"] == 0.5 and entry["mean_iou"] > 0
+    by_hand = [entry["command"] for entry in final]
+    assert len(set(by_hand)) == 4 and not [c for c in by_hand if "holdout" in c]
+
+
+def test_a_run_that_diverges_is_a_result(rates: Path) -> None:
+    entries = json.loads((rates / "demo_rates.json").read_text())
+    lost = [entry for entry in entries if "diverged_at" in entry]
+    assert {entry["learning_rate"] for entry in lost} == {5e29}
+    assert len(lost) == 2 and all(1 < entry["diverged_at"] <= 4 for entry in lost)
+    text = (rates / "demo_rates.md").read_text()
+    assert text.count("| diverged |") == 2
+
+
+def test_what_held_out_is_evaluated_on_the_validation_split(rates: Path) -> None:
+    (run,) = (rates / "runs").glob("*entropy,holdout=0.2,learning_rate=0.5,*")
+    done = call("evaluate", run)
+    assert done.returncode == 0, done.stderr
+    held, val = (
+        sum(json.loads((run / name).read_text())["pixels"].values())
+        for name in ("summary.json", "evaluation_val.json")
+    )
+    assert val == 2 * held  # two images in place of one, all of one size
 
 
 @pytest.mark.parametrize(
@@ -110,6 +219,7 @@ def test_a_stopped_process_is_reported_with_its_words(place: Path) -> None:
         (("table1", "--seed", "3"), "--seeds"),
         (("table1", "--loss", "focal"), "--loss focal cannot be set here"),
         (("ablations", "--power=1"), "--power 1.0 cannot be set here"),
+        (("table2", "--kernel-size", "9"), "--kernel-size 9 cannot be set here"),
         (("rates", "--factors", "1", "1.00001"), "--factors must differ"),
         (("rates", "--factors", "0", "1"), "--factors must be above 0"),
         (("table1", "--processes", "0"), "--processes must be at least 1, got 0"),

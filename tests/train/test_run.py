@@ -1,6 +1,7 @@
 """A run's folder: whose it is, and what a kill can leave in it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,38 @@ def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None
     with pytest.raises(UserError, match="is not empty and holds no run"):
         Run.open(config)
     assert path.read_text() == "years of work"
+
+
+def test_two_spellings_of_a_folder_are_the_same_data(make_config: MakeConfig) -> None:
+    config = make_config()
+    Run.open(config).begin(config, load_dataset(config))
+    spelled = os.path.relpath(config.data)
+    assert spelled != config.data
+    Run.open(make_config(data=spelled))
+    with pytest.raises(UserError, match="data: "):
+        Run.open(make_config(data=f"{spelled}2"))
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(make_config: MakeConfig) -> None:
+    config = make_config()
+    Run.open(config).begin(config, load_dataset(config))
+    with Run.open(config).alone():
+        with pytest.raises(UserError, match=f"{config.workdir} is being trained by"):
+            with Run.open(config).alone():
+                pass
+    with Run.open(config).alone():
+        pass
+
+
+def test_a_step_that_is_logged_twice_counts_once(make_config: MakeConfig) -> None:
+    run = Run.open(make_config())
+    run.workdir.mkdir()
+    for split, figure in (("train", 1.0), ("val", 2.0), ("val", 3.0)):
+        run.log(8, split, figure=figure)
+    assert run.metrics() == [
+        {"step": 8, "split": "train", "figure": 1.0},
+        {"step": 8, "split": "val", "figure": 3.0},
+    ]
 
 
 def test_opening_writes_nothing(make_config: MakeConfig) -> None:
