@@ -9,13 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import train.reproduce
 from train.errors import UserError
 from train.reproduce import main
 from train.run import Run
 
-from .conftest import make_folder
+from .conftest import NAMES, make_folder, write_voc
 from .test_programs import OPTIONS, call, command
 
 COLUMNS = ("cross-entropy", "center", "focal", "ours, 5×5")
@@ -207,6 +209,23 @@ def test_what_held_out_is_evaluated_on_the_validation_split(rates: Path) -> None
         for name in ("summary.json", "evaluation_val.json")
     )
     assert val == 2 * held  # two images in place of one, all of one size
+
+
+def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = np.zeros((40, 56), np.uint8)
+    mask[:20] = 1
+    image = np.zeros((40, 56, 3), np.uint8)
+    write_voc(tmp_path / "voc", NAMES, lambda: (image, mask))
+    (tmp_path / "voc" / "class_names.txt").write_text("ground\nred\n")
+    paths = ["--data", tmp_path / "voc", "--prepared", tmp_path / "prepared"]
+    words = ["", "table2", *OPTIONS, *paths, "--workdir", tmp_path / "out"]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+    monkeypatch.setattr(train.reproduce, "keep_programs", lambda folder: None)
+    with pytest.raises(UserError, match="cannot learn 2 classes: .* --normalization n"):
+        main()
+    assert not list((tmp_path / "out").glob("runs/*/config.json"))
 
 
 @pytest.mark.parametrize(
