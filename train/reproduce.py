@@ -16,7 +16,7 @@ from typing import Literal
 
 import tyro
 
-from train.comparison import best_rates, changed_options, make_entry
+from train.comparison import Entry, best_rates, changed_options, make_entry
 from train.comparison_report import (
     Section,
     make_report,
@@ -129,20 +129,27 @@ def main() -> None:
         for variant in variants
     ]
     complete_all([run.config for run in runs], processes=asked.processes)
-
     entries = [
         make_entry(run, base(run.variant.loss), asked.preset)
         for run in runs + chosen_by
     ]
+    command = _command(asked, base(runs[0].variant.loss))
+    _write(asked, entries, runs, command, workdir)
+
+
+def _write(
+    asked: Options,
+    entries: Sequence[Entry],
+    runs: Sequence[Planned],
+    command: str,
+    workdir: Path,
+) -> None:
+    """Writes what the runs found, and says where."""
+    experiment = EXPERIMENTS[asked.experiment]
     results = Path(asked.results or workdir)
     results.mkdir(parents=True, exist_ok=True)
     write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
-    report = make_report(
-        asked.experiment,
-        experiment,
-        entries,
-        command=_command(asked, base(runs[0].variant.loss)),
-    )
+    report = make_report(asked.experiment, experiment, entries, command=command)
     if experiment.shows:
         report.sections.extend(_figure3(runs))
     # Images of a data set may not be ours to hand on; those of the scenes are.
