@@ -26,8 +26,9 @@ class Config:
     classes: tuple[str, ...] = ()
     """Class names in the order of the mask values, where the folder has no list."""
     holdout: float = 0.0
-    """Share of the training images, the last of their list, that is kept from training
-    and evaluated in place of the validation split: to choose options by; in [0, 1)."""
+    """Share of the training images that is kept from training and evaluated in place of
+    the validation split, to choose options by: their list is cut into ten stretches,
+    and the end of each is held out; in [0, 1)."""
     image_height: int = 0
     """Images and masks are shrunk or grown to this height when they are prepared,
     pixels, their shape kept; 0 leaves them as they are."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import grain
@@ -31,7 +31,7 @@ class Part:
     """Some records of a source, by their indices."""
 
     source: Source
-    indices: range
+    indices: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.indices)

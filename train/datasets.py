@@ -81,13 +81,33 @@ def load_dataset(config: Config) -> Dataset:
 def _hold_out(source: Source, config: Config) -> tuple[Source, Source]:
     """Parts the training records into what is trained on and what is held out."""
     count = len(source)
-    kept = count - round(config.holdout * count)
-    if not 0 < kept < count:
+    kept, held = held_out(count, config.holdout)
+    if not kept or not held:
         raise UserError(
             f"--holdout {config.holdout:g} leaves one side without any of the {count} "
             f"images of split {config.train_split!r}. Choose another share."
         )
-    return Part(source, range(kept)), Part(source, range(kept, count))
+    return Part(source, kept), Part(source, held)
+
+
+def held_out(count: int, share: float) -> tuple[list[int], list[int]]:
+    """Returns which of a list's images are trained on, and which are held out.
+
+    The list is cut into stretches, and the end of each is held out. Single images would
+    have neighbours in training that may be the next frames of a film; the end of the
+    whole list may be of one film, unlike the rest.
+
+    Args:
+      count: of images.
+      share: to hold out, about; each stretch is rounded.
+    """
+    stretches = np.array_split(np.arange(count), max(1, min(10, round(share * count))))
+    kept, held = [], []
+    for stretch in stretches:
+        end = len(stretch) - round(share * len(stretch))
+        kept += stretch[:end].tolist()
+        held += stretch[end:].tolist()
+    return kept, held
 
 
 def _open(builder: VocLayout | BuiltinScenes, split: str) -> Source:

@@ -17,7 +17,7 @@ from train.data import (
     resize,
     train_batches,
 )
-from train.datasets import Dataset, load_dataset
+from train.datasets import Dataset, held_out, load_dataset
 from train.errors import UserError
 from train.voc import VOID, check_pair, read_image
 
@@ -194,6 +194,17 @@ def test_what_is_held_out_is_not_trained_on(make_config: MakeConfig) -> None:
     names = [[source[i]["name"] for i in range(len(source))] for source in sources]
     assert names == [[b"a", b"b", b"c"], [b"d"]]
     assert part.fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize("count", [7, 30, 367, 1464])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.8])
+def test_every_part_of_the_list_is_held_out_alike(count: int, share: float) -> None:
+    kept, held = held_out(count, share)
+    assert sorted(kept + held) == list(range(count))
+    assert len(held) == pytest.approx(share * count, abs=5)
+    if count > 100:
+        assert held[0] < count / 10 and held[-1] == count - 1
+        assert len(np.flatnonzero(np.diff(held) > 1)) == 9  # in ten stretches
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])

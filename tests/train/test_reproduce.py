@@ -220,7 +220,8 @@ def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
     write_voc(tmp_path / "voc", NAMES, lambda: (image, mask))
     (tmp_path / "voc" / "class_names.txt").write_text("ground\nred\n")
     paths = ["--data", tmp_path / "voc", "--prepared", tmp_path / "prepared"]
-    words = ["", "table2", *OPTIONS, *paths, "--workdir", tmp_path / "out"]
+    where = ["--workdir", tmp_path / "out", "--budget", 2]
+    words = ["", "table2", *OPTIONS, *paths, *where]
     monkeypatch.setattr(sys, "argv", [str(word) for word in words])
     monkeypatch.setattr(train.reproduce, "keep_programs", lambda folder: None)
     with pytest.raises(UserError, match="cannot learn 2 classes: .* --normalization n"):
