@@ -30,6 +30,8 @@ def test_tables_are_made_from_the_runs(path: Path) -> None:
         if isinstance(content, Table)
     }
     assert {"Losses", "Classes"} <= set(tables)
+    for section in report.sections:
+        assert section.note in path.with_suffix(".md").read_text()
     page = path.with_suffix(".md").read_text()
     for title, table in tables.items():
         assert table.markdown() in page
@@ -47,8 +49,9 @@ def test_runs_are_complete_and_name_no_folder(path: Path) -> None:
         assert re.fullmatch("[0-9a-f]{40}", entry["commit"])  # of unchanged code
         assert entry["command"].startswith("python train/main.py ")
         assert {"loss", "options", "learning_rate", "steps", "device"} <= set(entry)
-        assert {"mean_iou", "iou", "boundary", "seconds", "versions"} <= set(entry)
-    assert set(seeds) == labels
+        if "diverged_at" not in entry:
+            assert {"mean_iou", "iou", "boundary", "seconds", "versions"} <= set(entry)
+    assert set(seeds) <= labels and len(seeds) > 2
     assert all(len(of) >= 3 and of == seeds["cross-entropy"] for of in seeds.values())
     assert not re.search(r"/(home|work|tmp|root|Users)/", path.read_text())
 

@@ -50,18 +50,26 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
 
 
 def _result(run: Run) -> dict[str, Any]:
-    """Returns a run's summary; where its loss diverged, the step of that."""
-    summary, step = run.summary(), run.diverged_at()
-    if summary is None and step is None:
+    """Returns a run's summary; where its loss diverged, what is known of that."""
+    result = run.summary() or run.divergence()
+    if result is None:
         raise ValueError(f"{run.workdir} is not finished")
-    return summary or {"diverged_at": step}
+    return result
 
 
-def changed_options(config: Config, preset: str) -> list[str]:
-    """Returns the options by which a run differs from its preset, free of folders."""
+def changed_options(
+    config: Config, preset: str, *, apart: Sequence[str] = ()
+) -> list[str]:
+    """Returns the options by which a run differs from its preset, free of folders.
+
+    Args:
+      config: of the run.
+      preset: its name.
+      apart: fields to leave out.
+    """
     words = ["--data", "DIR"] if config.data else []
     for name, value in changed_fields(config, PRESETS[preset](config.loss)).items():
-        if name != "data":
+        if name not in ("data", *apart):
             words += _option(name, Path(value).name if name == "weights" else value)
     return words
 
@@ -77,21 +85,31 @@ def _option(name: str, value: Any) -> list[str]:
 def best_rates(runs: Sequence[Planned]) -> dict[str, float]:
     """Returns the learning rate of each label whose run has the highest mean IoU.
 
-    Raises:
-      UserError: every run of a label diverged.
+    A label whose every run diverged has none.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, tuple[float, float]] = {}
     for variant, config in runs:
-        results = found.setdefault(variant.label, [])
         summary = Run.open(config).summary()
         if summary:
-            results.append((summary["mean_iou"], config.learning_rate))
-    for label, results in found.items():
-        if not results:
+            result = (summary["mean_iou"], config.learning_rate)
+            found[variant.label] = max(result, found.get(variant.label, result))
+    return {label: rate for label, (_, rate) in found.items()}
+
+
+def check_same_data(entries: Sequence[Entry]) -> None:
+    """Refuses to compare runs that were trained on different data.
+
+    Raises:
+      UserError: it names both.
+    """
+    known = [entry for entry in entries if entry.get("fingerprint")]
+    for entry in known:
+        if entry["fingerprint"] != known[0]["fingerprint"]:
+            names = [f"{e['label']}, seed {e['seed']}" for e in (known[0], entry)]
             raise UserError(
-                f"{label} diverged at every learning rate. Add smaller --factors."
+                f"the data set has changed between the runs of {names[0]} and of "
+                f"{names[1]}. Choose another --workdir, or delete the older runs."
             )
-    return {label: max(results)[1] for label, results in found.items()}
 
 
 def split_diverged(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from train import comparison_charts as charts
 from train.comparison import (
     Entry,
+    check_same_data,
     compare,
     effects,
     pixel_shares,
@@ -64,8 +65,9 @@ def make_report(
       command: that made them.
 
     Raises:
-      UserError: the baseline diverged.
+      UserError: the baseline diverged, or the runs are not of the same data.
     """
+    check_same_data(entries)
     held_out = [entry for entry in entries if "holdout" in entry["options"]]
     final, diverged = split_diverged(
         [entry for entry in entries if "holdout" not in entry["options"]]
@@ -73,9 +75,10 @@ def make_report(
     rows = compare(final)
     first = final[0]
     several = len({entry["seed"] for entry in final}) > 1
+    missing = _missing(experiment, [row.label for row in rows], diverged, held_out)
     paper = {variant.label: variant.paper for variant in experiment.variants}
     sections = [
-        Section("Losses", losses_table(rows, paper), _note(final, diverged, several)),
+        Section("Losses", losses_table(rows, paper), _note(final, several) + missing),
         Section(
             "Differences",
             charts.differences(rows),
@@ -114,15 +117,15 @@ def make_report(
             + (", whiskers are the seeds' standard deviation." if several else "."),
         ),
     ]
-    return Report(name, experiment.title, _lead(final, command), sections)
+    return Report(name, experiment.title, _lead(final, held_out, command), sections)
 
 
-def _lead(entries: Sequence[Entry], command: str) -> str:
+def _lead(entries: Sequence[Entry], held_out: Sequence[Entry], command: str) -> str:
     first = entries[0]
     seeds = len({entry["seed"] for entry in entries})
     devices = sorted({entry["device"] for entry in entries})
     versions = sorted({entry["versions"]["jax"] for entry in entries})
-    commits = sorted({entry["commit"][:12] for entry in entries})
+    commits = sorted({_short(entry["commit"]) for entry in (*entries, *held_out)})
     return (
         f"{first['data']}, {first['steps']:,} steps, {seeds} "
         f"seed{'s' if seeds > 1 else ''}, {' and '.join(devices)}, "
@@ -131,7 +134,36 @@ def _lead(entries: Sequence[Entry], command: str) -> str:
     )
 
 
-def _note(entries: Sequence[Entry], diverged: Sequence[Entry], several: bool) -> str:
+def _short(commit: str) -> str:
+    """Returns enough of a commit, and whether the code was changed since."""
+    if not commit:
+        return "unknown"
+    return commit[:12] + (" with changes" if commit.endswith("-dirty") else "")
+
+
+def _missing(
+    experiment: Experiment,
+    labels: Sequence[str],
+    diverged: Sequence[Entry],
+    held_out: Sequence[Entry],
+) -> str:
+    """Returns which variants are not among the labels compared, and why."""
+    reasons: dict[str, list[str]] = {}
+    for entry in diverged:
+        reason = f"seed {entry['seed']} diverged at step {entry['diverged_at']:,}"
+        reasons.setdefault(entry["label"], []).append(reason)
+    tried = {entry["label"] for entry in held_out}
+    words = []
+    for variant in experiment.variants:
+        if variant.label not in labels:
+            impossible = "learned upsampling rules it out"
+            default = "diverged at every rate" if variant.label in tried else impossible
+            because = ", ".join(reasons.get(variant.label, [default]))
+            words.append(f"{variant.label} ({because})")
+    return f" Left out: {'; '.join(words)}." if words else ""
+
+
+def _note(entries: Sequence[Entry], several: bool) -> str:
     baseline = entries[0]["label"]
     rare = ", ".join(rare_classes(entries[0])) or "none"
     thin = ", ".join(thin_classes(entries[0])) or "none"
@@ -143,17 +175,12 @@ def _note(entries: Sequence[Entry], diverged: Sequence[Entry], several: bool) ->
         else f"IoU in percent, differences to {baseline} in points; one seed, so what "
         "chance does is not known."
     )
-    left_out = ", ".join(
-        f"{entry['label']} (seed {entry['seed']} at step {entry['diverged_at']:,})"
-        for entry in diverged
-    )
     return (
         f"{chance} Within 2 and 5 px: mean IoU of the pixels that have "
         "another label, void included, so near. Rare: mean over the classes with less "
         f"than a quarter of an equal share of the pixels ({rare}). Thin: over those "
         f"with more than half of their pixels within 2 px of another label ({thin}). "
         "Time: of training, median ratio; rough where the machine did other work too."
-        + (f" Left out, since the loss diverged: {left_out}." if left_out else "")
     )
 
 
@@ -179,12 +206,13 @@ def _rates(entries: Sequence[Entry]) -> Section:
     edge = [
         label
         for label, figures in found.items()
-        if max(figures, key=figures.__getitem__) in (min(figures), max(figures))
+        if max(figures.values()) > 0
+        and max(figures, key=figures.__getitem__) in (min(figures), max(figures))
     ]
     note = (
         "Mean IoU, percent, on the held-out part of the training split, by learning "
-        "rate; the best of each loss is what it has above. At the end of the grid, so "
-        f"that a better one may lie beyond: {', '.join(edge) or 'none'}."
+        "rate, one run each; the best of each loss is what it has above. At the end of "
+        f"the grid, so that a better one may lie beyond: {', '.join(edge) or 'none'}."
     )
     return Section(
         "Choice of rates", Table(["loss", *(f"{r:.2g}" for r in rates)], rows), note

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import platform
-import subprocess
-from pathlib import Path
 from typing import Any
-
-import jax
 
 from train import metrics
 from train.config import Config
 from train.datasets import Dataset
 from train.evaluation import Evaluator
 from train.loop import TrainState
+from train.provenance import provenance
 from train.report import write_report
 from train.run import Run
-
-_PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
 def finish(
@@ -47,9 +40,7 @@ def finish(
         "images_per_second": round(
             config.steps * config.batch_size / max(seconds, 1e-9), 2
         ),
-        "versions": versions(),
-        "commit": COMMIT,
-        "device": jax.devices()[0].device_kind,
+        **provenance(),
     }
     report = write_report(
         run.workdir,
@@ -65,24 +56,3 @@ def finish(
     print(f"{config.steps} steps in {seconds / 60:.1f} minutes of training")
     print(f"Report: {report}")
     return summary
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions that a result depends on."""
-    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **found}
-
-
-def _commit() -> str:
-    """Returns what git calls this code, with "-dirty" if it is changed, or ""."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True
-        )
-    except OSError:  # there is no git
-        return ""
-    return found.stdout.strip()
-
-
-COMMIT = _commit()  # of what was loaded, whatever is changed while it runs

@@ -19,13 +19,15 @@ from train.errors import Diverged, UserError
 from train.losses import check_classes
 from train.main import complete
 from train.program import keep_programs, run_program
+from train.provenance import provenance
 from train.run import Run
 
 
 def complete_all(configs: Sequence[Config], *, processes: int) -> None:
     """Finishes every run that is not finished yet; a begun one goes on.
 
-    A run whose loss diverges is noted as such, and not begun again.
+    A run whose loss diverges is noted as such, and not begun again. Side by side, one
+    that cannot be made leaves the others to the remaining processes.
 
     Args:
       configs: of the runs, each with a workdir of its own.
@@ -41,7 +43,9 @@ def complete_all(configs: Sequence[Config], *, processes: int) -> None:
     if not waiting:
         return
     dataset = load_dataset(waiting[0])  # prepared once, before several would
-    _check(configs, dataset)
+    for config in configs:
+        check_classes(config, len(dataset.class_names))
+    check_data(configs, dataset)
     if processes == 1:
         for number, config in enumerate(waiting, 1):
             print(f"\nRun {number} of {len(waiting)}.")
@@ -51,13 +55,16 @@ def complete_all(configs: Sequence[Config], *, processes: int) -> None:
 
 
 def _is_done(run: Run) -> bool:
-    return run.summary() is not None or run.diverged_at() is not None
+    return run.summary() is not None or run.divergence() is not None
 
 
-def _check(configs: Sequence[Config], dataset: Dataset) -> None:
-    """Refuses what would stop, or spoil, the comparison of runs later on."""
+def check_data(configs: Sequence[Config], dataset: Dataset) -> None:
+    """Refuses runs that were trained on other data than there are now.
+
+    Raises:
+      UserError: it names the run.
+    """
     for config in configs:
-        check_classes(config, len(dataset.class_names))
         found = Run.open(config).fingerprint()
         if found not in (None, dataset.fingerprint):
             raise UserError(
@@ -73,7 +80,8 @@ def _finish(config: Config) -> None:
         complete(config)
     except Diverged as error:
         print(f"{config.workdir}: {error}")
-        Run.open(config).write_divergence(error.step)
+        result = {"diverged_at": error.step, "steps": config.steps, **provenance()}
+        Run.open(config).write_divergence(result)
     jax.clear_caches()
 
 
@@ -85,36 +93,43 @@ def _side_by_side(configs: Sequence[Config], processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     waiting = list(reversed(configs))
     workers: dict[Connection, tuple[SpawnProcess, Path]] = {}
+    stopped: list[Path] = []
     for index in range(processes):
         ours, theirs = context.Pipe()
         log = folder / f"process{index}.log"
-        process = context.Process(target=_work, args=(theirs, index, log), daemon=True)
+        process = context.Process(target=_work, args=(theirs, index, log))
         process.start()
         theirs.close()
         workers[ours] = process, log
-    with tqdm(total=len(configs), unit="run", dynamic_ncols=True) as progress:
-        while workers:
-            for pipe in multiprocessing.connection.wait(list(workers)):
-                assert isinstance(pipe, Connection)
-                process, log = workers[pipe]
-                try:
-                    progress.update(pipe.recv())
-                except EOFError:
-                    process.join()
-                    if process.exitcode:
-                        raise UserError(_last_words(log)) from None
-                    del workers[pipe]
-                    continue
-                pipe.send(waiting.pop() if waiting else None)
+    try:
+        with tqdm(total=len(configs), unit="run", dynamic_ncols=True) as progress:
+            while workers:
+                for pipe in multiprocessing.connection.wait(list(workers)):
+                    assert isinstance(pipe, Connection)
+                    try:
+                        progress.update(pipe.recv())
+                        pipe.send(waiting.pop() if waiting else None)
+                    except (EOFError, ConnectionError):
+                        process, log = workers.pop(pipe)
+                        process.join()
+                        if process.exitcode:
+                            stopped.append(log)
+    finally:
+        for process, _ in workers.values():
+            process.terminate()
+    if stopped:
+        raise UserError(
+            "\n".join(map(_last_words, stopped))
+            + "\nThe same command goes on with what is not done."
+        )
 
 
 def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    said = next((line for line in reversed(lines) if line.startswith("error: ")), "")
-    return (
-        f"a process stopped{': ' + said.removeprefix('error: ') if said else ''}\n"
-        f"What it did: {log}. The same command goes on with what is not done."
-    )
+    """Returns why a process stopped: its message, or else its last line."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line]
+    errors = [line for line in lines if line.startswith("error: ")]
+    said = (errors or lines or ["no word"])[-1].removeprefix("error: ")
+    return f"a process stopped: {said}\nWhat it did: {log}"
 
 
 def _work(pipe: Connection, index: int, log: Path) -> None:

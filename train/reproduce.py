@@ -39,7 +39,7 @@ from train.experiments import (
     Planned,
 )
 from train.gallery import RULE, draw_gallery
-from train.many_runs import complete_all
+from train.many_runs import check_data, complete_all
 from train.presets import parse_config
 from train.program import keep_programs, run_program
 from train.run import Run
@@ -122,6 +122,12 @@ def main() -> None:
         chosen_by = plan.grid(variants, asked.factors)
         complete_all([run.config for run in chosen_by], processes=asked.processes)
         best = best_rates(chosen_by)
+        variants = [variant for variant in variants if variant.label in best]
+        if experiment.variants[0] not in variants:
+            raise UserError(
+                f"{experiment.variants[0].label} diverged at every learning rate, so "
+                "there is nothing to compare with. Add smaller --factors."
+            )
         rates = {label: {"learning_rate": rate} for label, rate in best.items()}
     runs = [
         plan.run(variant, seed, **rates.get(variant.label, {}))
@@ -169,6 +175,8 @@ def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> 
         "steps": "give them with --budget",
         "holdout": "experiment rates holds out by itself",
     }
+    if any(word.split("=")[0] == "--loss" for word in words):
+        raise UserError(f"--loss cannot be set here: {by_loss}.")
     asked, before = parse_config([preset, *words]), parse_config([preset])
     for name, remedy in remedies.items():
         value = getattr(asked, name)
@@ -191,6 +199,7 @@ def _figure3(runs: Sequence[Planned]) -> list[Section]:
     if not {baseline, OURS} <= first.keys():
         return []
     dataset = load_dataset(runs[0].config)
+    check_data([run.config for run in first.values()], dataset)
     folders = {label: Path(run.config.workdir) for label, run in first.items()}
     figure = draw_gallery(folders, baseline, OURS, dataset.val)
     rule = RULE.format(ours=OURS, baseline=baseline)
@@ -210,8 +219,7 @@ def _command(asked: Options, config: Config) -> str:
         if value != default:
             values = value if isinstance(value, tuple) else (value,)
             words += [f"--{name}", *map(str, values)]
-    shared = dataclasses.replace(config, loss=Config.loss)
-    return shlex.join(words + changed_options(shared, asked.preset))
+    return shlex.join(words + changed_options(config, asked.preset, apart=("loss",)))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ class Run:
         Raises:
           UserError: another one does.
         """
-        with self.config_path.open() as file:
+        # Open for writing, as network file systems want it.
+        with self.config_path.open("a") as file:
             try:  # the system lets go of it when the process ends, however that comes
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -92,6 +93,8 @@ class Run:
                     f"{self.workdir} is being trained by another process. Wait for "
                     "that one, stop it, or choose another folder with --workdir."
                 ) from None
+            except OSError:  # a file system without locks
+                pass
             yield
 
     def opening(self, config: Config, dataset: Dataset, step: int) -> str:
@@ -114,15 +117,15 @@ class Run:
             return None
         return json.loads(self.dataset_path.read_text())["fingerprint"]
 
-    def diverged_at(self) -> int | None:
-        """Returns the step whose loss was not finite, or None if none is known."""
+    def divergence(self) -> dict[str, Any] | None:
+        """Returns where the loss was no longer finite, or None if it was all along."""
         if not self._divergence.is_file():
             return None
-        return json.loads(self._divergence.read_text())["step"]
+        return json.loads(self._divergence.read_text())
 
-    def write_divergence(self, step: int) -> None:
+    def write_divergence(self, divergence: dict[str, Any]) -> None:
         """Marks the run as one that cannot be finished."""
-        replace_text(self._divergence, json.dumps({"step": step}) + "\n")
+        replace_text(self._divergence, json.dumps(divergence, indent=2) + "\n")
 
     def completion_notice(self, summary: dict[str, Any]) -> str:
         """Returns what a finished run reached, where to look and how to go on."""

@@ -129,19 +129,39 @@ def test_diverged_runs_stand_in_the_report() -> None:
         stopped(an_entry("ours, 5×5", 0, 0.2, learning_rate=3.0, **held), 9),
     ]
     lost = stopped(an_entry("focal", 1, 0.5), 1200)
-    sections = {s.title: s for s in report([*ENTRIES, *tried, lost]).sections}
+    lost_to_all = stopped(an_entry("center", 0, 0.5, **held), 20)
+    others = (Variant(label, label) for label in ("focal", "center", "hard"))
+    of = EXPERIMENT._replace(variants=(*EXPERIMENT.variants, *others))
+    entries = [*ENTRIES, *tried, lost, lost_to_all]
+    made = make_report("rates", of, entries, command="python x")
+    sections: dict[str, Any] = {section.title: section for section in made.sections}
     assert sections["Choice of rates"].content.rows == [
         ["plain", "**40.0**", "–"],
         ["ours, 5×5", "**20.0**", "diverged"],
+        ["center", "diverged", "–"],
     ]
+    assert "lie beyond: plain, ours, 5×5." in sections["Choice of rates"].note
     assert len(sections["Losses"].content.rows) == 2
-    assert sections["Losses"].note.endswith("diverged: focal (seed 1 at step 1,200).")
+    assert sections["Losses"].note.endswith(
+        "Left out: focal (seed 1 diverged at step 1,200); center (diverged at every "
+        "rate); hard (learned upsampling rules it out)."
+    )
+    assert "Left out" not in report().sections[0].note
 
 
 def stopped(entry: dict[str, Any], step: int) -> dict[str, Any]:
     """Returns what stays of an entry when its run diverged."""
-    kept = ("label", "data", "options", "seed", "learning_rate")
+    kept = ("label", "data", "options", "seed", "learning_rate", "commit")
     return {**{name: entry[name] for name in kept}, "diverged_at": step}
+
+
+def test_lead_says_with_which_code() -> None:
+    commit = "0123456789abcdef" * 2
+    changed = an_entry("ours, 5×5", 0, 0.5, commit=f"{commit}-dirty")
+    lead = report([an_entry("plain", 0, 0.5, commit=commit), changed]).lead
+    assert "commit 0123456789ab and 0123456789ab with changes." in lead
+    unknown = [an_entry(label, 0, 0.5, commit="") for label in ("plain", "ours, 5×5")]
+    assert "commit unknown." in report(unknown).lead
 
 
 def test_one_seed_is_not_said_to_tell_of_chance() -> None:

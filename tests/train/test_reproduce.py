@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import train.reproduce
+from train.config import Config
 from train.errors import UserError
-from train.reproduce import main
+from train.presets import PRESETS, parse_config
+from train.reproduce import Options, main
 from train.run import Run
 
 from .conftest import NAMES, make_folder, write_voc
@@ -105,7 +107,7 @@ def test_a_stopped_process_is_reported_with_its_words(place: Path) -> None:
     assert done.returncode == 2, done.stdout
     assert f"a process stopped: {run} is being trained by another" in done.stderr
     log = place / "out" / "runs" / "process0.log"
-    assert f"What it did: {log}" in done.stderr
+    assert f"What it did: {log}\nThe same command goes on" in done.stderr
     assert "is being trained" in log.read_text()
 
 
@@ -138,14 +140,14 @@ def test_stopped_by_hand_it_leaves_no_process(place: Path) -> None:
     runs = place / "stopped" / "runs"
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        if len(list(runs.glob("*/checkpoints/2"))) == 2:
+        begun = [Run(path.parent) for path in runs.glob("*/config.json")]
+        if sum(run.has_checkpoint() for run in begun) == 2:
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "The same command goes on" in output and "Traceback" not in output
-    begun = [Run(path.parent) for path in runs.glob("*/config.json")]
     assert len(begun) == 2
     for run in begun:
         with run.alone():  # no process holds it
@@ -159,6 +161,23 @@ two = tuple(v for v in TABLE2.variants if v.label in ("cross-entropy", OURS))
 reproduce.EXPERIMENTS["rates"] = Experiment("Rates of two", two, tunes=True)
 reproduce.run_program(reproduce.main)
 """
+
+
+def test_commands_are_free_of_a_loss_s_own_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates = {"softmax_cross_entropy": 0.5}
+    monkeypatch.setitem(
+        PRESETS,
+        "two",
+        lambda loss: Config(loss=loss, learning_rate=rates.get(loss, 0.25)),
+    )
+    asked = Options("table2", preset="two", seeds=2)
+    words = ["two", "--momentum", "0.5", "--loss", "softmax_cross_entropy"]
+    said = train.reproduce._command(asked, parse_config(words))
+    assert said == (
+        "python train/reproduce.py table2 --preset two --seeds 2 --momentum 0.5"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +215,7 @@ def test_a_run_that_diverges_is_a_result(rates: Path) -> None:
     lost = [entry for entry in entries if "diverged_at" in entry]
     assert {entry["learning_rate"] for entry in lost} == {5e29}
     assert len(lost) == 2 and all(1 < entry["diverged_at"] <= 4 for entry in lost)
+    assert all(entry["commit"] and entry["device"] == "cpu" for entry in lost)
     text = (rates / "demo_rates.md").read_text()
     assert text.count("| diverged |") == 2
 
@@ -237,7 +257,8 @@ def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
         (("table1", "--kernel", "3"), "--kernel"),
         (("table1", "--seeds", "0"), "--seeds must be at least 1, got 0"),
         (("table1", "--seed", "3"), "--seeds"),
-        (("table1", "--loss", "focal"), "--loss focal cannot be set here"),
+        (("table1", "--loss", "focal"), "--loss cannot be set here"),
+        (("table1", "--loss=locally_adaptive"), "--loss cannot be set here"),
         (("ablations", "--power=1"), "--power 1.0 cannot be set here"),
         (("table2", "--kernel-size", "9"), "--kernel-size 9 cannot be set here"),
         (("rates", "--factors", "1", "1.00001"), "--factors must differ"),
