@@ -126,10 +126,9 @@ def _side_by_side(configs: Sequence[Config], processes: int) -> None:
 
 def _last_words(log: Path) -> str:
     """Returns why a process stopped: its message, or else its last line."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line]
-    errors = [line for line in lines if line.startswith("error: ")]
-    said = (errors or lines or ["no word"])[-1].removeprefix("error: ")
-    return f"a process stopped: {said}\nWhat it did: {log}"
+    _, found, message = log.read_text(errors="replace").rpartition("\nerror: ")
+    said = message.strip() if found else message.strip().rpartition("\n")[2]
+    return f"a process stopped: {said or 'no word'}\nWhat it did: {log}"
 
 
 def _work(pipe: Connection, index: int, log: Path) -> None:

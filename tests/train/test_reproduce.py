@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import train.many_runs
 import train.reproduce
 from train.config import Config
 from train.errors import UserError
@@ -98,17 +99,40 @@ def test_other_options_do_not_mix_with_runs_that_are_there(place: Path) -> None:
 
 
 def test_a_stopped_process_is_reported_with_its_words(place: Path) -> None:
-    run = next(path for path in (place / "out" / "runs").glob("*focal*"))
+    (run,), (other,) = (
+        (place / "out" / "runs").glob(f"*{loss}*") for loss in ("center", "focal")
+    )
     summary = (run / "summary.json").read_bytes()
-    (run / "summary.json").unlink()
+    for path in (run, other):
+        (path / "summary.json").unlink()
     with Run(run).alone():  # as where the same command runs twice
         done = reproduce(place, "figure3", "--processes", 2)
     (run / "summary.json").write_bytes(summary)
+    assert (other / "summary.json").is_file()  # by the process that is left
     assert done.returncode == 2, done.stdout
     assert f"a process stopped: {run} is being trained by another" in done.stderr
-    log = place / "out" / "runs" / "process0.log"
-    assert f"What it did: {log}\nThe same command goes on" in done.stderr
-    assert "is being trained" in log.read_text()
+    assert "process0.log\nThe same command goes on" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "step 1\n\nerror: no space\nDelete something.\n",
+            "no space\nDelete something.",
+        ),
+        ("Traceback:\n  here\nRuntimeError: out of memory\n\n", "out of memory"),
+        ("", "no word"),
+    ],
+)
+def test_last_words_are_a_message_or_the_last_line(
+    tmp_path: Path, log: str, said: str
+) -> None:
+    path = tmp_path / "process0.log"
+    path.write_text(log)
+    words = train.many_runs._last_words(path)
+    assert words.startswith("a process stopped: ")
+    assert words.endswith(f"{said}\nWhat it did: {path}")
 
 
 def test_runs_on_other_data_do_not_mix(place: Path) -> None:
