@@ -1,5 +1,7 @@
 """Folders in VOC layout: what is read, and what is refused by name."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +22,41 @@ def mask_path(folder: Path, name: str = "b") -> Path:
     return folder / "SegmentationClass" / f"{name}.png"
 
 
+def fingerprint(folder: Path) -> str:
+    return read_voc_folder(folder, SPLITS).fingerprint
+
+
 def test_files_and_classes_are_found(folder: Path) -> None:
     found = read_voc_folder(folder, SPLITS)
     assert found.class_names == ("ground", "red", "blue")
     assert found.colors.tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
     names = {split: [name for name, _, _ in v] for split, v in found.splits.items()}
     assert names == NAMES
+
+
+def test_a_copy_of_the_folder_has_its_fingerprint(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for file in copy.rglob("*.*"):
+        os.utime(file, (0, 0))
+    assert fingerprint(copy) == fingerprint(folder)
+
+
+def test_fingerprint_changes_with_one_pixel_of_a_mask(folder: Path) -> None:
+    found = []
+    for value in (0, 1):
+        labels = read_mask(mask_path(folder)).copy()
+        labels[0, 0] = value
+        Image.fromarray(labels).save(mask_path(folder), compress_level=0)
+        found.append((mask_path(folder).stat().st_size, fingerprint(folder)))
+    (size, first), (same_size, second) = found
+    assert size == same_size and first != second
+
+
+def test_fingerprint_changes_with_the_size_of_an_image(folder: Path) -> None:
+    before = fingerprint(folder)
+    with (folder / "JPEGImages" / "b.jpg").open("ab") as image:
+        image.write(b"more")
+    assert fingerprint(folder) != before
 
 
 def test_labelmap_gives_names_and_colors(folder: Path) -> None:
