@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 import jax
@@ -29,6 +31,7 @@ def run_program(main: Callable[[], None], *, resume: str = "") -> None:
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_no_interruption)
+    sys.unraisablehook = _interrupt_again
     try:
         main()
     except UserError as error:
@@ -48,6 +51,15 @@ def run_program(main: Callable[[], None], *, resume: str = "") -> None:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         print(f"\nStopped.{resume}")
         sys.exit(130)
+
+
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Repeats a Ctrl-C that Python lost, as in JAX's callback at garbage collection."""
+    if lost.exc_type is KeyboardInterrupt:
+        main = threading.main_thread().ident
+        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _no_interruption(record: logging.LogRecord) -> bool:

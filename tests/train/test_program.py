@@ -1,10 +1,35 @@
 """How programs end."""
 
+import gc
 import logging
+import sys
+import time
 
 import pytest
 
 from train.program import run_program
+
+
+@pytest.fixture(autouse=True)
+def hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts back what `run_program` replaces."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+
+def test_interruption_of_garbage_collection_is_not_lost() -> None:
+    def interrupted(phase: str, info: dict[str, int]) -> None:
+        gc.callbacks.remove(interrupted)
+        raise KeyboardInterrupt
+
+    def main() -> None:
+        gc.callbacks.append(interrupted)
+        gc.collect()
+        time.sleep(10)
+
+    with pytest.raises(SystemExit) as ended:
+        run_program(main)
+    assert interrupted not in gc.callbacks
+    assert ended.value.code == 130
 
 
 def test_nothing_is_logged_of_an_interruption(
