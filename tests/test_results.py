@@ -13,6 +13,7 @@ from train.reproduce import EXPERIMENTS
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = sorted((DOCS / "results").glob("*.json"))
+README = (DOCS.parent / "README.md").read_text()
 TEXT = (DOCS / "results.md").read_text()
 
 
@@ -54,6 +55,27 @@ def test_runs_are_complete_and_name_no_folder(path: Path) -> None:
     assert set(seeds) <= labels and len(seeds) > 2
     assert all(len(of) >= 3 and of == seeds["cross-entropy"] for of in seeds.values())
     assert not re.search(r"/(home|work|tmp|root|Users)/", path.read_text())
+
+
+def test_readme_has_the_figures_of_the_runs() -> None:
+    columns = []
+    for stem in ("camvid_small_table2", "camvid_small_rates", "demo_table2"):
+        name, entries = read(DOCS / "results" / f"{stem}.json")
+        losses = make_report(name, EXPERIMENTS[name], entries, command="").sections[0]
+        assert isinstance(losses.content, Table)
+        rows = [
+            dict(zip(losses.content.header, row, strict=True))
+            for row in losses.content.rows
+        ]
+        columns.append(
+            {
+                row["loss"]: row["difference, 95 %"].replace("–", row["mean IoU"])
+                for row in rows
+            }
+        )
+    for loss in columns[0]:
+        cells = (column[loss] for column in columns)
+        assert f"\n| {loss} | {' | '.join(cells)} |\n" in README
 
 
 def test_links_lead_somewhere() -> None:
