@@ -57,7 +57,8 @@ EXPERIMENTS = {
 class Options:
     """Trains every loss of an experiment alike, and compares them with cross-entropy.
 
-    Every other option is one of train/main.py and goes to every run.
+    Every other option is one of train/main.py and goes to every run
+    (python train/main.py PRESET --help lists them).
     """
 
     experiment: tyro.conf.Positional[
@@ -80,7 +81,8 @@ class Options:
     workdir: str = ""
     """Folder of the runs and the page; empty for runs/reproduce/PRESET."""
     results: str = ""
-    """Folder of figures (JSON), tables (Markdown) and charts; empty for the workdir."""
+    """Folder of figures (JSON), tables (Markdown) and charts, to be published: images
+    of --data stay in the workdir's page; empty for the workdir."""
 
     def __post_init__(self) -> None:
         """Refuses what cannot work.
@@ -106,6 +108,8 @@ def main() -> None:
     experiment = EXPERIMENTS[asked.experiment]
     _check_others(asked.preset, others, experiment)
     workdir = Path(asked.workdir or f"runs/reproduce/{asked.preset}")
+    for folder in (workdir, Path(asked.results or workdir)):  # known before the runs
+        folder.mkdir(parents=True, exist_ok=True)
 
     def base(loss: str) -> Config:
         return parse_config([asked.preset, *others, "--loss", loss])
@@ -153,7 +157,6 @@ def _write(
     """Writes what the runs found, and says where."""
     experiment = EXPERIMENTS[asked.experiment]
     results = Path(asked.results or workdir)
-    results.mkdir(parents=True, exist_ok=True)
     write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
     report = make_report(asked.experiment, experiment, entries, command=command)
     if experiment.shows:
@@ -164,6 +167,8 @@ def _write(
     page = workdir / f"{asked.experiment}.html"
     write_page(report, page)
     print(f"\nTables: {markdown}\nPage: {page}")
+    if not photographs and any(section.photographs for section in report.sections):
+        print("Figure 3 is on the page alone, since it shows images of --data.")
 
 
 def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> None:
@@ -175,6 +180,8 @@ def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> 
         "steps": "give them with --budget",
         "holdout": "experiment rates holds out by itself",
     }
+    if "normalization" in experiment.fields:
+        remedies["normalization"] = f"{by_loss}, so it needs three classes or more"
     if any(word.split("=")[0] == "--loss" for word in words):
         raise UserError(f"--loss cannot be set here: {by_loss}.")
     asked, before = parse_config([preset, *words]), parse_config([preset])

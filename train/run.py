@@ -107,9 +107,7 @@ class Run:
 
     def summary(self) -> dict[str, Any] | None:
         """Returns what the finished run reached, or None while it is unfinished."""
-        if not self._summary.is_file():
-            return None
-        return json.loads(self._summary.read_text())
+        return _read_result(self._summary)
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data it was trained on, None before that."""
@@ -119,9 +117,7 @@ class Run:
 
     def divergence(self) -> dict[str, Any] | None:
         """Returns where the loss was no longer finite, or None if it was all along."""
-        if not self._divergence.is_file():
-            return None
-        return json.loads(self._divergence.read_text())
+        return _read_result(self._divergence)
 
     def write_divergence(self, divergence: dict[str, Any]) -> None:
         """Marks the run as one that cannot be finished."""
@@ -167,6 +163,25 @@ class Run:
         """Finishes the TensorBoard events."""
         if self._events is not None:
             self._events.close()
+
+
+def _read_result(path: Path) -> dict[str, Any] | None:
+    """Reads what a run came to, None where it has not yet.
+
+    Raises:
+      UserError: the file is damaged; it is named.
+    """
+    if not path.is_file():
+        return None
+    try:
+        if result := json.loads(path.read_text()):
+            return result
+    except ValueError:
+        pass
+    raise UserError(
+        f"{path} is damaged. Delete it and give the command again: the run goes on "
+        "from its last checkpoint and writes it anew."
+    )
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A small folder in VOC layout, and a configuration that trains on it in seconds."""
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from train.data import Example
 NAMES = {"train": ["a", "b", "c", "d"], "val": ["e", "f"]}
 SIZE = (40, 48)
 CLASSES = 3
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Lets Ctrl-C reach the programs of a suite that a shell runs in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

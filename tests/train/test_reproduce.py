@@ -44,6 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "4 runs, 0 of them done already" in done.stdout
     assert f"Page: {place / 'out' / 'figure3.html'}" in done.stdout
+    assert "Figure 3 is on the page alone" in done.stdout
     return place
 
 
@@ -273,6 +274,20 @@ def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
     assert not list((tmp_path / "out").glob("runs/*/config.json"))
 
 
+@pytest.mark.parametrize("option", ["--results", "--workdir"])
+def test_a_folder_that_is_a_file_is_refused_before_the_first_run(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    words = ["", "table1", "--workdir", tmp_path / "out", option, file]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+    monkeypatch.setattr(train.reproduce, "complete_all", pytest.fail)
+    with pytest.raises(OSError) as refused:
+        main()
+    assert refused.value.filename == str(file)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -284,6 +299,7 @@ def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
         (("table1", "--loss", "focal"), "--loss cannot be set here"),
         (("table1", "--loss=locally_adaptive"), "--loss cannot be set here"),
         (("ablations", "--power=1"), "--power 1.0 cannot be set here"),
+        (("ablations", "--normalization", "none"), "it needs three classes or more"),
         (("table2", "--kernel-size", "9"), "--kernel-size 9 cannot be set here"),
         (("rates", "--factors", "1", "1.00001"), "--factors must differ"),
         (("rates", "--factors", "0", "1"), "--factors must be above 0"),

@@ -44,6 +44,23 @@ def test_two_spellings_of_a_folder_are_the_same_data(make_config: MakeConfig) ->
         Run.open(make_config(data=f"{spelled}2"))
 
 
+@pytest.mark.parametrize("damaged", ['{"mean_iou": 0.4', "{}", ""])
+@pytest.mark.parametrize("file", ["summary", "divergence"])
+def test_a_damaged_result_is_named(
+    make_config: MakeConfig, file: str, damaged: str
+) -> None:
+    run = Run.open(make_config())
+    run.workdir.mkdir()
+    read, write = getattr(run, file), getattr(run, f"write_{file}")
+    assert read() is None
+    write({"steps": 8})
+    assert read() == {"steps": 8}
+    (path,) = run.workdir.glob("*.json")
+    path.write_text(damaged)
+    with pytest.raises(UserError, match=f"{path} is damaged. Delete it"):
+        read()
+
+
 def test_a_run_is_trained_by_one_process_at_a_time(make_config: MakeConfig) -> None:
     config = make_config()
     Run.open(config).begin(config, load_dataset(config))
