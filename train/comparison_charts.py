@@ -71,7 +71,7 @@ def differences(rows: Sequence[Row], name: str = "mean IoU") -> Figure:
 def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
     """Draws the validation mean IoU of each label, a band for the seeds' deviation."""
     palette = colors(rows)
-    figure = _figure(7, 3.8)
+    figure = _figure(7, 3.4 + 0.2 * -(-len(rows) // 3))
     axes = figure.add_subplot()
     for row in rows:
         runs = [entry["curve"] for entry in entries if entry["label"] == row.label]
@@ -87,7 +87,7 @@ def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
     axes.set_ylabel("validation mean IoU, %")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.legend(fontsize=8, frameon=False, ncols=2)
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -96,14 +96,16 @@ def make_report(
         sections.append(Section("Parts", effects_table(gains), note))
     if held_out:
         sections.append(_rates(held_out))
+    if len(first["curve"]) > 1:
+        bands = "Mean over seeds; the bands are their standard deviation."
+        sections.append(
+            Section(
+                "Validation while training",
+                charts.curves(final, rows),
+                bands if several else "",
+            )
+        )
     sections += [
-        Section(
-            "Validation while training",
-            charts.curves(final, rows),
-            "Mean over seeds; the bands are their standard deviation."
-            if several
-            else "",
-        ),
         Section(
             "Classes",
             classes_table(rows, first),

@@ -44,6 +44,13 @@ def report(entries: list[dict[str, Any]] = ENTRIES) -> Any:
     return make_report("table2", EXPERIMENT, entries, command="python x")
 
 
+def test_one_evaluation_is_no_curve() -> None:
+    once = [{**entry, "curve": entry["curve"][-1:]} for entry in ENTRIES]
+    for entries, drawn in ((ENTRIES, True), (once, False)):
+        titles = {section.title for section in report(entries).sections}
+        assert ("Validation while training" in titles) == drawn
+
+
 def test_table_reads_as_computed_by_hand() -> None:
     table = losses_table(compare(ENTRIES), {"plain": 74.6, "ours, 5×5": 76.1})
     first, second = (dict(zip(table.header, row, strict=True)) for row in table.rows)
