@@ -11,7 +11,13 @@ jax.config.update("jax_num_cpu_devices", 4)
 
 
 # Minutes each: begun first, so that no worker is left alone with one at the end.
-LONGEST = ("test_voc_preset", "test_programs", "test_recipe", "test_parity")
+LONGEST = (
+    "test_voc_preset",
+    "test_reproduce",
+    "test_programs",
+    "test_recipe",
+    "test_parity",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
