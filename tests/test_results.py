@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from train.comparison import Entry
-from train.comparison_report import make_report
+from train.comparison_report import Report, make_report
 from train.comparison_tables import Table
 from train.reproduce import EXPERIMENTS
 
@@ -21,10 +21,14 @@ def read(path: Path) -> tuple[str, list[Entry]]:
     return path.stem.rsplit("_", 1)[1], json.loads(path.read_text())
 
 
+def report_again(path: Path) -> Report:
+    name, entries = read(path)
+    return make_report(name, EXPERIMENTS[name], entries, command="")
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_tables_are_made_from_the_runs(path: Path) -> None:
-    name, entries = read(path)
-    report = make_report(name, EXPERIMENTS[name], entries, command="")
+    report = report_again(path)
     tables = {
         title: content
         for title, content, *_ in report.sections
@@ -60,8 +64,7 @@ def test_runs_are_complete_and_name_no_folder(path: Path) -> None:
 def test_readme_has_the_figures_of_the_runs() -> None:
     columns = []
     for stem in ("camvid_small_table2", "camvid_small_rates", "demo_table2"):
-        name, entries = read(DOCS / "results" / f"{stem}.json")
-        losses = make_report(name, EXPERIMENTS[name], entries, command="").sections[0]
+        losses = report_again(DOCS / "results" / f"{stem}.json").sections[0]
         assert isinstance(losses.content, Table)
         rows = [
             dict(zip(losses.content.header, row, strict=True))

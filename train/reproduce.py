@@ -108,7 +108,8 @@ def main() -> None:
     experiment = EXPERIMENTS[asked.experiment]
     _check_others(asked.preset, others, experiment)
     workdir = Path(asked.workdir or f"runs/reproduce/{asked.preset}")
-    for folder in (workdir, Path(asked.results or workdir)):  # known before the runs
+    results = Path(asked.results or workdir)
+    for folder in (workdir, results):  # before the runs, so that a mistake costs none
         folder.mkdir(parents=True, exist_ok=True)
 
     def base(loss: str) -> Config:
@@ -144,7 +145,7 @@ def main() -> None:
         for run in runs + chosen_by
     ]
     command = _command(asked, base(runs[0].variant.loss))
-    _write(asked, entries, runs, command, workdir)
+    _write(asked, entries, runs, command, workdir, results)
 
 
 def _write(
@@ -153,10 +154,10 @@ def _write(
     runs: Sequence[Planned],
     command: str,
     workdir: Path,
+    results: Path,
 ) -> None:
     """Writes what the runs found, and says where."""
     experiment = EXPERIMENTS[asked.experiment]
-    results = Path(asked.results or workdir)
     write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
     report = make_report(asked.experiment, experiment, entries, command=command)
     if experiment.shows:

@@ -1,0 +1,78 @@
+"""Tables of choices: what each option's names stand for, in one place each.
+
+A table is filled by decorators, so that an entry stands with the code it names, and
+help texts and refusals are made from it. Nothing here loads JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """Entries by name, in the order in which they were added.
+
+    Args:
+      kind: what an entry is, for messages: "loss", "backbone".
+
+    >>> shapes: Registry[int] = Registry("shape")
+    >>> shapes.add("triangle", 3, "three corners")
+    3
+    >>> shapes.help()
+    'triangle (three corners)'
+    >>> shapes["circle"]
+    Traceback (most recent call last):
+    KeyError: "no shape 'circle'; there is: triangle"
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        self._summaries: dict[str, str] = {}
+
+    def add(self, name: str, entry: Entry, summary: str = "") -> Entry:
+        """Adds an entry and returns it.
+
+        Args:
+          name: what the user writes.
+          entry: what it stands for.
+          summary: a few words for help texts.
+
+        Raises:
+          ValueError: the name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._entries[name] = entry
+        self._summaries[name] = summary
+        return entry
+
+    def register(self, name: str, summary: str = "") -> Callable[[Entry], Entry]:
+        """Returns a decorator that adds what it decorates; see `add`."""
+        return lambda entry: self.add(name, entry, summary)
+
+    def help(self) -> str:
+        """Returns every name with its summary, for a help text."""
+        return ", ".join(
+            f"{name} ({summary})" if summary else name
+            for name, summary in self._summaries.items()
+        )
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            known = ", ".join(self._entries)
+            raise KeyError(f"no {self.kind} {name!r}; there is: {known}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
