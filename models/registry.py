@@ -61,6 +61,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             for name, summary in self._summaries.items()
         )
 
+    def summary(self, name: str) -> str:
+        """Returns the few words that help texts have for an entry."""
+        return self._summaries[name]
+
     def __getitem__(self, name: str) -> Entry:
         try:
             return self._entries[name]

@@ -12,14 +12,14 @@ from typing import Annotated
 
 import tyro
 
-from train import metrics
-from train.datasets import load_dataset
-from train.errors import UserError
-from train.evaluation import Evaluator
-from train.files import replace_text
-from train.inference import PredictionOptions, Predictor
-from train.program import keep_programs, run_program
-from train.trained import load_run
+from train.common.command import cache_compilations, run_command
+from train.common.errors import UserError
+from train.common.files import replace_text
+from train.data.dataset import load_dataset
+from train.evaluation.evaluator import Evaluator
+from train.evaluation.metrics import table
+from train.evaluation.views import PredictionOptions
+from train.workdir.trained import load_run
 
 
 def evaluate(
@@ -41,42 +41,40 @@ def evaluate(
       data: folder in VOC layout with the same classes; empty for the run's own.
     """
     trained = load_run(run)
-    keep_programs(trained.config.compilation_cache)
-    config = dataclasses.replace(
-        prediction.applied(trained.config),
-        data=data or trained.config.data,
-        classes=trained.class_names,
-        val_split=split or trained.config.val_split,
-        train_split=split or trained.config.val_split,
-        holdout=0.0,
-        steps=0,  # whatever the batch, nothing is trained
+    cache_compilations(trained.config.run.compilation_cache)
+    its = trained.config.data
+    name = split or its.val_split
+    dataset = load_dataset(
+        dataclasses.replace(
+            its,
+            folder=data or its.folder,
+            classes=trained.class_names,
+            val_split=name,
+            train_split=name,
+            holdout=0.0,
+        )
     )
-    dataset = load_dataset(config)
     if dataset.class_names != trained.class_names:
         raise UserError(
             f"{run} was trained on the classes {', '.join(trained.class_names)}; "
             f"{dataset.name} has {', '.join(dataset.class_names)}."
         )
-    evaluator = Evaluator(
-        Predictor(trained.graph, config),
-        dataset.val,
-        dataset.class_names,
-        batch_size=config.evaluation_batch,
-    )
+    options = prediction.applied(trained.config.evaluation)
+    evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)
     counts = evaluator.counts(trained.state)
-    path = run / f"evaluation_{'_'.join([config.val_split, *prediction.named()])}.json"
+    path = run / f"evaluation_{'_'.join([name, *prediction.named()])}.json"
     result = {
         "data": dataset.name,
         "step": int(trained.state.step),
-        "scales": config.evaluation_scales,
-        "flip": config.evaluation_flip,
-        "window": config.window,
-        **counts.figures(dataset.class_names),
+        "scales": options.scales,
+        "flip": options.flip,
+        "window": options.window,
+        **counts.measure(dataset.class_names),
     }
     replace_text(path, json.dumps(result, indent=2) + "\n")
-    print(metrics.table(counts.whole, dataset.class_names))
-    print(f"Step {result['step']}, {len(dataset.val)} images. Figures: {path}")
+    print(table(counts.whole, dataset.class_names))
+    print(f"Step {result['step']}, {len(dataset.val)} images. Metrics: {path}")
 
 
 if __name__ == "__main__":
-    run_program(lambda: tyro.cli(evaluate, config=(tyro.conf.FlagCreatePairsOff,)))
+    run_command(lambda: tyro.cli(evaluate, config=(tyro.conf.FlagCreatePairsOff,)))

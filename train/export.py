@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import tyro
 from flax import nnx
 
-from train.errors import UserError
-from train.files import replace_bytes
-from train.inference import probabilities, scores
-from train.program import run_program
-from train.trained import Trained, load_trained, save_trained
+from train.common.command import run_command
+from train.common.errors import UserError
+from train.common.files import replace_bytes
+from train.data.preprocessing import PREPROCESSINGS
+from train.evaluation.inference import probabilities, scores
+from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -41,7 +42,7 @@ def export(
         the size of the training crops. Their number is free.
     """
     trained = load_trained(run)
-    height, width = size if size != (0, 0) else trained.config.crop
+    height, width = size if size != (0, 0) else trained.config.augmentation.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,12 +63,14 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     `[batch, height, width]`, and the probability of each mask's class, float32 of the
     same shape. It predicts as the configuration says, without windows.
     """
-    config, state = trained.config, trained.state
+    options, state = trained.config.evaluation, trained.state
+    preprocess = PREPROCESSINGS[trained.config.model.preprocessing]
 
     @jax.jit
     def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
-        found = probabilities(scores(model, images, config), config)
+        found = scores(model, images, preprocess, options)
+        found = probabilities(found, options)
         return jnp.argmax(found, axis=-1).astype(jnp.uint8), jnp.max(found, axis=-1)
 
     shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
@@ -76,4 +79,4 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
 
 
 if __name__ == "__main__":
-    run_program(lambda: tyro.cli(export))
+    run_command(lambda: tyro.cli(export))

@@ -8,62 +8,77 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from train.checkpoint import Checkpoints
+from train.common.command import cache_compilations, run_command
 from train.config import Config
-from train.data import train_batches
-from train.datasets import load_dataset
-from train.evaluation import Evaluator
-from train.finish import finish
-from train.inference import Predictor
-from train.loop import make_state, make_step, train
+from train.data.augment import Augment
+from train.data.batches import check_batch_size, train_batches
+from train.data.dataset import find_dataset, prepare_dataset
+from train.data.preprocessing import PREPROCESSINGS
+from train.evaluation.evaluator import Evaluator
+from train.evaluation.inference import Predictor
 from train.presets import parse_config
-from train.pretrained import check_weights, with_weights
-from train.program import keep_programs, run_program
-from train.run import Run
+from train.report.final_evaluation import finish
+from train.training.checkpoint import Checkpoints
+from train.training.initial_weights import check_weights, with_weights
+from train.training.loop import train
+from train.training.losses import check_classes
+from train.training.step import make_state, make_step
+from train.workdir.run import Run
 
 
 def main() -> None:
     """Does the run that the command line asks for."""
     config = parse_config(sys.argv[1:])
-    keep_programs(config.compilation_cache)
+    cache_compilations(config.run.compilation_cache)
     complete(config)
 
 
 def complete(config: Config) -> dict[str, Any]:
-    """Trains, evaluates and reports what is not done yet; returns what was reached."""
+    """Trains, evaluates and reports what is not done yet; returns the summary."""
     run = Run.open(config)
-    summary = run.summary()
-    if summary:
+    if summary := run.summary():
         print(run.completion_notice(summary))
         return summary
 
     begins = not run.has_checkpoint()
     if begins:
-        check_weights(config)
-    dataset = load_dataset(config)
-    graph, state = make_state(config, len(dataset.class_names))
+        check_weights(config.model)
+    found = find_dataset(config.data)
+    check_classes(config.loss, len(found.class_names))
+    dataset = prepare_dataset(found, config.data)
+    seed, steps = config.run.seed, config.optimizer.steps
+    batch_size = config.optimizer.batch_size
+    check_batch_size(dataset.train, batch_size, steps=steps)
+    graph, state = make_state(config, len(dataset.class_names), seed=seed)
     if begins:
-        state = with_weights(state, graph, config)
+        state = with_weights(state, graph, config.model)
     run.begin(config, dataset)
-    evaluator = Evaluator(
-        Predictor(graph, config),
-        dataset.val,
-        dataset.class_names,
-        batch_size=config.evaluation_batch,
-    )
+    preprocess = PREPROCESSINGS[config.model.preprocessing]
+    predictor = Predictor(graph, preprocess, config.evaluation)
+    evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     with run.alone():
-        position = config.seed, dataset.fingerprint
-        with Checkpoints(run.checkpoints, *position) as checkpoints:
+        with Checkpoints(run.checkpoints, seed, dataset.fingerprint) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)
-            run.rewind(int(state.step))
-            print(run.opening(config, dataset, int(state.step)))
+            start = int(state.step)
+            run.rewind(start)
+            print(run.opening(config, dataset, start))
+            batches = train_batches(
+                dataset.train,
+                Augment(config.augmentation),
+                batch_size=batch_size,
+                seed=seed,
+                start=start,
+                steps=steps,
+                workers=config.run.workers,
+            )
             state, seconds = train(
                 state,
                 make_step(graph, config),
-                train_batches(dataset.train, config, start=int(state.step)),
-                config,
+                batches,
+                config.optimizer,
+                config.run,
                 log=run.log,
-                evaluate=evaluator.figures,
+                evaluate=evaluator.metrics,
                 save=checkpoints.save,
                 seconds=seconds,
             )
@@ -71,4 +86,4 @@ def complete(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_program(main, resume=" The same command goes on from the last checkpoint.")
+    run_command(main, resume=" The same command goes on from the last checkpoint.")

@@ -13,13 +13,14 @@ import tyro
 from PIL import Image
 from tqdm import tqdm
 
-from train.errors import UserError
-from train.inference import PredictionOptions, Predictor
-from train.named_images import Outputs, find_images, name_outputs
-from train.pictures import overlay, save_mask
-from train.program import keep_programs, run_program
-from train.trained import Trained, load_trained
-from train.voc import read_image
+from train.common.command import cache_compilations, run_command
+from train.common.errors import UserError
+from train.data.images import read_image
+from train.data.palette import overlay, save_mask
+from train.evaluation.inference import Predictor
+from train.evaluation.input_images import MaskFiles, find_images, name_outputs
+from train.evaluation.views import PredictionOptions
+from train.workdir.trained import Trained, load_trained
 
 
 def predict(
@@ -45,8 +46,8 @@ def predict(
     """
     outputs = name_outputs(find_images(images), out)
     trained = load_trained(model)
-    keep_programs(trained.config.compilation_cache)
-    predictor = Predictor(trained.graph, prediction.applied(trained.config))
+    cache_compilations(trained.config.run.compilation_cache)
+    predictor = trained.predictor(prediction.applied(trained.config.evaluation))
     header = ["image", "width", "height", *trained.class_names]
     earlier = _earlier_areas(out / "areas.csv", header, outputs)
     out.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,7 @@ def _earlier_areas(
 
 
 def _predict_one(
-    path: Path, files: Outputs, predictor: Predictor, trained: Trained
+    path: Path, files: MaskFiles, predictor: Predictor, trained: Trained
 ) -> np.ndarray:
     """Writes the mask and the overlay of one image, and returns the mask.
 
@@ -161,4 +162,4 @@ def _summarize(
 
 
 if __name__ == "__main__":
-    run_program(lambda: tyro.cli(predict, config=(tyro.conf.FlagCreatePairsOff,)))
+    run_command(lambda: tyro.cli(predict, config=(tyro.conf.FlagCreatePairsOff,)))

@@ -16,39 +16,41 @@ from typing import Literal
 
 import tyro
 
-from train.comparison import Entry, best_rates, changed_options, make_entry
-from train.comparison_report import (
-    Section,
-    make_report,
-    write_json,
-    write_markdown,
-    write_page,
-)
+from train.common.command import cache_compilations, run_command
+from train.common.errors import UserError
+from train.common.options import flag
 from train.config import Config
-from train.datasets import load_dataset
-from train.errors import UserError
-from train.experiments import (
+from train.data.dataset import load_dataset
+from train.experiments.entries import (
+    Entry,
+    best_learning_rates,
+    make_entry,
+    portable_words,
+)
+from train.experiments.figure3 import RULE, draw_figure3
+from train.experiments.findings import Section, make_report
+from train.experiments.plans import (
     ABLATIONS,
     FIGURE3,
+    LEARNING_RATES,
     OURS,
-    RATES,
     TABLE1,
     TABLE2,
     Experiment,
     Plan,
     Planned,
 )
-from train.gallery import RULE, draw_gallery
-from train.many_runs import check_data, complete_all
+from train.experiments.publish import write_json, write_markdown, write_page
+from train.experiments.runner import check_data, complete_all
+from train.main import complete
 from train.presets import parse_config
-from train.program import keep_programs, run_program
-from train.run import Run
+from train.workdir.run import Run
 
 EXPERIMENTS = {
     "table1": TABLE1,
     "table2": TABLE2,
     "ablations": ABLATIONS,
-    "rates": RATES,
+    "rates": LEARNING_RATES,
     "figure3": FIGURE3,
 }
 
@@ -111,12 +113,9 @@ def main() -> None:
     results = Path(asked.results or workdir)
     for folder in (workdir, results):  # before the runs, so that a mistake costs none
         folder.mkdir(parents=True, exist_ok=True)
-
-    def base(loss: str) -> Config:
-        return parse_config([asked.preset, *others, "--loss", loss])
-
+    base = parse_config([asked.preset, *others])
     plan = Plan(base, workdir / "runs", asked.budget or experiment.steps)
-    keep_programs(str(plan.programs))
+    cache_compilations(str(plan.compiled))
     variants = plan.possible(experiment.variants)
     for variant in experiment.variants:
         if variant not in variants:
@@ -125,8 +124,10 @@ def main() -> None:
     rates: dict[str, dict[str, float]] = {}
     if experiment.tunes:
         chosen_by = plan.grid(variants, asked.factors)
-        complete_all([run.config for run in chosen_by], processes=asked.processes)
-        best = best_rates(chosen_by)
+        complete_all(
+            [run.config for run in chosen_by], complete, processes=asked.processes
+        )
+        best = best_learning_rates(chosen_by)
         variants = [variant for variant in variants if variant.label in best]
         if experiment.variants[0] not in variants:
             raise UserError(
@@ -139,12 +140,12 @@ def main() -> None:
         for seed in range(asked.seeds)[: experiment.most_seeds]
         for variant in variants
     ]
-    complete_all([run.config for run in runs], processes=asked.processes)
+    complete_all([run.config for run in runs], complete, processes=asked.processes)
     entries = [
-        make_entry(run, base(run.variant.loss), asked.preset)
+        make_entry(run, base.replace(loss=run.variant.loss), asked.preset)
         for run in runs + chosen_by
     ]
-    command = _command(asked, base(runs[0].variant.loss))
+    command = _command(asked, base.replace(loss=runs[0].variant.loss))
     _write(asked, entries, runs, command, workdir, results)
 
 
@@ -163,7 +164,7 @@ def _write(
     if experiment.shows:
         report.sections.extend(_figure3(runs))
     # Images of a data set may not be ours to hand on; those of the scenes are.
-    photographs = not runs[0].config.data or results == workdir
+    photographs = not runs[0].config.data.folder or results == workdir
     markdown = write_markdown(report, results, asked.preset, photographs=photographs)
     page = workdir / f"{asked.experiment}.html"
     write_page(report, page)
@@ -176,21 +177,22 @@ def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> 
     """Refuses options of train/main.py that the experiment itself sets."""
     by_loss = "the experiment sets it for each of its losses"
     remedies = {
-        **dict.fromkeys(sorted(experiment.fields), by_loss),
+        **dict.fromkeys(sorted(experiment.options), by_loss),
         "seed": "give the number of seeds with --seeds",
         "steps": "give them with --budget",
         "holdout": "experiment rates holds out by itself",
     }
-    if "normalization" in experiment.fields:
+    if "normalization" in experiment.options:
         remedies["normalization"] = f"{by_loss}, so it needs three classes or more"
     if any(word.split("=")[0] == "--loss" for word in words):
         raise UserError(f"--loss cannot be set here: {by_loss}.")
-    asked, before = parse_config([preset, *words]), parse_config([preset])
+    asked = parse_config([preset, *words]).options()
+    before = parse_config([preset]).options()
     for name, remedy in remedies.items():
-        value = getattr(asked, name)
-        if value != getattr(before, name):
-            option = f"--{name.replace('_', '-')}"
-            raise UserError(f"{option} {value} cannot be set here: {remedy}.")
+        if asked[name] != before[name]:
+            raise UserError(
+                f"--{flag(name)} {asked[name]} cannot be set here: {remedy}."
+            )
 
 
 def _figure3(runs: Sequence[Planned]) -> list[Section]:
@@ -199,17 +201,17 @@ def _figure3(runs: Sequence[Planned]) -> list[Section]:
     first = {
         run.variant.label: run
         for run in runs
-        if run.config.seed == 0
+        if run.config.run.seed == 0
         and run.variant.label in shown
         and Run.open(run.config).summary()
     }
     baseline = runs[0].variant.label
     if not {baseline, OURS} <= first.keys():
         return []
-    dataset = load_dataset(runs[0].config)
+    dataset = load_dataset(runs[0].config.data)
     check_data([run.config for run in first.values()], dataset)
-    folders = {label: Path(run.config.workdir) for label, run in first.items()}
-    figure = draw_gallery(folders, baseline, OURS, dataset.val)
+    folders = {label: Path(run.config.run.workdir) for label, run in first.items()}
+    figure = draw_figure3(folders, baseline, OURS, dataset.val)
     rule = RULE.format(ours=OURS, baseline=baseline)
     return [Section("Figure 3", figure, rule, photographs=True)]
 
@@ -227,8 +229,8 @@ def _command(asked: Options, config: Config) -> str:
         if value != default:
             values = value if isinstance(value, tuple) else (value,)
             words += [f"--{name}", *map(str, values)]
-    return shlex.join(words + changed_options(config, asked.preset, apart=("loss",)))
+    return shlex.join(words + portable_words(config, asked.preset, apart=("loss",)))
 
 
 if __name__ == "__main__":
-    run_program(main, resume=" The same command goes on with what is not done.")
+    run_command(main, resume=" The same command goes on with what is not done.")

@@ -1,0 +1,227 @@
+"""Data sets: which there are, how one is found, and how it gets ready to read.
+
+Finding reads lists and classes and writes nothing, so that whatever cannot work is
+refused first; preparing writes every record once (`records.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.registry import Registry
+from train.common.errors import UserError
+from train.common.options import (
+    BELOW_ONE,
+    NOT_NEGATIVE,
+    Group,
+    Limit,
+    Rule,
+    group,
+    option,
+)
+from train.data.images import Source
+from train.data.palette import voc_colormap
+
+_SPLIT = Limit(
+    lambda name: re.fullmatch(r"\w+", name) is not None and name != "all",
+    "must be letters, digits and underscores, other than all (rename the list)",
+)
+
+
+@group
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions(Group):
+    """What is trained and evaluated on."""
+
+    folder: str = option(
+        "", "Folder in VOC layout; empty for the built-in scenes.", name="data"
+    )
+    train_split: str = option(
+        "train", "Trains on ImageSets/Segmentation/NAME.txt.", _SPLIT
+    )
+    val_split: str = option(
+        "val", "Evaluates on ImageSets/Segmentation/NAME.txt.", _SPLIT
+    )
+    classes: tuple[str, ...] = option(
+        (),
+        "Class names in the order of the mask values, where the folder has no list.",
+    )
+    holdout: float = option(
+        0.0,
+        "Fraction of the training split held out for model selection and evaluated in "
+        "place of the validation split: the list is cut into ten stretches, and the "
+        "end of each is held out; in [0, 1).",
+        BELOW_ONE,
+    )
+    image_height: int = option(
+        0,
+        "Height to which images and masks are resized when they are prepared, pixels, "
+        "aspect ratio kept; 0 leaves them as they are.",
+        NOT_NEGATIVE,
+    )
+    prepared: str = option(
+        "data",
+        "Folder for the prepared records; may be shared by all runs.",
+        free=True,
+    )
+
+    rules = (
+        Rule(
+            "image_height",
+            lambda options: options.image_height == 0 or options.folder != "",
+            "needs --data; the built-in scenes have one size",
+        ),
+    )
+
+
+class Found(NamedTuple):
+    """A data set before it is prepared: all that is known without writing."""
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    fingerprint: str
+    prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
+
+
+class Dataset(NamedTuple):
+    """A data set that is ready to read."""
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    fingerprint: str
+    train: Source
+    val: Source
+
+
+# A finder looks at the options and returns what it found, None if it is not meant.
+Finder = Callable[[DataOptions], Found | None]
+DATA_KINDS: Registry[Finder] = Registry("kind of data")
+
+
+@DATA_KINDS.register("built-in scenes", "no --data")
+def _find_scenes(options: DataOptions) -> Found | None:
+    """Finds the generated scenes of `scenes.py`, where no folder is named."""
+    if options.folder:
+        return None
+    from train.data import scenes
+
+    for split in (options.train_split, options.val_split):
+        if split not in scenes.SPLIT_SIZES:
+            raise UserError(
+                f"the built-in scenes have the splits {', '.join(scenes.SPLIT_SIZES)}, "
+                f"not {split!r}. Name a folder with --data to use its own lists."
+            )
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        from train.data.records import BuiltinScenes, open_splits
+
+        return open_splits(BuiltinScenes(data_dir=options.prepared), splits)
+
+    names = scenes.CLASS_NAMES
+    colors = voc_colormap()[: len(names)]
+    return Found("built-in scenes", names, colors, scenes.VERSION, prepare)
+
+
+@DATA_KINDS.register("VOC layout", "--data names its folder")
+def _find_voc_folder(options: DataOptions) -> Found | None:
+    """Finds a folder in VOC layout; whatever is named is meant to be one."""
+    from train.data.voc import read_voc_folder
+
+    splits = (options.train_split, options.val_split)
+    folder = read_voc_folder(Path(options.folder), splits, options.classes)
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        from train.data.records import VocLayout, open_splits
+
+        builder = VocLayout(
+            folder=folder, height=options.image_height, data_dir=options.prepared
+        )
+        return open_splits(builder, splits)
+
+    return Found(
+        options.folder, folder.class_names, folder.colors, folder.fingerprint, prepare
+    )
+
+
+def find_dataset(options: DataOptions) -> Found:
+    """Returns the data set that is meant, before anything of it is written.
+
+    Raises:
+      UserError: a list, an image, a mask or a name of a class is missing.
+    """
+    for find in DATA_KINDS.values():
+        if found := find(options):
+            return found
+    raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")
+
+
+def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
+    """Returns the data set ready to read, preparing it at first use.
+
+    Raises:
+      UserError: an image or a mask is not sound, or the holdout leaves a side empty.
+    """
+    sources = found.prepare((options.train_split, options.val_split))
+    train, val = sources[options.train_split], sources[options.val_split]
+    if options.holdout:
+        train, val = _hold_out(train, options)
+    return Dataset(*found[:4], train, val)
+
+
+def load_dataset(options: DataOptions) -> Dataset:
+    """Finds and prepares a data set; see `find_dataset` and `prepare_dataset`."""
+    return prepare_dataset(find_dataset(options), options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some records of a source, by their indices."""
+
+    source: Source
+    indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        return self.source[self.indices[index]]
+
+
+def _hold_out(source: Source, options: DataOptions) -> tuple[Source, Source]:
+    """Splits the training records into those trained on and those held out."""
+    count = len(source)
+    kept, held = held_out(count, options.holdout)
+    if not kept or not held:
+        raise UserError(
+            f"--holdout {options.holdout:g} leaves one side without any of the {count} "
+            f"images of split {options.train_split!r}. Choose another fraction."
+        )
+    return Part(source, kept), Part(source, held)
+
+
+def held_out(count: int, fraction: float) -> tuple[list[int], list[int]]:
+    """Returns which of a list's images are trained on, and which are held out.
+
+    The list is cut into stretches, and the end of each is held out. Single images would
+    have neighbors in training that may be the next frames of a film; the end of the
+    whole list may be of one film, unlike the rest.
+
+    Args:
+      count: number of images.
+      fraction: to hold out, about; each stretch is rounded.
+    """
+    parts = max(1, min(10, round(fraction * count)))
+    kept, held = [], []
+    for stretch in np.array_split(np.arange(count), parts):
+        end = len(stretch) - round(fraction * len(stretch))
+        kept += stretch[:end].tolist()
+        held += stretch[end:].tolist()
+    return kept, held

@@ -1,0 +1,125 @@
+"""Views: at which sizes, flipped or not, and in which windows a network sees an image.
+
+Nothing here loads JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from train.common.errors import UserError
+from train.common.options import (
+    BELOW_ONE,
+    POSITIVE,
+    Group,
+    Limit,
+    group,
+    one_of,
+    option,
+)
+
+
+@group
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(Group):
+    """How masks are predicted."""
+
+    batch_size: int = option(
+        8,
+        "Images of equal size evaluated together.",
+        POSITIVE,
+        name="evaluation_batch",
+        free=True,
+    )
+    scales: tuple[float, ...] = option(
+        (1.0,),
+        "The network sees images resized by each of these when it predicts; its "
+        "predictions are resized back and joined, so masks have full resolution.",
+        Limit(
+            lambda scales: len(scales) > 0 and all(0.1 <= s <= 4 for s in scales),
+            "must be one or more, each in [0.1, 4]",
+        ),
+        name="evaluation_scales",
+    )
+    flip: bool = option(
+        False,
+        "Predicts the flipped image as well and joins both.",
+        name="evaluation_flip",
+    )
+    fusion: str = option(
+        "mean",
+        "How predictions are joined: mean (of probabilities) or max (of logits).",
+        one_of(("mean", "max")),
+        name="evaluation_fusion",
+    )
+    window: tuple[int, int] = option(
+        (0, 0),
+        "Larger images are predicted in windows of this height and width, pixels; 0 0 "
+        "takes each image whole.",
+        Limit(
+            lambda window: window == (0, 0) or min(window) >= 32,
+            "must be 32 pixels a side or more, or 0 0",
+        ),
+    )
+    overlap: float = option(
+        0.5,
+        "Fraction of a window that it shares with the next, in [0, 1).",
+        BELOW_ONE,
+    )
+    size_multiple: int = option(
+        1,
+        "Images are padded to multiples of this to predict them, pixels: fewer "
+        "compilations where sizes vary, but masks differ a little near the padding.",
+        POSITIVE,
+    )
+
+
+class View(NamedTuple):
+    """One look at an image."""
+
+    scale: float
+    flipped: bool
+
+
+def views(options: EvaluationOptions) -> list[View]:
+    """Returns the looks at each image that the options ask for."""
+    sides = (False, True) if options.flip else (False,)
+    return [View(scale, side) for scale in options.scales for side in sides]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictionOptions:
+    """How to predict, where that is to differ from the model's configuration."""
+
+    scales: tuple[float, ...] = ()
+    """The network sees images resized by each of these; none for the model's own."""
+    flip: bool = False
+    """Predicts the flipped image as well, as the model may do anyway."""
+    window: tuple[int, int] | None = None
+    """Larger images are predicted in windows of this height and width, pixels. 0 0
+    takes each image whole; None does as the model."""
+
+    def named(self) -> list[str]:
+        """Returns a word for each option that is given, for the name of a file."""
+        words = ["x".join(map(str, self.scales))] if self.scales else []
+        words += ["flip"] if self.flip else []
+        return words + (["window{}x{}".format(*self.window)] if self.window else [])
+
+    def applied(self, options: EvaluationOptions) -> EvaluationOptions:
+        """Returns the model's options with these in their place.
+
+        Raises:
+          UserError: a scale or a window that cannot work.
+        """
+        changes: dict[str, Any] = {}
+        if self.scales:
+            changes["scales"] = self.scales
+        if self.flip:
+            changes["flip"] = True
+        if self.window is not None:
+            changes["window"] = self.window
+        try:
+            return dataclasses.replace(options, **changes)
+        except UserError as error:  # which names the option of train/main.py
+            raise UserError(str(error).replace("--evaluation-", "--")) from error

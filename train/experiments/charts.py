@@ -1,0 +1,139 @@
+"""Pictures of a comparison: differences, curves and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from train.experiments.comparison import Row
+from train.experiments.entries import Entry
+from train.report.html import CHART_STYLE
+
+BASELINE = "#525c69"
+OTHERS = (
+    "#e07b24",
+    "#1f9d61",
+    "#a3519c",
+    "#c23b3b",
+    "#8a6d3b",
+    "#3aa6b9",
+    "#d4a017",
+    "#6b6bd6",
+)
+
+
+def label_colors(rows: Sequence[Row]) -> dict[str, str]:
+    """Returns a colour for each label: grey for the baseline, blues for our loss."""
+    first, *labels = (row.label for row in rows)
+    ours = [label for label in labels if "ours" in label]
+    blues = matplotlib.colormaps["Blues"](np.linspace(0.5, 1, len(ours)))
+    others = [label for label in labels if label not in ours]
+    return {
+        first: BASELINE,
+        **dict(zip(others, OTHERS, strict=False)),
+        **{o: matplotlib.colors.to_hex(b) for o, b in zip(ours, blues, strict=True)},
+    }
+
+
+@matplotlib.rc_context(CHART_STYLE)
+def differences(rows: Sequence[Row], name: str = "mean IoU") -> Figure:
+    """Draws each variant's difference to the baseline, with interval and seeds."""
+    shown, palette = list(rows[1:]), label_colors(rows)
+    figure = _figure(7, 0.8 + 0.32 * len(shown))
+    axes = figure.add_subplot()
+    axes.axvline(0, color=BASELINE, linewidth=1)
+    for place, row in enumerate(shown):
+        measure, color = row.measures[name], palette[row.label]
+        if measure.interval == measure.interval:
+            axes.errorbar(
+                100 * measure.difference,
+                place,
+                xerr=100 * measure.interval,
+                fmt="D",
+                color=color,
+                markersize=5,
+                capsize=3,
+            )
+        seeds = 100 * np.array(measure.differences)
+        axes.plot(seeds, np.full(len(seeds), place), "o", color=color, alpha=0.35)
+    axes.set_yticks(range(len(shown)), [row.label for row in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlabel(f"{name}: points above {rows[0].label}; ◆ mean and 95 %, ● seeds")
+    return figure
+
+
+@matplotlib.rc_context(CHART_STYLE)
+def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
+    """Draws the validation mean IoU of each label, a band for the seeds' deviation."""
+    palette = label_colors(rows)
+    figure = _figure(7, 3.4 + 0.2 * -(-len(rows) // 3))
+    axes = figure.add_subplot()
+    for row in rows:
+        runs = [entry["curve"] for entry in entries if entry["label"] == row.label]
+        steps = [step for step, _ in runs[0]]
+        values = 100 * np.array([[value for _, value in run] for run in runs])
+        middle, color = values.mean(axis=0), palette[row.label]
+        axes.plot(steps, middle, ".-", color=color, label=row.label, linewidth=1.2)
+        if len(runs) > 1:
+            spread = values.std(axis=0, ddof=1)
+            low, high = middle - spread, middle + spread
+            axes.fill_between(steps, low, high, color=color, alpha=0.1, linewidth=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("validation mean IoU, %")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
+    return figure
+
+
+@matplotlib.rc_context(CHART_STYLE)
+def class_bars(rows: Sequence[Row], shares: Mapping[str, float]) -> Figure:
+    """Draws the IoU of every class under each loss, whiskers for the deviation.
+
+    Args:
+      rows: of a comparison.
+      shares: of the pixels, by class.
+    """
+    palette, classes = label_colors(rows), list(rows[0].iou)
+    columns = 4
+    lines = -(-len(classes) // columns)
+    figure = _figure(9, 0.5 + lines * (0.5 + 0.13 * len(rows)))
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, name in zip(grid, classes, strict=False):
+        for place, row in enumerate(rows):
+            measure = row.iou[name]
+            axes.barh(
+                place,
+                100 * measure.mean,
+                xerr=np.nan_to_num(100 * measure.deviation),
+                color=palette[row.label],
+                error_kw={"linewidth": 0.8, "ecolor": "#1b2129"},
+            )
+        axes.axvline(100 * rows[0].iou[name].mean, color=BASELINE, linewidth=0.8)
+        axes.set_title(f"{name} ({100 * shares[name]:.1f} %)", fontsize=9)
+        _bare(axes, len(rows))
+    for axes in grid[len(classes) :]:
+        axes.set_axis_off()
+    handles = [
+        Line2D([], [], color=color, linewidth=6, label=label)
+        for label, color in palette.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _bare(axes: Axes, count: int) -> None:
+    axes.set_yticks([])
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set_axisbelow(True)
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained")

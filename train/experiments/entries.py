@@ -1,0 +1,128 @@
+"""Entries: what results keep of a run, and which runs may be compared."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from train.common.errors import UserError
+from train.config import Config, changed_options, command_words
+from train.experiments.plans import Planned, varied_options
+from train.presets import PRESETS
+from train.workdir.run import Run
+
+Entry = Mapping[str, Any]  # what results hold of a run
+
+
+def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
+    """Returns the metrics of a finished run, and all it takes to get them again.
+
+    Args:
+      planned: the run.
+      base: its configuration without the options of its variant.
+      preset: that `base` began with, its name.
+    """
+    variant, config = planned
+    folder = config.data.folder
+    run = Run.open(config)
+    words = ["python", "train/main.py", preset, *portable_words(config, preset)]
+    return {
+        "label": variant.label,
+        "data": Path(folder).resolve().name if folder else "built-in scenes",
+        "loss": variant.loss,
+        "options": {**variant.options, **varied_options(config, base)},
+        "seed": config.run.seed,
+        "learning_rate": config.optimizer.learning_rate,
+        "fingerprint": run.fingerprint(),
+        **_result(run),
+        "curve": [
+            [line["step"], line["mean_iou"]]
+            for line in run.metrics()
+            if line["split"] == "val"
+        ],
+        "command": shlex.join(words),
+    }
+
+
+def _result(run: Run) -> dict[str, Any]:
+    """Returns a run's summary; where its loss diverged, what is known of that."""
+    result = run.summary() or run.divergence()
+    if result is None:
+        raise ValueError(f"{run.workdir} is not finished")
+    return result
+
+
+def portable_words(
+    config: Config, preset: str, *, apart: Sequence[str] = ()
+) -> list[str]:
+    """Returns the options by which a run differs from its preset, free of folders.
+
+    Args:
+      config: of the run.
+      preset: its name.
+      apart: options to leave out.
+    """
+    changed = changed_options(config, PRESETS[preset])
+    if "weights" in changed:
+        changed["weights"] = Path(changed["weights"]).name
+    kept = {k: v for k, v in changed.items() if k not in ("data", *apart)}
+    return command_words({"data": "DIR"} if config.data.folder else {}) + command_words(
+        kept
+    )
+
+
+def best_learning_rates(runs: Sequence[Planned]) -> dict[str, float]:
+    """Returns the learning rate of each label whose run has the highest mean IoU.
+
+    A label whose every run diverged has none.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for variant, config in runs:
+        summary = Run.open(config).summary()
+        if summary:
+            result = (summary["mean_iou"], config.optimizer.learning_rate)
+            found[variant.label] = max(result, found.get(variant.label, result))
+    return {label: rate for label, (_, rate) in found.items()}
+
+
+def check_same_data(entries: Sequence[Entry]) -> None:
+    """Refuses to compare runs that were trained on different data.
+
+    Raises:
+      UserError: it names both.
+    """
+    known = [entry for entry in entries if entry.get("fingerprint")]
+    for entry in known:
+        if entry["fingerprint"] != known[0]["fingerprint"]:
+            names = [f"{e['label']}, seed {e['seed']}" for e in (known[0], entry)]
+            raise UserError(
+                f"the data set has changed between the runs of {names[0]} and of "
+                f"{names[1]}. Choose another --workdir, or delete the older runs."
+            )
+
+
+def split_diverged(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Parts the entries of losses that can be compared from those that diverged.
+
+    A loss that diverged for one seed has no mean; all its runs are left out.
+
+    Args:
+      entries: of one experiment, those of the baseline first.
+
+    Returns:
+      The entries to compare, and those that diverged.
+
+    Raises:
+      UserError: the baseline diverged.
+    """
+    diverged = [entry for entry in entries if "diverged_at" in entry]
+    labels = {entry["label"] for entry in diverged}
+    baseline = entries[0]["label"]
+    if baseline in labels:
+        raise UserError(
+            f"{baseline} diverged, so there is nothing to compare with. Lower "
+            f"--learning-rate (now {entries[0]['learning_rate']:g})."
+        )
+    return [entry for entry in entries if entry["label"] not in labels], diverged

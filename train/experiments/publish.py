@@ -1,0 +1,79 @@
+"""Publishing what an experiment found: JSON, Markdown with charts, one HTML page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from train.common.files import replace_text
+from train.experiments.entries import Entry
+from train.experiments.findings import Report
+from train.experiments.tables import Table
+from train.report.html import CHART_STYLE, svg, template
+
+
+def write_json(entries: Sequence[Entry], path: Path) -> None:
+    """Writes a list with a line for each run."""
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    replace_text(path, f"[\n{lines}\n]\n")
+
+
+def write_markdown(
+    report: Report, folder: Path, prefix: str, *, photographs: bool
+) -> Path:
+    """Writes `PREFIX_NAME.md` and its charts beside it; returns its path.
+
+    Args:
+      report: what to write.
+      folder: where to.
+      prefix: names the data set.
+      photographs: whether images of the data set may stand there too.
+    """
+    stem = f"{prefix}_{report.name}"
+    parts = [f"# {report.title}\n", f"{report.lead}\n"]
+    parts.append(f"Every run: [{stem}.json]({stem}.json).\n")
+    for section in report.sections:
+        if section.photographs and not photographs:
+            continue
+        parts.append(f"## {section.title}\n")
+        if isinstance(section.content, Table):
+            parts.append(section.content.markdown())
+        else:
+            suffix = "png" if section.photographs else "svg"
+            chart = f"{stem}_{section.title.lower().replace(' ', '_')}.{suffix}"
+            _save(section.content, folder / chart)
+            parts.append(f"![{section.title}]({chart})\n")
+        if section.note:
+            parts.append(f"{section.note}\n")
+    path = folder / f"{stem}.md"
+    replace_text(path, "\n".join(parts))
+    return path
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Writes a picture whose bytes depend on what it shows alone."""
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    with matplotlib.rc_context(CHART_STYLE):  # its salt names what is in the file
+        figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Writes one HTML file that opens offline."""
+    sections = [
+        {
+            **section._asdict(),
+            "table": section.content if isinstance(section.content, Table) else None,
+            "picture": svg(section.content)
+            if isinstance(section.content, Figure)
+            else None,
+        }
+        for section in report.sections
+    ]
+    html = template("comparison.html.jinja").render(
+        name=report.title, lead=report.lead, sections=sections
+    )
+    replace_text(path, html)

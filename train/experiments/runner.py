@@ -1,0 +1,174 @@
+"""Runner: makes many runs, in sequence or side by side; what is done is kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import jax
+from tqdm import tqdm
+
+from train.common.command import cache_compilations, run_command
+from train.common.errors import Diverged, UserError
+from train.config import Config
+from train.data.dataset import Dataset, load_dataset
+from train.report.provenance import provenance
+from train.training.losses import check_classes
+from train.workdir.run import Run
+
+Complete = Callable[[Config], object]  # trains and evaluates what is not done yet
+
+
+def complete_all(
+    configs: Sequence[Config], complete: Complete, *, processes: int
+) -> None:
+    """Finishes every run that is not finished yet; a begun one goes on.
+
+    A run whose loss diverges is noted as such, and not begun again. Side by side, one
+    that cannot be made leaves the others to the remaining processes.
+
+    Args:
+      configs: of the runs, each with a workdir of its own.
+      complete: makes a run.
+      processes: how many run side by side; with two or more, each sees one device, and
+        writes what it says to `PARENT/processN.log`, PARENT being that of the workdirs.
+
+    Raises:
+      UserError: a run cannot be made, other data than these have been trained on, or
+        a process stopped.
+    """
+    waiting = [config for config in configs if not _is_done(Run.open(config))]
+    print(f"{len(configs)} runs, {len(configs) - len(waiting)} of them done already.")
+    if not waiting:
+        return
+    dataset = load_dataset(waiting[0].data)  # prepared once, before several would
+    for config in configs:
+        check_classes(config.loss, len(dataset.class_names))
+    check_data(configs, dataset)
+    if processes == 1:
+        for number, config in enumerate(waiting, 1):
+            print(f"\nRun {number} of {len(waiting)}.")
+            _finish(config, complete)
+    else:
+        _side_by_side(waiting, complete, min(processes, len(waiting)))
+
+
+def _is_done(run: Run) -> bool:
+    return run.summary() is not None or run.divergence() is not None
+
+
+def check_data(configs: Sequence[Config], dataset: Dataset) -> None:
+    """Refuses runs that were trained on other data than there are now.
+
+    Raises:
+      UserError: it names the run.
+    """
+    for config in configs:
+        found = Run.open(config).fingerprint()
+        if found not in (None, dataset.fingerprint):
+            raise UserError(
+                f"{config.run.workdir} was trained on other data ({found}) than there "
+                f"are now ({dataset.fingerprint}): the data set has changed since. "
+                "Restore it, or choose another --workdir."
+            )
+
+
+def _finish(config: Config, complete: Complete) -> None:
+    """Makes a run, or notes that it cannot be made since its loss diverges."""
+    try:
+        complete(config)
+    except Diverged as error:
+        print(f"{config.run.workdir}: {error}")
+        result = {
+            "diverged_at": error.step,
+            "steps": config.optimizer.steps,
+            **provenance(),
+        }
+        Run.open(config).write_divergence(result)
+    jax.clear_caches()
+
+
+def _side_by_side(
+    configs: Sequence[Config], complete: Complete, processes: int
+) -> None:
+    """Lets each process ask for the next run as it finishes one."""
+    # A forked child would share the parent's device.
+    context = multiprocessing.get_context("spawn")
+    folder = Path(configs[0].run.workdir).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = list(reversed(configs))
+    workers: dict[Connection, tuple[SpawnProcess, Path]] = {}
+    stopped: list[Path] = []
+    for index in range(processes):
+        ours, theirs = context.Pipe()
+        log = folder / f"process{index}.log"
+        process = context.Process(target=_work, args=(theirs, complete, index, log))
+        process.start()
+        theirs.close()
+        workers[ours] = process, log
+    try:
+        with tqdm(total=len(configs), unit="run", dynamic_ncols=True) as progress:
+            while workers:
+                for pipe in multiprocessing.connection.wait(list(workers)):
+                    assert isinstance(pipe, Connection)
+                    try:
+                        progress.update(pipe.recv())
+                        pipe.send(waiting.pop() if waiting else None)
+                    except (EOFError, ConnectionError):
+                        process, log = workers.pop(pipe)
+                        process.join()
+                        if process.exitcode:
+                            stopped.append(log)
+    finally:
+        for process, _ in workers.values():
+            process.terminate()
+    if stopped:
+        raise UserError(
+            "\n".join(map(_last_words, stopped))
+            + "\nThe same command goes on with what is not done."
+        )
+
+
+def _last_words(log: Path) -> str:
+    """Returns why a process stopped: its message, or else its last line."""
+    _, found, message = log.read_text(errors="replace").rpartition("\nerror: ")
+    said = message.strip() if found else message.strip().rpartition("\n")[2]
+    return f"a process stopped: {said or 'no word'}\nWhat it did: {log}"
+
+
+def _work(pipe: Connection, complete: Complete, index: int, log: Path) -> None:
+    """Asks for a configuration, finishes its run, and so on."""
+    with log.open("w") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    # The names of JAX's own settings; elsewhere than on such GPUs they do nothing.
+    for setting in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
+        jax.config.update(setting, str(index))
+
+    def work() -> None:
+        done = 0
+        while config := _ask(pipe, done):
+            cache_compilations(config.run.compilation_cache)
+            _finish(config, complete)
+            done = 1
+
+    run_command(work)
+
+
+def _ask(pipe: Connection, done: int) -> Config | None:
+    """Returns the next configuration, or None when no one waits for it.
+
+    Args:
+      pipe: to the parent.
+      done: runs since the last question.
+    """
+    try:
+        pipe.send(done)
+        return pipe.recv()
+    except (BrokenPipeError, EOFError):  # the parent was killed
+        return None

@@ -1,0 +1,51 @@
+"""Final evaluation: summary.json, report.html and the printed table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from train.config import Config
+from train.data.dataset import Dataset
+from train.evaluation.evaluator import Evaluator
+from train.evaluation.metrics import scalar_metrics, table
+from train.report.provenance import provenance
+from train.report.training_report import write_report
+from train.training.step import TrainState
+from train.workdir.run import Run
+
+
+def finish(
+    run: Run,
+    config: Config,
+    dataset: Dataset,
+    evaluator: Evaluator,
+    state: TrainState,
+    seconds: float,
+) -> dict[str, Any]:
+    """Evaluates the last state, writes report and summary, and prints the table."""
+    steps = config.optimizer.steps
+    counts = evaluator.counts(state)
+    run.log(steps, "val", **scalar_metrics(counts.whole))
+    run.close()
+    images = steps * config.optimizer.batch_size
+    summary = {
+        **counts.measure(dataset.class_names),
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(images / max(seconds, 1e-9), 2),
+        **provenance(),
+    }
+    report = write_report(
+        run.workdir,
+        config=config.options(),
+        metrics=run.metrics(),
+        summary=summary,
+        confusion=counts.whole,
+        colors=dataset.colors,
+        panels=evaluator.panels(state),
+    )
+    run.write_summary(summary)
+    print(table(counts.whole, dataset.class_names))
+    print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
+    print(f"Report: {report}")
+    return summary

@@ -1,0 +1,96 @@
+"""Checkpoints of everything a run needs to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import orbax.checkpoint as ocp
+
+from train.common.errors import UserError
+from train.training.step import TrainState
+
+
+class Checkpoints:
+    """The numbered checkpoints of a run, newest last.
+
+    Beside the state stands the position: step, seed and data set. Batches and
+    augmentation are a pure function of seed and step, and the network draws no random
+    numbers, so this is the whole state of chance.
+
+    A context: leaving it waits for what is still being saved.
+
+    Args:
+      folder: where they are; made at the first save.
+      seed: of the run.
+      fingerprint: of the data set.
+      keep: how many to keep.
+    """
+
+    def __init__(self, folder: Path, seed: int, fingerprint: str, *, keep: int = 2):
+        self.folder = folder.resolve()
+        self._position = {"seed": seed, "fingerprint": fingerprint}
+        self._manager = ocp.CheckpointManager(
+            self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=keep)
+        )
+
+    def save(self, state: TrainState, seconds: float) -> None:
+        """Saves in the background; a checkpoint appears whole or not at all.
+
+        Args:
+          state: what to save.
+          seconds: of training so far.
+        """
+        step = int(state.step)
+        position = {"step": step, "seconds": seconds, **self._position}
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state._asdict()),
+                position=ocp.args.JsonSave(position),
+            ),
+        )
+
+    def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
+        """Returns the newest state and its seconds, or None before the first save.
+
+        Args:
+          like: a state of the same structure, shapes and dtypes.
+
+        Raises:
+          UserError: the checkpoint is damaged, or belongs to another model, seed or
+            data set.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
+        try:
+            restored = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(shapes),
+                    position=ocp.args.JsonRestore(),
+                ),
+            )
+        except Exception as error:  # Orbax raises a bare Exception for damaged arrays
+            raise UserError(
+                f"{self.folder / str(step)} cannot be restored: {error}\n"
+                "Delete that folder to go on from the checkpoint before it."
+            ) from error
+        for name, wanted in self._position.items():
+            if restored.position[name] != wanted:
+                raise UserError(
+                    f"{self.folder / str(step)} was saved with {name} "
+                    f"{restored.position[name]!r}, but this run has {wanted!r}: the "
+                    "data set has changed since. Restore it, or choose another "
+                    "--workdir."
+                )
+        return TrainState(**restored.state), float(restored.position["seconds"])
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        """Waits until everything is on disk, also after Ctrl-C."""
+        self._manager.close()

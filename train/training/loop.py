@@ -1,0 +1,172 @@
+"""The training loop: what surrounds the compiled step.
+
+JAX is imported where it is used, so that the options load without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from tqdm import tqdm
+
+from train.common.errors import Diverged
+from train.common.options import NOT_NEGATIVE, POSITIVE, Group, Limit, group, option
+from train.training.optimizer import OptimizerOptions
+
+if TYPE_CHECKING:
+    import jax
+
+    from train.data.images import Example
+    from train.training.step import Step, TrainState
+
+
+@group
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions(Group):
+    """Where a run is, and how often it looks up."""
+
+    workdir: str = option(
+        "runs/demo",
+        "Folder of the run; a second call with the same folder resumes it.",
+        free=True,
+    )
+    seed: int = option(
+        0,
+        "Seed of initial weights, order of images and augmentation.",
+        Limit(lambda seed: 0 <= seed < 2**32, "must be ≥ 0 and below 2³²"),
+    )
+    evaluate_every: int = option(
+        1000, "Steps between evaluations on the validation split.", POSITIVE
+    )
+    checkpoint_every: int = option(
+        200, "Steps between checkpoints.", POSITIVE, free=True
+    )
+    log_every: int = option(
+        20, "Steps between lines of metrics.jsonl.", POSITIVE, free=True
+    )
+    compilation_cache: str = option(
+        "",
+        "Folder that keeps compiled functions for the next start; empty keeps none.",
+        free=True,
+    )
+    workers: int = option(
+        0,
+        "Processes that load data; 0 loads in threads. Does not change the stream.",
+        NOT_NEGATIVE,
+        free=True,
+    )
+
+
+class Log(Protocol):
+    """Records the metrics of a step, fractions and seconds."""
+
+    def __call__(self, step: int, split: str, **metrics: float) -> None: ...  # noqa: D102
+
+
+def train(
+    state: TrainState,
+    step: Step,
+    batches: Iterator[Example],
+    optimizer: OptimizerOptions,
+    options: RunOptions,
+    *,
+    log: Log,
+    evaluate: Callable[[TrainState], dict[str, float]],
+    save: Callable[[TrainState, float], None],
+    seconds: float = 0.0,
+) -> tuple[TrainState, float]:
+    """Runs the remaining steps.
+
+    Args:
+      state: where to begin.
+      step: the compiled step; it consumes the state it is given.
+      batches: one for each remaining step.
+      optimizer: its number of steps and images per step.
+      options: how often to log, evaluate and save.
+      log: called every `log_every` steps and with each evaluation.
+      evaluate: returns the metrics of the validation split, `mean_iou` among them.
+      save: takes the state and the seconds of training so far.
+      seconds: of training before this call.
+
+    Returns:
+      The last state, and the seconds of training in all, evaluations left out.
+
+    Raises:
+      Diverged: the loss is no longer finite.
+    """
+    import jax
+
+    watch = Stopwatch(seconds)
+    start, steps = int(state.step), optimizer.steps
+    pending: tuple[int, jax.Array] | None = None
+    progress = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True)
+    for done, batch in enumerate(batches, start + 1):
+        state, metrics = step(state, jax.device_put(batch))
+        if pending is not None:  # of the step before, while this one runs
+            _check_finite(*pending, optimizer)
+        pending = done, metrics["loss"]
+        progress.update()
+        if done % options.log_every == 0 or done == steps:
+            _check_finite(*pending, optimizer)
+            values = {name: float(value) for name, value in metrics.items()}
+            postfix = f"loss {values['loss']:.4f}"
+            if rate := watch.lap(done) * optimizer.batch_size:
+                values["images_per_second"] = rate
+                postfix += f", {rate:.1f} images/s"
+            log(done, "train", **values)
+            progress.set_postfix_str(postfix)
+        if done % options.evaluate_every == 0 and done < steps:
+            with watch.paused():
+                result = evaluate(state)
+            log(done, "val", **result)
+            progress.write(f"step {done}: mean IoU {100 * result['mean_iou']:.1f} %")
+        if done % options.checkpoint_every == 0 or done == steps:
+            save(state, watch.seconds())
+    progress.close()
+    if steps == 0:
+        save(state, watch.seconds())
+    return state, watch.seconds()
+
+
+def _check_finite(done: int, loss: jax.Array, optimizer: OptimizerOptions) -> None:
+    if not math.isfinite(float(loss)):
+        raise Diverged(
+            f"the loss is {float(loss)} at step {done}. Lower --learning-rate (now "
+            f"{optimizer.learning_rate:g}); checkpoints up to the last are kept.",
+            step=done,
+        )
+
+
+class Stopwatch:
+    """Measures seconds of training and leaves pauses out.
+
+    Args:
+      seconds: measured before.
+    """
+
+    def __init__(self, seconds: float = 0.0):
+        self._origin = time.perf_counter() - seconds
+        self._lap: tuple[int, float] | None = None
+
+    def seconds(self) -> float:
+        """Returns the seconds so far."""
+        return time.perf_counter() - self._origin
+
+    def lap(self, count: int) -> float:
+        """Returns the counts per second since the last lap, or 0 at the first."""
+        before, self._lap = self._lap, (count, self.seconds())
+        if before is None:  # the first steps compile
+            return 0.0
+        return (count - before[0]) / (self._lap[1] - before[1])
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops the watch within the block."""
+        began = time.perf_counter()
+        yield
+        self._origin += time.perf_counter() - began

@@ -1,0 +1,125 @@
+"""The network of a run: its options, and how it is made.
+
+JAX is imported where it is used, so that the options load without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from models.deeplab import HEADS, UPSAMPLINGS
+from models.resnet import ATROUS, RESNETS, STYLES
+from train.common.options import (
+    POSITIVE,
+    Group,
+    Limit,
+    Rule,
+    choice,
+    group,
+    one_of,
+    option,
+)
+from train.data.preprocessing import PREPROCESSINGS
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from models.deeplab import DeepLab
+
+
+@group
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelOptions(Group):
+    """The network, and the weights it begins with."""
+
+    backbone: str = choice("resnet101", "Backbone", RESNETS)
+    style: str = option(
+        "torchvision",
+        "torchvision or caffe: where a ResNet strides and dilates, as its weights "
+        "want.",
+        one_of(STYLES),
+    )
+    head: str = choice("v2", "Head", HEADS)
+    output_stride: int = option(8, "Pixels per feature, 8, 16 or 32.", one_of(ATROUS))
+    dilations: tuple[int, ...] = option(
+        (),
+        "Dilation of each of the head's convolutions, features; none for its paper's.",
+        Limit(
+            lambda dilations: all(dilation > 0 for dilation in dilations),
+            "must be above 0",
+        ),
+        earlier="rates",
+    )
+    upsampling: str = choice("bilinear", "From features back to pixels", UPSAMPLINGS)
+    batch_norm: str = option(
+        "trained",
+        "trained, or frozen: the backbone keeps its statistics and affine.",
+        one_of(("trained", "frozen")),
+    )
+    norm_epsilon: float = option(
+        1e-5, "Added to the variances of batch norm.", POSITIVE
+    )
+    weights: str = option(
+        "", "File of initial weights (.safetensors); empty for random ones."
+    )
+    new_head: bool = option(
+        False, "Initializes the head at random instead of from the file."
+    )
+    preprocessing: str = choice(
+        "imagenet", "What images become, to match the weights", PREPROCESSINGS
+    )
+    precision: str = option(
+        "float32",
+        "float32 or bfloat16 for activations; parameters and loss are float32.",
+        one_of(("float32", "bfloat16")),
+    )
+    remat: bool = option(
+        False, "Computes each block again in the backward pass, to save memory."
+    )
+
+    rules = (
+        Rule(
+            "new_head",
+            lambda options: options.weights != "" or not options.new_head,
+            "needs --weights",
+        ),
+    )
+
+
+def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
+    """Returns the run's network with random weights."""
+    import jax.numpy as jnp
+    from flax import nnx
+
+    from models.deeplab import DeepLab
+
+    architecture: Any = {
+        name: getattr(options, name)
+        for name in (
+            "backbone",
+            "style",
+            "head",
+            "output_stride",
+            "upsampling",
+            "norm_epsilon",
+            "remat",
+        )
+    }
+    return DeepLab(
+        classes=classes,
+        frozen_norm=options.batch_norm == "frozen",
+        dtype=jnp.dtype(options.precision),
+        rates=options.dilations,
+        rngs=nnx.Rngs(seed),
+        **architecture,
+    )
+
+
+def split_model(
+    model: DeepLab,
+) -> tuple[nnx.GraphDef[DeepLab], nnx.State, nnx.State]:
+    """Returns a network's structure, its parameters, and the rest of its state."""
+    from flax import nnx
+
+    return nnx.split(model, nnx.Param, ...)  # type: ignore[return-value]

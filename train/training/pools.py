@@ -1,0 +1,69 @@
+"""Pools: from the losses of an image's pixels to one number; weights of neighbors.
+
+JAX is imported where it is used, so that the options load without it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from models.registry import Registry
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+
+    from train.training.losses import LossOptions
+
+Pooling = Callable[..., "jax.Array"]  # of an image's losses and `where`, keyword-only
+
+POOLS: Registry[Callable[[LossOptions], Pooling]] = Registry("pool")
+NEIGHBOR_WEIGHTS: Registry[Callable[[int], np.ndarray]] = Registry("neighbor weights")
+
+
+@POOLS.register("minkowski", "the paper's power mean")
+def _minkowski_pool(options: LossOptions) -> Pooling:
+    import lal_jax
+
+    return functools.partial(lal_jax.minkowski_mean, power=options.power)
+
+
+@POOLS.register("loss_max_pooling")
+def _loss_max_pool(options: LossOptions) -> Pooling:
+    import lal_jax
+
+    return functools.partial(
+        lal_jax.loss_max_pooling,
+        norm=options.max_pooling_norm,
+        minimal_fraction=options.max_pooling_fraction,
+    )
+
+
+@POOLS.register("hard_pixel", "mean of the largest")
+def _hard_pixel_pool(options: LossOptions) -> Pooling:
+    import lal_jax
+
+    return functools.partial(lal_jax.hard_pixel_mean, fraction=options.hard_fraction)
+
+
+@NEIGHBOR_WEIGHTS.register("chessboard", "the paper's")
+def _chessboard(kernel_size: int) -> np.ndarray:
+    import lal_jax
+
+    return lal_jax.chessboard_weights(kernel_size)
+
+
+@NEIGHBOR_WEIGHTS.register("uniform")
+def _uniform(kernel_size: int) -> np.ndarray:
+    import lal_jax
+
+    return lal_jax.uniform_weights(kernel_size)
+
+
+@NEIGHBOR_WEIGHTS.register("gaussian")
+def _gaussian(kernel_size: int) -> np.ndarray:
+    import lal_jax
+
+    return lal_jax.gaussian_weights(kernel_size)

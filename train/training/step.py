@@ -1,0 +1,149 @@
+"""The training step: a pure function of state and batch, compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from models.deeplab import DeepLab
+from train.data.images import Example
+from train.data.preprocessing import PREPROCESSINGS
+from train.training.losses import LossOptions, make_loss
+from train.training.network import ModelOptions, make_model, split_model
+from train.training.optimizer import OptimizerOptions, learning_rate, make_optimizer
+from train.training.scales import shrink_labels, training_outputs
+
+Step = Callable[["TrainState", Example], tuple["TrainState", dict[str, jax.Array]]]
+
+
+class TrainState(NamedTuple):
+    """Everything a step changes."""
+
+    step: jax.Array  # int32 []
+    params: nnx.State
+    statistics: nnx.State  # running means and variances of batch norm
+    centers: jax.Array  # of the classes [classes, depth], for the center loss
+    optimizer: optax.OptState
+
+
+class Recipe(Protocol):
+    """The options that make a step what it is; `Config` has them."""
+
+    @property
+    def model(self) -> ModelOptions: ...  # noqa: D102
+    @property
+    def loss(self) -> LossOptions: ...  # noqa: D102
+    @property
+    def optimizer(self) -> OptimizerOptions: ...  # noqa: D102
+
+
+def make_state(
+    recipe: Recipe, classes: int, *, seed: int
+) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
+    """Returns the network's structure and the state of step 0."""
+    model = make_model(recipe.model, classes, seed=seed)
+    graph, params, statistics = split_model(model)
+    optimizer = make_optimizer(recipe.optimizer).init(params)
+    centers = _initial_centers(recipe.loss, model)
+    return graph, TrainState(jnp.int32(0), params, statistics, centers, optimizer)
+
+
+def abstract_state(
+    recipe: Recipe, classes: int
+) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
+    """Returns what `make_state` does with shapes in place of arrays, at no cost."""
+    model = nnx.eval_shape(lambda: make_model(recipe.model, classes, seed=0))
+    graph, params, statistics = split_model(model)
+    optimizer = jax.eval_shape(make_optimizer(recipe.optimizer).init, params)
+    centers = jax.eval_shape(lambda: _initial_centers(recipe.loss, model))
+    step = jax.eval_shape(lambda: jnp.int32(0))
+    return graph, TrainState(step, params, statistics, centers, optimizer)
+
+
+def _initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
+    """Returns the centers of step 0: zeros `[classes, depth]`."""
+    of_head = options.center_features == "head_input"
+    depth = model.backbone.features if of_head else model.classes
+    return jnp.zeros((model.classes, depth))
+
+
+def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
+    """Returns the compiled step `(state, batch) → (state, metrics)`.
+
+    It consumes the state it is given.
+    """
+    loss = make_loss(recipe.loss)
+    preprocess = PREPROCESSINGS[recipe.model.preprocessing]
+    optimizer = make_optimizer(recipe.optimizer)
+    schedule = learning_rate(recipe.optimizer)
+
+    def batch_loss(
+        params: nnx.State, kept: Kept, batch: Example
+    ) -> tuple[jax.Array, Kept]:
+        model = nnx.merge(graph, params, kept.statistics, copy=True)
+        images = preprocess(jnp.asarray(batch.image))
+        total, centers = jnp.float32(0), kept.centers
+        for outputs in training_outputs(model, images, recipe.loss):
+            labels = shrink_labels(jnp.asarray(batch.label), outputs.logits.shape[1:3])
+            losses, centers = loss(outputs, labels, centers)
+            total += jnp.mean(losses)
+        return total, Kept(nnx.state(model, nnx.BatchStat), centers)
+
+    gradient = _in_parts(
+        jax.value_and_grad(batch_loss, has_aux=True), recipe.optimizer.accumulation
+    )
+
+    def step(
+        state: TrainState, batch: Example
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        kept = Kept(state.statistics, state.centers)
+        (value, kept), slope = gradient(state.params, kept, batch)
+        update, memory = optimizer.update(slope, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, update)
+        metrics = {"loss": value, "learning_rate": schedule(state.step)}
+        return TrainState(state.step + 1, params, *kept, memory), metrics
+
+    return jax.jit(step, donate_argnums=0)
+
+
+class Kept(NamedTuple):
+    """What a step changes beside parameters."""
+
+    statistics: nnx.State
+    centers: jax.Array
+
+
+Gradient = Callable[
+    [nnx.State, Kept, Example], tuple[tuple[jax.Array, Kept], nnx.State]
+]
+
+
+def _in_parts(gradient: Gradient, parts: int) -> Gradient:
+    """Returns the mean gradient over equal parts of a batch, taken one after the other.
+
+    Losses are means over images, so this is the gradient of the whole batch, but for
+    batch norm, which sees a part at a time.
+    """
+    if parts == 1:
+        return gradient
+
+    def mean(
+        params: nnx.State, kept: Kept, batch: Example
+    ) -> tuple[tuple[jax.Array, Kept], nnx.State]:
+        def add(carry: tuple, part: Example) -> tuple[tuple, None]:
+            total, slopes, kept = carry
+            (value, kept), slope = gradient(params, kept, part)
+            return (total + value, jax.tree.map(jnp.add, slopes, slope), kept), None
+
+        pieces = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+        start = (jnp.float32(0), jax.tree.map(jnp.zeros_like, params), kept)
+        (total, slopes, kept), _ = jax.lax.scan(add, start, pieces)
+        slopes = jax.tree.map(lambda slope: slope / parts, slopes)
+        return (total / parts, kept), slopes
+
+    return mean

@@ -1,0 +1,195 @@
+"""A run's folder: its configuration, metrics, checkpoints and results."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from train.common.errors import UserError
+from train.common.files import replace_text
+from train.config import Config, differing_options, load_config, save_config
+from train.data.dataset import Dataset
+
+
+class Run:
+    """A run's folder.
+
+    config.json, dataset.json, checkpoints/, metrics.jsonl, TensorBoard events,
+    summary.json (or, in an experiment, diverged.json) and report.html.
+    """
+
+    def __init__(self, workdir: Path):
+        self.workdir = workdir
+        self.checkpoints = workdir / "checkpoints"
+        self.report = workdir / "report.html"
+        self.config_path = workdir / "config.json"
+        self.dataset_path = workdir / "dataset.json"
+        self._metrics = workdir / "metrics.jsonl"
+        self._summary = workdir / "summary.json"
+        self._divergence = workdir / "diverged.json"
+        self._events: SummaryWriter | None = None
+
+    @classmethod
+    def open(cls, config: Config) -> Run:
+        """Returns the run of a configuration; nothing is written yet.
+
+        Raises:
+          UserError: the folder holds something else, or a run of another
+            configuration; the message names the options that differ.
+        """
+        run = cls(Path(config.run.workdir))
+        if run.config_path.is_file():
+            differing = differing_options(load_config(run.config_path), config)
+            if differing:
+                listed = "\n  ".join(differing)
+                raise UserError(
+                    f"{run.workdir} holds a run of another configuration:\n  {listed}\n"
+                    "Choose another folder with --workdir, or delete this one."
+                )
+        elif run.workdir.exists() and any(run.workdir.iterdir()):
+            raise UserError(
+                f"{run.workdir} is not empty and holds no run (no config.json). "
+                "Choose another folder with --workdir."
+            )
+        return run
+
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is a step to go on from."""
+        return any(path.name.isdigit() for path in self.checkpoints.glob("*"))
+
+    def begin(self, config: Config, dataset: Dataset) -> None:
+        """Writes what was asked for and what the classes are, at the first call."""
+        if self.config_path.is_file():
+            return
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        described = {
+            "name": dataset.name,
+            "class_names": dataset.class_names,
+            "colors": dataset.colors.tolist(),
+            "fingerprint": dataset.fingerprint,
+        }
+        replace_text(self.dataset_path, json.dumps(described, indent=2) + "\n")
+        save_config(config, self.config_path)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from training this run within the block.
+
+        Raises:
+          UserError: another one does.
+        """
+        # Open for writing, as network file systems want it.
+        with self.config_path.open("a") as file:
+            try:  # the system lets go of it when the process ends, however that comes
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"{self.workdir} is being trained by another process. Wait for "
+                    "that one, stop it, or choose another folder with --workdir."
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+
+    def opening(self, config: Config, dataset: Dataset, step: int) -> str:
+        """Returns what is about to be trained."""
+        return (
+            f"{self.workdir}: {config.loss.name} on {dataset.name} "
+            f"({len(dataset.train)} images, {len(dataset.class_names)} classes), "
+            f"from step {step} of {config.optimizer.steps}"
+        )
+
+    def summary(self) -> dict[str, Any] | None:
+        """Returns what the finished run reached, or None while it is unfinished."""
+        return _read_result(self._summary)
+
+    def fingerprint(self) -> str | None:
+        """Returns the fingerprint of the data it was trained on, None before that."""
+        if not self.dataset_path.is_file():
+            return None
+        return json.loads(self.dataset_path.read_text())["fingerprint"]
+
+    def divergence(self) -> dict[str, Any] | None:
+        """Returns where the loss was no longer finite, or None if it was all along."""
+        return _read_result(self._divergence)
+
+    def write_divergence(self, divergence: dict[str, Any]) -> None:
+        """Marks the run as one that cannot be finished."""
+        replace_text(self._divergence, json.dumps(divergence, indent=2) + "\n")
+
+    def completion_notice(self, summary: dict[str, Any]) -> str:
+        """Returns what a finished run reached, where to look and how to go on."""
+        return (
+            f"{self.workdir} is complete: {summary['steps']} steps, mean IoU "
+            f"{100 * summary['mean_iou']:.1f} %.\n"
+            f"Report: {self.report}\n"
+            "To start another run, give it a folder with --workdir DIR, or delete "
+            "this one."
+        )
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Marks the run as finished."""
+        replace_text(self._summary, json.dumps(summary, indent=2) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Returns the lines of metrics.jsonl; of a step's and split's the last.
+
+        A run that was stopped while it reported has its last evaluation twice.
+        """
+        lines = _whole_lines(self._metrics)
+        return list({(line["step"], line["split"]): line for line in lines}.values())
+
+    def rewind(self, step: int) -> None:
+        """Drops what was logged after a step, before a resumed run logs it again."""
+        kept = [line for line in _whole_lines(self._metrics) if line["step"] <= step]
+        replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
+
+    def log(self, step: int, split: str, **metrics: float) -> None:
+        """Adds a line to metrics.jsonl and to the TensorBoard events."""
+        with self._metrics.open("a") as file:
+            file.write(json.dumps({"step": step, "split": split, **metrics}) + "\n")
+        if self._events is not None:
+            for name, value in metrics.items():
+                self._events.add_scalar(f"{split}/{name}", value, step)
+
+    def close(self) -> None:
+        """Finishes the TensorBoard events."""
+        if self._events is not None:
+            self._events.close()
+
+
+def _read_result(path: Path) -> dict[str, Any] | None:
+    """Reads what a run came to, None where it has not yet.
+
+    Raises:
+      UserError: the file is damaged; it is named.
+    """
+    if not path.is_file():
+        return None
+    try:
+        if result := json.loads(path.read_text()):
+            return result
+    except ValueError:
+        pass
+    raise UserError(
+        f"{path} is damaged. Delete it and give the command again: the run goes on "
+        "from its last checkpoint and writes it anew."
+    )
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads JSON lines up to the first that a kill cut short."""
+    lines = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines

@@ -1,0 +1,124 @@
+"""A trained network, from the folder of a run or from an exported file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from models.deeplab import DeepLab
+from models.weights import (
+    WeightsError,
+    read_header,
+    read_weights,
+    save_weights,
+)
+from train.common.errors import UserError
+from train.config import VERSION, Config, load_config, parse_options
+from train.data.preprocessing import PREPROCESSINGS
+from train.evaluation.inference import Predictor
+from train.evaluation.views import EvaluationOptions
+from train.training.checkpoint import Checkpoints
+from train.training.initial_weights import loaded_state
+from train.training.step import TrainState, abstract_state
+from train.workdir.run import Run
+
+
+class Trained(NamedTuple):
+    """A network and what its masks mean."""
+
+    config: Config
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    graph: nnx.GraphDef[DeepLab]
+    state: TrainState
+
+    def predictor(self, options: EvaluationOptions | None = None) -> Predictor:
+        """Returns what turns images into masks, by its own options or by others."""
+        preprocess = PREPROCESSINGS[self.config.model.preprocessing]
+        return Predictor(self.graph, preprocess, options or self.config.evaluation)
+
+
+def load_trained(path: Path) -> Trained:
+    """Returns the network of a run's folder or of a file that `save_trained` wrote.
+
+    Raises:
+      UserError: it is neither.
+    """
+    is_file = path.is_file() or path.suffix == ".safetensors"
+    return load_file(path) if is_file else load_run(path)
+
+
+def load_run(workdir: Path) -> Trained:
+    """Returns the network of a run's newest checkpoint, finished or not.
+
+    Raises:
+      UserError: the folder is no run, or has no checkpoint yet.
+    """
+    run = Run(workdir)
+    config = load_config(run.config_path)
+    if not run.dataset_path.is_file():
+        raise UserError(
+            f"{run.dataset_path} is missing. Begin the run again in another folder."
+        )
+    described = json.loads(run.dataset_path.read_text())
+    class_names = tuple(described["class_names"])
+    graph, state = abstract_state(config, len(class_names))
+    with Checkpoints(
+        run.checkpoints, config.run.seed, described["fingerprint"]
+    ) as checkpoints:
+        restored = checkpoints.restore(state)
+    if restored is None:
+        raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
+    state, _ = restored
+    colors = np.array(described["colors"], np.uint8)
+    return Trained(config, class_names, colors, graph, state)
+
+
+def save_trained(trained: Trained, path: Path) -> None:
+    """Writes a network and its configuration as one safetensors file.
+
+    The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`.
+    """
+    metadata = {
+        "config": {"version": VERSION, **trained.config.options()},
+        "class_names": trained.class_names,
+        "colors": trained.colors.tolist(),
+        "step": int(trained.state.step),
+    }
+    model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
+    save_weights(model, path, texts)
+
+
+def load_file(path: Path) -> Trained:
+    """Returns the network of a file that `save_trained` wrote.
+
+    Raises:
+      UserError: the file is missing, damaged, or of another project.
+    """
+    try:
+        _, metadata = read_header(path)
+        config = parse_options(json.loads(metadata["config"]))
+        class_names = tuple(json.loads(metadata["class_names"]))
+        colors = np.array(json.loads(metadata["colors"]), np.uint8)
+        graph, state = abstract_state(config, len(class_names))
+        state, loaded = loaded_state(state, graph, read_weights(path))
+        if loaded.new:
+            raise WeightsError(f"{path} has no {' and no '.join(loaded.new)}")
+    except WeightsError as error:
+        raise UserError(str(error)) from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} has no configuration that can be read ({error}): it is not a file "
+            "that train/export.py wrote. To train from its weights, name it with "
+            "train/main.py --weights."
+        ) from error
+    step = jnp.int32(json.loads(metadata["step"]))
+    return Trained(config, class_names, colors, graph, state._replace(step=step))
