@@ -1,6 +1,6 @@
 """What a loss costs in training: python benchmarks/losses_in_training.py.
 
-The application's own step of preset camvid_small (96×96 crops, batch 4, 11 classes),
+The application's own step of preset CAMVID_SMALL (96×96 crops, batch 4, 11 classes),
 one batch of random images that stays there, under every loss of the paper's Table 2.
 The losses take turns, so that what else the machine does falls on all of them; printed
 are the medians over turns of a step's time and of its ratio to cross-entropy's in the
@@ -10,7 +10,6 @@ same turn.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import statistics
 import time
@@ -19,19 +18,18 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from train.data import Example
-from train.experiments import TABLE2, Variant
-from train.loop import make_state, make_step
-from train.presets import camvid_small
+from train.data.images import Example
+from train.experiments.plans import TABLE2, Variant
+from train.presets import CAMVID_SMALL
+from train.training.step import make_state, make_step
 
 CLASSES = 11
 
 
 def prepare(variant: Variant, batch: Example) -> Callable[[int], float]:
     """Returns a function that takes so many steps and says what one took, seconds."""
-    preset = camvid_small(variant.loss)
-    config = dataclasses.replace(preset, loss=variant.loss, **variant.options)
-    graph, state = make_state(config, CLASSES)
+    config = CAMVID_SMALL.replace(loss=variant.loss, **variant.options)
+    graph, state = make_state(config, CLASSES, seed=0)
     step = make_step(graph, config)
 
     def run(steps: int) -> float:

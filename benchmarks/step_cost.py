@@ -18,10 +18,11 @@ from benchmarks.device import peak, seconds
 from models import DeepLab, Outputs
 from models.cost import multiply_adds, parameter_count
 from train.config import Config
-from train.data import Augment, Example
-from train.loop import TrainState, abstract_state, make_step
-from train.losses import LOSSES
-from train.presets import VOC_CLASSES, voc
+from train.data.augment import Augment
+from train.data.images import Example
+from train.presets import VOC, VOC_CLASSES
+from train.training.losses import LOSSES
+from train.training.step import TrainState, abstract_state, make_step
 
 CLASSES = len(VOC_CLASSES)
 
@@ -40,8 +41,7 @@ class Setting:
 
     def config(self) -> Config:
         """Returns preset voc with this in its place."""
-        return dataclasses.replace(
-            voc(self.loss),
+        return VOC.replace(
             weights="",
             loss=self.loss,
             backbone=self.backbone,
@@ -142,7 +142,7 @@ def random_state(config: Config) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
     all steps here. What a residual block adds is scaled down where nothing normalises
     it, else 33 blocks would raise the activations to 2^16 times those of the first.
     """
-    rng = np.random.default_rng(config.seed)
+    rng = np.random.default_rng(config.run.seed)
 
     def fill(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
         names = {getattr(key, "key", None) for key in path}
@@ -151,7 +151,7 @@ def random_state(config: Config) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
             deviation = math.sqrt(2 / (height * width * outputs))
             return deviation * rng.standard_normal(leaf.shape, np.float32)
         number = 1.0 if names & {"scale", "var"} else 0.0
-        if config.batch_norm == "frozen" and {"norm3", "scale"} <= names:
+        if config.model.batch_norm == "frozen" and {"norm3", "scale"} <= names:
             number = 0.2
         return np.full(leaf.shape, number, leaf.dtype)
 
@@ -185,7 +185,7 @@ def forward_cost(model: DeepLab, config: Config) -> int:
         return model.head(model.backbone(images, train=False), train=False)
 
     return multiply_adds(
-        coarse, jax.ShapeDtypeStruct((1, *config.crop, 3), jnp.float32)
+        coarse, jax.ShapeDtypeStruct((1, *config.augmentation.crop, 3), jnp.float32)
     )
 
 
@@ -202,7 +202,7 @@ def planned_memory(program: jax.stages.Compiled) -> int | None:
 
 def loss_call(config: Config, batch: Example) -> Callable[[], object]:
     """Returns a call of the loss and its gradient by random logits."""
-    loss = LOSSES[config.loss](config)
+    loss = LOSSES[config.loss.name](config.loss)
     centers = jnp.zeros((CLASSES, CLASSES))
 
     def mean(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -218,7 +218,7 @@ def augmentation_rate(config: Config) -> float:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (32, 375, 500, 3), np.uint8)
     labels = rng.integers(0, CLASSES, (32, 375, 500), np.uint8)
-    augment = Augment(config)
+    augment = Augment(config.augmentation)
     began = time.perf_counter()
     for image, label in zip(images, labels, strict=True):
         augment(Example(image, label), rng)

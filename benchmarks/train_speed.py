@@ -44,7 +44,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.step_cost import CLASSES, Measurement, Setting, measure
-from train.losses import LOSSES
+from train.training.losses import LOSSES
 
 ROWS = ((321, 2), (321, 16), (513, 8), (513, 16))
 BACKBONES = ("resnet101", "resnet50", "resnet_small")  # those of the twin

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from train.comparison import Entry
-from train.comparison_report import Report, make_report
-from train.comparison_tables import Table
+from train.experiments.entries import Entry
+from train.experiments.findings import Report, make_report
+from train.experiments.tables import Table
 from train.reproduce import EXPERIMENTS
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -1,7 +1,6 @@
 """benchmarks/train_speed.py measures the application's step, and its twin is a twin."""
 
 import argparse
-import dataclasses
 import json
 import math
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from flax import nnx
 from benchmarks import device, step_cost, train_speed
 from benchmarks.step_cost import Measurement, Setting
 from models.cost import multiply_adds, parameter_count
-from train.network import make_model
+from train.training.network import make_model
 
 SMALL = Setting(size=33, batch=2, backbone="resnet_small", blocks=2, block_seconds=0.0)
 
@@ -47,12 +46,14 @@ def test_every_figure_is_there(measurement: Measurement) -> None:
 
 def test_cost_is_that_of_the_network(measurement: Measurement) -> None:
     def features(images: jax.Array) -> jax.Array:
-        return make_model(SMALL.config(), 21).backbone(images, train=False)
+        model = make_model(SMALL.config().model, 21, seed=0)
+        return model.backbone(images, train=False)
 
     images = jax.ShapeDtypeStruct((1, 33, 33, 3), jnp.float32)
     head = 4 * 5 * 5 * 9 * 128 * 21  # branches, features, window, channels, classes
     assert measurement.multiply_adds == multiply_adds(features, images) + head
-    model = nnx.eval_shape(lambda: make_model(SMALL.config(), 21))
+    options = SMALL.config().model
+    model = nnx.eval_shape(lambda: make_model(options, 21, seed=0))
     assert measurement.parameters == parameter_count(model)
 
 
@@ -113,7 +114,7 @@ def test_pytorch_computes_the_same(backbone: str, rng: np.random.Generator) -> N
     from benchmarks import torch_deeplab
 
     setting = Setting(size=49, batch=1, backbone=backbone)
-    config = dataclasses.replace(setting.config(), precision="float32")
+    config = setting.config().replace(precision="float32")
     graph, state = step_cost.random_state(config)
     params = state.params
     twin: Any = torch_deeplab.DeepLab(classes=21, backbone=backbone, frozen_norm=True)

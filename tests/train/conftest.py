@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from train.config import Config
-from train.data import Example
+from train.data.augment import Augment
+from train.data.batches import train_batches
+from train.data.images import Example, Source
 
 NAMES = {"train": ["a", "b", "c", "d"], "val": ["e", "f"]}
 SIZE = (40, 48)
@@ -79,7 +81,7 @@ def make_config(folder: Path, tmp_path: Path) -> MakeConfig:
             "prepared": str(tmp_path / "prepared"),
             "workdir": str(tmp_path / "run"),
             "backbone": "resnet_small",
-            "rates": (1, 2),
+            "dilations": (1, 2),
             "crop": (32, 32),
             "steps": 6,
             "batch_size": 2,
@@ -89,9 +91,24 @@ def make_config(folder: Path, tmp_path: Path) -> MakeConfig:
             "log_every": 1,
             "evaluation_batch": 2,
         }
-        return Config(**{**defaults, **options})  # type: ignore[arg-type]
+        return Config().replace(**{**defaults, **options})
 
     return make
+
+
+def batches_of(source: Source, config: Config, start: int = 0) -> list[Example]:
+    """Returns the batches that a run of the configuration trains on from a step on."""
+    return list(
+        train_batches(
+            source,
+            Augment(config.augmentation),
+            batch_size=config.optimizer.batch_size,
+            seed=config.run.seed,
+            start=start,
+            steps=config.optimizer.steps,
+            workers=config.run.workers,
+        )
+    )
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from train.loop import TrainState
+from train.training.step import TrainState
 
 
 class Brightest(nnx.Module):

@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from train.config import Config, differing_fields, load_config, save_config
-from train.errors import UserError
-from train.losses import LOSSES
+from train.common.errors import UserError
+from train.config import Config, differing_options, load_config, save_config
 from train.presets import PRESETS, parse_config
+from train.training.losses import LOSSES
 
 
 def test_no_preset_means_demo() -> None:
-    assert parse_config([]) == PRESETS["demo"]("locally_adaptive")
+    assert parse_config([]) == PRESETS["demo"]
 
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_preset_takes_the_rate_of_its_loss(name: str, loss: str) -> None:
+def test_preset_takes_any_loss(name: str, loss: str) -> None:
     config = parse_config([name, "--loss", loss])
-    expected = dataclasses.replace(PRESETS[name](loss), loss=loss)
+    expected = PRESETS[name].replace(loss=loss)
     assert config == expected == parse_config([name, f"--loss={loss}"])
-    assert config.workdir == f"runs/{name}"
+    assert config.run.workdir == f"runs/{name}"
 
 
 def test_every_field_can_be_set_by_name() -> None:
@@ -29,9 +29,17 @@ def test_every_field_can_be_set_by_name() -> None:
         ["camvid", "--data", "d", "--crop", "64", "96", "--scale", "1", "2"]
         + ["--no-mirror", "--rates", "1", "2", "--classes", "a", "b", "--steps", "7"]
     )
-    assert (config.data, config.crop, config.scale) == ("d", (64, 96), (1.0, 2.0))
-    assert (config.mirror, config.rates, config.classes) == (False, (1, 2), ("a", "b"))
-    assert config.steps == 7
+    assert (
+        config.data.folder,
+        config.augmentation.crop,
+        config.augmentation.scale,
+    ) == ("d", (64, 96), (1.0, 2.0))
+    assert (config.augmentation.flip, config.model.dilations, config.data.classes) == (
+        False,
+        (1, 2),
+        ("a", "b"),
+    )
+    assert config.optimizer.steps == 7
 
 
 def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,11 +118,11 @@ def test_unknown_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_saved_configuration_is_read_back(tmp_path: Path) -> None:
-    config = Config(classes=("a", "b"), crop=(64, 96))
+    config = Config().replace(classes=("a", "b"), crop=(64, 96))
     save_config(config, tmp_path / "config.json")
     assert load_config(tmp_path / "config.json") == config
 
 
 def test_difference_names_what_changes_the_result_alone() -> None:
-    changed = Config(learning_rate=1.0, workers=3, workdir="elsewhere")
-    assert differing_fields(Config(), changed) == ["learning_rate: 0.00025 → 1.0"]
+    changed = Config().replace(learning_rate=1.0, workers=3, workdir="elsewhere")
+    assert differing_options(Config(), changed) == ["learning_rate: 0.00025 → 1.0"]

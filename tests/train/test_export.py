@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.errors import UserError
+from train.common.errors import UserError
 from train.export import export, serialized
-from train.loop import make_state
-from train.trained import Trained, load_trained, save_trained
+from train.training.step import make_state
+from train.workdir.trained import Trained, load_trained, save_trained
 
 from .conftest import CLASSES, MakeConfig
 
@@ -35,7 +35,7 @@ np.savez(results, masks=masks, confidence=confidence, first=first)
 @pytest.fixture
 def trained(make_config: MakeConfig) -> Trained:
     config = make_config(evaluation_flip=True, upsampling="learned")
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     colors = np.zeros((CLASSES, 3), np.uint8)
     return Trained(config, ("a", "b", "c"), colors, graph, state)
 
@@ -54,7 +54,7 @@ def test_exported_function_needs_none_of_our_code(
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = np.load(results)
-    expected = trained.predictor.batch(trained.state, images)
+    expected = trained.predictor().batch(trained.state, images)
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(found["masks"], expected)
     np.testing.assert_array_equal(found["first"], expected[:1])

@@ -15,12 +15,14 @@ import tyro
 from flax import nnx
 from PIL import Image
 
-from train import named_images, predict
+from train import predict
+from train.common.errors import UserError
 from train.config import Config
-from train.errors import UserError
-from train.inference import PredictionOptions, Predictor
-from train.pictures import overlay
-from train.trained import Trained
+from train.data.palette import overlay
+from train.evaluation import input_images
+from train.evaluation.inference import Predictor
+from train.evaluation.views import PredictionOptions
+from train.workdir.trained import Trained
 
 from .standins import STATE, Brightest
 
@@ -76,23 +78,23 @@ def test_folder_stands_for_its_images_in_order(tmp_path: Path) -> None:
     names = ("b.png", "a.JPG", "c.jpeg", "notes.txt", ".hidden.png", "deep/d.png")
     touch(tmp_path, *names)
     (tmp_path / "folder.png").mkdir()
-    found = named_images.find_images([tmp_path])
+    found = input_images.find_images([tmp_path])
     assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg")]
 
 
 def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
     b, a, deep, _ = touch(tmp_path, "b.png", "a.png", "x/y/c.png", "d.jpg")
     (tmp_path / "folder.png").mkdir()
-    assert named_images.find_images([tmp_path / "*.png"]) == [a, b]
-    assert named_images.find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
+    assert input_images.find_images([tmp_path / "*.png"]) == [a, b]
+    assert input_images.find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
 
 
 def test_file_is_itself(tmp_path: Path) -> None:
     (odd,) = touch(tmp_path, "a[1].png")
     (beside,) = touch(tmp_path, "a1.png")
     missing = tmp_path / "missing.png"
-    assert named_images.find_images([missing, odd, beside]) == [missing, odd, beside]
-    assert named_images.find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
+    assert input_images.find_images([missing, odd, beside]) == [missing, odd, beside]
+    assert input_images.find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_another_call_keeps_the_lines_of_other_images(
 def test_images_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
     names = ("x/1.png", "y/1.png", "y/2.jpg", "y/2.png", "y/3.png")
     paths = [tmp_path / name for name in names]
-    found = named_images.name_outputs(paths, tmp_path / "out")
+    found = input_images.name_outputs(paths, tmp_path / "out")
     masks = [found[path].mask.name for path in paths]
     assert masks == ["x_1.png", "y_1.png", "y_2.jpg.png", "y_2.png.png", "3.png"]
     overlays = [found[path].overlay.name for path in paths]
@@ -192,7 +194,7 @@ def test_absolute_and_relative_paths_may_be_mixed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     paths = [Path("x/1.png"), tmp_path / "y" / "1.png", Path("2.png")]
-    found = named_images.name_outputs(paths, tmp_path / "out")
+    found = input_images.name_outputs(paths, tmp_path / "out")
     masks = [found[path].mask.name for path in paths]
     assert masks == ["x_1.png", "y_1.png", "2.png"]
 

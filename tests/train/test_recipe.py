@@ -1,6 +1,5 @@
 """The recipe: what each option does to a step, against the same thing by hand."""
 
-import dataclasses
 from typing import Any, cast
 
 import jax
@@ -12,11 +11,11 @@ from flax import nnx
 import lal_jax
 from models import DeepLab, Outputs
 from train.config import Config
-from train.data import Example
-from train.loop import TrainState, make_state, make_step
-from train.losses import shrink_labels
-from train.network import make_model
-from train.preprocessing import PREPROCESSINGS
+from train.data.images import Example
+from train.data.preprocessing import PREPROCESSINGS
+from train.training.network import make_model
+from train.training.scales import shrink_labels
+from train.training.step import TrainState, make_state, make_step
 
 from .conftest import CLASSES, MakeConfig
 
@@ -66,7 +65,7 @@ def gradient_by_hand(
 def test_three_steps_are_the_update_by_hand_in_every_group(
     config: Config, batch: Example
 ) -> None:
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     step = make_step(graph, config)
     weights = by_path(state.params)
     memory = {name: np.zeros_like(value) for name, value in weights.items()}
@@ -83,7 +82,7 @@ def test_three_steps_are_the_update_by_hand_in_every_group(
         state, metrics = step(state, batch)
         assert metrics["learning_rate"] == pytest.approx(rate, rel=1e-5)
     found = by_path(state.params)
-    start = by_path(make_state(config, CLASSES)[1].params)
+    start = by_path(make_state(config, CLASSES, seed=0)[1].params)
     groups = {"backbone.stem.kernel", "head.branches.0.bias", "head.branches.1.kernel"}
     assert groups | {"deconvolution.kernel"} <= set(found)
     for name, expected in weights.items():
@@ -96,7 +95,7 @@ def test_three_steps_are_the_update_by_hand_in_every_group(
 def test_frozen_norm_is_bit_equal_after_ten_steps(
     config: Config, batch: Example
 ) -> None:
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     assert not any("norm" in name for name in by_path(state.params))
     before, kernels = by_path(state.statistics), by_path(state.params)
     assert {name.rsplit(".")[-1] for name in before} == {"scale", "bias", "mean", "var"}
@@ -114,7 +113,7 @@ def test_frozen_norm_is_bit_equal_after_ten_steps(
 def test_step_takes_over_the_memory_of_its_state(
     config: Config, batch: Example
 ) -> None:
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     compiled = cast(Any, make_step(graph, config)).lower(state, batch).compile()
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     assert compiled.memory_analysis().alias_size_in_bytes == size
@@ -122,7 +121,7 @@ def test_step_takes_over_the_memory_of_its_state(
 
 def test_trained_norm_moves(make_config: MakeConfig, batch: Example) -> None:
     config = make_config()
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     before = by_path(state.statistics) | by_path(state.params)
     state, _ = make_step(graph, config)(state, batch)
     after = by_path(state.statistics) | by_path(state.params)
@@ -135,7 +134,7 @@ def test_pooled_head_trains_its_norm_over_a_frozen_backbone(
     make_config: MakeConfig, batch: Example
 ) -> None:
     config = make_config(head="v3", batch_norm="frozen", learning_rate=1e-4)
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     before = by_path(state.statistics)
     state, metrics = make_step(graph, config)(state, batch)
     assert np.isfinite(metrics["loss"])
@@ -152,16 +151,16 @@ def test_parts_of_a_batch_add_up_to_it(
         rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8),
         rng.integers(0, CLASSES, (6, 32, 32), dtype=np.uint8),
     )
-    config = dataclasses.replace(config, batch_size=6, loss=loss, center_alpha=0.01)
+    config = config.replace(batch_size=6, loss=loss, center_alpha=0.01)
     results = []
     for parts in (1, 3):
-        divided = dataclasses.replace(config, accumulation=parts)
-        graph, state = make_state(divided, CLASSES)
+        divided = config.replace(accumulation=parts)
+        graph, state = make_state(divided, CLASSES, seed=0)
         state, metrics = make_step(graph, divided)(state, batch)
         results.append((by_path(state.params), metrics["loss"]))
     (whole, value), (divided_weights, divided_value) = results
     assert float(divided_value) == pytest.approx(float(value), rel=1e-5)
-    start = by_path(make_state(config, CLASSES)[1].params)
+    start = by_path(make_state(config, CLASSES, seed=0)[1].params)
     for name, expected in whole.items():
         moved = np.abs(expected - start[name]).max()
         np.testing.assert_allclose(
@@ -173,8 +172,8 @@ def test_labels_shrink_to_the_networks_resolution(
     make_config: MakeConfig, batch: Example
 ) -> None:
     config = make_config(loss="softmax_cross_entropy", loss_resolution="network")
-    graph, state = make_state(config, CLASSES)
-    model = make_model(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
+    model = make_model(config.model, CLASSES, seed=0)
     images = PREPROCESSINGS["imagenet"](jnp.asarray(batch.image))
     coarse = training_outputs(model, images).coarse
     labels = jnp.asarray(batch.label)[:, 4::8, 4::8]  # ⌊(i + ½) · 32 / 4⌋
@@ -194,8 +193,8 @@ def test_losses_of_all_scales_and_of_their_maximum_add_up(
         input_scales=(0.75, 0.5),
         batch_norm="frozen",
     )
-    graph, state = make_state(config, CLASSES)
-    model = make_model(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
+    model = make_model(config.model, CLASSES, seed=0)
     images = PREPROCESSINGS["imagenet"](jnp.asarray(batch.image))
 
     def mean_loss(logits: jax.Array) -> float:
@@ -228,8 +227,8 @@ def test_bfloat16_is_for_activations_alone(
     values = []
     for precision in ("float32", "bfloat16"):
         config = make_config(precision=precision)
-        graph, state = make_state(config, CLASSES)
-        model = make_model(config, CLASSES)
+        graph, state = make_state(config, CLASSES, seed=0)
+        model = make_model(config.model, CLASSES, seed=0)
         images = PREPROCESSINGS["imagenet"](jnp.asarray(batch.image))
         outputs = jax.eval_shape(lambda m, x: m.outputs(x, train=True), model, images)
         assert outputs.features.dtype == jnp.dtype(precision)
@@ -250,7 +249,7 @@ def test_recomputing_blocks_keeps_little_and_changes_nothing() -> None:
         model = DeepLab(
             classes=3,
             backbone="resnet18",
-            rates=(1,),
+            dilations=(1,),
             remat=remat,
             rngs=nnx.Rngs(0),
         )

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import train.many_runs
+import train.experiments.runner
 import train.reproduce
+from train.common.errors import UserError
 from train.config import Config
-from train.errors import UserError
 from train.presets import PRESETS, parse_config
 from train.reproduce import Options, main
-from train.run import Run
+from train.workdir.run import Run
 
 from .conftest import NAMES, make_folder, write_voc
 from .test_programs import OPTIONS, call, command
@@ -132,7 +132,7 @@ def test_last_words_are_a_message_or_the_last_line(
 ) -> None:
     path = tmp_path / "process0.log"
     path.write_text(log)
-    words = train.many_runs._last_words(path)
+    words = train.experiments.runner._last_words(path)
     assert words.startswith("a process stopped: ")
     assert words.endswith(f"{said}\nWhat it did: {path}")
 
@@ -185,7 +185,7 @@ from train import reproduce
 from train.experiments import OURS, TABLE2, Experiment
 two = tuple(v for v in TABLE2.variants if v.label in ("cross-entropy", OURS))
 reproduce.EXPERIMENTS["rates"] = Experiment("Rates of two", two, tunes=True)
-reproduce.run_program(reproduce.main)
+reproduce.run_command(reproduce.main)
 """
 
 
@@ -196,7 +196,7 @@ def test_commands_are_free_of_a_loss_s_own_rate(
     monkeypatch.setitem(
         PRESETS,
         "two",
-        lambda loss: Config(loss=loss, learning_rate=rates.get(loss, 0.25)),
+        lambda loss: Config().replace(loss=loss, learning_rate=rates.get(loss, 0.25)),
     )
     asked = Options("table2", preset="two", seeds=2)
     words = ["two", "--momentum", "0.5", "--loss", "softmax_cross_entropy"]
@@ -269,7 +269,7 @@ def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
     where = ["--workdir", tmp_path / "out", "--budget", 2]
     words = ["", "table2", *OPTIONS, *paths, *where]
     monkeypatch.setattr(sys, "argv", [str(word) for word in words])
-    monkeypatch.setattr(train.reproduce, "keep_programs", lambda folder: None)
+    monkeypatch.setattr(train.reproduce, "cache_compilations", lambda folder: None)
     with pytest.raises(UserError, match="cannot learn 2 classes: .* --normalization n"):
         main()
     assert not list((tmp_path / "out").glob("runs/*/config.json"))

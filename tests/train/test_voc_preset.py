@@ -53,7 +53,7 @@ def test_paper_recipe_runs_three_steps(tmp_path: Path) -> None:
     }
     options = [part for pair in paths.items() for part in pair]
     preset = parse_config(["voc"])
-    assert (preset.crop, preset.batch_size) == ((321, 321), 2)
+    assert (preset.augmentation.crop, preset.optimizer.batch_size) == ((321, 321), 2)
     smaller = ("--crop", 161, 161, "--steps", 3)  # a quarter of the time
     done = call("main", "voc", *smaller, "--log-every", 1, *options)
     assert done.returncode == 0, done.stderr

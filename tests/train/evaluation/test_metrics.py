@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from train.metrics import (
+from train.evaluation.metrics import (
     confusion_matrix,
     count,
-    figures,
     intersection_over_union,
+    measure,
     near_border,
     table,
 )
@@ -31,7 +31,7 @@ def test_iou_equals_sets_of_pixels(rng: np.random.Generator) -> None:
 
 def test_absent_class_stays_out_of_the_mean() -> None:
     confusion = np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]])
-    result = figures(confusion, ["a", "b", "c"])
+    result = measure(confusion, ["a", "b", "c"])
     assert result["iou"] == {"a": 0.75, "b": pytest.approx(2 / 3), "c": None}
     assert result["mean_iou"] == pytest.approx((0.75 + 2 / 3) / 2)
     assert result["pixel_accuracy"] == pytest.approx(5 / 6)
@@ -41,7 +41,7 @@ def test_absent_class_stays_out_of_the_mean() -> None:
 
 
 def test_split_without_a_valid_pixel_has_figures() -> None:
-    result = figures(np.zeros((2, 2), np.int64), ["a", "b"])
+    result = measure(np.zeros((2, 2), np.int64), ["a", "b"])
     assert (result["mean_iou"], result["pixel_accuracy"]) == (0.0, 0.0)
 
 
@@ -70,7 +70,7 @@ def test_pixels_near_borders_are_counted_apart() -> None:
     assert counts.near[2].tolist() == [[8, 8], [0, 16]]
     assert counts.near[5].tolist() == [[32, 8], [4, 36]]
     assert counts.whole.tolist() == [[68, 12], [4, 76]]
-    result = counts.figures(["a", "b"])
+    result = counts.measure(["a", "b"])
     assert result["boundary"]["2"]["mean_iou"] == pytest.approx((8 / 16 + 16 / 24) / 2)
     assert result["pixels"] == {"a": 80, "b": 80}
     assert result["boundary"]["2"]["pixels"] == {"a": 16, "b": 16}

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.pages import LONGEST_SIDE
-from train.pictures import voc_colormap
-from train.report import Panel, write_report
+from train.data.palette import voc_colormap
+from train.evaluation.evaluator import Panel
+from train.report.html import LONGEST_SIDE
+from train.report.training_report import write_report
 
 TRAIN_LINE = {"split": "train", "loss": 1.5, "learning_rate": 0.01}
 NAMES = ["road", "car", "tree"]

@@ -10,14 +10,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from models.weights import read_weights
+from train.common.errors import UserError
 from train.config import Config
-from train.errors import UserError
-from train.loop import abstract_state, make_state
-from train.pretrained import check_weights, with_weights
-from train.trained import Trained, load_trained, save_trained
+from train.training.initial_weights import check_weights, with_weights
+from train.training.step import abstract_state, make_state
+from train.workdir.trained import Trained, load_trained, save_trained
 
-from ..models.test_weights import as_file_of, make_model
-from .conftest import CLASSES, MakeConfig
+from ...models.test_weights import as_file_of, make_model
+from ..conftest import CLASSES, MakeConfig
 
 COLORS = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8)
 NAMES = ("ground", "red", "blue")
@@ -33,9 +33,9 @@ def test_weights_of_others_begin_a_run(
 ) -> None:
     path = write(tmp_path / "w.safetensors", "kazuto")
     config = make_config(weights=path, style="caffe", preprocessing="bgr_mean")
-    check_weights(config)
-    graph, state = make_state(config, CLASSES)
-    taken = with_weights(state, graph, config)
+    check_weights(config.model)
+    graph, state = make_state(config, CLASSES, seed=0)
+    taken = with_weights(state, graph, config.model)
     expected = read_weights(Path(path))["aspp.c1.weight"].transpose(2, 3, 1, 0)
     found = taken.params["head"]["branches"][1]["kernel"]
     np.testing.assert_array_equal(found, expected)
@@ -50,16 +50,16 @@ def test_what_begins_at_random_is_said(
     make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = make_config(weights=write(tmp_path / "w.safetensors", "ResNet"))
-    graph, state = make_state(config, CLASSES)
-    with_weights(state, graph, config)
+    graph, state = make_state(config, CLASSES, seed=0)
+    with_weights(state, graph, config.model)
     assert "; random weights: head" in capsys.readouterr().out
 
 
 def test_no_weights_change_nothing(make_config: MakeConfig) -> None:
     config = make_config()
-    check_weights(config)
-    graph, state = make_state(config, CLASSES)
-    assert with_weights(state, graph, config) is state
+    check_weights(config.model)
+    graph, state = make_state(config, CLASSES, seed=0)
+    assert with_weights(state, graph, config.model) is state
 
 
 @pytest.mark.parametrize(
@@ -81,23 +81,23 @@ def test_weights_of_another_network_are_refused_before_anything_is_read(
     path = write(tmp_path / "w.safetensors", title)
     wanted = {"style": "caffe", "preprocessing": "bgr_mean", **options}
     with pytest.raises(UserError, match=message):
-        check_weights(make_config(weights=path, **wanted))
+        check_weights(make_config(weights=path, **wanted).model)
 
 
 def test_missing_weights_say_where_to_get_them(make_config: MakeConfig) -> None:
     config = make_config(weights="nowhere/w.safetensors")
     with pytest.raises(UserError, match="nowhere/w.safetensors: no such file; docs/"):
-        check_weights(config)
+        check_weights(config.model)
 
 
 def test_files_of_nobody_are_refused(make_config: MakeConfig, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file({"encoder": np.zeros(3, np.float32)}, path)
     with pytest.raises(UserError, match="no layout known.*docs/weights.md"):
-        check_weights(make_config(weights=str(path)))
+        check_weights(make_config(weights=str(path)).model)
     path.write_text("<html>not found</html>")
     with pytest.raises(UserError, match="w.safetensors cannot be read as safetensors"):
-        check_weights(make_config(weights=str(path)))
+        check_weights(make_config(weights=str(path)).model)
 
 
 def test_head_of_other_classes_needs_new_head(
@@ -105,15 +105,15 @@ def test_head_of_other_classes_needs_new_head(
 ) -> None:
     path = write(tmp_path / "w.safetensors", "kazuto", classes=9)
     config = make_config(weights=path, style="caffe", preprocessing="bgr_mean")
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     with pytest.raises(
         UserError, match="aspp.c0.weight[^\\0]*classes are others: add --new-head"
     ):
-        with_weights(state, graph, config)
+        with_weights(state, graph, config.model)
     config = make_config(
         weights=path, style="caffe", preprocessing="bgr_mean", new_head=True
     )
-    taken = with_weights(state, graph, config)
+    taken = with_weights(state, graph, config.model)
     for part in ("head", "backbone"):
         same = jax.tree.map(np.array_equal, state.params[part], taken.params[part])
         assert all(jax.tree.leaves(same)) == (part == "head")
@@ -133,7 +133,7 @@ def test_way_out_is_that_of_the_mistake(
     config = make_config(weights=path, style="caffe", **options)
     graph, state = abstract_state(config, CLASSES)
     with pytest.raises(UserError, match=way_out):
-        with_weights(state, graph, config)
+        with_weights(state, graph, config.model)
 
 
 def test_deconvolution_without_a_place_asks_for_learned_upsampling(
@@ -144,7 +144,7 @@ def test_deconvolution_without_a_place_asks_for_learned_upsampling(
     config = make_config(weights=str(path))
     graph, state = abstract_state(config, CLASSES)
     with pytest.raises(UserError, match="deconvolution.kernel[^|]*change --upsampling"):
-        with_weights(state, graph, config)
+        with_weights(state, graph, config.model)
 
 
 def test_head_used_otherwise_than_trained_is_said(
@@ -153,20 +153,22 @@ def test_head_used_otherwise_than_trained_is_said(
     path = write(tmp_path / "w.safetensors", "kazuto")
     config = make_config(weights=path, output_stride=16)
     graph, state = abstract_state(config, CLASSES)
-    with_weights(state, graph, config)
+    with_weights(state, graph, config.model)
     options = "--output-stride 8 --upsampling half_pixel"
     assert f"its head was trained with {options}" in capsys.readouterr().out
 
 
 def trained_model(config: Config) -> Trained:
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     return Trained(config, NAMES, COLORS, graph, state)
 
 
 def test_exported_network_comes_back_whole(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    config = make_config(seed=5, head="v3", rates=(1, 2), evaluation_scales=(0.5, 1.0))
+    config = make_config(
+        seed=5, head="v3", dilations=(1, 2), evaluation_scales=(0.5, 1.0)
+    )
     trained = trained_model(config)
     save_trained(trained, tmp_path / "model.safetensors")
     loaded = load_trained(tmp_path / "model.safetensors")
@@ -174,8 +176,8 @@ def test_exported_network_comes_back_whole(
     np.testing.assert_array_equal(loaded.colors, COLORS)
     image = np.random.default_rng(0).integers(0, 256, (40, 33, 3), dtype=np.uint8)
     np.testing.assert_array_equal(
-        loaded.predictor.mask(loaded.state, image),
-        trained.predictor.mask(trained.state, image),
+        loaded.predictor().mask(loaded.state, image),
+        trained.predictor().mask(trained.state, image),
     )
 
 
@@ -185,13 +187,13 @@ def test_exported_network_begins_another_run(
     path = tmp_path / "model.safetensors"
     save_trained(trained_model(make_config(seed=5)), path)
     config = make_config(weights=str(path))
-    check_weights(config)
-    graph, state = make_state(config, CLASSES)
-    taken = with_weights(state, graph, config)
+    check_weights(config.model)
+    graph, state = make_state(config, CLASSES, seed=0)
+    taken = with_weights(state, graph, config.model)
     expected = read_weights(path)["backbone.stem.kernel"]
     np.testing.assert_array_equal(taken.params["backbone"]["stem"]["kernel"], expected)
     with pytest.raises(UserError, match="Add --preprocessing imagenet"):
-        check_weights(make_config(weights=str(path), preprocessing="bgr_mean"))
+        check_weights(make_config(weights=str(path), preprocessing="bgr_mean").model)
 
 
 def test_file_without_a_configuration_is_refused(tmp_path: Path) -> None:

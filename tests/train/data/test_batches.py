@@ -6,31 +6,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.config import Config
-from train.data import (
+from train.common.errors import UserError
+from train.data.augment import Augment, AugmentationOptions
+from train.data.batches import evaluation_batches
+from train.data.dataset import Dataset, held_out, load_dataset
+from train.data.images import (
+    IGNORED,
     MEAN_COLOR,
-    Augment,
     Example,
     decode,
-    evaluation_batches,
+    encode,
     pad_to_multiple,
-    resize,
-    train_batches,
+    read_image,
+    rescale,
 )
-from train.datasets import Dataset, held_out, load_dataset
-from train.errors import UserError
-from train.voc import VOID, check_pair, read_image
+from train.data.voc import read_pair
 
-from .conftest import SIZE, MakeConfig
+from ..conftest import SIZE, MakeConfig, batches_of
 
 
 @pytest.fixture
 def dataset(make_config: MakeConfig) -> Dataset:
-    return load_dataset(make_config())
-
-
-def stream(dataset: Dataset, config: Config, start: int = 0) -> list[Example]:
-    return list(train_batches(dataset.train, config, start=start))
+    return load_dataset(make_config().data)
 
 
 def assert_equal(first: list[Example], second: list[Example]) -> None:
@@ -47,17 +44,17 @@ def test_records_hold_the_files(dataset: Dataset, folder: Path) -> None:
         read_image(record["image"]), read_image(folder / "JPEGImages" / "b.jpg")
     )
     masks = folder / "SegmentationClass"
-    expected = check_pair(folder / "JPEGImages" / "b.jpg", masks / "b.png", 3)
+    expected = read_pair(folder / "JPEGImages" / "b.jpg", masks / "b.png", 3)
     batch, _ = next(evaluation_batches(dataset.train, batch_size=4, multiple=8))
-    np.testing.assert_array_equal(batch.label[1], expected)
+    np.testing.assert_array_equal(batch.label[1], expected.label)
 
 
 def test_stream_is_a_function_of_seed_and_step(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
-    whole = stream(dataset, make_config())
-    assert_equal(whole[4:], stream(dataset, make_config(), start=4))
-    other = stream(dataset, make_config(seed=1))
+    whole = batches_of(dataset.train, make_config())
+    assert_equal(whole[4:], batches_of(dataset.train, make_config(), start=4))
+    other = batches_of(dataset.train, make_config(seed=1))
     assert any(
         not np.array_equal(a.image, b.image) for a, b in zip(whole, other, strict=True)
     )
@@ -66,8 +63,8 @@ def test_stream_is_a_function_of_seed_and_step(
 def test_stream_is_the_same_image_by_image(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
-    pairs = stream(dataset, make_config(steps=6, batch_size=2))
-    single = stream(dataset, make_config(steps=12, batch_size=1))
+    pairs = batches_of(dataset.train, make_config(steps=6, batch_size=2))
+    single = batches_of(dataset.train, make_config(steps=12, batch_size=1))
     assert len(single) == 12
     images = np.concatenate([batch.image for batch in pairs])
     np.testing.assert_array_equal(
@@ -78,15 +75,15 @@ def test_stream_is_the_same_image_by_image(
 def test_workers_do_not_change_the_stream(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
-    expected = stream(dataset, make_config())
-    assert_equal(stream(dataset, make_config(workers=2)), expected)
+    expected = batches_of(dataset.train, make_config())
+    assert_equal(batches_of(dataset.train, make_config(workers=2)), expected)
 
 
 def test_every_epoch_has_every_image_in_another_order(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
     config = make_config(crop=(40, 48), scale=(1.0, 1.0), mirror=False)
-    labels = [batch.label for batch in stream(dataset, config)]
+    labels = [batch.label for batch in batches_of(dataset.train, config)]
     epochs = [np.concatenate(labels[i : i + 2]) for i in (0, 2, 4)]
     images = [{mask.tobytes() for mask in epoch} for epoch in epochs]
     assert len(images[0]) == 4 and images[0] == images[1] == images[2]
@@ -98,12 +95,12 @@ def test_every_epoch_has_every_image_in_another_order(
 def test_mask_stays_on_its_image(crop: tuple[int, int]) -> None:
     label = np.kron(np.arange(30).reshape(5, 6), np.ones((8, 8))).astype(np.uint8)
     image = np.repeat(label[..., None] * 8, 3, axis=-1)
-    augment = Augment(Config(crop=crop, scale=(1.0, 1.0)))
+    augment = Augment(AugmentationOptions(crop=crop, scale=(1.0, 1.0)))
     generator = np.random.default_rng(0)
     for _ in range(20):
         result = augment(Example(image, label), generator)
         assert result.label.shape == crop and result.image.shape == (*crop, 3)
-        valid = result.label != VOID
+        valid = result.label != IGNORED
         assert valid.sum() == min(crop[0], 40) * min(crop[1], 48)
         np.testing.assert_array_equal(
             result.image[valid][:, 0], result.label[valid] * 8
@@ -113,16 +110,16 @@ def test_mask_stays_on_its_image(crop: tuple[int, int]) -> None:
         )
 
 
-def test_mirror_and_scale_vary() -> None:
+def test_flip_and_scale_vary() -> None:
     label = np.zeros((40, 48), np.uint8)
     label[:, :24] = 1
     image = np.zeros((40, 48, 3), np.uint8)
-    augment = Augment(Config(crop=(80, 96), scale=(0.5, 1.5)))
+    augment = Augment(AugmentationOptions(crop=(80, 96), scale=(0.5, 1.5)))
     generator = np.random.default_rng(0)
     results = [augment(Example(image, label), generator).label for _ in range(30)]
-    areas = np.array([(mask != VOID).mean() for mask in results])
+    areas = np.array([(mask != IGNORED).mean() for mask in results])
     assert areas.min() < 0.15 and areas.max() > 0.4
-    first = [mask[mask != VOID][0] for mask in results]
+    first = [mask[mask != IGNORED][0] for mask in results]
     assert {int(value) for value in first} == {0, 1}
 
 
@@ -134,7 +131,7 @@ def test_resized_edges_stay_aligned() -> None:
         example = Example(image, label)
         if turned:
             example = Example(image.swapaxes(0, 1), label.T)
-        result = resize(example, scale)
+        result = rescale(example, scale)
         error = np.abs(result.image[..., 0] / 255.0 - result.label)
         assert error.max() <= 0.5 + 1 / 255
 
@@ -144,7 +141,7 @@ def test_evaluation_sees_every_image_once(
 ) -> None:
     batches = list(evaluation_batches(dataset.train, batch_size=3, multiple=32))
     assert [batch.label.shape for batch, _ in batches] == [(3, 64, 64)] * 2
-    filled = [int((mask != VOID).any()) for b, _ in batches for mask in b.label]
+    filled = [int((mask != IGNORED).any()) for b, _ in batches for mask in b.label]
     assert filled == [1, 1, 1, 1, 0, 0]
     assert [sizes for _, sizes in batches] == [[SIZE] * 3, [SIZE]]
 
@@ -159,11 +156,9 @@ def test_other_sizes_go_to_other_batches() -> None:
 
 
 def make_record(size: tuple[int, int]) -> dict[str, bytes]:
-    from train.datasets import _encode
-
     image = np.zeros((*size, 3), np.uint8)
     label = np.zeros(size, np.uint8)
-    return {"image": _encode(image, "PNG"), "label": _encode(label, "PNG")}
+    return {"image": encode(image, "PNG"), "label": encode(label, "PNG")}
 
 
 def test_padding_is_void_below_and_right() -> None:
@@ -171,25 +166,25 @@ def test_padding_is_void_below_and_right() -> None:
     padded = pad_to_multiple(example, 8)
     assert padded.label.shape == (8, 16)
     assert (padded.label[:5, :9] == 1).all()
-    assert (padded.label == VOID).sum() == 8 * 16 - 45
+    assert (padded.label == IGNORED).sum() == 8 * 16 - 45
     assert list(itertools.chain(padded.image[7, 15])) == list(MEAN_COLOR)
 
 
 def test_images_are_prepared_at_the_height_asked_for(make_config: MakeConfig) -> None:
-    whole = load_dataset(make_config())
-    small = load_dataset(make_config(image_height=20))
+    whole = load_dataset(make_config().data)
+    small = load_dataset(make_config(image_height=20).data)
     for index in range(len(whole.train)):
         large, record = whole.train[index], small.train[index]
         image, label = decode(record)
         assert image.shape == (20, 24, 3) and record["name"] == large["name"]
-        expected = resize(decode(large), 0.5)
+        expected = rescale(decode(large), 0.5)
         np.testing.assert_array_equal(image, expected.image)
         np.testing.assert_array_equal(label, expected.label)
 
 
 def test_what_is_held_out_is_not_trained_on(make_config: MakeConfig) -> None:
-    whole = load_dataset(make_config())
-    part = load_dataset(make_config(holdout=0.25))
+    whole = load_dataset(make_config().data)
+    part = load_dataset(make_config(holdout=0.25).data)
     sources = (part.train, part.val)
     names = [[source[i]["name"] for i in range(len(source))] for source in sources]
     assert names == [[b"a", b"b", b"c"], [b"d"]]
@@ -212,4 +207,4 @@ def test_a_side_without_images_is_refused(
     make_config: MakeConfig, share: float
 ) -> None:
     with pytest.raises(UserError, match=f"--holdout {share:g} .* 4 images"):
-        load_dataset(make_config(holdout=share))
+        load_dataset(make_config(holdout=share).data)

@@ -6,27 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from train.datasets import load_dataset
-from train.errors import UserError
-from train.run import Run
+from train.common.errors import UserError
+from train.data.dataset import load_dataset
+from train.workdir.run import Run
 
-from .conftest import MakeConfig
+from ..conftest import MakeConfig
 
 
 def test_folder_of_another_configuration_is_refused(make_config: MakeConfig) -> None:
     config = make_config()
-    Run.open(config).begin(config, load_dataset(config))
+    Run.open(config).begin(config, load_dataset(config.data))
     Run.open(make_config(workers=2, log_every=5))
     with pytest.raises(UserError) as refused:
         Run.open(make_config(learning_rate=0.1, seed=3))
     message = str(refused.value)
     assert "learning_rate: 0.05 → 0.1" in message and "seed: 0 → 3" in message
-    assert config.workdir in message and "--workdir" in message
+    assert config.run.workdir in message and "--workdir" in message
 
 
 def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None:
     config = make_config()
-    path = Path(config.workdir) / "thesis.txt"
+    path = Path(config.run.workdir) / "thesis.txt"
     path.parent.mkdir()
     path.write_text("years of work")
     with pytest.raises(UserError, match="is not empty and holds no run"):
@@ -36,9 +36,9 @@ def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None
 
 def test_two_spellings_of_a_folder_are_the_same_data(make_config: MakeConfig) -> None:
     config = make_config()
-    Run.open(config).begin(config, load_dataset(config))
-    spelled = os.path.relpath(config.data)
-    assert spelled != config.data
+    Run.open(config).begin(config, load_dataset(config.data))
+    spelled = os.path.relpath(config.data.folder)
+    assert spelled != config.data.folder
     Run.open(make_config(data=spelled))
     with pytest.raises(UserError, match="data: "):
         Run.open(make_config(data=f"{spelled}2"))
@@ -63,9 +63,11 @@ def test_a_damaged_result_is_named(
 
 def test_a_run_is_trained_by_one_process_at_a_time(make_config: MakeConfig) -> None:
     config = make_config()
-    Run.open(config).begin(config, load_dataset(config))
+    Run.open(config).begin(config, load_dataset(config.data))
     with Run.open(config).alone():
-        with pytest.raises(UserError, match=f"{config.workdir} is being trained by"):
+        with pytest.raises(
+            UserError, match=f"{config.run.workdir} is being trained by"
+        ):
             with Run.open(config).alone():
                 pass
     with Run.open(config).alone():
@@ -86,14 +88,14 @@ def test_a_step_that_is_logged_twice_counts_once(make_config: MakeConfig) -> Non
 def test_opening_writes_nothing(make_config: MakeConfig) -> None:
     config = make_config()
     Run.open(config)
-    assert not Path(config.workdir).exists()
+    assert not Path(config.run.workdir).exists()
 
 
 def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
     config = make_config()
     run = Run.open(config)
-    run.begin(config, load_dataset(config))
-    path = Path(config.workdir) / "metrics.jsonl"
+    run.begin(config, load_dataset(config.data))
+    path = Path(config.run.workdir) / "metrics.jsonl"
     lines = [json.dumps({"step": step, "split": "train"}) for step in (1, 2, 3)]
     path.write_text("\n".join(lines) + '\n{"step": 4, "spl')
     run.rewind(2)
@@ -101,4 +103,4 @@ def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
     run.close()
     assert [line["step"] for line in run.metrics()] == [1, 2, 3]
     assert run.metrics()[-1] == {"step": 3, "split": "val", "mean_iou": 0.5}
-    assert list(Path(config.workdir).glob("events.out.tfevents.*"))
+    assert list(Path(config.run.workdir).glob("events.out.tfevents.*"))

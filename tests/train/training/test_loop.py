@@ -10,28 +10,23 @@ import pytest
 from flax import nnx
 
 import lal_jax
+from train.common.errors import UserError
 from train.config import Config
-from train.data import Example
-from train.errors import UserError
-from train.loop import (
-    Stopwatch,
-    TrainState,
-    make_state,
-    make_step,
-    train,
-)
-from train.losses import LOSSES
-from train.network import make_model
-from train.optimizer import kernels, learning_rate, make_optimizer
-from train.preprocessing import PREPROCESSINGS
+from train.data.images import Example
+from train.data.preprocessing import PREPROCESSINGS
+from train.training.loop import Stopwatch, train
+from train.training.losses import LOSSES
+from train.training.network import make_model
+from train.training.optimizer import kernels, learning_rate, make_optimizer
+from train.training.step import TrainState, make_state, make_step
 
-from .conftest import CLASSES, MakeConfig
+from ..conftest import CLASSES, MakeConfig
 
 
 def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> None:
     config = make_config(weight_decay=0.1, momentum=0.5)
-    graph, state = make_state(config, CLASSES)
-    model = make_model(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
+    model = make_model(config.model, CLASSES, seed=0)
 
     def loss(params: nnx.State) -> jax.Array:
         _, _, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
@@ -48,7 +43,7 @@ def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> 
 
     def expected(weight: jax.Array, gradient: jax.Array) -> jax.Array:
         decay = 0.1 if weight.ndim > 1 else 0.0
-        return weight - config.learning_rate * (gradient + decay * weight)
+        return weight - config.optimizer.learning_rate * (gradient + decay * weight)
 
     new = jax.tree.map(expected, old, slope)
     for wanted, found in zip(
@@ -58,7 +53,7 @@ def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> 
 
 
 def test_kernels_decay_and_nothing_else(make_config: MakeConfig) -> None:
-    _, state = make_state(make_config(), CLASSES)
+    _, state = make_state(make_config(), CLASSES, seed=0)
     flat = nnx.to_flat_state(kernels(state.params))
     decayed = {path[-1] for path, leaf in flat if leaf.get_value()}
     kept = {path[-1] for path, leaf in flat if not leaf.get_value()}
@@ -67,7 +62,7 @@ def test_kernels_decay_and_nothing_else(make_config: MakeConfig) -> None:
 
 def test_rate_falls_as_a_power(make_config: MakeConfig) -> None:
     config = make_config(steps=100, learning_rate=2.0, poly_power=0.9)
-    schedule = learning_rate(config)
+    schedule = learning_rate(config.optimizer)
     for step in (0, 10, 50, 99):
         expected = 2.0 * (1 - step / 100) ** 0.9
         assert float(schedule(step)) == pytest.approx(expected, rel=1e-5)
@@ -77,7 +72,7 @@ def test_long_gradients_are_cut(make_config: MakeConfig) -> None:
     config = make_config(
         max_gradient_norm=0.5, momentum=0.0, learning_rate=1.0, weight_decay=0.0
     )
-    optimizer = make_optimizer(config)
+    optimizer = make_optimizer(config.optimizer)
     params = nnx.State({"kernel": nnx.Param(jnp.zeros((2, 2)))})
     slope = jax.tree.map(lambda kernel: jnp.full_like(kernel, 3.0), params)
     update, _ = optimizer.update(slope, optimizer.init(params), params)
@@ -94,7 +89,7 @@ def test_every_loss_learns_one_batch(
     # Striped labels that the image shows, so that there is something to learn.
     image = np.broadcast_to(batch.label[..., None] % 4 * 60, batch.image.shape)
     shown = Example(image.astype(np.uint8), batch.label)
-    graph, state = make_state(config, CLASSES)
+    graph, state = make_state(config, CLASSES, seed=0)
     step = make_step(graph, config)
     losses = []
     for _ in range(12):
@@ -117,19 +112,20 @@ def run_loop(config: Config, losses: list[float]) -> list[tuple[int, str]]:
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         return state._replace(step=state.step + 1), {"loss": jnp.array(next(values))}
 
-    def log(step: int, split: str, **figures: float) -> None:
+    def log(step: int, split: str, **metrics: float) -> None:
         logged.append((step, split))
 
     def save(state: TrainState, seconds: float) -> None:
         logged.append((int(state.step), "saved"))
 
     blank = Example(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
-    batches = iter([blank] * config.steps)
+    batches = iter([blank] * config.optimizer.steps)
     train(
         state,
         step,
         batches,
-        config,
+        config.optimizer,
+        config.run,
         log=log,
         evaluate=lambda state: {"mean_iou": 0.5},
         save=save,

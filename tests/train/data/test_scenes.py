@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from train import scenes
+from train.data import scenes
 
 CLASSES = len(scenes.CLASS_NAMES)
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
@@ -47,7 +47,7 @@ def val() -> Batch:
 
 def count_pixels(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     counts = np.bincount(labels.ravel(), minlength=256)
-    return np.append(counts[:CLASSES], counts[scenes.VOID])
+    return np.append(counts[:CLASSES], counts[scenes.IGNORED])
 
 
 def test_a_scene_depends_on_its_split_and_index_alone() -> None:
@@ -80,7 +80,7 @@ def test_shapes_and_values(val: Batch) -> None:
     assert images.shape == (scenes.SPLIT_SIZES["val"], *scenes.SIZE, 3)
     assert labels.shape == images.shape[:-1]
     assert images.dtype == labels.dtype == np.uint8
-    assert set(np.unique(labels)) == {*range(CLASSES), scenes.VOID}
+    assert set(np.unique(labels)) == {*range(CLASSES), scenes.IGNORED}
 
 
 def test_classes_have_a_long_tail(val: Batch) -> None:
@@ -99,9 +99,9 @@ def test_every_class_occurs_in_enough_scenes_to_be_measured(val: Batch) -> None:
 
 def test_void_is_a_thin_border_between_classes(val: Batch) -> None:
     labels = val[1]
-    assert 0.03 < (labels == scenes.VOID).mean() < 0.1
+    assert 0.03 < (labels == scenes.IGNORED).mean() < 0.1
     left, right = labels[..., :-1], labels[..., 1:]
-    void = (left == scenes.VOID) | (right == scenes.VOID)
+    void = (left == scenes.IGNORED) | (right == scenes.VOID)
     differ = left != right
     assert (differ & ~void).sum() < 0.001 * differ.sum()
 
@@ -109,11 +109,11 @@ def test_void_is_a_thin_border_between_classes(val: Batch) -> None:
 def test_colour_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
     counts = np.zeros((16**3, CLASSES))
     images, labels = train
-    valid = labels != scenes.VOID
+    valid = labels != scenes.IGNORED
     np.add.at(counts, (quantize(images)[valid], labels[valid]), 1)
 
     images, labels = val
-    valid = labels != scenes.VOID
+    valid = labels != scenes.IGNORED
     predicted = counts.argmax(-1)[quantize(images)[valid]]
     confusion = np.zeros((CLASSES, CLASSES))
     np.add.at(confusion, (labels[valid], predicted), 1)
@@ -127,8 +127,8 @@ def quantize(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     return (images.astype(np.intp) // 16) @ np.array([256, 16, 1])
 
 
-@pytest.mark.parametrize("kind", scenes.KINDS, ids=lambda kind: kind.name)
-def test_shapes_fit_the_unit_disc(kind: scenes.Kind) -> None:
+@pytest.mark.parametrize("kind", scenes.THINGS, ids=lambda kind: kind.name)
+def test_shapes_fit_the_unit_disc(kind: scenes.Thing) -> None:
     y, x = np.mgrid[-1.5:1.5:301j, -1.5:1.5:301j].astype(np.float32)
     for seed in range(20):
         inside = kind.shape(np.random.default_rng(seed), x, y) < 0

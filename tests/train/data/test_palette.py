@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from train.pictures import colorize, overlay, save_mask, voc_colormap
+from train.data.palette import colorize, overlay, save_mask, voc_colormap
 
 COLORS = np.array([[10, 20, 30], [200, 100, 0]], np.uint8)
 MASK = np.array([[0, 1, 255], [1, 0, 7]], np.uint8)

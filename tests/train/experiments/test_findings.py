@@ -8,18 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from train.comparison import Measure, compare
-from train.comparison_charts import class_bars, colors, curves, differences
-from train.comparison_report import (
-    Section,
-    make_report,
-    write_json,
-    write_markdown,
-    write_page,
-)
-from train.comparison_tables import interval, losses_table, spread
-from train.experiments import ABLATIONS, TABLE1, TABLE2, Experiment, Variant
-from train.gallery import choose
+from train.experiments.charts import class_bars, curves, differences, label_colors
+from train.experiments.comparison import Measure, compare
+from train.experiments.figure3 import choose
+from train.experiments.findings import Section, make_report
+from train.experiments.plans import ABLATIONS, TABLE1, TABLE2, Experiment, Variant
+from train.experiments.publish import write_json, write_markdown, write_page
+from train.experiments.tables import interval, losses_table, mean_and_std
 
 from .test_comparison import an_entry
 
@@ -66,7 +61,7 @@ def test_differences_that_may_be_none_are_not_bold() -> None:
     assert interval(Measure(0.5, 0.1, 0.02, 0.03, ())) == "+2.0 [−1.0, +5.0]"
     assert interval(Measure(0.5, 0.1, -0.02, 0.01, ())) == "**−2.0 [−3.0, −1.0]**"
     alone = Measure(0.5, float("nan"), 0.0001, float("nan"), ())
-    assert (interval(alone), spread(alone)) == ("0.0", "50.0")
+    assert (interval(alone), mean_and_std(alone)) == ("0.0", "50.0")
 
 
 def test_markdown_names_its_files_and_command(tmp_path: Path) -> None:
@@ -195,7 +190,7 @@ def test_charts_draw_what_was_measured() -> None:
     ]
     widths = [patch.get_width() for patch in bars[1].patches]  # type: ignore[attr-defined]
     assert widths == pytest.approx([15.0, 17.0])
-    assert len(set(colors(rows).values())) == 2
+    assert len(set(label_colors(rows).values())) == 2
 
 
 def test_images_are_chosen_by_rule() -> None:
@@ -209,7 +204,7 @@ def test_images_are_chosen_by_rule() -> None:
 @pytest.mark.parametrize("experiment", [TABLE1, TABLE2, ABLATIONS])
 def test_every_loss_has_a_color_of_its_own(experiment: Experiment) -> None:
     entries = [an_entry(variant.label, 0, 0.5) for variant in experiment.variants]
-    palette = colors(compare(entries))
+    palette = label_colors(compare(entries))
     assert len(set(palette.values())) == len(palette) == len(experiment.variants)
 
 

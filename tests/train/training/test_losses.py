@@ -9,13 +9,13 @@ import pytest
 
 import lal_jax
 from models import Outputs
-from train.checkpoint import Checkpoints
-from train.data import Example
-from train.loop import make_state, make_step
-from train.losses import center, initial_centers, shrink_labels
-from train.network import make_model
+from train.data.images import Example
+from train.training.checkpoint import Checkpoints
+from train.training.losses import make_loss
+from train.training.scales import shrink_labels
+from train.training.step import make_state, make_step
 
-from .conftest import CLASSES, MakeConfig
+from ..conftest import CLASSES, MakeConfig
 
 
 @pytest.fixture
@@ -46,9 +46,10 @@ def test_center_is_cross_entropy_and_a_share_of_the_distances(
         center_alpha=0.75,
         center_features=seen,
         center_reduction=reduction,
+        loss="center",
     )
     centers = jnp.ones((CLASSES, CLASSES if seen == "logits" else 5))
-    losses, moved = center(config)(outputs, labels, centers)
+    losses, moved = make_loss(config.loss)(outputs, labels, centers)
 
     entropy = lal_jax.softmax_cross_entropy(outputs.logits, labels)
     counted = labels != 255
@@ -85,9 +86,9 @@ def test_steps_carry_the_centres_and_checkpoints_keep_them(
     seen: str,
 ) -> None:
     config = make_config(loss="center", center_features=seen)
-    graph, state = make_state(config, CLASSES)
-    model = make_model(config, CLASSES)
-    assert state.centers.shape == initial_centers(config, model).shape
+    graph, state = make_state(config, CLASSES, seed=0)
+    depth = 128 if seen == "head_input" else CLASSES
+    assert state.centers.shape == (CLASSES, depth)
     assert state.centers.dtype == jnp.float32 and not state.centers.any()
     step = make_step(graph, config)
     for _ in range(2):
@@ -97,6 +98,6 @@ def test_steps_carry_the_centres_and_checkpoints_keep_them(
     with Checkpoints(tmp_path, 0, "data") as checkpoints:
         checkpoints.save(state, 1.0)
     with Checkpoints(tmp_path, 0, "data") as checkpoints:
-        restored = checkpoints.restore(make_state(config, CLASSES)[1])
+        restored = checkpoints.restore(make_state(config, CLASSES, seed=0)[1])
     assert restored is not None
     np.testing.assert_array_equal(restored[0].centers, state.centers)

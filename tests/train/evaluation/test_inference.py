@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -13,20 +12,18 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from train.common.errors import UserError
 from train.config import Config
-from train.errors import UserError
-from train.inference import (
-    PredictionOptions,
-    Predictor,
-    probabilities,
-    scores,
-    spread,
-)
-from train.loop import TrainState, make_state
-from train.network import make_model
+from train.data.preprocessing import PREPROCESSINGS
+from train.evaluation.inference import Predictor, probabilities, scores
+from train.evaluation.views import EvaluationOptions, PredictionOptions
+from train.evaluation.windows import lay_windows
+from train.training.network import ModelOptions, make_model
+from train.training.step import TrainState, make_state
 
-from .standins import Brightest
+from ..standins import Brightest
 
+IMAGENET = PREPROCESSINGS["imagenet"]
 WINDOW = (40, 56)
 SCALES = (0.5, 1.0, 1.5)
 
@@ -58,7 +55,7 @@ def predictor(model: Any, **options: Any) -> tuple[Predictor, TrainState]:
         model, nnx.Param, ...
     )
     state = TrainState(jnp.int32(0), params, statistics, jnp.zeros((3, 3)), ())
-    return Predictor(graph, Config(**options)), state
+    return Predictor(graph, IMAGENET, EvaluationOptions(**options)), state
 
 
 def random_image(rng: np.random.Generator, *size: int) -> np.ndarray:
@@ -70,7 +67,7 @@ def random_image(rng: np.random.Generator, *size: int) -> np.ndarray:
 def test_windows_are_spread_evenly_and_weights_sum_to_one(
     length: int, overlap: float
 ) -> None:
-    spans = spread(length, 32, overlap)
+    spans = lay_windows(length, 32, overlap)
     starts = np.array([span.start for span in spans])
     assert starts[0] == 0 and starts[-1] == max(0, length - 32)
     apart = np.diff(starts)
@@ -84,7 +81,7 @@ def test_windows_are_spread_evenly_and_weights_sum_to_one(
 
 
 def test_weight_is_largest_in_the_middle() -> None:
-    spans = spread(320, 32, 0.5)
+    spans = lay_windows(320, 32, 0.5)
     assert (spans[0].weights[:16] == 1).all() and (spans[-1].weights[16:] == 1).all()
     weights = spans[5].weights
     assert set(np.flatnonzero(weights == weights.max())) <= {15, 16}
@@ -118,9 +115,9 @@ def test_constant_has_no_seams(
         Constant(0.3, -1.0, 2.0),
         window=WINDOW,
         overlap=overlap,
-        evaluation_scales=scales,
-        evaluation_flip=len(scales) > 1,
-        evaluation_fusion=fusion,
+        scales=scales,
+        flip=len(scales) > 1,
+        fusion=fusion,
     )
     image = np.zeros((97, 131, 3), np.uint8)
     found = np.concatenate(list(parts.windowed(state, image)))
@@ -230,22 +227,22 @@ def test_views_are_joined_as_by_hand(rng: np.random.Generator, fusion: str) -> N
     images = np.stack([random_image(rng, 48, 64) for _ in range(2)])
     model = Blurred()
     options: dict[str, Any] = {
-        "evaluation_scales": SCALES,
-        "evaluation_flip": True,
-        "evaluation_fusion": fusion,
+        "scales": SCALES,
+        "flip": True,
+        "fusion": fusion,
     }
     wanted = by_hand(model, images, SCALES, fusion)
-    found = scores(model, images, Config(**options))  # type: ignore[arg-type]
+    found = scores(model, images, IMAGENET, EvaluationOptions(**options))  # type: ignore[arg-type]
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     views, state = predictor(model, **options)
     np.testing.assert_array_equal(views.batch(state, images), wanted.argmax(axis=-1))
-    likely = probabilities(found, Config(**options))
+    likely = probabilities(found, EvaluationOptions(**options))
     np.testing.assert_allclose(likely.sum(axis=-1), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("fusion", ["mean", "max"])
 def test_one_view_ranks_logits(fusion: str) -> None:
-    views, state = predictor(Constant(0.0, 1e-9, -1.0), evaluation_fusion=fusion)
+    views, state = predictor(Constant(0.0, 1e-9, -1.0), fusion=fusion)
     assert (views.mask(state, np.zeros((9, 9, 3), np.uint8)) == 1).all()
 
 
@@ -253,17 +250,13 @@ def test_one_view_ranks_logits(fusion: str) -> None:
 def test_flip_makes_left_and_right_equal(rng: np.random.Generator, fusion: str) -> None:
     image = random_image(rng, 48, 64)
     for flip in (False, True):
-        views, state = predictor(
-            Blurred(), evaluation_flip=flip, evaluation_fusion=fusion
-        )
+        views, state = predictor(Blurred(), flip=flip, fusion=fusion)
         mask, mirrored = (views.mask(state, seen) for seen in (image, image[:, ::-1]))
         assert np.array_equal(mirrored, mask[:, ::-1]) == flip
 
 
 def test_scores_of_one_view_are_held(rng: np.random.Generator) -> None:
-    views, state = predictor(
-        Brightest(), evaluation_scales=SCALES, evaluation_flip=True
-    )
+    views, state = predictor(Brightest(), scales=SCALES, flip=True)
     held: list[jax.Array] = []
     look = views._look
 
@@ -285,15 +278,14 @@ def test_scores_of_one_view_are_held(rng: np.random.Generator) -> None:
 def test_scores_are_exported_for_any_batch(
     rng: np.random.Generator, network: str, fusion: str
 ) -> None:
-    config = Config(
-        backbone="resnet_small",
-        rates=(1, 2),
-        evaluation_scales=(0.5,) if network == "deeplab" else SCALES,
-        evaluation_flip=network == "blurred",
-        evaluation_fusion=fusion,
+    options = EvaluationOptions(
+        scales=(0.5,) if network == "deeplab" else SCALES,
+        flip=network == "blurred",
+        fusion=fusion,
     )
-    model: Any = Blurred() if network == "blurred" else make_model(config, 3)
-    compiled = jax.jit(lambda images: scores(model, images, config))
+    small = ModelOptions(backbone="resnet_small", dilations=(1, 2))
+    model: Any = Blurred() if network == "blurred" else make_model(small, 3, seed=0)
+    compiled = jax.jit(lambda images: scores(model, images, IMAGENET, options))
     shape = jax.export.symbolic_shape("b, 48, 64, 3")
     exported = jax.export.export(compiled)(jax.ShapeDtypeStruct(shape, jnp.uint8))
     images = np.stack([random_image(rng, 48, 64) for _ in range(3)])
@@ -305,26 +297,25 @@ def test_scores_are_exported_for_any_batch(
 def test_windows_of_a_real_network_have_the_images_size(
     rng: np.random.Generator,
 ) -> None:
-    config = Config(
+    config = Config().replace(
         backbone="resnet_small",
-        rates=(1, 2),
+        dilations=(1, 2),
         window=(33, 47),
         evaluation_scales=(0.5,),
     )
-    graph, state = make_state(config, 3)
-    mask = Predictor(graph, config).mask(state, random_image(rng, 61, 40))
+    graph, state = make_state(config, 3, seed=0)
+    windows = Predictor(graph, IMAGENET, config.evaluation)
+    mask = windows.mask(state, random_image(rng, 61, 40))
     assert mask.shape == (61, 40) and mask.max() < 3
 
 
 def test_options_replace_what_they_name() -> None:
-    config = Config(evaluation_scales=(0.5,), evaluation_flip=True, window=(64, 64))
-    assert PredictionOptions().applied(config) == config
+    its = EvaluationOptions(scales=(0.5,), flip=True, window=(64, 64))
+    assert PredictionOptions().applied(its) == its
     options = PredictionOptions(scales=SCALES, flip=True, window=(0, 0))
-    assert options.applied(config) == dataclasses.replace(
-        config, evaluation_scales=SCALES, window=(0, 0)
-    )
-    assert PredictionOptions(flip=True).applied(Config()).evaluation_flip
+    assert options.applied(its) == EvaluationOptions(scales=SCALES, flip=True)
+    assert PredictionOptions(flip=True).applied(EvaluationOptions()).flip
     with pytest.raises(UserError, match="^--scales must"):
-        PredictionOptions(scales=(0.0,)).applied(config)
+        PredictionOptions(scales=(0.0,)).applied(its)
     with pytest.raises(UserError, match="^--window must"):
-        PredictionOptions(window=(8, 8)).applied(config)
+        PredictionOptions(window=(8, 8)).applied(its)

@@ -1,6 +1,5 @@
 """What is compared is trained alike, and each ablation is what its label says."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,8 @@ import pytest
 import lal_jax
 from models import Outputs
 from train.config import Config
-from train.data import train_batches
-from train.datasets import load_dataset
-from train.experiments import (
+from train.data.dataset import load_dataset
+from train.experiments.plans import (
     ABLATIONS,
     FIGURE3,
     HOLDOUT,
@@ -23,11 +21,11 @@ from train.experiments import (
     TABLE2,
     Plan,
 )
-from train.loop import make_state
-from train.losses import LOSSES
 from train.presets import PRESETS
+from train.training.losses import LOSSES
+from train.training.step import make_state
 
-from .conftest import CLASSES, MakeConfig
+from ..conftest import CLASSES, MakeConfig, batches_of
 
 # What makes a loss what its label says.
 LOSS_FIELDS = (
@@ -48,7 +46,7 @@ LOSS_FIELDS = (
 
 @pytest.fixture
 def plan(make_config: MakeConfig, tmp_path: Path) -> Plan:
-    return Plan(lambda loss: make_config(loss=loss), tmp_path / "runs", steps=4)
+    return Plan(make_config(), tmp_path / "runs", steps=4)
 
 
 def test_compared_runs_differ_in_their_loss_alone(plan: Plan) -> None:
@@ -56,12 +54,12 @@ def test_compared_runs_differ_in_their_loss_alone(plan: Plan) -> None:
         runs = [plan.run(variant, seed=3).config for variant in experiment.variants]
         for config in runs:
             assert differing(config, runs[0]) <= {*LOSS_FIELDS, "workdir"}
-            assert (config.seed, config.steps) == (3, 4)
-        assert len({config.workdir for config in runs}) == len(runs)
+            assert (config.run.seed, config.optimizer.steps) == (3, 4)
+        assert len({config.run.workdir for config in runs}) == len(runs)
 
 
 def differing(one: Config, other: Config) -> set[str]:
-    before, after = dataclasses.asdict(other), dataclasses.asdict(one)
+    before, after = other.options(), one.options()
     return {name for name in after if before[name] != after[name]}
 
 
@@ -69,13 +67,15 @@ def test_compared_runs_begin_alike_and_see_the_same(plan: Plan) -> None:
     starts, batches = [], []
     for variant in (TABLE2.variants[0], TABLE2.variants[2], TABLE2.variants[6]):
         config = plan.run(variant, seed=3).config
-        dataset = load_dataset(config)
-        starts.append(make_state(config, CLASSES)[1].params)
-        batches.append(list(train_batches(dataset.train, config, start=0)))
+        dataset = load_dataset(config.data)
+        starts.append(make_state(config, CLASSES, seed=config.run.seed)[1].params)
+        batches.append(batches_of(dataset.train, config))
     for start, seen in zip(starts[1:], batches[1:], strict=True):
         jax.tree.map(np.testing.assert_array_equal, starts[0], start)
         jax.tree.map(np.testing.assert_array_equal, batches[0], seen)
-    other = make_state(plan.run(TABLE2.variants[0], seed=4).config, CLASSES)[1].params
+    other = make_state(plan.run(TABLE2.variants[0], seed=4).config, CLASSES, seed=4)[
+        1
+    ].params
     leaves = [jax.tree.leaves(params) for params in (starts[0], other)]
     assert any((a != b).any() for a, b in zip(*leaves, strict=True))
 
@@ -83,7 +83,7 @@ def test_compared_runs_begin_alike_and_see_the_same(plan: Plan) -> None:
 def test_one_run_has_one_folder_in_every_experiment(plan: Plan) -> None:
     def folder(variants: tuple, label: str) -> str:
         chosen = next(variant for variant in variants if variant.label == label)
-        return plan.run(chosen, seed=0).config.workdir
+        return plan.run(chosen, seed=0).config.run.workdir
 
     ours = folder(TABLE2.variants, "ours, 5×5")
     assert ours == folder(ABLATIONS.variants, "all three (ours)")
@@ -93,9 +93,9 @@ def test_one_run_has_one_folder_in_every_experiment(plan: Plan) -> None:
 
 def test_grid_holds_out_and_varies_the_rate_alone(plan: Plan) -> None:
     runs = plan.grid(TABLE2.variants[:2], (0.5, 1.0))
-    rates = [run.config.learning_rate for run in runs]
+    rates = [run.config.optimizer.learning_rate for run in runs]
     assert rates == [0.025, 0.05] * 2
-    assert {run.config.holdout for run in runs} == {HOLDOUT}
+    assert {run.config.data.holdout for run in runs} == {HOLDOUT}
     assert differing(runs[0].config, runs[1].config) == {"learning_rate", "workdir"}
     plain = plan.run(TABLE2.variants[0], seed=0).config
     assert differing(runs[1].config, plain) == {"holdout", "workdir"}
@@ -152,7 +152,9 @@ def test_parts_are_what_they_are_called(
     parts = frozenset(part for part, there in asked.items() if there)
     (variant,) = (v for v in ABLATIONS.variants if v.parts == parts)
     config = plan.run(variant, seed=0).config
-    losses, _ = LOSSES[config.loss](config)(outputs, labels, jnp.zeros((5, 5)))
+    losses, _ = LOSSES[config.loss.name](config.loss)(
+        outputs, labels, jnp.zeros((5, 5))
+    )
 
     predictions = outputs.logits
     if score:
@@ -174,7 +176,9 @@ def test_other_ablations_are_what_they_are_called(
     for variant in ABLATIONS.variants:
         if variant.label in expected:
             config = plan.run(variant, seed=0).config
-            found, _ = LOSSES[config.loss](config)(outputs, labels, jnp.zeros((5, 5)))
+            found, _ = LOSSES[config.loss.name](config.loss)(
+                outputs, labels, jnp.zeros((5, 5))
+            )
             wanted = lal_jax.locally_adaptive_loss(
                 outputs.logits,
                 labels,

@@ -1,6 +1,5 @@
 """What is said of runs, against figures made by hand."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,25 +9,27 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from train.comparison import (
-    best_rates,
-    changed_options,
-    check_same_data,
+from train.common.errors import UserError
+from train.config import FREE, save_config
+from train.experiments.comparison import (
     compare,
     effects,
-    make_entry,
     paired,
     rare_classes,
-    split_diverged,
     thin_classes,
 )
-from train.config import FREE_FIELDS, save_config
-from train.errors import UserError
-from train.experiments import ABLATIONS, TABLE2, Plan, Planned
-from train.presets import camvid_small, demo, parse_config
-from train.run import Run
+from train.experiments.entries import (
+    best_learning_rates,
+    check_same_data,
+    make_entry,
+    portable_words,
+    split_diverged,
+)
+from train.experiments.plans import ABLATIONS, TABLE2, Plan, Planned
+from train.presets import PRESETS, parse_config
+from train.workdir.run import Run
 
-from .conftest import MakeConfig
+from ..conftest import MakeConfig
 
 
 def an_entry(label: str, seed: int, mean_iou: float, **others: Any) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def test_other_seeds_are_no_pairs() -> None:
 
 def test_folders_stay_out_of_commands(make_config: MakeConfig) -> None:
     config = make_config(compilation_cache="/x/c", weights="/x/w.safetensors")
-    words = changed_options(config, "demo")
+    words = portable_words(config, "demo")
     assert "DIR" in words and "w.safetensors" in words
     assert not [word for word in words if "/" in word]
 
@@ -139,10 +140,10 @@ def test_effects_are_found_in_sums_of_parts() -> None:
 
 
 def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -> None:
-    plan = Plan(lambda loss: make_config(loss=loss), tmp_path / "runs", steps=4)
+    plan = Plan(make_config(), tmp_path / "runs", steps=4)
     planned = plan.run(TABLE2.variants[5], seed=2)
     finish(planned, {"mean_iou": 0.25, "steps": 4, "commit": "abc", "device": "cpu"})
-    workdir = Path(planned.config.workdir)
+    workdir = Path(planned.config.run.workdir)
     lines = ['{"step": 2, "split": "train"}']
     # The last twice, as where a run was stopped while it reported.
     for step in (2, 4, 4):
@@ -157,38 +158,36 @@ def test_entry_holds_what_a_run_found(make_config: MakeConfig, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("variant", (*TABLE2.variants, *ABLATIONS.variants))
-@pytest.mark.parametrize("preset", [demo, camvid_small])
-def test_command_makes_the_same_run(variant: Any, preset: Any, tmp_path: Path) -> None:
-    planned = Plan(preset, tmp_path, steps=7).run(
-        variant, 2, holdout=0.2, mirror=False, crop=(64, 72)
+@pytest.mark.parametrize("preset", ["demo", "camvid_small"])
+def test_command_makes_the_same_run(variant: Any, preset: str, tmp_path: Path) -> None:
+    planned = Plan(PRESETS[preset], tmp_path, steps=7).run(
+        variant, 2, holdout=0.2, flip=False, crop=(64, 72)
     )
-    again = parse_config(
-        [preset.__name__, *changed_options(planned.config, preset.__name__)]
-    )
-    for field in dataclasses.fields(again):
-        if field.name not in (*FREE_FIELDS, "data"):
-            of = getattr(again, field.name), getattr(planned.config, field.name)
-            assert of[0] == of[1], field.name
+    again = parse_config([preset, *portable_words(planned.config, preset)])
+    wanted = planned.config.options()
+    for name, value in again.options().items():
+        if name not in (*FREE, "data"):
+            assert value == wanted[name], name
 
 
 def test_best_rate_is_that_of_the_highest_mean_iou(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    plan = Plan(lambda loss: make_config(loss=loss), tmp_path / "runs")
+    plan = Plan(make_config(), tmp_path / "runs")
     runs = plan.grid(TABLE2.variants[:2], (0.5, 1.0, 2.0))
     for run, reached in zip(runs, (0.1, 0.3, 0.2, 0.4, 0.2, 0.1), strict=True):
         finish(run, {"mean_iou": reached})
-    assert best_rates(runs) == {"cross-entropy": 0.05, "center": 0.025}
+    assert best_learning_rates(runs) == {"cross-entropy": 0.05, "center": 0.025}
 
 
 def test_diverged_runs_are_no_choice(make_config: MakeConfig, tmp_path: Path) -> None:
-    plan = Plan(lambda loss: make_config(loss=loss), tmp_path / "runs")
+    plan = Plan(make_config(), tmp_path / "runs")
     runs = plan.grid(TABLE2.variants[:2], (1.0, 2.0))
     for run in runs[:2]:
         diverge(run, 7)
     diverge(runs[2], 9)
     finish(runs[3], {"mean_iou": 0.5})
-    assert best_rates(runs) == {"center": 0.1}
+    assert best_learning_rates(runs) == {"center": 0.1}
     found = make_entry(runs[0], make_config(), "demo")
     assert (found["diverged_at"], found["commit"]) == (7, "abc")
     assert "mean_iou" not in found
@@ -216,7 +215,7 @@ def test_runs_on_different_data_are_not_compared() -> None:
 
 def diverge(run: Planned, step: int) -> None:
     """Leaves what a diverged run leaves."""
-    of = Run(Path(run.config.workdir))
+    of = Run(Path(run.config.run.workdir))
     of.workdir.mkdir(parents=True)
     save_config(run.config, of.config_path)
     of.write_divergence({"diverged_at": step, "commit": "abc"})
@@ -224,7 +223,7 @@ def diverge(run: Planned, step: int) -> None:
 
 def finish(run: Planned, summary: dict[str, Any]) -> None:
     """Leaves what a finished run leaves."""
-    workdir = Path(run.config.workdir)
+    workdir = Path(run.config.run.workdir)
     workdir.mkdir(parents=True)
     save_config(run.config, workdir / "config.json")
     (workdir / "dataset.json").write_text('{"fingerprint": "of voc"}')

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.datasets import VocLayout, load_dataset
-from train.errors import UserError
-from train.voc import check_pair, read_image, read_mask, read_voc_folder
+from train.common.errors import UserError
+from train.data.dataset import find_dataset, load_dataset
+from train.data.images import read_image, read_mask
+from train.data.records import VocLayout
+from train.data.voc import read_pair, read_voc_folder
+from train.training.losses import check_classes
 
-from .conftest import NAMES, SIZE, MakeConfig
+from ..conftest import NAMES, SIZE, MakeConfig
 
 SPLITS = ("train", "val")
 
@@ -191,13 +194,15 @@ def test_bad_input_is_named_and_mended(
     whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     damage(folder)
     with pytest.raises(UserError, match=message):
-        load_dataset(config)
-    assert not Path(config.workdir).exists()
+        load_dataset(config.data)
+    assert not Path(config.run.workdir).exists()
     (folder / "labelmap.txt").unlink(missing_ok=True)
     (folder / "JPEGImages" / "b.png").unlink(missing_ok=True)
     for path, content in whole.items():
         path.write_bytes(content)
-    assert len(load_dataset(config).train) == 4  # nothing half-prepared is in the way
+    assert (
+        len(load_dataset(config.data).train) == 4
+    )  # nothing half-prepared is in the way
 
 
 def test_two_classes_need_another_normalization(
@@ -207,11 +212,14 @@ def test_two_classes_need_another_normalization(
     for path in (folder / "SegmentationClass").iterdir():
         mask = read_mask(path)
         Image.fromarray(np.minimum(mask, 1).astype(bool)).save(path)  # 1 bit a pixel
+    config = make_config()
+    classes = len(find_dataset(config.data).class_names)
+    assert not Path(config.data.prepared).exists()  # found without writing
     with pytest.raises(UserError, match="cannot learn 2 classes.*--normalization none"):
-        load_dataset(make_config())
-    assert len(load_dataset(make_config(normalization="none")).class_names) == 2
-    cross_entropy = make_config(loss="softmax_cross_entropy")
-    assert len(load_dataset(cross_entropy).class_names) == 2
+        check_classes(config.loss, classes)
+    check_classes(make_config(normalization="none").loss, classes)
+    check_classes(make_config(loss="softmax_cross_entropy").loss, classes)
+    assert len(load_dataset(config.data).class_names) == classes == 2
 
 
 def test_lists_from_other_programs_are_read(
@@ -221,18 +229,18 @@ def test_lists_from_other_programs_are_read(
     (folder / "JPEGImages" / "a.jpg").rename(folder / "JPEGImages" / "my photo.jpg")
     mask_path(folder, "a").rename(mask_path(folder, "my photo"))
     (lists / "train.txt").write_text("\ufeffmy photo  1\r\nb -1\r\n\r\nc\r\nd\r\n")
-    found = load_dataset(make_config())
+    found = load_dataset(make_config().data)
     listed = [found.train[index]["name"] for index in range(4)]
     assert listed == [b"my photo", b"b", b"c", b"d"]
 
 
 def test_damaged_records_are_named(make_config: MakeConfig) -> None:
     config = make_config()
-    load_dataset(config)
-    (path,) = Path(config.prepared).rglob("*-val.array_record*")
+    load_dataset(config.data)
+    (path,) = Path(config.data.prepared).rglob("*-val.array_record*")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UserError, match="'val' cannot be read.*Delete that folder"):
-        load_dataset(config)
+        load_dataset(config.data)
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
@@ -242,12 +250,12 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_batch_larger_than_the_split_is_refused(make_config: MakeConfig) -> None:
     with pytest.raises(UserError, match="--batch-size 5 is more than the 4 images"):
-        load_dataset(make_config(batch_size=5))
+        load_dataset(make_config(batch_size=5).data)
 
 
 def test_unknown_split_of_the_builtin_data_is_refused(make_config: MakeConfig) -> None:
     with pytest.raises(UserError, match="splits train, val, not 'test'"):
-        load_dataset(make_config(data="", val_split="test"))
+        load_dataset(make_config(data="", val_split="test").data)
 
 
 def test_runs_that_begin_together_may_prepare_the_same_folder(
@@ -258,16 +266,16 @@ def test_runs_that_begin_together_may_prepare_the_same_folder(
 
     def overtaken(builder: VocLayout, manager: object) -> object:
         monkeypatch.undo()
-        load_dataset(config)  # another run, meanwhile
+        load_dataset(config.data)  # another run, meanwhile
         return split_generators(builder, manager)
 
     monkeypatch.setattr(VocLayout, "_split_generators", overtaken)
-    dataset = load_dataset(config)
+    dataset = load_dataset(config.data)
     assert len(dataset.train) == len(NAMES["train"])
     assert dataset.val[0]["name"] == NAMES["val"][0].encode()
 
 
-def test_pair_returns_the_mask(folder: Path) -> None:
-    mask = check_pair(folder / "JPEGImages" / "a.jpg", mask_path(folder, "a"), 3)
-    assert mask.shape == SIZE
+def test_pair_is_an_image_and_its_mask(folder: Path) -> None:
+    image, mask = read_pair(folder / "JPEGImages" / "a.jpg", mask_path(folder, "a"), 3)
+    assert mask.shape == SIZE and image.shape == (*SIZE, 3)
     assert set(np.unique(mask)) == {0, 1, 2, 255}

@@ -15,11 +15,15 @@ from PIL import Image
 
 from train import evaluate
 from train.config import Config
-from train.evaluation import Evaluator
-from train.inference import PredictionOptions, Predictor
-from train.trained import Trained
+from train.data.preprocessing import PREPROCESSINGS
+from train.evaluation.evaluator import Evaluator
+from train.evaluation.inference import Predictor
+from train.evaluation.views import EvaluationOptions, PredictionOptions
+from train.workdir.trained import Trained
 
-from .standins import STATE, Brightest
+from ..standins import STATE, Brightest
+
+IMAGENET = PREPROCESSINGS["imagenet"]
 
 
 @pytest.mark.parametrize(
@@ -35,8 +39,8 @@ def test_masks_stay_in_place_at_every_scale(
     np.put_along_axis(image, truth[..., None].astype(int), 250, axis=-1)
     Brightest.sizes.clear()
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
-    config = Config(size_multiple=16, evaluation_scales=(scale,))
-    mask = Predictor(graph, config).mask(STATE, image)
+    options = EvaluationOptions(size_multiple=16, scales=(scale,))
+    mask = Predictor(graph, IMAGENET, options).mask(STATE, image)
     assert Brightest.sizes == [seen]
     np.testing.assert_array_equal(mask, truth)
 
@@ -65,13 +69,9 @@ def test_windows_are_evaluated_as_predicted(source: list[dict[str, Any]]) -> Non
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
     found, seen = [], []
     for window in ((0, 0), (32, 40)):
-        predictor = Predictor(graph, Config(window=window, size_multiple=8))
-        evaluator = Evaluator(
-            predictor,
-            source,
-            ("a", "b", "c"),
-            batch_size=2,
-        )
+        options = EvaluationOptions(window=window, size_multiple=8, batch_size=2)
+        predictor = Predictor(graph, IMAGENET, options)
+        evaluator = Evaluator(predictor, source, ("a", "b", "c"))
         Brightest.sizes.clear()
         found.append(evaluator.counts(STATE).whole)
         seen.append(Brightest.sizes[:])
@@ -85,8 +85,9 @@ def test_windows_are_evaluated_as_predicted(source: list[dict[str, Any]]) -> Non
 def test_padding_makes_no_border(source: list[dict[str, Any]]) -> None:
     found = []
     for multiple in (1, 32):
-        predictor = Predictor(nnx.graphdef(Brightest()), Config(size_multiple=multiple))
-        evaluator = Evaluator(predictor, source[:2], ("a", "b", "c"), batch_size=2)
+        options = EvaluationOptions(size_multiple=multiple, batch_size=2)
+        predictor = Predictor(nnx.graphdef(Brightest()), IMAGENET, options)
+        evaluator = Evaluator(predictor, source[:2], ("a", "b", "c"))
         found.append(evaluator.counts(STATE))
     for distance, confusion in found[0].near.items():
         np.testing.assert_array_equal(confusion, found[1].near[distance])
@@ -98,7 +99,11 @@ def test_evaluation_notes_how_it_predicted(
     names = ("a", "b", "c")
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
     trained = Trained(
-        Config(size_multiple=8), names, np.zeros((3, 3), np.uint8), graph, STATE
+        Config().replace(size_multiple=8),
+        names,
+        np.zeros((3, 3), np.uint8),
+        graph,
+        STATE,
     )
     dataset = SimpleNamespace(name="four", class_names=names, val=source)
     monkeypatch.setattr(evaluate, "load_run", lambda path: trained)

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from train.program import run_program
+from train.common.command import run_command
 
 
 @pytest.fixture(autouse=True)
 def hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts back what `run_program` replaces."""
+    """Puts back what `run_command` replaces."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
 
@@ -27,7 +27,7 @@ def test_interruption_of_garbage_collection_is_not_lost() -> None:
         time.sleep(10)
 
     with pytest.raises(SystemExit) as ended:
-        run_program(main)
+        run_command(main)
     assert interrupted not in gc.callbacks
     assert ended.value.code == 130
 
@@ -52,7 +52,7 @@ def test_nothing_is_logged_of_an_interruption(
     level = logger.level
     try:
         with pytest.raises(SystemExit) as ended:
-            run_program(main, resume=" Go on.")
+            run_command(main, resume=" Go on.")
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
