@@ -4,11 +4,15 @@ README.md is its home, and links between the Markdown files are those that GitHu
 follows. A new page needs a line in NAVIGATION.
 """
 
+import inspect
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+from flax import nnx
 from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_signature
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # models, mathml
@@ -55,6 +59,7 @@ html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 html_show_sphinx = False
 html_show_search_summary = False  # it is fetched, which file:// does not allow
 
@@ -65,9 +70,21 @@ def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += "\n```{toctree}\n:hidden:\n\nHome <self>\n```\n"
         for caption, pages in NAVIGATION.items():
             lines = "\n".join(pages)
-            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
+            source[0] += (
+                f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
+            )
     if name.startswith("docs/results/"):
         app.env.metadata[name]["orphan"] = True
+
+
+def module_signature(
+    app: Sphinx, what: str, name: str, obj: Any, *_: Any
+) -> tuple[str, None] | None:
+    """Shows the arguments of a Flax module, which its metaclass hides."""
+    if what == "class" and issubclass(obj, nnx.Module):
+        arguments = inspect.signature(obj.__init__.__get__(obj))  # bound: no self
+        return stringify_signature(arguments), None
+    return None
 
 
 def add_index(app: Sphinx, error: Exception | None) -> None:
@@ -79,4 +96,5 @@ def add_index(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Connects the functions above."""
     app.connect("source-read", add_navigation)
+    app.connect("autodoc-process-signature", module_signature)
     app.connect("build-finished", add_index)
