@@ -5,6 +5,7 @@ follows. A new page needs a line in NAVIGATION.
 """
 
 import inspect
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from flax import nnx
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util.inspect import stringify_signature
 
 ROOT = Path(__file__).parent.parent
@@ -35,12 +37,16 @@ NAVIGATION = {
 }
 if (ROOT / "CONTRIBUTING.md").exists():
     NAVIGATION["Project"].append("Contributing <CONTRIBUTING>")
+TOCTREE = "\n```{{toctree}}\n:hidden:\n{options}\n{pages}\n```\n"
 
 project = "lal-jax"
 release = lal_jax.__version__
 root_doc = "README"
-include_patterns = ["*.md", "benchmarks/*.md", "docs/**.md", "docs/**.rst"]
-exclude_patterns = [".*", "build", "data", "dist", "runs", "site"]
+include_patterns = [
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md"),
+    *("docs/**.md", "docs/**.rst"),
+]
+exclude_patterns = [".*", "build", "data", "dist", "runs", "site"]  # not searched
 
 extensions = ["mathml", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["alert", "dollarmath", "html_image"]
@@ -64,17 +70,21 @@ html_show_sphinx = False
 html_show_search_summary = False  # it is fetched, which file:// does not allow
 
 
-def add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
-    """Puts the navigation below the README, and takes the tables of runs out of it."""
+def adapt_page(app: Sphinx, name: str, source: list[str]) -> None:
+    """Adds the navigation to the home page; takes away what only GitHub has."""
     if name == root_doc:
-        source[0] += "\n```{toctree}\n:hidden:\n\nHome <self>\n```\n"
+        source[0] += TOCTREE.format(options="", pages="Home <self>")
         for caption, pages in NAVIGATION.items():
-            lines = "\n".join(pages)
-            source[0] += (
-                f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
-            )
+            options = f":caption: {caption}\n"
+            source[0] += TOCTREE.format(options=options, pages="\n".join(pages))
     if name.startswith("docs/results/"):
-        app.env.metadata[name]["orphan"] = True
+        app.env.metadata[name]["orphan"] = True  # reached from docs/results.md
+    folder = Path(app.env.doc2path(name)).parent
+    source[0] = re.sub(
+        r"\[([^]]+)\]\(([^)#:\s]+)\)",
+        lambda link: link[1] if (folder / link[2]).is_dir() else link[0],
+        source[0],
+    )
 
 
 def module_signature(
@@ -87,14 +97,22 @@ def module_signature(
     return None
 
 
-def add_index(app: Sphinx, error: Exception | None) -> None:
-    """Lets the home page open under the name that servers and people look for."""
-    if error is None:
-        shutil.copy(app.outdir / f"{root_doc}.html", app.outdir / "index.html")
+def finish_site(app: Sphinx, error: Exception | None) -> None:
+    """Names the home page as servers expect, and refuses pictures that are missing."""
+    if error is not None:
+        return
+    shutil.copy(app.outdir / f"{root_doc}.html", app.outdir / "index.html")
+    for page in app.outdir.rglob("*.html"):
+        for picture in re.findall(r'<img[^>]* src="([^":]+)"', page.read_text()):
+            if not (page.parent / picture).exists():
+                raise ExtensionError(
+                    f"{page.name} lacks {picture}: write it as ![...](...), or as an "
+                    "<img> alone in its paragraph"
+                )
 
 
 def setup(app: Sphinx) -> None:
     """Connects the functions above."""
-    app.connect("source-read", add_navigation)
+    app.connect("source-read", adapt_page)
     app.connect("autodoc-process-signature", module_signature)
-    app.connect("build-finished", add_index)
+    app.connect("build-finished", finish_site)

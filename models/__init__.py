@@ -1,7 +1,7 @@
 """Flax NNX models for semantic segmentation: atrous ResNets under DeepLab heads.
 
 Modules are made with `nnx.Rngs` and split at once into a graph definition and state,
-so that training is plain `jax.jit` and `jax.grad`::
+so that training is plain `jax.jit` and `jax.grad`:
 
     model = DeepLab(classes=21, backbone="resnet101", rngs=nnx.Rngs(0))
     graph, params, statistics = nnx.split(model, nnx.Param, ...)

@@ -144,9 +144,11 @@ class ResNet(nnx.Module):
 
     The two styles have the same weights and differ in what they compute with them:
 
-    - a bottleneck strides on its 3×3 (torchvision) or on its first 1×1 (Caffe);
-    - a dilated stage's first block has the dilation before it, or the stage's;
-    - the pool after the stem rounds even sizes down, or up.
+    | | torchvision | caffe |
+    |---|---|---|
+    | stride of a bottleneck | on its 3×3 | on its first 1×1 |
+    | a dilated stage's first block | has the dilation before it | has the stage's |
+    | pool after the stem, even sizes | rounds down | rounds up |
 
     Torchvision's dilation makes output strides 8 and 16 see the same pixels as 32;
     Caffe's is that of DeepLabV2.
