@@ -1,5 +1,6 @@
 # make train   sets up and trains on the built-in data     (RUN="..." adds options)
 # make test    sets up and runs every check
+# make docs    builds the documentation into site/
 # make bench   prints the speed and memory of the losses
 # make format  puts the code in order
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 RUN ?=
 
-.PHONY: train test bench format clean
+.PHONY: train test docs bench format clean
 
 train: $(READY)
 	$(BIN)/python train/main.py demo $(RUN)
@@ -19,6 +20,11 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+docs: $(READY)
+	rm -rf site
+	$(BIN)/sphinx-build --fail-on-warning --fresh-env --quiet \
+	  --conf-dir docs --doctree-dir build/doctrees . site
 
 bench: $(READY)
 	$(BIN)/python benchmarks/loss_speed.py
@@ -34,8 +40,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --editable '.[train,dev]'
+	  --editable '.[train,dev,docs]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) data runs
+	rm -rf $(VENV) build data runs site

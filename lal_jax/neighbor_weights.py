@@ -31,7 +31,7 @@ def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, ".
     >>> chessboard_weights(3).tolist()
     [[1.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 1.0]]
 
-    Source: Eq. 2 of Guo et al. 2018; max(|u|, |v|) is the chessboard distance D₈.
+    Source: Eq. 2 of Guo et al. 2018; `max(|u|, |v|)` is the chessboard distance D₈.
     """
     return 2.0 ** (1 - np.max(np.abs(_offsets(kernel_size)), axis=0))
 
