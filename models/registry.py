@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-Entry = TypeVar("Entry")
+Choice = TypeVar("Choice")
 
 
-class Registry(Mapping[str, Entry], Generic[Entry]):
+class Registry(Mapping[str, Choice], Generic[Choice]):
     """Entries by name, in the order in which they were added.
 
     Args:
@@ -30,10 +30,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Choice] = {}
         self._summaries: dict[str, str] = {}
 
-    def add(self, name: str, entry: Entry, summary: str = "") -> Entry:
+    def add(self, name: str, entry: Choice, summary: str = "") -> Choice:
         """Adds an entry and returns it.
 
         Args:
@@ -50,7 +50,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._summaries[name] = summary
         return entry
 
-    def register(self, name: str, summary: str = "") -> Callable[[Entry], Entry]:
+    def register(self, name: str, summary: str = "") -> Callable[[Choice], Choice]:
         """Returns a decorator that adds what it decorates; see `add`."""
         return lambda entry: self.add(name, entry, summary)
 
@@ -65,7 +65,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """Returns the few words that help texts have for an entry."""
         return self._summaries[name]
 
-    def __getitem__(self, name: str) -> Entry:
+    def __getitem__(self, name: str) -> Choice:
         try:
             return self._entries[name]
         except KeyError:

@@ -8,6 +8,7 @@ Nothing here loads JAX.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from train.training.losses import LossOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions
 
-VERSION = 2  # of config.json; 1 had none, and other names for two options
+CONFIG_VERSION = 2  # of config.json; 1 had none, and other names for two options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,9 +72,9 @@ class Config:
         changes: dict[str, dict[str, Any]] = {}
         for name, value in options.items():
             if name not in PLACES:
-                raise UserError(
-                    f"no option {name!r}; there is: {', '.join(sorted(PLACES))}"
-                )
+                close = difflib.get_close_matches(name, PLACES, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise UserError(f"there is no option {name!r}{hint}")
             group, field = PLACES[name]
             changes.setdefault(group, {})[field] = value
         groups = {
@@ -83,23 +84,24 @@ class Config:
         return dataclasses.replace(self, **groups)
 
 
-_GROUPS: dict[str, Any] = {
+# The classes of the groups by their names here.
+GROUPS: dict[str, Any] = {
     field.name: type(field.default) for field in dataclasses.fields(Config)
 }
 # The group and the field of each option, by its name.
 PLACES = {
     name: (group, field)
-    for group, cls in _GROUPS.items()
+    for group, cls in GROUPS.items()
     for field, name in option_names(cls).items()
 }
 # Options that a resumed run may change: they do not enter its result.
-FREE = frozenset[str]().union(*map(free_options, _GROUPS.values()))
-_EARLIER = {old: new for cls in _GROUPS.values() for old, new in earlier_names(cls)}
+FREE = frozenset[str]().union(*map(free_options, GROUPS.values()))
+_EARLIER = {old: new for cls in GROUPS.values() for old, new in earlier_names(cls)}
 
 
 def save_config(config: Config, path: Path) -> None:
     """Writes the configuration as JSON, every option by its name."""
-    described = {"version": VERSION, **config.options()}
+    described = {"version": CONFIG_VERSION, **config.options()}
     replace_text(path, json.dumps(described, indent=2) + "\n")
 
 
@@ -136,10 +138,10 @@ def parse_options(described: dict[str, Any]) -> Config:
     """
     options = dict(described)
     version = options.pop("version", 1)
-    if version not in (1, VERSION):
+    if version not in (1, CONFIG_VERSION):
         raise UserError(
             f"this is a configuration of version {version}, and this code reads 1 to "
-            f"{VERSION}. Use the code that wrote it, or start another run with "
+            f"{CONFIG_VERSION}. Use the code that wrote it, or start another run with "
             "--workdir."
         )
     if version == 1:

@@ -19,7 +19,7 @@ from train.evaluation.inference import Predictor
 from train.presets import parse_config
 from train.report.final_evaluation import finish
 from train.training.checkpoint import Checkpoints
-from train.training.initial_weights import check_weights, with_weights
+from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
 from train.training.losses import check_classes
 from train.training.step import make_state, make_step
@@ -42,7 +42,7 @@ def complete(config: Config) -> dict[str, Any]:
 
     begins = not run.has_checkpoint()
     if begins:
-        check_weights(config.model)
+        check_initial_weights(config.model)
     found = find_dataset(config.data)
     check_classes(config.loss, len(found.class_names))
     dataset = prepare_dataset(found, config.data)

@@ -1,14 +1,30 @@
 """The command line: presets, every field an option, and what is refused."""
 
-import dataclasses
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from train.common.errors import UserError
-from train.config import Config, differing_options, load_config, save_config
+from train.common.options import option_names
+from train.config import (
+    CONFIG_VERSION,
+    GROUPS,
+    PLACES,
+    Config,
+    differing_options,
+    load_config,
+    save_config,
+)
+from train.data.preprocessing import PREPROCESSINGS
 from train.presets import PRESETS, parse_config
 from train.training.losses import LOSSES
+from train.training.optimizer import SCHEDULES
+from train.training.pools import POOLS
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_no_preset_means_demo() -> None:
@@ -46,8 +62,10 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_config(["--help"])
     shown = capsys.readouterr().out
-    for field in dataclasses.fields(Config):
-        assert f"--{field.name.replace('_', '-')}" in shown
+    for name in PLACES:
+        assert f"--{name.replace('_', '-')}" in shown
+    for choices in (LOSSES, POOLS, SCHEDULES, BACKBONES, HEADS, PREPROCESSINGS):
+        assert all(f"{name} (" in shown for name in choices if choices.summary(name))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +89,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--crop", "4", "64"], r"--crop must be.*got \(4, 64\)"),
         (["--scale", "2", "1"], r"--scale must be.*got \(2.0, 1.0\)"),
         (["--momentum", "1"], "--momentum.*got 1"),
-        (["--rates", "6", "0"], r"--rates must be.*got \(6, 0\)"),
+        (["--rates", "6", "0"], r"--dilations must be.*got \(6, 0\)"),
         (["--style", "tf"], "--style must be one of: torchvision, caffe, got 'tf'"),
         (["--head", "v4"], "--head must be one of: v2, v3, got 'v4'"),
         (["--batch-norm", "off"], "--batch-norm must be one of.*got 'off'"),
@@ -93,7 +111,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--evaluation-fusion", "sum"], "--evaluation-fusion must be.*got 'sum'"),
         (["--window", "0", "512"], r"--window must be.*got \(0, 512\)"),
         (["--overlap", "1"], r"--overlap must lie in \[0, 1\), got 1"),
-        (["--seed", "4294967296"], "--seed must be below.*got 4294967296"),
+        (["--seed", "4294967296"], "--seed must be ≥ 0 and below.*got 4294967296"),
         (["--scale", "1", "inf"], r"--scale must be.*got \(1.0, inf\)"),
         (["--evaluation-scales", "1000"], "--evaluation-scales must.*got .1000"),
         (["--weight-decay", "inf"], "--weight-decay must be finite.*got inf"),
@@ -102,6 +120,8 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--hard-fraction", "0"], r"--hard-fraction must lie in \(0, 1\], got 0"),
         (["--max-pooling-norm", "1"], "--max-pooling-norm must be above 1, got 1"),
         (["--focal-gamma", "-1"], "--focal-gamma must be.*got -1"),
+        (["--schedule", "step"], "--schedule must be one of: poly, cosine, constant"),
+        (["--warmup", "20", "--steps", "20"], "--warmup must be below --steps, got 20"),
         (["--normalization", "l2"], "--normalization must be.*got 'l2'"),
     ],
 )
@@ -118,11 +138,56 @@ def test_unknown_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_saved_configuration_is_read_back(tmp_path: Path) -> None:
-    config = Config().replace(classes=("a", "b"), crop=(64, 96))
+    config = Config().replace(classes=("a", "b"), crop=(64, 96), loss="focal")
     save_config(config, tmp_path / "config.json")
     assert load_config(tmp_path / "config.json") == config
+    described = json.loads((tmp_path / "config.json").read_text())
+    assert described["version"] == CONFIG_VERSION and described["loss"] == "focal"
+
+
+def test_configuration_of_the_version_before_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"rates": [1, 2], "mirror": false, "loss": "focal", "steps": 7}')
+    expected = Config().replace(dilations=(1, 2), flip=False, loss="focal", steps=7)
+    assert load_config(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ('{"version": 3}', "of version 3, and this code reads 1 to 2.*--workdir"),
+        ('{"version": 2, "mirror": true}', "no option 'mirror'"),
+        ('{"momentun": 0.9}', "no option 'momentun'; did you mean 'momentum'"),
+        ('{"momentum": 2}', r"--momentum must lie in \[0, 1\), got 2"),
+        ('{"crop": 7}', "cannot be read as a configuration"),
+        ("[1]", "cannot be read as a configuration"),
+        ("{", "cannot be read as a configuration"),
+    ],
+)
+def test_file_that_is_no_configuration_is_named(
+    tmp_path: Path, text: str, culprit: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"^{path}.*{culprit}"):
+        load_config(path)
 
 
 def test_difference_names_what_changes_the_result_alone() -> None:
     changed = Config().replace(learning_rate=1.0, workers=3, workdir="elsewhere")
     assert differing_options(Config(), changed) == ["learning_rate: 0.00025 → 1.0"]
+
+
+def test_no_option_has_two_places() -> None:
+    names = [n for cls in GROUPS.values() for n in option_names(cls).values()]
+    assert len(names) == len(set(names)) == len(PLACES)
+
+
+def test_configuration_loads_neither_jax_nor_flax() -> None:
+    words = "import sys, train.presets; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True
+    )
+    loaded = {module.partition(".")[0] for module in done.stdout.split()}
+    assert "tyro" in loaded, done.stderr
+    assert not loaded & {"jax", "flax", "optax", "orbax", "grain"}

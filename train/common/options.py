@@ -23,7 +23,7 @@ import tyro
 
 from train.common.errors import UserError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Limit(NamedTuple):
@@ -54,14 +54,14 @@ BELOW_ONE = Limit(lambda value: 0 <= value < 1, "must lie in [0, 1)")
 
 
 def option(
-    default: T,
+    default: _T,
     help: str,
     limit: Limit | None = None,
     *,
     name: str = "",
     earlier: str = "",
     free: bool = False,
-) -> T:
+) -> _T:
     """Returns a field of a group.
 
     Args:
@@ -125,7 +125,7 @@ def refuse(group: Group, field: str, text: str) -> None:
     raise UserError(f"--{flag(option_names(type(group))[field])} {text}, got {shown}")
 
 
-def group(cls: type[T]) -> type[T]:
+def group(cls: type[_T]) -> type[_T]:
     """Tells tyro of a dataclass's fields their names and help texts."""
     hints = get_type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]

@@ -127,7 +127,7 @@ def _find_scenes(options: DataOptions) -> Found | None:
 
     names = scenes.CLASS_NAMES
     colors = voc_colormap()[: len(names)]
-    return Found("built-in scenes", names, colors, scenes.VERSION, prepare)
+    return Found("built-in scenes", names, colors, scenes.SCENES_VERSION, prepare)
 
 
 @DATA_KINDS.register("VOC layout", "--data names its folder")

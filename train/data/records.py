@@ -21,7 +21,7 @@ from train.data import scenes
 from train.data.images import Source, encode, rescale
 from train.data.voc import VocFolder, read_pair
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class _SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
@@ -83,7 +83,7 @@ def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout
 class BuiltinScenes(_SegmentationBuilder):
     """The generated scenes of `scenes.py`."""
 
-    VERSION = tfds.core.Version(scenes.VERSION)
+    VERSION = tfds.core.Version(scenes.SCENES_VERSION)
 
     def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
         return {split: self._generate_examples(split) for split in scenes.SPLIT_SIZES}
@@ -95,7 +95,7 @@ class BuiltinScenes(_SegmentationBuilder):
             yield index, _record(encoded, label, f"{split}_{index:04d}")
 
 
-def _progress(items: Sequence[T], split: str) -> Iterable[T]:
+def _progress(items: Sequence[_T], split: str) -> Iterable[_T]:
     return tqdm(items, desc=f"preparing {split}", unit="image", dynamic_ncols=True)
 
 

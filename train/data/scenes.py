@@ -26,7 +26,7 @@ from train.data.scene_things import (
     smooth_noise,
 )
 
-VERSION = "1.1.0"  # raise it whenever a pixel changes
+SCENES_VERSION = "1.1.0"  # raise it whenever a pixel changes
 SIZE = (96, 128)
 SPLIT_SIZES = {"train": 1600, "val": 240}
 

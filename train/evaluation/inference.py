@@ -20,7 +20,7 @@ from train.evaluation.windows import Progress, Span, lay_windows
 from train.training.scales import resize_linear, scaled_size
 from train.training.step import TrainState
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def scores(
@@ -218,7 +218,7 @@ class Predictor:
         return strip
 
 
-def _ahead(items: Iterable[T]) -> Iterator[T]:
+def _ahead(items: Iterable[_T]) -> Iterator[_T]:
     """Yields each item once the next is begun, so that host and device both work."""
     iterator = iter(items)
     current = next(iterator)

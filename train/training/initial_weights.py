@@ -26,7 +26,7 @@ from train.training.step import TrainState
 _HELP = "docs/weights.md says where to get the file and how to convert it"
 
 
-def check_weights(options: ModelOptions) -> None:
+def check_initial_weights(options: ModelOptions) -> None:
     """Refuses a file that cannot serve, before any data is prepared.
 
     Raises:

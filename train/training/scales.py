@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
 from models.deeplab import DeepLab, Outputs
-from train.training.losses import LossOptions
+
+if TYPE_CHECKING:
+    from train.training.losses import LossOptions
 
 
 def training_outputs(

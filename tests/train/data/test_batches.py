@@ -8,7 +8,7 @@ import pytest
 
 from train.common.errors import UserError
 from train.data.augment import Augment, AugmentationOptions
-from train.data.batches import evaluation_batches
+from train.data.batches import check_batch_size, evaluation_batches
 from train.data.dataset import Dataset, held_out, load_dataset
 from train.data.images import (
     IGNORED,
@@ -79,10 +79,17 @@ def test_workers_do_not_change_the_stream(
     assert_equal(batches_of(dataset.train, make_config(workers=2)), expected)
 
 
+def test_batch_larger_than_the_split_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(UserError, match="--batch-size 5 is more than the 4 images"):
+        check_batch_size(dataset.train, 5, steps=1)
+    check_batch_size(dataset.train, 5, steps=0)  # nothing is trained
+    check_batch_size(dataset.train, 4, steps=1)
+
+
 def test_every_epoch_has_every_image_in_another_order(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
-    config = make_config(crop=(40, 48), scale=(1.0, 1.0), mirror=False)
+    config = make_config(crop=(40, 48), scale=(1.0, 1.0), flip=False)
     labels = [batch.label for batch in batches_of(dataset.train, config)]
     epochs = [np.concatenate(labels[i : i + 2]) for i in (0, 2, 4)]
     images = [{mask.tobytes() for mask in epoch} for epoch in epochs]

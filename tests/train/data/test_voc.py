@@ -248,11 +248,6 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
         read_voc_folder(tmp_path / "nowhere", SPLITS)
 
 
-def test_batch_larger_than_the_split_is_refused(make_config: MakeConfig) -> None:
-    with pytest.raises(UserError, match="--batch-size 5 is more than the 4 images"):
-        load_dataset(make_config(batch_size=5).data)
-
-
 def test_unknown_split_of_the_builtin_data_is_refused(make_config: MakeConfig) -> None:
     with pytest.raises(UserError, match="splits train, val, not 'test'"):
         load_dataset(make_config(data="", val_split="test").data)

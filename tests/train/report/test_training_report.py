@@ -62,6 +62,8 @@ def make_page(
         summary={
             "mean_iou": 0.61234,
             "pixel_accuracy": 0.98765,
+            "mean_accuracy": 0.7,
+            "frequency_weighted_iou": 0.8,
             "iou": dict(zip(names, iou, strict=True)),
             "steps": 12_000,
             "seconds": 3725.0,
@@ -104,13 +106,15 @@ def test_file_stands_alone(tmp_path):
     assert all(source.startswith("data:image/") for source in sources)
 
 
-def test_figures_equal_the_summary(tmp_path, monkeypatch):
+def test_metrics_equal_the_summary(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = make_page(Path())
     assert page.select("h1") == [tmp_path.name]
     assert page.select("dd") == [
         "61.2%",
         "98.8%",
+        "70.0%",
+        "80.0%",
         "hard pixel",
         "12,000",
         "1 h 02 min",

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from models.weights import read_weights
 from train.common.errors import UserError
 from train.config import Config
-from train.training.initial_weights import check_weights, with_weights
+from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.step import abstract_state, make_state
 from train.workdir.trained import Trained, load_trained, save_trained
 
@@ -33,7 +33,7 @@ def test_weights_of_others_begin_a_run(
 ) -> None:
     path = write(tmp_path / "w.safetensors", "kazuto")
     config = make_config(weights=path, style="caffe", preprocessing="bgr_mean")
-    check_weights(config.model)
+    check_initial_weights(config.model)
     graph, state = make_state(config, CLASSES, seed=0)
     taken = with_weights(state, graph, config.model)
     expected = read_weights(Path(path))["aspp.c1.weight"].transpose(2, 3, 1, 0)
@@ -57,7 +57,7 @@ def test_what_begins_at_random_is_said(
 
 def test_no_weights_change_nothing(make_config: MakeConfig) -> None:
     config = make_config()
-    check_weights(config.model)
+    check_initial_weights(config.model)
     graph, state = make_state(config, CLASSES, seed=0)
     assert with_weights(state, graph, config.model) is state
 
@@ -81,23 +81,23 @@ def test_weights_of_another_network_are_refused_before_anything_is_read(
     path = write(tmp_path / "w.safetensors", title)
     wanted = {"style": "caffe", "preprocessing": "bgr_mean", **options}
     with pytest.raises(UserError, match=message):
-        check_weights(make_config(weights=path, **wanted).model)
+        check_initial_weights(make_config(weights=path, **wanted).model)
 
 
 def test_missing_weights_say_where_to_get_them(make_config: MakeConfig) -> None:
     config = make_config(weights="nowhere/w.safetensors")
     with pytest.raises(UserError, match="nowhere/w.safetensors: no such file; docs/"):
-        check_weights(config.model)
+        check_initial_weights(config.model)
 
 
 def test_files_of_nobody_are_refused(make_config: MakeConfig, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file({"encoder": np.zeros(3, np.float32)}, path)
     with pytest.raises(UserError, match="no layout known.*docs/weights.md"):
-        check_weights(make_config(weights=str(path)).model)
+        check_initial_weights(make_config(weights=str(path)).model)
     path.write_text("<html>not found</html>")
     with pytest.raises(UserError, match="w.safetensors cannot be read as safetensors"):
-        check_weights(make_config(weights=str(path)).model)
+        check_initial_weights(make_config(weights=str(path)).model)
 
 
 def test_head_of_other_classes_needs_new_head(
@@ -187,13 +187,15 @@ def test_exported_network_begins_another_run(
     path = tmp_path / "model.safetensors"
     save_trained(trained_model(make_config(seed=5)), path)
     config = make_config(weights=str(path))
-    check_weights(config.model)
+    check_initial_weights(config.model)
     graph, state = make_state(config, CLASSES, seed=0)
     taken = with_weights(state, graph, config.model)
     expected = read_weights(path)["backbone.stem.kernel"]
     np.testing.assert_array_equal(taken.params["backbone"]["stem"]["kernel"], expected)
     with pytest.raises(UserError, match="Add --preprocessing imagenet"):
-        check_weights(make_config(weights=str(path), preprocessing="bgr_mean").model)
+        check_initial_weights(
+            make_config(weights=str(path), preprocessing="bgr_mean").model
+        )
 
 
 def test_file_without_a_configuration_is_refused(tmp_path: Path) -> None:
