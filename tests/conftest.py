@@ -1,14 +1,18 @@
-"""What all tests share: reproducible random numbers, and four devices."""
+"""What all tests share: random numbers, four devices, and what is compiled once."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
-import jax
-import numpy as np
-import pytest
+# Divides the CPU for the tests of sharding; programs that tests start compute alike.
+os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 
-# Divides the CPU for the tests of sharding; too late once an array exists.
-jax.config.update("jax_num_cpu_devices", 4)
+import jax  # noqa: E402  # reads the environment
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
+CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 # Minutes each: begun first, so that no worker is left alone with one at the end.
 LONGEST = (
@@ -20,6 +24,28 @@ LONGEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps what is compiled for all workers and for the programs that tests start.
+
+    In a folder of this call alone, unless the environment names one.
+    """
+    if CACHE not in os.environ:
+        folder = tempfile.mkdtemp(prefix="compiled_")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ[CACHE] = folder
+    settings = {
+        CACHE: os.environ[CACHE],
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": 0.0,
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": -1,
+    }
+    for name, value in settings.items():
+        os.environ[name] = str(value)
+        jax.config.update(name.lower(), value)
+    # Of one that another worker is just writing; it is compiled again.
+    half = "ignore:Error reading persistent compilation cache entry"
+    config.addinivalue_line("filterwarnings", half)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest files first; the others keep their order."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
@@ -29,11 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def effort(request: pytest.FixtureRequest) -> Iterator[None]:
     """Compiles networks with less effort: their tests run a program once or twice.
 
-    The losses are compiled as users compile them, and so are the programs that tests
-    start.
+    The losses are compiled as users compile them.
     """
-    networks = request.path.parent.name in ("models", "train")
-    jax.config.update("jax_disable_most_optimizations", networks)
+    root = request.config.rootpath / "tests"
+    folders = request.path.relative_to(root).parts[:-1]
+    little = bool(folders) and folders[0] in ("models", "train")
+    jax.config.update("jax_disable_most_optimizations", little)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 
