@@ -1,11 +1,9 @@
-"""The programs as a user calls them, each in a process of its own."""
+"""The programs as a user calls them: what they write, and how they end."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,25 +13,7 @@ import pytest
 from PIL import Image
 
 from .conftest import SIZE, make_folder
-
-ROOT = Path(__file__).parent.parent.parent
-# Steps short enough to kill, long enough that figures could differ.
-OPTIONS = (
-    "--backbone resnet_small --rates 1 2 --crop 32 32 --batch-size 2 "
-    "--learning-rate 0.5 --max-gradient-norm 0.1 --evaluate-every 4 "
-    "--checkpoint-every 2 --log-every 1 --evaluation-batch 2"
-).split()
-
-
-def command(program: str, *arguments: object) -> list[str]:
-    path = ROOT / "train" / f"{program}.py"
-    return [sys.executable, str(path), *(str(value) for value in arguments)]
-
-
-def call(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(program, *arguments), capture_output=True, text=True, check=False
-    )
+from .programs import OPTIONS, ROOT, call, start, wait
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +24,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call("main", *arguments(place, "run"))
     assert done.returncode == 0, done.stderr
     assert "mean IoU" in done.stdout and "report.html" in done.stdout
-    assert any((place / "programs").iterdir())
     return place
 
 
 def arguments(place: Path, name: str) -> Sequence[object]:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
-    programs = ("--compilation-cache", place / "programs")
-    return (
-        "demo",
-        "--steps",
-        8,
-        *OPTIONS,
-        *paths,
-        *programs,
-        "--workdir",
-        place / name,
-    )
+    return ("demo", "--steps", 8, *OPTIONS, *paths, "--workdir", place / name)
 
 
 def test_run_leaves_what_it_promises(place: Path) -> None:
@@ -90,13 +59,10 @@ def test_finished_run_says_so(place: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_run_ends_as_if_it_had_not_been(place: Path, number: int) -> None:
     name = f"stopped_{number}"
-    process = subprocess.Popen(
-        command("main", *arguments(place, name)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    # The folder may change between the calls of a run.
+    programs = place / f"programs_{number}"
+    cache = ("--compilation-cache", programs) if number == signal.SIGKILL else ()
+    process = start("main", *arguments(place, name), *cache)
     checkpoint = place / name / "checkpoints" / "2"
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
@@ -104,8 +70,10 @@ def test_stopped_run_ends_as_if_it_had_not_been(place: Path, number: int) -> Non
             break
         time.sleep(0.02)
     process.send_signal(number)
-    output, _ = process.communicate()
-    assert process.returncode == (130 if number == signal.SIGINT else -number), output
+    stopped = wait(process)
+    output = stopped.stdout + stopped.stderr
+    assert stopped.returncode == (130 if number == signal.SIGINT else -number), output
+    assert programs.is_dir() == bool(cache) and (not cache or any(programs.iterdir()))
     assert not (place / name / "summary.json").exists()
     if number == signal.SIGINT:
         assert "goes on from the last checkpoint" in output
@@ -153,7 +121,9 @@ def test_predict_writes_masks_and_names_the_broken(place: Path) -> None:
     image = place / "voc" / "JPEGImages" / "e.jpg"
     broken = place / "broken.jpg"
     broken.write_bytes(image.read_bytes()[:300])
-    done = call("predict", place / "run", image, broken, "--out", place / "masks")
+    done = wait(
+        start("predict", place / "run", image, broken, "--out", place / "masks")
+    )
     assert done.returncode == 2
     assert "broken.jpg cannot be decoded" in done.stderr
     assert "Traceback" not in done.stderr
@@ -180,30 +150,48 @@ def test_predict_overwrites_nothing(place: Path) -> None:
     assert sorted(images.iterdir()) == before and not (place / "m").exists()
 
 
-@pytest.mark.parametrize(
-    ("program", "options", "message"),
-    [
-        ("main", ("demo", "--data", "nowhere"), "nowhere: no such folder"),
-        ("main", ("dmeo",), "did you mean 'demo'"),
-        ("main", ("voc",), "deeplabv1_resnet101-coco.safetensors: no such file"),
-        ("main", ("demo", "--prepared", "/dev/null"), "directory: '/dev/null"),
-        ("evaluate", ("nowhere",), "nowhere is not a run"),
-        ("predict", ("nowhere", "x.png", "--out", "o"), "nowhere is not a run"),
-        ("export", ("nowhere", "--out", "o"), "nowhere is not a run"),
-    ],
-)
+MISTAKES = [
+    ("main", ("demo", "--data", "nowhere"), "nowhere: no such folder"),
+    ("main", ("dmeo",), "did you mean 'demo'"),
+    ("main", ("voc",), "deeplabv1_resnet101-coco.safetensors: no such file"),
+    ("main", ("demo", "--prepared", "/dev/null"), "directory: '/dev/null"),
+    ("evaluate", ("nowhere",), "nowhere is not a run"),
+    ("predict", ("nowhere", "x.png", "--out", "o"), "nowhere is not a run"),
+    ("export", ("nowhere", "--out", "o"), "nowhere is not a run"),
+]
+
+
+@pytest.mark.parametrize(("program", "options", "message"), MISTAKES)
 def test_mistake_ends_with_one_message(
-    tmp_path: Path, program: str, options: Sequence[str], message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    options: Sequence[str],
+    message: str,
 ) -> None:
-    done = subprocess.run(
-        command(program, *options), capture_output=True, text=True, cwd=tmp_path
-    )
+    monkeypatch.chdir(tmp_path)
+    done = call(program, *options)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_damaged_checkpoint_is_named(place: Path) -> None:
+def test_process_of_its_own_ends_alike(tmp_path: Path) -> None:
+    chosen = {program: (options, said) for program, options, said in MISTAKES}
+    processes = {
+        program: start(program, *options, cwd=tmp_path)
+        for program, (options, _) in chosen.items()
+    }
+    for program, process in processes.items():
+        done = wait(process)
+        assert done.returncode == 2
+        assert chosen[program][1] in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_checkpoint_is_named(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     damaged = place / "damaged"
     subprocess.run(["cp", "-r", place / "run", damaged], check=True)
     arrays = [p for p in (damaged / "checkpoints" / "8").rglob("d/*") if p.is_file()]
@@ -214,4 +202,4 @@ def test_damaged_checkpoint_is_named(place: Path) -> None:
     assert "checkpoints/8 cannot be restored" in done.stderr
     assert "Delete that folder to go on" in done.stderr
     # TensorStore's threads may print a trace of their own; ours must not be in it.
-    assert f'File "{ROOT / "train"}' not in done.stderr
+    assert f'File "{ROOT / "train"}' not in done.stderr + capfd.readouterr().err

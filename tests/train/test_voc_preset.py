@@ -13,7 +13,7 @@ from train.presets import parse_config
 from ..models.parity import random_array
 from ..models.test_parity import file_shapes
 from .conftest import write_voc
-from .test_programs import call
+from .programs import call
 
 LISTS = {"train_aug": ("a", "b", "c"), "val": ("d", "e")}
 

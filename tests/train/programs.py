@@ -1,0 +1,107 @@
+"""The programs as a user calls them, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+ROOT = Path(__file__).parents[2]
+# Steps short enough to kill, long enough that metrics could differ.
+OPTIONS = (
+    "--backbone resnet_small --dilations 1 2 --crop 32 32 --batch-size 2 "
+    "--learning-rate 0.5 --max-gradient-norm 0.1 --evaluate-every 4 "
+    "--checkpoint-every 2 --log-every 1 --evaluation-batch 2"
+).split()
+# Compiled as in this process, so that both compute the same, and share what they
+# compile (tests/conftest.py).
+ENVIRONMENT = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Ended(NamedTuple):
+    """How a program ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(program: str, *arguments: object) -> list[str]:
+    """Returns the words that start a program of train/."""
+    path = ROOT / "train" / f"{program}.py"
+    return [sys.executable, str(path), *map(str, arguments)]
+
+
+def start(
+    program: str, *arguments: object, **options: object
+) -> subprocess.Popen[str]:
+    """Starts a program in a process of its own."""
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        command(program, *arguments),
+        **{
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "env": {**os.environ, **ENVIRONMENT},
+            **options,
+        },
+    )
+
+
+def wait(process: subprocess.Popen[str]) -> Ended:
+    """Waits for a program that was started."""
+    said = process.communicate(timeout=300)
+    return Ended(process.returncode, *said)
+
+
+def call(program: str, *arguments: object) -> Ended:
+    """Runs a program's file here, from its first line to its exit status."""
+    path, *words = command(program, *arguments)[1:]
+    return ended(lambda: runpy.run_path(path, run_name="__main__"), *words)
+
+
+def ended(main: Callable[[], object], *words: object) -> Ended:
+    """Calls `main` as a program with these arguments; puts back what it changes."""
+    out, error = io.StringIO(), io.StringIO()
+    status: object = 0
+    with pytest.MonkeyPatch.context() as patch, _settings_kept():
+        patch.setattr(sys, "argv", ["program", *map(str, words)])
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        for name, value in ENVIRONMENT.items():  # for the processes that it starts
+            patch.setenv(name, value)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            try:
+                main()
+            except SystemExit as stop:
+                status = stop.code or 0
+    assert isinstance(status, int), status
+    return Ended(status, out.getvalue(), error.getvalue())
+
+
+@contextlib.contextmanager
+def _settings_kept() -> Iterator[None]:
+    """Restores what programs set for their process: the cache and absl's logger."""
+    names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs")
+    kept = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in names}
+    logger = logging.getLogger("absl")
+    level, filters = logger.level, logger.filters[:]
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.filters = filters
+        if any(getattr(jax.config, name) != value for name, value in kept.items()):
+            for name, value in kept.items():
+                jax.config.update(name, value)
+            compilation_cache.reset_cache()
