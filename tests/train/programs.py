@@ -43,9 +43,7 @@ def command(program: str, *arguments: object) -> list[str]:
     return [sys.executable, str(path), *map(str, arguments)]
 
 
-def start(
-    program: str, *arguments: object, **options: object
-) -> subprocess.Popen[str]:
+def start(program: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
     """Starts a program in a process of its own."""
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
         command(program, *arguments),

@@ -19,7 +19,6 @@ from train import predict
 from train.common.errors import UserError
 from train.config import Config
 from train.data.palette import overlay
-from train.evaluation import input_images
 from train.evaluation.inference import Predictor
 from train.evaluation.views import PredictionOptions
 from train.workdir.trained import Trained
@@ -66,37 +65,6 @@ def read_areas(out: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def touch(root: Path, *names: str) -> list[Path]:
-    paths = [root / name for name in names]
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return paths
-
-
-def test_folder_stands_for_its_images_in_order(tmp_path: Path) -> None:
-    names = ("b.png", "a.JPG", "c.jpeg", "notes.txt", ".hidden.png", "deep/d.png")
-    touch(tmp_path, *names)
-    (tmp_path / "folder.png").mkdir()
-    found = input_images.find_images([tmp_path])
-    assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg")]
-
-
-def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
-    b, a, deep, _ = touch(tmp_path, "b.png", "a.png", "x/y/c.png", "d.jpg")
-    (tmp_path / "folder.png").mkdir()
-    assert input_images.find_images([tmp_path / "*.png"]) == [a, b]
-    assert input_images.find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
-
-
-def test_file_is_itself(tmp_path: Path) -> None:
-    (odd,) = touch(tmp_path, "a[1].png")
-    (beside,) = touch(tmp_path, "a1.png")
-    missing = tmp_path / "missing.png"
-    assert input_images.find_images([missing, odd, beside]) == [missing, odd, beside]
-    assert input_images.find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -108,7 +76,10 @@ def test_file_is_itself(tmp_path: Path) -> None:
 def test_what_stands_for_nothing_is_named(
     model: Path, tmp_path: Path, name: str, message: str
 ) -> None:
-    image, _ = touch(tmp_path, "a.png", "empty/notes.txt")
+    image, notes = tmp_path / "a.png", tmp_path / "empty" / "notes.txt"
+    notes.parent.mkdir()
+    image.touch()
+    notes.touch()
     with pytest.raises(UserError) as raised:
         call(model, image, tmp_path / name, out=tmp_path / "out")
     assert message in str(raised.value)
@@ -177,26 +148,6 @@ def test_another_call_keeps_the_lines_of_other_images(
     (tmp_path / "out" / "areas.csv").write_text("image,width,height,other\n")
     with pytest.raises(UserError, match="areas.csv is of a model with other classes"):
         call(model, tmp_path / "a.png", out=tmp_path / "out")
-
-
-def test_images_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
-    names = ("x/1.png", "y/1.png", "y/2.jpg", "y/2.png", "y/3.png")
-    paths = [tmp_path / name for name in names]
-    found = input_images.name_outputs(paths, tmp_path / "out")
-    masks = [found[path].mask.name for path in paths]
-    assert masks == ["x_1.png", "y_1.png", "y_2.jpg.png", "y_2.png.png", "3.png"]
-    overlays = [found[path].overlay.name for path in paths]
-    assert overlays == [name[:-4] + "_overlay.png" for name in masks]
-
-
-def test_absolute_and_relative_paths_may_be_mixed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    paths = [Path("x/1.png"), tmp_path / "y" / "1.png", Path("2.png")]
-    found = input_images.name_outputs(paths, tmp_path / "out")
-    masks = [found[path].mask.name for path in paths]
-    assert masks == ["x_1.png", "y_1.png", "2.png"]
 
 
 def test_only_the_ten_largest_classes_are_shown(

@@ -1,4 +1,4 @@
-"""Masks have the images' size and place, whatever the network sees."""
+"""A split is evaluated at full resolution, as it is predicted."""
 
 from __future__ import annotations
 
@@ -15,34 +15,12 @@ from PIL import Image
 
 from train import evaluate
 from train.config import Config
-from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.evaluator import Evaluator
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.workdir.trained import Trained
 
-from ..standins import STATE, Brightest
-
-IMAGENET = PREPROCESSINGS["imagenet"]
-
-
-@pytest.mark.parametrize(
-    ("scale", "seen"), [(1.0, (48, 64)), (0.5, (24, 32)), (1.5, (72, 96))]
-)
-@pytest.mark.parametrize("part", [np.s_[11:, :], np.s_[:, 21:]])
-def test_masks_stay_in_place_at_every_scale(
-    scale: float, seen: tuple[int, int], part: tuple[slice, slice]
-) -> None:
-    truth = np.zeros((42, 60), np.uint8)  # padded to 48 × 64
-    truth[part] = 2
-    image = np.full((42, 60, 3), 20, np.uint8)
-    np.put_along_axis(image, truth[..., None].astype(int), 250, axis=-1)
-    Brightest.sizes.clear()
-    graph: nnx.GraphDef = nnx.graphdef(Brightest())
-    options = EvaluationOptions(size_multiple=16, scales=(scale,))
-    mask = Predictor(graph, IMAGENET, options).mask(STATE, image)
-    assert Brightest.sizes == [seen]
-    np.testing.assert_array_equal(mask, truth)
+from ..standins import IMAGENET, STATE, Brightest
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -1,0 +1,58 @@
+"""Which images a command line names, and what their masks are called."""
+
+from pathlib import Path
+
+import pytest
+
+from train.evaluation.input_images import find_images, name_outputs
+
+
+def touch(root: Path, *names: str) -> list[Path]:
+    paths = [root / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def test_folder_stands_for_its_images_in_order(tmp_path: Path) -> None:
+    names = ("b.png", "a.JPG", "c.jpeg", "notes.txt", ".hidden.png", "deep/d.png")
+    touch(tmp_path, *names)
+    (tmp_path / "folder.png").mkdir()
+    found = find_images([tmp_path])
+    assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg")]
+
+
+def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
+    b, a, deep, _ = touch(tmp_path, "b.png", "a.png", "x/y/c.png", "d.jpg")
+    (tmp_path / "folder.png").mkdir()
+    assert find_images([tmp_path / "*.png"]) == [a, b]
+    assert find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
+
+
+def test_file_is_itself(tmp_path: Path) -> None:
+    (odd,) = touch(tmp_path, "a[1].png")
+    (beside,) = touch(tmp_path, "a1.png")
+    missing = tmp_path / "missing.png"
+    assert find_images([missing, odd, beside]) == [missing, odd, beside]
+    assert find_images([beside, tmp_path, tmp_path / "*"]) == [beside, odd]
+
+
+def test_images_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    names = ("x/1.png", "y/1.png", "y/2.jpg", "y/2.png", "y/3.png")
+    paths = [tmp_path / name for name in names]
+    found = name_outputs(paths, tmp_path / "out")
+    masks = [found[path].mask.name for path in paths]
+    assert masks == ["x_1.png", "y_1.png", "y_2.jpg.png", "y_2.png.png", "3.png"]
+    overlays = [found[path].overlay.name for path in paths]
+    assert overlays == [name[:-4] + "_overlay.png" for name in masks]
+
+
+def test_absolute_and_relative_paths_may_be_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [Path("x/1.png"), tmp_path / "y" / "1.png", Path("2.png")]
+    found = name_outputs(paths, tmp_path / "out")
+    masks = [found[path].mask.name for path in paths]
+    assert masks == ["x_1.png", "y_1.png", "2.png"]

@@ -1,0 +1,65 @@
+"""The training step, against an update by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import lal_jax
+from train.data.images import Example
+from train.data.preprocessing import PREPROCESSINGS
+from train.training.losses import LOSSES
+from train.training.network import make_model
+from train.training.step import make_state, make_step
+
+from ..conftest import CLASSES, MakeConfig
+
+
+def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> None:
+    config = make_config(weight_decay=0.1, momentum=0.5)
+    graph, state = make_state(config, CLASSES, seed=0)
+    model = make_model(config.model, CLASSES, seed=0)
+
+    def loss(params: nnx.State) -> jax.Array:
+        _, _, statistics = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+        network = nnx.merge(graph, params, statistics, copy=True)
+        images = PREPROCESSINGS["imagenet"](jnp.asarray(batch.image))
+        logits = network(images, train=True)
+        return lal_jax.locally_adaptive_loss(logits, jnp.asarray(batch.label)).mean()
+
+    old = nnx.state(model, nnx.Param)
+    value, slope = jax.jit(jax.value_and_grad(loss))(old)
+    step = make_step(graph, config)
+    first, metrics = step(state, batch)
+    assert metrics["loss"] == pytest.approx(float(value), rel=1e-5)
+
+    def expected(weight: jax.Array, gradient: jax.Array) -> jax.Array:
+        decay = 0.1 if weight.ndim > 1 else 0.0
+        return weight - config.optimizer.learning_rate * (gradient + decay * weight)
+
+    new = jax.tree.map(expected, old, slope)
+    for wanted, found in zip(
+        jax.tree.leaves(new), jax.tree.leaves(first.params), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_learns_one_batch(
+    name: str, make_config: MakeConfig, batch: Example
+) -> None:
+    config = make_config(
+        loss=name, steps=12, learning_rate=0.3, max_gradient_norm=0.1, kernel_size=3
+    )
+    # Striped labels that the image shows, so that there is something to learn.
+    image = np.broadcast_to(batch.label[..., None] % 4 * 60, batch.image.shape)
+    shown = Example(image.astype(np.uint8), batch.label)
+    graph, state = make_state(config, CLASSES, seed=0)
+    step = make_step(graph, config)
+    losses = []
+    for _ in range(12):
+        state, metrics = step(state, shown)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < losses[0]
+    assert int(state.step) == 12
