@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 OPTIONS = (
     "--backbone resnet_small --dilations 1 2 --crop 32 32 --batch-size 2 "
     "--learning-rate 0.5 --max-gradient-norm 0.1 --evaluate-every 4 "
-    "--checkpoint-every 2 --log-every 1 --evaluation-batch 2"
+    "--checkpoint-every 2 --log-every 1"
 ).split()
 # Compiled as in this process, so that both compute the same, and share what they
 # compile (tests/conftest.py).

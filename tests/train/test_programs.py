@@ -29,7 +29,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(place: Path, name: str) -> Sequence[object]:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
-    return ("demo", "--steps", 8, *OPTIONS, *paths, "--workdir", place / name)
+    budget = ("--steps", 8, "--evaluation-batch", 2)
+    return ("demo", *OPTIONS, *budget, *paths, "--workdir", place / name)
 
 
 def test_run_leaves_what_it_promises(place: Path) -> None:

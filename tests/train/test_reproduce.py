@@ -1,47 +1,41 @@
-"""Experiments as a user makes them, each in a process of its own."""
+"""Experiments: what their reports say, and what is not mixed with what."""
 
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import train.experiments.runner
 import train.reproduce
+from train.common.command import run_command
 from train.common.errors import UserError
 from train.config import Config
+from train.experiments.plans import OURS, TABLE2, Experiment
 from train.presets import PRESETS, parse_config
-from train.reproduce import Options, main
-from train.workdir.run import Run
+from train.reproduce import EXPERIMENTS, Options, main
 
-from .conftest import NAMES, make_folder, write_voc
-from .test_programs import OPTIONS, call, command
+from .conftest import NAMES, make_folder
+from .programs import OPTIONS, Ended, call, ended
 
+ONE = ("--evaluation-batch", 1)  # one compiled program for pages and metrics
 COLUMNS = ("cross-entropy", "center", "focal", "ours, 5×5")
 
 
-def reproduce(
-    place: Path, *words: object, steps: int = 4
-) -> subprocess.CompletedProcess[str]:
+def reproduce(place: Path, *words: object) -> Ended:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
     where = ("--workdir", place / "out", "--results", place / "results")
-    budget = ("--budget", steps)
+    budget = ("--budget", 4, *ONE)
     return call("reproduce", *words, *OPTIONS, *paths, *where, *budget)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data and a finished figure 3, its runs made side by side."""
+    """A folder with data and a finished figure 3."""
     place = tmp_path_factory.mktemp("reproduce")
     make_folder(place / "voc")
-    done = reproduce(place, "figure3", "--processes", 2)
+    done = reproduce(place, "figure3")
     assert done.returncode == 0, done.stderr
     assert "4 runs, 0 of them done already" in done.stdout
     assert f"Page: {place / 'out' / 'figure3.html'}" in done.stdout
@@ -100,43 +94,6 @@ def test_other_options_do_not_mix_with_runs_that_are_there(place: Path) -> None:
     assert "momentum: 0.9 → 0.5" in done.stderr and "--workdir" in done.stderr
 
 
-def test_a_stopped_process_is_reported_with_its_words(place: Path) -> None:
-    (run,), (other,) = (
-        (place / "out" / "runs").glob(f"*{loss}*") for loss in ("center", "focal")
-    )
-    summary = (run / "summary.json").read_bytes()
-    for path in (run, other):
-        (path / "summary.json").unlink()
-    with Run(run).alone():  # as where the same command runs twice
-        done = reproduce(place, "figure3", "--processes", 2)
-    (run / "summary.json").write_bytes(summary)
-    assert (other / "summary.json").is_file()  # by the process that is left
-    assert done.returncode == 2, done.stdout
-    assert f"a process stopped: {run} is being trained by another" in done.stderr
-    assert re.search(r"process\d\.log\nThe same command goes on", done.stderr)
-
-
-@pytest.mark.parametrize(
-    ("log", "said"),
-    [
-        (
-            "step 1\n\nerror: no space\nDelete something.\n",
-            "no space\nDelete something.",
-        ),
-        ("Traceback:\n  here\nRuntimeError: out of memory\n\n", "out of memory"),
-        ("", "no word"),
-    ],
-)
-def test_last_words_are_a_message_or_the_last_line(
-    tmp_path: Path, log: str, said: str
-) -> None:
-    path = tmp_path / "process0.log"
-    path.write_text(log)
-    words = train.experiments.runner._last_words(path)
-    assert words.startswith("a process stopped: ")
-    assert words.endswith(f"{said}\nWhat it did: {path}")
-
-
 def test_runs_on_other_data_do_not_mix(place: Path) -> None:
     (run,) = (place / "out" / "runs").glob("*focal*")
     (other,) = (place / "out" / "runs").glob("*center*")
@@ -151,42 +108,6 @@ def test_runs_on_other_data_do_not_mix(place: Path) -> None:
     assert done.returncode == 2
     assert f"{run} was trained on other data (0123abcd)" in done.stderr
     assert fingerprint in done.stderr and "--workdir" in done.stderr
-
-
-def test_stopped_by_hand_it_leaves_no_process(place: Path) -> None:
-    words = ("--data", place / "voc", "--prepared", place / "prepared")
-    where = ("--workdir", place / "stopped", "--processes", 2, "--budget", 2000)
-    process = subprocess.Popen(
-        command("reproduce", "figure3", *OPTIONS, *words, *where),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    runs = place / "stopped" / "runs"
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        begun = [Run(path.parent) for path in runs.glob("*/config.json")]
-        if sum(run.has_checkpoint() for run in begun) == 2:
-            break
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output
-    assert "The same command goes on" in output and "Traceback" not in output
-    assert len(begun) == 2
-    for run in begun:
-        with run.alone():  # no process holds it
-            assert run.has_checkpoint() and not run.summary()
-
-
-SMALL = """
-from train import reproduce
-from train.experiments import OURS, TABLE2, Experiment
-two = tuple(v for v in TABLE2.variants if v.label in ("cross-entropy", OURS))
-reproduce.EXPERIMENTS["rates"] = Experiment("Rates of two", two, tunes=True)
-reproduce.run_command(reproduce.main)
-"""
 
 
 def test_commands_are_free_of_a_loss_s_own_rate(
@@ -209,17 +130,16 @@ def test_commands_are_free_of_a_loss_s_own_rate(
 @pytest.fixture(scope="module")
 def rates(place: Path) -> Path:
     """A folder with rates of two losses, the second of which is too high for any."""
-    for _ in range(2):  # the second time there is nothing to do
-        words = ("rates", "--factors", 1, 1e30, "--seeds", 2, "--budget", 4, *OPTIONS)
-        where = ("--workdir", place / "out", "--prepared", place / "prepared")
-        of = ("--data", os.path.relpath(place / "voc"))
-        done = subprocess.run(
-            [sys.executable, "-c", SMALL, *map(str, (*words, *where, *of))],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+    two = tuple(v for v in TABLE2.variants if v.label in ("cross-entropy", OURS))
+    words = ("rates", "--factors", 1, 1e30, "--seeds", 2, "--budget", 4, *OPTIONS, *ONE)
+    where = ("--workdir", place / "out", "--prepared", place / "prepared")
+    of = ("--data", os.path.relpath(place / "voc"))
+    with pytest.MonkeyPatch.context() as patch:
+        rates = Experiment("Rates of two", two, tunes=True)
+        patch.setitem(EXPERIMENTS, "rates", rates)
+        for _ in range(2):  # the second time there is nothing to do
+            done = ended(lambda: run_command(main), *words, *where, *of)
+            assert done.returncode == 0, done.stderr
     assert done.stdout.count("4 runs, 4 of them done already") == 2
     return place / "out"
 

@@ -54,13 +54,13 @@ def test_paper_recipe_runs_three_steps(tmp_path: Path) -> None:
     options = [part for pair in paths.items() for part in pair]
     preset = parse_config(["voc"])
     assert (preset.augmentation.crop, preset.optimizer.batch_size) == ((321, 321), 2)
-    smaller = ("--crop", 161, 161, "--steps", 3)  # a quarter of the time
+    smaller = ("--crop", 97, 97, "--steps", 3)  # a tenth of the time
     done = call("main", "voc", *smaller, "--log-every", 1, *options)
     assert done.returncode == 0, done.stderr
     assert "520 arrays of DeepLab of kazuto1011" in done.stdout
     assert "random weights: deconvolution, head" in done.stdout
     config = json.loads((run / "config.json").read_text())
-    assert (config["crop"], config["batch_size"]) == ([161, 161], 2)
+    assert (config["crop"], config["batch_size"]) == ([97, 97], 2)
     assert (config["backbone"], config["style"]) == ("resnet101", "caffe")
     lines = (run / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in lines if "loss" in line]

@@ -1,0 +1,95 @@
+"""Runs side by side: every one is made, or it is said why not."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from train.common.errors import UserError
+from train.data.dataset import load_dataset
+from train.experiments.runner import _last_words, complete_all
+from train.main import complete
+from train.workdir.run import Run
+
+from ..conftest import MakeConfig
+from ..programs import ENVIRONMENT, OPTIONS, start, wait
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets processes that a test starts compile as it does."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_stopped_process_leaves_the_other_and_is_reported(
+    make_config: MakeConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / "runs" / name for name in ("held", "free")]
+    configs = [make_config(workdir=str(path), steps=0) for path in folders]
+    held, free = map(Run, folders)
+    held.begin(configs[0], load_dataset(configs[0].data))
+    with held.alone():  # as where the same command runs twice
+        with pytest.raises(UserError) as stopped:
+            complete_all(configs, complete, processes=2)
+    assert held.summary() is None and free.summary()  # by the process that is left
+    said = f"a process stopped: {held.workdir} is being trained by another"
+    assert said in str(stopped.value)
+    words = r"process\d\.log\nThe same command goes on"
+    assert re.search(words, str(stopped.value))
+
+    capfd.readouterr()
+    complete_all(configs, complete, processes=2)
+    assert "2 runs, 1 of them done already" in capfd.readouterr().out
+    assert held.summary()
+    assert "Report: " in (tmp_path / "runs" / "process0.log").read_text()
+
+
+def test_stopped_by_hand_it_leaves_no_process(
+    folder: Path, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    words = ("--data", folder, "--prepared", make_config().data.prepared)
+    where = ("--workdir", tmp_path / "stopped", "--processes", 2, "--budget", 2000)
+    process = start(
+        "reproduce", "figure3", *OPTIONS, *words, *where, start_new_session=True
+    )
+    runs = tmp_path / "stopped" / "runs"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        begun = [Run(path.parent) for path in runs.glob("*/config.json")]
+        if sum(run.has_checkpoint() for run in begun) == 2:
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    stopped = wait(process)
+    output = stopped.stdout + stopped.stderr
+    assert stopped.returncode == 130, output
+    assert "The same command goes on" in output and "Traceback" not in output
+    assert len(begun) == 2
+    for run in begun:
+        with run.alone():  # no process holds it
+            assert run.has_checkpoint() and not run.summary()
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "step 1\n\nerror: no space\nDelete something.\n",
+            "no space\nDelete something.",
+        ),
+        ("Traceback:\n  here\nRuntimeError: out of memory\n\n", "out of memory"),
+        ("", "no word"),
+    ],
+)
+def test_last_words_are_a_message_or_the_last_line(
+    tmp_path: Path, log: str, said: str
+) -> None:
+    path = tmp_path / "process0.log"
+    path.write_text(log)
+    words = _last_words(path)
+    assert words.startswith("a process stopped: ")
+    assert words.endswith(f"{said}\nWhat it did: {path}")
