@@ -1,4 +1,4 @@
-"""Data sets: which there are, how one is found, and how it gets ready to read.
+"""Data sets: the kinds there are, how one is found, and how it is prepared.
 
 Finding reads lists and classes and writes nothing, so that whatever cannot work is
 refused first; preparing writes every record once (`records.py`).
@@ -37,7 +37,7 @@ _SPLIT = Limit(
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataOptions(Group):
-    """What is trained and evaluated on."""
+    """The data to train and evaluate on."""
 
     folder: str = option(
         "", "Folder in VOC layout; empty for the built-in scenes.", name="data"
@@ -132,7 +132,7 @@ def _find_scenes(options: DataOptions) -> Found | None:
 
 @DATA_KINDS.register("VOC layout", "--data names its folder")
 def _find_voc_folder(options: DataOptions) -> Found | None:
-    """Finds a folder in VOC layout; whatever is named is meant to be one."""
+    """Finds a folder in VOC layout."""
     from train.data.voc import read_voc_folder
 
     splits = (options.train_split, options.val_split)
@@ -152,7 +152,7 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
 
 
 def find_dataset(options: DataOptions) -> Found:
-    """Returns the data set that is meant, before anything of it is written.
+    """Returns the data set that the options name; nothing is written.
 
     Raises:
       UserError: a list, an image, a mask or a name of a class is missing.

@@ -32,7 +32,7 @@ class Choice(NamedTuple):
 
 
 def choose(baseline: Sequence[float], ours: Sequence[float]) -> list[Choice]:
-    """Returns what to show: two images whatever they look like, and two extremes.
+    """Returns the images to show: two at fixed places, and the two extremes.
 
     Args:
       baseline: pixel accuracy of each image of the split.

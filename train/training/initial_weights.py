@@ -1,4 +1,4 @@
-"""Initial weights from a file, checked against what the run makes of them."""
+"""Initial weights from a file, checked against the run's options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HELP = "docs/weights.md says where to get the file and how to convert it"
 
 
 def check_initial_weights(options: ModelOptions) -> None:
-    """Refuses a file that cannot serve, before any data is prepared.
+    """Refuses an unsuitable weights file, before any data is prepared.
 
     Raises:
       UserError: the file is missing, is no safetensors file, or wants another ResNet
@@ -73,7 +73,7 @@ def _check_use(options: ModelOptions, path: Path, trained: dict[str, Any]) -> No
 
 
 def _differing(options: ModelOptions, trained: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the weights were trained with where the run has otherwise."""
+    """Returns the options that the weights were trained with and the run changes."""
     return {
         name: value
         for name, value in trained.items()
@@ -129,7 +129,7 @@ def loaded_state(
 
 
 def _hint(error: WeightsError, options: ModelOptions) -> str:
-    """Returns the way out, as far as the keys at fault tell."""
+    """Returns advice, as far as the keys at fault tell."""
     new_head = "--new-head to begin the head at random weights"
     if not error.keys:
         return ""
@@ -147,7 +147,7 @@ def _hint(error: WeightsError, options: ModelOptions) -> str:
 
 
 def _note(layout: Layout, metadata: dict[str, str], options: ModelOptions) -> str:
-    """Returns what a loaded head was trained with, where the run has otherwise."""
+    """Returns a note on options that a loaded head was not trained with."""
     trained = _use(layout, metadata, ("output_stride", "upsampling"))
     other = _differing(options, trained)
     return f"; its head was trained with {_as_options(other)}" if other else ""

@@ -154,7 +154,7 @@ def _of_logits(image_loss: PixelLoss) -> Loss:
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossOptions(Group):
-    """What is minimized."""
+    """The loss, and its options."""
 
     name: str = choice("locally_adaptive", "Loss", LOSSES, name="loss")
     loss_resolution: str = option(

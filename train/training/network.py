@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelOptions(Group):
-    """The network, and the weights it begins with."""
+    """The network, and its initial weights."""
 
     backbone: str = choice("resnet101", "Backbone", RESNETS)
     style: str = option(
