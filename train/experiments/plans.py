@@ -183,7 +183,7 @@ class Plan:
     def grid(
         self, variants: Sequence[Variant], factors: Sequence[float]
     ) -> list[Planned]:
-        """Returns runs for choosing learning rates; they never see the validation split.
+        """Returns runs to choose learning rates by, without the validation split.
 
         Args:
           variants: each with every rate.
