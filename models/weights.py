@@ -155,6 +155,11 @@ def load_weights(
         layout, prefix = find_layout(arrays)
     except LookupError as error:
         raise WeightsError(str(error)) from error
+    if not isinstance(model.backbone, layout.backbone):
+        raise WeightsError(
+            f"the weights, of {layout.title}, are for a {layout.backbone.__name__}; "
+            f"the model's backbone is a {type(model.backbone).__name__}"
+        )
     variables = _variables(model)
     table = key_table(layout, prefix, model, variables)
     head = tuple(prefix + start for start in layout.head_keys)

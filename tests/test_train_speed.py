@@ -16,8 +16,8 @@ import pytest
 from flax import nnx
 
 from benchmarks import device, step_cost, train_speed
+from benchmarks.cost import multiply_adds, parameter_count
 from benchmarks.step_cost import Measurement, Setting
-from models.cost import multiply_adds, parameter_count
 from train.network import make_model
 
 SMALL = Setting(size=33, batch=2, backbone="resnet_small", blocks=2, block_seconds=0.0)
@@ -46,7 +46,7 @@ def test_every_figure_is_there(measurement: Measurement) -> None:
 
 
 def test_cost_is_that_of_the_network(measurement: Measurement) -> None:
-    def features(images: jax.Array) -> jax.Array:
+    def features(images: jax.Array) -> list[jax.Array]:
         return make_model(SMALL.config(), 21).backbone(images, train=False)
 
     images = jax.ShapeDtypeStruct((1, 33, 33, 3), jnp.float32)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from models import DeepLab
+from models.deeplab import DeepLab
 from train.config import Config
 from train.data import Example, pad, pad_to_multiple
 from train.errors import UserError

@@ -14,7 +14,7 @@ import optax
 from flax import nnx
 from tqdm import tqdm
 
-from models import DeepLab
+from models.deeplab import DeepLab
 from train.config import Config
 from train.data import Example
 from train.errors import Diverged

@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import lal_jax
-from models import DeepLab, Outputs
+from models.deeplab import DeepLab, NetworkOutputs
 from train.errors import UserError
 
 if TYPE_CHECKING:
     from train.config import Config
 
-Loss = Callable[[Outputs, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+Loss = Callable[[NetworkOutputs, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 LogitLoss = Callable[[jax.Array, jax.Array], jax.Array]  # of logits and labels
 
 
@@ -73,7 +73,7 @@ def center(config: Config) -> Loss:
     """
 
     def loss(
-        outputs: Outputs, labels: jax.Array, centers: jax.Array
+        outputs: NetworkOutputs, labels: jax.Array, centers: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         entropy = lal_jax.softmax_cross_entropy(outputs.logits, labels)
         entropy = lal_jax.masked_mean(entropy, where=lal_jax.valid_mask(labels))
@@ -98,7 +98,7 @@ def initial_centers(config: Config, model: DeepLab) -> jax.Array:
     """Returns the centres of step 0: zeros `[classes, depth]`."""
     head = config.center_features == "head_input"
     return jnp.zeros(
-        (model.classes, model.backbone.features if head else model.classes)
+        (model.classes, model.backbone.channels[-1] if head else model.classes)
     )
 
 
@@ -134,7 +134,7 @@ def _of_logits(image_loss: LogitLoss) -> Loss:
     """Returns a loss that needs neither features nor centres."""
 
     def loss(
-        outputs: Outputs, labels: jax.Array, centers: jax.Array
+        outputs: NetworkOutputs, labels: jax.Array, centers: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         return image_loss(outputs.logits, labels), centers
 

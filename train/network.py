@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from models import DeepLab, Outputs
+from models.deeplab import DeepLab, NetworkOutputs
 from train.config import Config
 
 
@@ -22,7 +22,6 @@ def make_model(config: Config, classes: int) -> DeepLab:
             "style",
             "head",
             "output_stride",
-            "rates",
             "upsampling",
             "norm_epsilon",
             "remat",
@@ -30,6 +29,7 @@ def make_model(config: Config, classes: int) -> DeepLab:
     }
     return DeepLab(
         classes=classes,
+        dilations=config.rates,
         frozen_norm=config.batch_norm == "frozen",
         dtype=jnp.dtype(config.precision),
         rngs=nnx.Rngs(config.seed),
@@ -46,7 +46,7 @@ def split_model(
 
 def training_outputs(
     model: DeepLab, images: jax.Array, config: Config
-) -> list[Outputs]:
+) -> list[NetworkOutputs]:
     """Returns what the losses look at: each scale's outputs and their maximum.
 
     Multi-scale-input training of Chen et al. 2016 (arXiv:1606.00915), section 3.1: a
@@ -69,7 +69,7 @@ def training_outputs(
         largest = jnp.max(coarse, axis=0)
         _, height, width, _ = images.shape
         logits = model.upsample(largest, size=(height, width))
-        found.append(Outputs(logits, largest, whole.features))
+        found.append(NetworkOutputs(logits, largest, whole.features))
     if config.loss_resolution == "network":
         found = [outputs._replace(logits=outputs.coarse) for outputs in found]
     return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from models import DeepLab
+from models.deeplab import DeepLab
 from models.layouts import Layout, find_layout
 from models.weights import (
     Loaded,

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.deeplab import HEADS, UPSAMPLINGS
-from models.resnet import ATROUS, RESNETS, STYLES
+from models.backbones import BACKBONES, OUTPUT_STRIDES, STYLES
+from models.heads import HEADS
+from models.upsamplings import UPSAMPLINGS
 from train.errors import UserError
 from train.losses import LOSSES, NEIGHBOR_WEIGHTS, POOLS
 from train.preprocessing import PREPROCESSINGS
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from train.config import Config
 
 CHOICES: dict[str, Iterable[object]] = {
-    "backbone": RESNETS,
-    "output_stride": ATROUS,
+    "backbone": BACKBONES,
+    "output_stride": OUTPUT_STRIDES,
     "style": STYLES,
     "head": HEADS,
     "upsampling": UPSAMPLINGS,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from models import DeepLab
+from models.deeplab import DeepLab
 from models.weights import (
     WeightsError,
     read_header,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models import DeepLab, Outputs, ResNet
+from models.backbones import Backbone
+from models.deeplab import DeepLab, NetworkOutputs
 from models.layouts import LEAVES, find_layout
 from models.weights import load_weights
 
@@ -81,12 +82,12 @@ def close(found: np.ndarray, expected: dict[str, Any]) -> None:
 
 
 @jax.jit
-def backbone_features(backbone: ResNet, images: jax.Array) -> jax.Array:
-    return backbone(images, train=False)
+def backbone_features(backbone: Backbone, images: jax.Array) -> jax.Array:
+    return backbone(images, train=False)[-1]
 
 
 @jax.jit
-def network_outputs(model: DeepLab, images: jax.Array) -> Outputs:
+def network_outputs(model: DeepLab, images: jax.Array) -> NetworkOutputs:
     return model.outputs(images, train=False)
 
 

@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 from safetensors.numpy import load_file
 
-from models import DeepLab, convert_checkpoint
-from models.layouts import LAYOUTS, key_table
+from models import convert_checkpoint
+from models.deeplab import DeepLab
+from models.layouts import LAYOUTS, find_layout, key_table
 from models.weights import (
     WeightsError,
     load_weights,
@@ -22,16 +22,7 @@ from models.weights import (
     save_weights,
 )
 
-
-def make_model(classes: int = 5, head: str = "v2", seed: int = 0) -> DeepLab:
-    return DeepLab(
-        classes=classes,
-        backbone="resnet_small",
-        rates=(1, 2),
-        head="v3" if head == "v3" else "v2",
-        upsampling="learned",
-        rngs=nnx.Rngs(seed),
-    )
+from .networks import make_model
 
 
 def arrays_of(model: DeepLab) -> dict[str, np.ndarray]:
@@ -155,6 +146,25 @@ def test_keys_of_nobody_are_shown(model: DeepLab) -> None:
         load_weights(model, {"encoder.weight": np.zeros(3)})
 
 
+def test_layout_of_resnets_refuses_another_backbone(model: DeepLab) -> None:
+    class Plain(nnx.Module):
+        channels = (128,)
+
+    file = as_file_of("torchvision's ResNet", model)
+    model.backbone = Plain()
+    with pytest.raises(
+        WeightsError, match="torchvision's ResNet, are for a ResNet.*Pl"
+    ):
+        load_weights(model, file)
+
+
+def test_own_files_are_known_whatever_the_backbone() -> None:
+    layout, prefix = find_layout(["backbone.expand.3.kernel", "head.mix.conv.kernel"])
+    assert layout.native and prefix == ""
+    layout, _ = find_layout(["backbone.conv1.weight", "classifier.0.convs.0.0.weight"])
+    assert not layout.native
+
+
 class Command:
     """Runs a command when it is unpickled."""
 
@@ -186,27 +196,12 @@ def test_missing_and_truncated_files_are_named(model: DeepLab, tmp_path: Path) -
 
 
 def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> None:
-    def make(frozen: bool) -> DeepLab:
-        return DeepLab(
-            classes=3,
-            backbone="resnet_small",
-            rates=(1,),
-            frozen_norm=frozen,
-            rngs=nnx.Rngs(2),
-        )
-
-    source = make(False)
-    rng = np.random.default_rng(0)
-    drawn = jax.tree.map(
-        lambda leaf: jnp.asarray(rng.uniform(0.5, 1.5, leaf.shape), jnp.float32),
-        nnx.state(source),
-    )
-    nnx.update(source, drawn)
+    source = make_model(upsampling="bilinear", seed=1)
     path = tmp_path / "model.safetensors"
     save_weights(source, path)
-    frozen = make(True)
+    frozen = make_model(upsampling="bilinear", frozen_norm=True, seed=2)
     load_weights(frozen, read_weights(path))
-    images = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
+    images = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype(np.float32)
 
     @jax.jit
     def logits(model: DeepLab) -> jax.Array:

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 import lal_jax
-from models import DeepLab, Outputs
+from models.deeplab import DeepLab, NetworkOutputs
 from train.config import Config
 from train.data import Example
 from train.loop import TrainState, make_state, make_step
@@ -28,7 +28,7 @@ def by_path(state: Any) -> dict[str, np.ndarray]:
 
 
 @jax.jit
-def training_outputs(model: DeepLab, images: jax.Array) -> Outputs:
+def training_outputs(model: DeepLab, images: jax.Array) -> NetworkOutputs:
     return model.outputs(images, train=True)
 
 
@@ -250,7 +250,7 @@ def test_recomputing_blocks_keeps_little_and_changes_nothing() -> None:
         model = DeepLab(
             classes=3,
             backbone="resnet18",
-            rates=(1,),
+            dilations=(1,),
             remat=remat,
             rngs=nnx.Rngs(0),
         )
