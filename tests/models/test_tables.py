@@ -1,22 +1,18 @@
-"""The tables of choices: light, consistent, and refusing what they do not hold."""
+"""The tables of choices load no JAX and refuse what they do not hold."""
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from models import backbones
-from models.backbones import (
-    BACKBONES,
-    OUTPUT_STRIDES,
-    STYLES,
-    BackboneEntry,
-    make_backbone,
-)
-from models.deeplab import DeepLab
-from models.heads import HEADS, make_head
-from models.registry import Registry
+from models.backbones import BACKBONES, BackboneEntry, make_backbone
+from models.deeplab import DeepLab, NetworkOutputs
+from models.heads import HEADS, HeadEntry, make_head
 from models.upsamplings import UPSAMPLINGS
 
 TABLES = ("models", "models.backbones", "models.heads", "models.upsamplings")
@@ -31,21 +27,6 @@ def test_tables_load_neither_jax_nor_flax(module: str) -> None:
     assert done.stdout == "set()\n"
 
 
-def test_tables_hold_what_is_documented() -> None:
-    assert list(BACKBONES) == [
-        "resnet_small",
-        "resnet18",
-        "resnet34",
-        "resnet50",
-        "resnet101",
-    ]
-    assert list(HEADS) == ["v2", "v3"]
-    assert list(UPSAMPLINGS) == ["bilinear", "half_pixel", "learned"]
-    assert list(STYLES) == ["torchvision", "caffe"]
-    for entry in HEADS.values():
-        assert set(entry.dilations) == set(OUTPUT_STRIDES)
-
-
 def test_name_that_is_taken_is_refused() -> None:
     entries = dict(BACKBONES)
     with pytest.raises(ValueError, match="backbone 'resnet18' is registered twice"):
@@ -56,12 +37,9 @@ def test_name_that_is_taken_is_refused() -> None:
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """A backbone of one style and two output strides."""
-    entry = BackboneEntry(
-        BACKBONES["resnet_small"].make, output_strides=(16, 32), styles=("torchvision",)
-    )
-    table: Registry[BackboneEntry] = Registry("backbone")
-    table.add("limited", entry)
-    monkeypatch.setattr(backbones, "BACKBONES", table)
+    make = BACKBONES["resnet_small"].make
+    entry = BackboneEntry(make, output_strides=(16, 32), styles=("torchvision",))
+    monkeypatch.setitem(BACKBONES._entries, "limited", entry)
 
 
 @pytest.mark.usefixtures("limited")
@@ -110,3 +88,38 @@ def test_output_stride_without_dilations_asks_for_some() -> None:
         rngs=nnx.Rngs(0),
     )
     assert len(head.branches) == 1  # type: ignore[attr-defined]
+
+
+class EarlyHead(nnx.Module):
+    """Reads the first feature map as well, as DeepLabV3+ does, and answers at 4."""
+
+    def __init__(self, channels: Sequence[int], classes: int, **options: Any):
+        self.channels, self.classes = tuple(channels), classes
+
+    def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
+        assert tuple(features.shape[-1] for features in maps) == self.channels
+        return jnp.zeros((*maps[0].shape[:3], self.classes))
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_head_may_read_an_early_map_and_answer_at_its_stride(
+    upsampling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = HeadEntry(EarlyHead, dilations={16: (6,)}, stride=4)
+    monkeypatch.setitem(HEADS._entries, "early", entry)
+
+    def outputs(images: jax.Array) -> NetworkOutputs:
+        model = DeepLab(
+            classes=3,
+            backbone="resnet_small",
+            head="early",
+            output_stride=16,
+            upsampling=upsampling,
+            rngs=nnx.Rngs(0),
+        )
+        return model.outputs(images, train=False)
+
+    found = jax.eval_shape(outputs, jax.ShapeDtypeStruct((1, 65, 48, 3), jnp.float32))
+    assert found.coarse.shape == (1, 17, 12, 3)
+    assert found.features.shape == (1, 5, 3, 128)
+    assert found.logits.shape == (1, 65, 48, 3)

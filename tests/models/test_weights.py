@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -148,7 +149,12 @@ def test_keys_of_nobody_are_shown(model: DeepLab) -> None:
 
 def test_layout_of_resnets_refuses_another_backbone(model: DeepLab) -> None:
     class Plain(nnx.Module):
-        channels = (128,)
+        """A backbone that is no ResNet."""
+
+        channels: tuple[int, ...] = (128,)
+
+        def __call__(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
+            return [images]
 
     file = as_file_of("torchvision's ResNet", model)
     model.backbone = Plain()
@@ -196,12 +202,20 @@ def test_missing_and_truncated_files_are_named(model: DeepLab, tmp_path: Path) -
 
 
 def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> None:
-    source = make_model(upsampling="bilinear", seed=1)
+    options: dict = {"classes": 3, "dilations": (1,), "upsampling": "bilinear"}
+    source = make_model(**options)
+    rng = np.random.default_rng(0)
+    # All positive, so that no logit is a small difference of large numbers.
+    drawn = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.uniform(0.5, 1.5, leaf.shape), jnp.float32),
+        nnx.state(source),
+    )
+    nnx.update(source, drawn)
     path = tmp_path / "model.safetensors"
     save_weights(source, path)
-    frozen = make_model(upsampling="bilinear", frozen_norm=True, seed=2)
+    frozen = make_model(**options, frozen_norm=True)
     load_weights(frozen, read_weights(path))
-    images = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype(np.float32)
+    images = jnp.asarray(rng.normal(size=(1, 32, 32, 3)), jnp.float32)
 
     @jax.jit
     def logits(model: DeepLab) -> jax.Array:
