@@ -1,5 +1,6 @@
 """The tables of choices load no JAX and refuse what they do not hold."""
 
+import doctest
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+from models import registry
 from models.backbones import BACKBONES, BackboneEntry, make_backbone
 from models.deeplab import DeepLab, NetworkOutputs
 from models.heads import HEADS, HeadEntry, make_head
@@ -25,6 +27,10 @@ def test_tables_load_neither_jax_nor_flax(module: str) -> None:
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_registry_does_what_its_example_shows() -> None:
+    assert doctest.testmod(registry) == (0, 4)
 
 
 def test_name_that_is_taken_is_refused() -> None:
@@ -117,6 +123,7 @@ def test_head_may_read_an_early_map_and_answer_at_its_stride(
             upsampling=upsampling,
             rngs=nnx.Rngs(0),
         )
+        assert getattr(model.deconvolution, "stride", 4) == 4  # half_pixel has none
         return model.outputs(images, train=False)
 
     found = jax.eval_shape(outputs, jax.ShapeDtypeStruct((1, 65, 48, 3), jnp.float32))
