@@ -35,7 +35,8 @@ class HeadEntry(NamedTuple):
     """A head of the table: how it is made, and its paper's constants."""
 
     make: Callable[..., Head]
-    dilations: Mapping[int, tuple[int, ...]]  # in features, by output stride
+    # In features, by output stride; empty for a head that does not dilate.
+    dilations: Mapping[int, tuple[int, ...]]
     stride: int = 0  # input pixels per logit; 0 for the backbone's output stride
 
 
@@ -67,11 +68,11 @@ def make_head(
     HEADS.check(name)
     entry = HEADS[name]
     dilations = dilations or entry.dilations.get(output_stride, ())
-    if not dilations:
+    if entry.dilations and not dilations:
         known = ", ".join(map(str, entry.dilations))
         raise ValueError(
             f"head {name} has dilations for the output strides {known}, not for "
-            f"{output_stride}; name some"
+            f"{output_stride}; set dilations"
         )
     return entry.make(channels, classes, dilations=dilations, **options)
 

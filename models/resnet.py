@@ -133,12 +133,12 @@ class ResNet(nnx.Module):
 
     Args:
       block: `BasicBlock` or `Bottleneck`.
-      blocks: how many there are in each of the four stages.
+      blocks: number of blocks in each of the four stages.
       widths: of each stage, in channels before a bottleneck's expansion.
       stem_width: channels of the first convolution.
       stem_kernel: side of its window.
-      pool: has a maximum pool after it; else the first stage strides, which is faster
-        on CPUs.
+      pool: a 3×3 max pool follows; else the first stage strides, which is faster on
+        CPUs.
       output_stride: input pixels per feature of the last stage, 8, 16 or 32.
       style: `"torchvision"` or `"caffe"`.
       frozen_norm: batch norm keeps its statistics and affine.

@@ -86,7 +86,7 @@ def test_pooled_head_sees_the_whole_image() -> None:
     assert jnp.abs(difference[0, 8, 8]).max() > 1e-6
 
 
-def test_pyramid_begins_as_the_paper_has_it() -> None:
+def test_pyramid_is_initialized_as_in_the_paper() -> None:
     head = AtrousPyramid((64, 512), 21, dilations=(6, 12), rngs=nnx.Rngs(0))
     for branch in head.branches:
         assert float(jnp.std(branch.kernel[...])) == pytest.approx(0.01, rel=0.01)

@@ -116,7 +116,7 @@ def statistics_after(network: ResNet, images: jax.Array, train: bool) -> nnx.Sta
     return nnx.state(network, nnx.BatchStat)
 
 
-def test_statistics_move_in_training_alone(rng: np.random.Generator) -> None:
+def test_statistics_change_only_in_training(rng: np.random.Generator) -> None:
     network = small()
     images = jnp.asarray(rng.normal(size=(2, 32, 32, 3)), jnp.float32)
     before = nnx.state(network, nnx.BatchStat)

@@ -1,4 +1,4 @@
-"""Upsampling: features stand on pixels 0, stride, 2·stride, …."""
+"""Upsampling: feature i stands on pixel i × stride."""
 
 import jax
 import jax.numpy as jnp

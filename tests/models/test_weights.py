@@ -1,4 +1,4 @@
-"""Weights in and out: every key is accounted for, and nothing is half loaded."""
+"""Loading and saving weights: every key is accounted for, nothing is half loaded."""
 
 import pickle
 import subprocess
@@ -47,7 +47,7 @@ def model() -> DeepLab:
     return make_model()
 
 
-def test_saved_weights_come_back(model: DeepLab, tmp_path: Path) -> None:
+def test_saved_weights_are_loaded(model: DeepLab, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_weights(model, path, {"note": "kept"})
     other = make_model(seed=1)
@@ -70,9 +70,7 @@ def test_saved_weights_come_back(model: DeepLab, tmp_path: Path) -> None:
         ("torchvision's ResNet", "v2", ""),
     ],
 )
-def test_other_projects_files_fill_what_they_hold(
-    title: str, head: str, prefix: str
-) -> None:
+def test_files_of_other_projects_are_loaded(title: str, head: str, prefix: str) -> None:
     model = make_model(head=head)
     before = arrays_of(model)
     file = as_file_of(title, model, prefix)
@@ -109,7 +107,7 @@ def test_every_key_at_fault_is_listed_and_nothing_changes(model: DeepLab) -> Non
     assert all(np.array_equal(after[name], before[name]) for name in before)
 
 
-def test_head_of_other_classes_is_new_only_when_asked(model: DeepLab) -> None:
+def test_head_of_other_classes_is_replaced_only_when_asked(model: DeepLab) -> None:
     file = as_file_of("kazuto", make_model(classes=9))
     with pytest.raises(WeightsError, match="aspp.c0.weight") as raised:
         load_weights(model, file)
@@ -142,7 +140,7 @@ def test_long_lists_are_counted_by_block(model: DeepLab) -> None:
     assert len(raised.value.keys) == 20
 
 
-def test_keys_of_nobody_are_shown(model: DeepLab) -> None:
+def test_unknown_keys_are_shown(model: DeepLab) -> None:
     with pytest.raises(WeightsError, match="no layout known here.*: encoder.weight"):
         load_weights(model, {"encoder.weight": np.zeros(3)})
 
