@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from models.deeplab import DeepLab
+from models.heads import HEADS
 from models.layouts import Layout, find_layout
 from models.weights import (
     Loaded,
@@ -142,8 +143,8 @@ def _hint(error: WeightsError, options: ModelOptions) -> str:
         )
     if error.shapes_only:
         return f"\nIts classes are others: add {new_head}."
-    other = "v2" if options.head == "v3" else "v3"
-    return f"\nIs its head of another kind? Try --head {other}, or add {new_head}."
+    others = " or ".join(f"--head {name}" for name in HEADS if name != options.head)
+    return f"\nIs its head of another kind? Try {others}, or add {new_head}."
 
 
 def _note(layout: Layout, metadata: dict[str, str], options: ModelOptions) -> str:

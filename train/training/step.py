@@ -68,7 +68,7 @@ def abstract_state(
 def _initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
     """Returns the centers of step 0: zeros `[classes, depth]`."""
     of_head = options.center_features == "head_input"
-    depth = model.backbone.features if of_head else model.classes
+    depth = model.backbone.channels[-1] if of_head else model.classes
     return jnp.zeros((model.classes, depth))
 
 
