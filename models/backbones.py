@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from models.registry import Registry
+from models.styles import STYLES
 
 if TYPE_CHECKING:
     import jax
@@ -36,18 +37,6 @@ class Backbone(Protocol):
           train: normalize by the batch and update the running statistics.
         """
 
-
-class Style(NamedTuple):
-    """Where a ResNet strides, dilates and pools, given the same weights."""
-
-    strides_first: bool  # a bottleneck on its first 1×1 convolution, not on its 3×3
-    dilates_first: bool  # a dilated stage from its first block on, not from its second
-    pool_rounds_up: bool
-
-
-STYLES: Registry[Style] = Registry("style")
-STYLES.add("torchvision", Style(False, False, False), "as torchvision's ResNets")
-STYLES.add("caffe", Style(True, True, True), "as DeepLabV2's in Caffe")
 
 OUTPUT_STRIDES = (8, 16, 32)
 

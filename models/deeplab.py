@@ -31,7 +31,7 @@ class DeepLab(nnx.Module):
     Args:
       classes: number of classes, void not counted.
       backbone: one of `models.backbones.BACKBONES`.
-      style: where a ResNet strides and dilates, one of `models.backbones.STYLES`; see
+      style: where a ResNet strides and dilates, one of `models.styles.STYLES`; see
         `models.resnet.ResNet`.
       head: one of `models.heads.HEADS`: `"v2"`, four summed convolutions, or `"v3"`,
         with image pooling.

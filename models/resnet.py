@@ -14,8 +14,8 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.backbones import STYLES, Style
 from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers
+from models.styles import STYLES, Style
 
 # Stage strides and dilations after a stem of stride 4, by output stride.
 ATROUS = {

@@ -7,9 +7,9 @@ import pytest
 from flax import nnx
 
 from models.aspp import AtrousPyramid, PooledPyramid
-from models.backbones import STYLES
 from models.deeplab import DeepLab, NetworkOutputs
 from models.heads import HEADS
+from models.styles import STYLES
 from models.upsamplings import UPSAMPLINGS
 
 from .networks import filled

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from models.backbones import BACKBONES, OUTPUT_STRIDES, STYLES, check_backbone
+from models.backbones import BACKBONES, OUTPUT_STRIDES, check_backbone
 from models.heads import HEADS
+from models.styles import STYLES
 from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
 from train.common.options import (
