@@ -23,6 +23,9 @@ LONGEST = (
     "test_parity",
 )
 
+# Folders of tests that compile networks.
+NETWORKS = ("benchmarks", "models", "train")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keeps what is compiled for all workers and for the programs that tests start.
@@ -59,7 +62,7 @@ def effort(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     root = request.config.rootpath / "tests"
     folders = request.path.relative_to(root).parts[:-1]
-    little = bool(folders) and folders[0] in ("models", "train")
+    little = bool(folders) and folders[0] in NETWORKS
     jax.config.update("jax_disable_most_optimizations", little)
     yield
     jax.config.update("jax_disable_most_optimizations", False)

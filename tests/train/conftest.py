@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.registry import Registry
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import train_batches
@@ -66,6 +67,15 @@ def write_voc(
             image, mask = draw()
             Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
             Image.fromarray(mask).save(root / masks / f"{name}.png")
+
+
+def add_entry(
+    patch: pytest.MonkeyPatch, table: Registry, name: str, entry: object, summary: str
+) -> None:
+    """Adds an entry to a table of choices until the patches are undone."""
+    for part in ("_entries", "_summaries"):
+        patch.setattr(table, part, dict(getattr(table, part)))
+    table.add(name, entry, summary)
 
 
 MakeConfig = Callable[..., Config]

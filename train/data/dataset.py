@@ -81,7 +81,9 @@ def _find_scenes(options: DataOptions) -> Found | None:
 
 @DATA_KINDS.register("VOC layout", "JPEGImages/, SegmentationClass/, ImageSets/")
 def _find_voc_folder(options: DataOptions) -> Found | None:
-    """Finds a folder in VOC layout."""
+    """Finds a folder in VOC layout; any folder that is of no other kind is meant."""
+    if not options.folder:
+        return None
     from train.data.voc import read_voc_folder
 
     splits = (options.train_split, options.val_split)
@@ -155,10 +157,12 @@ class DataOptions(Group):
 def find_dataset(options: DataOptions) -> Found:
     """Returns the data set that the options name; nothing is written.
 
+    The kinds registered last are asked first: VOC layout takes any folder for its own.
+
     Raises:
       UserError: a list, an image, a mask or a name of a class is missing.
     """
-    for find in DATA_KINDS.values():
+    for find in reversed(tuple(DATA_KINDS.values())):
         if found := find(options):
             return found
     raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")

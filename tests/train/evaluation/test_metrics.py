@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from train.evaluation.metrics import (
+    METRICS,
     confusion_matrix,
     count,
     intersection_over_union,
@@ -40,9 +41,32 @@ def test_absent_class_stays_out_of_the_mean() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("confusion", "accuracy", "weighted"),
+    [
+        # Of 4 pixels of a, 3 are right; of 2 of b, both; c does not occur.
+        (
+            [[3, 1, 0], [0, 2, 0], [0, 0, 0]],
+            (3 / 4 + 1) / 2,
+            (4 * 3 / 4 + 2 * 2 / 3) / 6,
+        ),
+        # c is found where it is not: that costs a, and is no class of the mean.
+        ([[3, 0, 1], [0, 2, 0], [0, 0, 0]], 7 / 8, (4 * 3 / 4 + 2) / 6),
+        # Nothing of b is found; a is large.
+        ([[8, 0, 0], [1, 0, 0], [0, 0, 1]], 2 / 3, (8 * 8 / 9 + 1) / 10),
+    ],
+)
+def test_accuracy_and_weighted_iou_are_those_counted_by_hand(
+    confusion: list[list[int]], accuracy: float, weighted: float
+) -> None:
+    result = measure(np.array(confusion), ["a", "b", "c"])
+    assert result["mean_accuracy"] == pytest.approx(accuracy, rel=1e-12)
+    assert result["frequency_weighted_iou"] == pytest.approx(weighted, rel=1e-12)
+
+
 def test_split_without_a_valid_pixel_has_figures() -> None:
     result = measure(np.zeros((2, 2), np.int64), ["a", "b"])
-    assert (result["mean_iou"], result["pixel_accuracy"]) == (0.0, 0.0)
+    assert [result[name] for name in METRICS] == [0.0] * 4
 
 
 @pytest.mark.parametrize("distance", [1, 2, 5])
