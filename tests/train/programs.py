@@ -9,13 +9,11 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 ROOT = Path(__file__).parents[2]
 # Steps short enough to kill, long enough that metrics could differ.
@@ -64,23 +62,22 @@ def wait(process: subprocess.Popen[str]) -> Ended:
 
 
 def call(program: str, *arguments: object) -> Ended:
-    """Runs a program's file here, from its first line to its exit status."""
+    """Runs a program's file here, from its first line to its exit status.
+
+    What it compiles goes to the tests' own cache, for the programs after it.
+    """
     path, *words = command(program, *arguments)[1:]
-    return ended(lambda: runpy.run_path(path, run_name="__main__"), *words)
-
-
-def ended(main: Callable[[], object], *words: object) -> Ended:
-    """Calls `main` as a program with these arguments; puts back what it changes."""
     out, error = io.StringIO(), io.StringIO()
     status: object = 0
-    with pytest.MonkeyPatch.context() as patch, _settings_kept():
-        patch.setattr(sys, "argv", ["program", *map(str, words)])
+    with pytest.MonkeyPatch.context() as patch, _logger_kept():
+        patch.setattr("train.common.command.cache_compilations", lambda folder: None)
+        patch.setattr(sys, "argv", [path, *words])
         patch.setattr(sys, "unraisablehook", sys.unraisablehook)
         for name, value in ENVIRONMENT.items():  # for the processes that it starts
             patch.setenv(name, value)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
             try:
-                main()
+                runpy.run_path(path, run_name="__main__")
             except SystemExit as stop:
                 status = stop.code or 0
     assert isinstance(status, int), status
@@ -88,10 +85,8 @@ def ended(main: Callable[[], object], *words: object) -> Ended:
 
 
 @contextlib.contextmanager
-def _settings_kept() -> Iterator[None]:
-    """Restores what programs set for their process: the cache and absl's logger."""
-    names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs")
-    kept = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in names}
+def _logger_kept() -> Iterator[None]:
+    """Restores absl's logger, which programs silence."""
     logger = logging.getLogger("absl")
     level, filters = logger.level, logger.filters[:]
     try:
@@ -99,7 +94,3 @@ def _settings_kept() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logger.filters = filters
-        if any(getattr(jax.config, name) != value for name, value in kept.items()):
-            for name, value in kept.items():
-                jax.config.update(name, value)
-            compilation_cache.reset_cache()

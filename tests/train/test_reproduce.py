@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 
 import train.reproduce
-from train.common.command import run_command
 from train.common.errors import UserError
 from train.config import Config
 from train.experiments.plans import OURS, TABLE2, Experiment
 from train.presets import PRESETS, parse_config
-from train.reproduce import EXPERIMENTS, Options, main
+from train.reproduce import Options, main
 
 from .conftest import NAMES, make_folder
-from .programs import OPTIONS, Ended, call, ended
+from .programs import OPTIONS, Ended, call
 
 ONE = ("--evaluation-batch", 1)  # one compiled program for pages and metrics
 COLUMNS = ("cross-entropy", "center", "focal", "ours, 5×5")
@@ -136,9 +135,9 @@ def rates(place: Path) -> Path:
     of = ("--data", os.path.relpath(place / "voc"))
     with pytest.MonkeyPatch.context() as patch:
         rates = Experiment("Rates of two", two, tunes=True)
-        patch.setitem(EXPERIMENTS, "rates", rates)
+        patch.setattr("train.experiments.plans.LEARNING_RATES", rates)
         for _ in range(2):  # the second time there is nothing to do
-            done = ended(lambda: run_command(main), *words, *where, *of)
+            done = call("reproduce", *words, *where, *of)
             assert done.returncode == 0, done.stderr
     assert done.stdout.count("4 runs, 4 of them done already") == 2
     return place / "out"

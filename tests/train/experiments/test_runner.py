@@ -14,6 +14,7 @@ from train.experiments.runner import _last_words, complete_all
 from train.main import complete
 from train.workdir.run import Run
 
+from ...conftest import CACHE
 from ..conftest import MakeConfig
 from ..programs import ENVIRONMENT, OPTIONS, start, wait
 
@@ -53,10 +54,12 @@ def test_stopped_by_hand_it_leaves_no_process(
 ) -> None:
     words = ("--data", folder, "--prepared", make_config().data.prepared)
     where = ("--workdir", tmp_path / "stopped", "--processes", 2, "--budget", 2000)
+    runs = tmp_path / "stopped" / "runs"
+    runs.mkdir(parents=True)
+    (runs / "programs").symlink_to(os.environ[CACHE])  # compiled already, mostly
     process = start(
         "reproduce", "figure3", *OPTIONS, *words, *where, start_new_session=True
     )
-    runs = tmp_path / "stopped" / "runs"
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         begun = [Run(path.parent) for path in runs.glob("*/config.json")]

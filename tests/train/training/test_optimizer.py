@@ -5,11 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from flax import nnx
 
 from train.training.optimizer import (
+    SCHEDULES,
+    OptimizerOptions,
     kernels,
     learning_rate,
     make_optimizer,
