@@ -23,9 +23,6 @@ LONGEST = (
     "test_parity",
 )
 
-# Folders of tests that compile networks.
-NETWORKS = ("benchmarks", "models", "train")
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keeps what is compiled for all workers and for the programs that tests start.
@@ -56,14 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def effort(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Compiles networks with less effort: their tests run a program once or twice.
+    """Compiles with less effort what runs once or twice, networks above all.
 
     The losses are compiled as users compile them.
     """
-    root = request.config.rootpath / "tests"
-    folders = request.path.relative_to(root).parts[:-1]
-    little = bool(folders) and folders[0] in NETWORKS
-    jax.config.update("jax_disable_most_optimizations", little)
+    losses = request.path.is_relative_to(request.config.rootpath / "tests" / "lal_jax")
+    jax.config.update("jax_disable_most_optimizations", not losses)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 

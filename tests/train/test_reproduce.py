@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import train.reproduce
@@ -15,7 +16,7 @@ from train.experiments.plans import OURS, TABLE2, Experiment
 from train.presets import PRESETS, parse_config
 from train.reproduce import Options, main
 
-from .conftest import NAMES, make_folder
+from .conftest import NAMES, add_entry, make_folder
 from .programs import OPTIONS, Ended, call
 
 ONE = ("--evaluation-batch", 1)  # one compiled program for pages and metrics
@@ -109,15 +110,11 @@ def test_runs_on_other_data_do_not_mix(place: Path) -> None:
     assert fingerprint in done.stderr and "--workdir" in done.stderr
 
 
-def test_commands_are_free_of_a_loss_s_own_rate(
+def test_commands_name_what_all_runs_share_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rates = {"softmax_cross_entropy": 0.5}
-    monkeypatch.setitem(
-        PRESETS,
-        "two",
-        lambda loss: Config().replace(loss=loss, learning_rate=rates.get(loss, 0.25)),
-    )
+    preset = Config().replace(learning_rate=0.25, loss="focal")
+    add_entry(monkeypatch, PRESETS, "two", preset, "")
     asked = Options("table2", preset="two", seeds=2)
     words = ["two", "--momentum", "0.5", "--loss", "softmax_cross_entropy"]
     said = train.reproduce._command(asked, parse_config(words))

@@ -1,0 +1,255 @@
+"""Mistakes that the tests must notice, for `mutations.py`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A mistake: where it is made, what it is, and the tests that notice it."""
+
+    file: str
+    mistake: str
+    old: str  # occurs once in the file
+    new: str
+    tests: tuple[str, ...]
+
+
+def of(file: str, tests: str, *mistakes: tuple[str, str, str]) -> list[Mutant]:
+    """Returns the mistakes of a file, each with its name, the old and the new text."""
+    return [Mutant(file, *mistake, tuple(tests.split())) for mistake in mistakes]
+
+
+OPTIMIZER = of(
+    "train/training/optimizer.py",
+    "tests/train/training/test_optimizer.py",
+    ("warmup from 0", "highest / (options.warmup + 1), highest", "0.0, highest"),
+    (
+        "warmup joins late",
+        "schedule], [options.warmup]",
+        "schedule], [options.warmup + 1]",
+    ),
+    ("warmup lengthens", "options.steps - options.warmup)", "options.steps)"),
+    (
+        "poly ends above 0",
+        "options.learning_rate, 0.0, opt",
+        "options.learning_rate, 0.1, opt",
+    ),
+    (
+        "constant falls",
+        "optax.constant_schedule(options.learning_rate)",
+        "optax.polynomial_schedule(options.learning_rate, 0.0, 1, steps)",
+    ),
+    ("norms decay", "leaf.ndim > 1", "leaf.ndim > 0"),
+    ("elements are clipped", "optax.clip_by_global_norm(", "optax.clip("),
+    (
+        "schedule unused",
+        "optax.sgd(learning_rate(options)",
+        "optax.sgd(options.learning_rate",
+    ),
+)
+STEP = (
+    of(
+        "train/training/optimizer.py",
+        "tests/train/test_recipe.py",
+        ("deconvolution as the head", 'names[0] != "head"', 'names[0] == "backbone"'),
+        ("bias as a weight", 'bias = "bias" in names', "bias = False"),
+    )
+    + of(
+        "train/training/step.py",
+        "tests/train/test_recipe.py",
+        ("parts add up", "slope / parts", "slope"),
+        ("parts' loss adds up", "(total / parts, kept)", "(total, kept)"),
+        ("old memory stays", "donate_argnums=0", "donate_argnums=()"),
+    )
+    + of(
+        "train/training/losses.py",
+        "tests/train/training/test_losses.py",
+        ("center loss unweighted", "options.center_weight * pull", "pull"),
+        (
+            "mean for sum",
+            "jnp.sum(distances, axis=(-2, -1))",
+            "jnp.mean(distances, axis=(-2, -1))",
+        ),
+    )
+)
+LOOP = of(
+    "train/training/loop.py",
+    "tests/train/training/test_loop.py",
+    ("evaluates at the end", "== 0 and done < steps", "== 0"),
+    ("pauses count", "self._origin += time.perf_counter() - began", "pass"),
+    (
+        "last loss unchecked",
+        "== 0 or done == steps:\n            _check",
+        "== 0:\n            _check",
+    ),
+)
+METRICS = of(
+    "train/evaluation/metrics.py",
+    "tests/train/evaluation/test_metrics.py tests/train/test_added_entries.py",
+    (
+        "accuracy of the predicted",
+        "np.diag(confusion) / np.maximum(truth, 1), np.nan)\n    return _mean(recall)",
+        "np.diag(confusion) / np.maximum(confusion.sum(axis=0), 1), np.nan)\n    return _mean(recall)",
+    ),
+    (
+        "weights of the predicted",
+        "float(truth @ iou /",
+        "float(confusion.sum(axis=0) @ iou /",
+    ),
+    (
+        "absent classes count",
+        "return np.where(truth > 0, hits / np.maximum(union, 1), np.nan)",
+        "return hits / np.maximum(union, 1)",
+    ),
+    ("border too near", "2 * distance + 1", "2 * distance - 1"),
+    ("table left short", "for name in METRICS}", "for name in list(METRICS)[:4]}"),
+)
+VIEWS = of(
+    "train/evaluation/inference.py",
+    "tests/train/evaluation/test_inference.py",
+    ("flipped stays flipped", "upright)[:, :, ::-1]", "upright)"),
+    (
+        "mean of one",
+        "jax.nn.softmax(found) / len(views(options))",
+        "jax.nn.softmax(found)",
+    ),
+    ("all views held", ', donate_argnames="joined"', ""),
+    ("probabilities of one", 'fusion="max")', 'fusion="mean")'),
+) + of(
+    "train/evaluation/views.py",
+    "tests/train/evaluation/test_views.py",
+    ("flip not passed on", 'changes["flip"] = True', "pass"),
+    (
+        "window 0 0 not passed on",
+        "if self.window is not None:",
+        "if self.window: # and any",
+    ),
+)
+WINDOWS = of(
+    "train/evaluation/windows.py",
+    "tests/train/evaluation/test_windows.py",
+    ("border fades", "rise if start > 0 else flat,", "rise,"),
+    ("weight 0 at the edge", "np.arange(window) + 1", "np.arange(window)"),
+    ("overlap unused", "window - math.ceil(overlap * window)", "window"),
+    (
+        "mirrored weights",
+        "np.minimum(left, right[::-1])",
+        "np.minimum(left[::-1], right)",
+    ),
+) + of(
+    "train/evaluation/inference.py",
+    "tests/train/evaluation/test_windows.py",
+    ("row above forgotten", "strip[: len(carried)] += carried", "pass"),
+    ("whole image held", "yield strip[:done]", "yield strip[:done].astype(np.float64)"),
+)
+IMAGES = of(
+    "train/evaluation/input_images.py",
+    "tests/train/evaluation/test_input_images.py",
+    ("hidden files", 'and not file.name.startswith(".")', ""),
+    (
+        "no order",
+        "map(Path, sorted(glob.glob(str(path), recursive=True)))",
+        "map(Path, sorted(glob.glob(str(path), recursive=True))[::-1])",
+    ),
+    ("folders left out", "        folders,\n        suffix", "        suffix"),
+) + of(
+    "train/predict.py",
+    "tests/train/test_predict.py",
+    ("lines of others dropped", "if line and line[0] not in again]", "if False]"),
+    ("table at the end", 'buffering=1, newline=""', 'newline=""'),
+    ("second lines", "line[0] not in again", "line[0]"),
+)
+DATA = (
+    of(
+        "train/data/dataset.py",
+        "tests/train/test_added_entries.py",
+        (
+            "VOC layout takes all",
+            "reversed(tuple(DATA_KINDS.values()))",
+            "DATA_KINDS.values()",
+        ),
+        (
+            "finding prepares",
+            "if found := find(options):",
+            "if (found := find(options)) and found.prepare(('train', 'val')):",
+        ),
+    )
+    + of(
+        "train/data/augment.py",
+        "tests/train/data/test_batches.py",
+        (
+            "label not flipped",
+            "image[:, ::-1], label[:, ::-1]",
+            "image[:, ::-1], label",
+        ),
+        ("flips always", "generator.random() < 0.5", "generator.random() < 2"),
+    )
+    + of(
+        "train/data/batches.py",
+        "tests/train/data/test_batches.py",
+        ("no shuffle", "        .shuffle()\n", ""),
+        ("starts over", "slice(start, steps)", "slice(0, steps)"),
+    )
+)
+OPTIONS = of(
+    "train/common/options.py",
+    "tests/train/common/test_options.py",
+    ("1 is below 1", "0 <= value < 1,", "0 <= value <= 1,"),
+    ("infinity is positive", "0 < value < math.inf", "0 < value"),
+    (
+        "earlier names forgotten",
+        'aliases=(f"--{flag(earlier)}",) if earlier else None',
+        "aliases=None",
+    ),
+    ("rules unread", "for rule in self.rules:", "for rule in ():"),
+    ("help without choices", "{help.rstrip('.')}: {listed}.", "{help}"),
+)
+RUNS = (
+    of(
+        "train/experiments/runner.py",
+        "tests/train/experiments/test_runner.py",
+        ("stopped unsaid", "if process.exitcode:", "if False:"),
+        ("message lost", 'rpartition("\\nerror: ")', 'rpartition("\\nerror! ")'),
+    )
+    + of(
+        "train/experiments/runner.py",
+        "tests/train/test_reproduce.py",
+        ("other data", "if found not in (None, dataset.fingerprint):", "if False:"),
+        ("diverged again", "or run.divergence() is not None", ""),
+    )
+    + of(
+        "train/workdir/run.py",
+        "tests/train/workdir/test_run.py",
+        ("two at a time", "fcntl.LOCK_EX |", "fcntl.LOCK_SH |"),
+        ("rewinds too far", 'line["step"] <= step', 'line["step"] < step'),
+    )
+)
+PROGRAMS = of(
+    "train/main.py",
+    "tests/train/test_programs.py",
+    ("stream starts over", "start=start,", "start=0,"),
+    (
+        "done again",
+        "if summary := run.summary():",
+        "if (summary := run.summary()) and False:",
+    ),
+) + of(
+    "train/common/command.py",
+    "tests/train/test_programs.py",
+    ("status of Ctrl-C", "sys.exit(130)", "sys.exit(2)"),
+    ("cache unused", 'jax.config.update("jax_compilation_cache_dir", folder)', "pass"),
+)
+MUTANTS = [
+    *OPTIMIZER,
+    *STEP,
+    *LOOP,
+    *METRICS,
+    *VIEWS,
+    *WINDOWS,
+    *IMAGES,
+    *DATA,
+    *OPTIONS,
+    *RUNS,
+    *PROGRAMS,
+]
