@@ -34,7 +34,7 @@ from train.training.pools import NEIGHBOR_WEIGHTS, POOLS, Pooling
 if TYPE_CHECKING:
     import jax
 
-    from models.deeplab import NetworkOutputs
+    from models.deeplab import DeepLab, NetworkOutputs
 
 Loss = Callable[
     ["NetworkOutputs", "jax.Array", "jax.Array"], tuple["jax.Array", "jax.Array"]
@@ -247,6 +247,15 @@ class LossOptions(Group):
 def make_loss(options: LossOptions) -> Loss:
     """Returns the loss of a run."""
     return LOSSES[options.name](options)
+
+
+def initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
+    """Returns the centers of step 0, for the center loss: zeros `[classes, depth]`."""
+    import jax.numpy as jnp
+
+    of_head = options.center_features == "head_input"
+    depth = model.backbone.channels[-1] if of_head else model.classes
+    return jnp.zeros((model.classes, depth))
 
 
 def check_classes(options: LossOptions, classes: int) -> None:
