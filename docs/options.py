@@ -21,10 +21,9 @@ LEAD = """# Options
 
 <!-- Written by docs/options.py from the code; change the code and run it. -->
 
-Options of [`train/main.py`](training.md) by group, with their defaults; [presets](#presets)
-change some. A † marks those that may change when a run is resumed, since they do not enter
-its result. `train/evaluate.py`, `train/predict.py`, `train/export.py` and
-`train/reproduce.py` list theirs with `--help`.
+Options of [`train/main.py`](training.md) by group, with their defaults;
+[presets](#presets) change some. A † marks those that may change when a run is resumed,
+since they do not enter its result. The other programs list theirs with `--help`.
 """
 
 
