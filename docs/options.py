@@ -17,6 +17,7 @@ from train.common.options import flag, option_names  # noqa: E402
 from train.config import GROUPS, Config  # noqa: E402
 from train.presets import PRESETS  # noqa: E402
 
+PLACES_AND_NAMES = ("data", "classes", "weights", "workdir")
 LEAD = """# Options
 
 <!-- Written by docs/options.py from the code; change the code and run it. -->
@@ -68,12 +69,13 @@ def _presets() -> Iterator[str]:
     """Yields a table of what each preset changes."""
     defaults = Config().options()
     presets = {name: config.options() for name, config in PRESETS.items()}
-    yield "## Presets\n\nWhere a preset differs from the defaults:\n"
+    yield "## Presets\n"
+    yield "Where a preset differs from the defaults, files and class names left out:\n"
     yield f"| Option | {' | '.join(f'`{name}`' for name in presets)} |"
     yield "|---|" + "---|" * len(presets)
     for option, default in defaults.items():
         values = [options[option] for options in presets.values()]
-        if any(value != default for value in values):
+        if option not in PLACES_AND_NAMES and any(v != default for v in values):
             cells = ("" if value == default else _value(value) for value in values)
             yield f"| `--{flag(option)}` | {' | '.join(cells)} |"
 
