@@ -70,7 +70,7 @@ def _presets() -> Iterator[str]:
     defaults = Config().options()
     presets = {name: config.options() for name, config in PRESETS.items()}
     yield "## Presets\n"
-    yield "Where a preset differs from the defaults, files and class names left out:\n"
+    yield "Where presets differ from the defaults, paths and class names left out:\n"
     yield f"| Option | {' | '.join(f'`{name}`' for name in presets)} |"
     yield "|---|" + "---|" * len(presets)
     for option, default in defaults.items():
