@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from benchmarks.cost import multiply_adds, parameter_count
 from benchmarks.device import peak, seconds
-from models import DeepLab, Outputs
-from models.cost import multiply_adds, parameter_count
+from models.deeplab import DeepLab, NetworkOutputs
 from train.config import Config
 from train.data.augment import Augment
 from train.data.images import Example
@@ -206,7 +206,9 @@ def loss_call(config: Config, batch: Example) -> Callable[[], object]:
     centers = jnp.zeros((CLASSES, CLASSES))
 
     def mean(logits: jax.Array, labels: jax.Array) -> jax.Array:
-        return jnp.mean(loss(Outputs(logits, logits, logits), labels, centers)[0])
+        return jnp.mean(
+            loss(NetworkOutputs(logits, logits, logits), labels, centers)[0]
+        )
 
     labels = jnp.asarray(batch.label)
     logits = jax.random.normal(jax.random.key(0), (*labels.shape, CLASSES))

@@ -1,4 +1,4 @@
-"""The network of preset voc in PyTorch, the twin of models.DeepLab.
+"""The network of preset voc in PyTorch, the twin of models.deeplab.DeepLab.
 
 Caffe's ResNet, batch norm that may be frozen, the summed pyramid of DeepLabV2 and a
 transposed convolution to full resolution. tests/test_train_speed.py holds it to ours.
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-RATES = (6, 12, 18, 24)
+DILATIONS = (6, 12, 18, 24)
 STRIDE = 8  # pixels per feature
 
 
@@ -81,7 +81,7 @@ class Bottleneck(nn.Module):
 
 
 class Spec(NamedTuple):
-    """What tells one backbone from another; as `models.RESNETS`."""
+    """What tells one backbone from another; as `models.resnet.ResNet`."""
 
     block: type[BasicBlock] | type[Bottleneck]
     blocks: tuple[int, ...]
@@ -117,7 +117,7 @@ class DeepLab(nn.Module):
         features = spec.block.expansion * spec.widths[-1]
         self.branches = nn.ModuleList(
             nn.Conv2d(features, classes, 3, padding=rate, dilation=rate)
-            for rate in RATES
+            for rate in DILATIONS
         )
         for branch in self.branches:
             nn.init.normal_(branch.weight, std=0.01)

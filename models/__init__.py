@@ -1,13 +1,13 @@
-"""Flax NNX models for semantic segmentation: atrous ResNets under DeepLab heads.
+"""Flax NNX models for semantic segmentation: atrous backbones under DeepLab heads.
 
-Modules are made with `nnx.Rngs` and split at once into a graph definition and state,
-so that training is plain `jax.jit` and `jax.grad`:
+A model is made with `nnx.Rngs` and split at once into a graph definition and state, so
+that training is plain `jax.jit` and `jax.grad`:
+
+    from models.deeplab import DeepLab
 
     model = DeepLab(classes=21, backbone="resnet101", rngs=nnx.Rngs(0))
     graph, params, statistics = nnx.split(model, nnx.Param, ...)
+
+The tables `backbones`, `heads` and `upsamplings` list what there is to choose from and
+load neither JAX nor Flax. Another backbone is a new module and an entry in its table.
 """
-
-from models.deeplab import DeepLab, Outputs
-from models.resnet import RESNETS, ResNet
-
-__all__ = ["RESNETS", "DeepLab", "Outputs", "ResNet"]

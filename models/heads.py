@@ -1,144 +1,106 @@
-"""Heads: from features to a logit for each class, at the features' resolution."""
+"""Heads: what one must be, and the table of those there are.
+
+Another head is a new module with a class that meets `Head`, and an entry at the end of
+this file. JAX is loaded when a head is made, not by the table.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import jax
-import jax.numpy as jnp
-from flax import nnx
-from jax.typing import DTypeLike
+from models.registry import Registry
 
-from models.layers import BatchNorm, Conv
+if TYPE_CHECKING:
+    import jax
 
 
-class AtrousPyramid(nnx.Module):
-    """DeepLabV2's head: 3×3 convolutions at several rates, summed.
+class Head(Protocol):
+    """An `nnx.Module` that turns a backbone's feature maps into a logit per class.
 
-    Chen et al. 2016 (arXiv:1606.00915), section 3.2.
-
-    Args:
-      inputs: feature channels.
-      classes: output channels.
-      rates: the dilation of each convolution, in features.
-      dtype: of the convolutions; their sum is float32.
-      rngs: the source of the initial weights, N(0, 0.01²); biases are 0.
+    Its constructor takes `channels` of the feature maps and the number of `classes`,
+    and the keywords `dilations`, `norm_epsilon`, `dtype`, `rngs`.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        classes: int,
-        *,
-        rates: Sequence[int],
-        dtype: DTypeLike | None = None,
-        rngs: nnx.Rngs,
-    ):
-        self.branches = nnx.List(
-            [
-                Conv(
-                    inputs,
-                    classes,
-                    3,
-                    dilation=rate,
-                    bias=True,
-                    kernel_init=nnx.initializers.normal(0.01),
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-                for rate in rates
-            ]
-        )
-
-    def __call__(self, features: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits at the features' resolution, `[batch, h, w, classes]`."""
-        del train  # nothing here is normalised
-        logits = [branch(features).astype(jnp.float32) for branch in self.branches]
-        return functools.reduce(jnp.add, logits)
-
-
-class ConvNormRelu(nnx.Module):
-    """A convolution, batch norm and ReLU."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        *,
-        dilation: int = 1,
-        norm_epsilon: float,
-        dtype: DTypeLike | None,
-        rngs: nnx.Rngs,
-    ):
-        self.conv = Conv(
-            inputs, outputs, kernel, dilation=dilation, dtype=dtype, rngs=rngs
-        )
-        self.norm = BatchNorm(outputs, epsilon=norm_epsilon, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Returns `[batch, height, width, outputs]`."""
-        return nnx.relu(self.norm(self.conv(x), train=train))
-
-
-class PooledPyramid(nnx.Module):
-    """DeepLabV3's head: a pyramid with the image's mean, normalised and mixed.
-
-    Chen et al. 2017 (arXiv:1706.05587), section 3.3, as in torchvision but for its
-    dropout, which the paper does not have. Its batch norm always trains.
-
-    Args:
-      inputs: feature channels.
-      classes: output channels.
-      rates: dilations of the 3×3 convolutions, in features.
-      width: channels of each branch.
-      norm_epsilon: added to batch norm's variances.
-      dtype: of the computation; logits are float32.
-      rngs: the source of the initial weights.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        classes: int,
-        *,
-        rates: Sequence[int],
-        width: int = 256,
-        norm_epsilon: float = 1e-5,
-        dtype: DTypeLike | None = None,
-        rngs: nnx.Rngs,
-    ):
-        layer = functools.partial(
-            ConvNormRelu, norm_epsilon=norm_epsilon, dtype=dtype, rngs=rngs
-        )
-        self.branches = nnx.List(
-            [layer(inputs, width, 1)]
-            + [layer(inputs, width, 3, dilation=rate) for rate in rates]
-        )
-        self.image = layer(inputs, width, 1)
-        self.project = layer((len(rates) + 2) * width, width, 1)
-        self.mix = layer(width, width, 3)
-        self.classify = Conv(
-            width,
-            classes,
-            1,
-            bias=True,
-            kernel_init=nnx.initializers.normal(0.01),
-            dtype=dtype,
-            rngs=rngs,
-        )
-
-    def __call__(self, features: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits at the features' resolution, `[batch, h, w, classes]`.
+    def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
+        """Returns logits `[batch, h, w, classes]` float32 at the head's stride.
 
         Args:
-          features: `[batch, h, w, inputs]`.
-          train: normalise by the batch and update the running statistics.
+          maps: the backbone's feature maps, finest first; a head reads those it needs.
+          train: normalize by the batch and update the running statistics.
         """
-        branches = [branch(features, train=train) for branch in self.branches]
-        mean = jnp.mean(features, (1, 2), keepdims=True, dtype=jnp.float32)
-        image = self.image(mean.astype(features.dtype), train=train)
-        branches.append(jnp.broadcast_to(image, branches[0].shape))
-        x = self.project(jnp.concatenate(branches, axis=-1), train=train)
-        return self.classify(self.mix(x, train=train)).astype(jnp.float32)
+
+
+class HeadEntry(NamedTuple):
+    """A head of the table: how it is made, and its paper's constants."""
+
+    make: Callable[..., Head]
+    # In features, by output stride; empty for a head that does not dilate.
+    dilations: Mapping[int, tuple[int, ...]]
+    stride: int = 0  # input pixels per logit; 0 for the backbone's output stride
+
+
+HEADS: Registry[HeadEntry] = Registry("head")
+
+
+def make_head(
+    name: str,
+    channels: Sequence[int],
+    classes: int,
+    *,
+    output_stride: int,
+    dilations: Sequence[int] = (),
+    **options: Any,
+) -> Head:
+    """Returns a head of the table with new weights.
+
+    Args:
+      name: one of `HEADS`.
+      channels: those of the backbone's feature maps.
+      classes: number of classes.
+      output_stride: of the backbone.
+      dilations: in features; empty for those of the head's paper.
+      **options: the other keywords of `Head`.
+
+    Raises:
+      ValueError: no such head, or its paper has no dilations for the output stride.
+    """
+    HEADS.check(name)
+    entry = HEADS[name]
+    dilations = dilations or entry.dilations.get(output_stride, ())
+    if entry.dilations and not dilations:
+        known = ", ".join(map(str, entry.dilations))
+        raise ValueError(
+            f"head {name} has dilations for the output strides {known}, not for "
+            f"{output_stride}; set dilations"
+        )
+    return entry.make(channels, classes, dilations=dilations, **options)
+
+
+def _v2(
+    channels: Sequence[int], classes: int, *, norm_epsilon: float, **options: Any
+) -> Head:
+    from models.aspp import AtrousPyramid
+
+    del norm_epsilon  # it has no batch norm
+    return AtrousPyramid(channels, classes, **options)
+
+
+HEADS.add(
+    "v2",
+    HeadEntry(_v2, {8: (6, 12, 18, 24), 16: (3, 6, 9, 12), 32: (2, 3, 5, 6)}),
+    "four summed convolutions",
+)
+
+
+def _v3(channels: Sequence[int], classes: int, **options: Any) -> Head:
+    from models.aspp import PooledPyramid
+
+    return PooledPyramid(channels, classes, **options)
+
+
+HEADS.add(
+    "v3",
+    HeadEntry(_v3, {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}),
+    "image pooling and batch norm",
+)

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 
 class Conv(nnx.Conv):
-    """A square convolution, padded by half its window, He-initialised.
+    """A square convolution, padded by half its window, He-initialized.
 
     Args:
       inputs: channels.
@@ -20,8 +20,10 @@ class Conv(nnx.Conv):
       kernel: side of the window.
       stride: inputs between outputs.
       dilation: inputs between the window's taps.
+      groups: groups of channels that do not mix; `inputs` for a depthwise convolution.
       bias: adds one, zero at first.
-      kernel_init: of the weights; He et al. 2015 by default.
+      kernel_init: of the weights; by default normal with variance 2 / fan-out (He et
+        al. 2015, arXiv:1502.01852).
       dtype: of the computation; parameters are float32.
       rngs: the source of the initial weights.
     """
@@ -34,19 +36,22 @@ class Conv(nnx.Conv):
         *,
         stride: int = 1,
         dilation: int = 1,
+        groups: int = 1,
         bias: bool = False,
         kernel_init: nnx.Initializer | None = None,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
         reach = dilation * (kernel - 1) // 2
-        he = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+        # Flax counts all outputs; an input reaches those of its group.
+        he = nnx.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
         super().__init__(
             inputs,
             outputs,
             (kernel, kernel),
             strides=stride,
             kernel_dilation=dilation,
+            feature_group_count=groups,
             padding=((reach, reach), (reach, reach)),
             use_bias=bias,
             kernel_init=kernel_init or he,
@@ -56,7 +61,7 @@ class Conv(nnx.Conv):
 
 
 class BatchNorm(nnx.BatchNorm):
-    """Batch norm whose affine is trained and whose statistics follow the batches.
+    """Batch norm with a trained affine and running statistics.
 
     Args:
       channels: of the last axis.
@@ -73,7 +78,7 @@ class BatchNorm(nnx.BatchNorm):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        # PyTorch's statistics move by 0.1 a step: Flax names the part that stays.
+        # PyTorch's momentum of 0.1 weighs the new batch, Flax's the running mean.
         super().__init__(
             channels, momentum=0.9, epsilon=epsilon, dtype=dtype, rngs=rngs
         )
@@ -81,14 +86,14 @@ class BatchNorm(nnx.BatchNorm):
     def __call__(  # type: ignore[override]
         self, x: jax.Array, *, train: bool
     ) -> jax.Array:
-        """Normalises `[..., channels]`, by the batch's own statistics in training."""
+        """Normalizes `[..., channels]`, by the batch's own statistics in training."""
         return super().__call__(x, use_running_average=not train)
 
 
 class FrozenBatchNorm(nnx.Module):
-    """Batch norm by what was learnt elsewhere: neither affine nor statistics move.
+    """Batch norm whose affine and statistics stay as they were loaded.
 
-    Nothing in it is an `nnx.Param`, so it has no gradient and no momentum.
+    Nothing in it is an `nnx.Param`, so it has no gradient, momentum or weight decay.
 
     Args:
       channels: of the last axis.
@@ -113,7 +118,7 @@ class FrozenBatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(channels))
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Normalises `[..., channels]`, in training as in evaluation."""
+        """Normalizes `[..., channels]`, in training as in evaluation."""
         del train
         factor = self.scale * jax.lax.rsqrt(self.var + self.epsilon)
         result = x * factor + (self.bias - self.mean * factor)
@@ -121,7 +126,7 @@ class FrozenBatchNorm(nnx.Module):
 
 
 class Layers(NamedTuple):
-    """How a network makes its layers."""
+    """Constructors of a network's layers, with its common options bound."""
 
     conv: Callable[..., Conv]
     norm: Callable[..., BatchNorm | FrozenBatchNorm]

@@ -1,19 +1,22 @@
-"""How other projects name the arrays of a network: the tables of keys.
+"""Layouts of weights: how other projects name the arrays of a network.
 
-A table gives, for each module here, its name there; the arrays below it follow by
-`LEAVES`. Files are known by a key that no other project's have.
+A layout gives, for each module here, its name there; the arrays below it follow by
+`LEAVES`. A file is recognized by a key that only its layout has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from fnmatch import filter as match
+from typing import Any, NamedTuple
 
+from flax import nnx
+
+from models.aspp import AtrousPyramid, PooledPyramid
 from models.deeplab import DeepLab
-from models.heads import AtrousPyramid, PooledPyramid
 from models.resnet import BasicBlock, ResNet
 
-# PyTorch's name for an array, by ours.
+# PyTorch's names of arrays, by those here.
 LEAVES = {
     "kernel": "weight",
     "scale": "weight",
@@ -27,20 +30,21 @@ class Layout(NamedTuple):
     """How a project names the arrays of a network, and what it means by them."""
 
     title: str
-    telltale: str  # a key that no other's files have
+    telltale: str  # pattern of a key that no other layout has
     names: Callable[[DeepLab], dict[str, str]]  # of modules, there by here
+    backbone: type[nnx.Module] = ResNet  # that the names are for
     style: str = ""  # of the ResNet; empty for any
     preprocessing: str = ""  # of the images; empty for any
     output_stride: int = 0  # of a network with a head; 0 for any
     upsampling: str = ""  # likewise
-    head_keys: tuple[str, ...] = ()  # how the keys of a head begin
-    unused: tuple[str, ...] = ()  # how keys begin that nothing here needs
-    # What a file may put before all keys; `module.` is of several GPUs' training.
+    head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
+    unused: tuple[str, ...] = ()  # prefixes of keys that nothing here needs
+    # What may precede all keys; `module.` comes from training on several GPUs.
     prefixes: tuple[str, ...] = ("", "module.")
     native: bool = False  # keys and arrays are those of the model here
 
 
-def _torchvision_resnet(network: ResNet, prefix: str = "") -> dict[str, str]:
+def _torchvision_resnet(network: Any, prefix: str = "") -> dict[str, str]:
     names = {"backbone.stem": f"{prefix}conv1", "backbone.stem_norm": f"{prefix}bn1"}
     for stage, blocks in enumerate(network.stages):
         for index, block in enumerate(blocks):
@@ -72,12 +76,13 @@ def _torchvision_deeplab(model: DeepLab) -> dict[str, str]:
 
 
 def _kazuto_deeplab(model: DeepLab) -> dict[str, str]:
+    network: Any = model.backbone
     names = {
         "backbone.stem": "layer1.conv1.conv",
         "backbone.stem_norm": "layer1.conv1.bn",
     }
     convolutions = ("reduce", "conv3x3", "increase")
-    for stage, blocks in enumerate(model.backbone.stages):
+    for stage, blocks in enumerate(network.stages):
         for index in range(len(blocks)):
             ours = f"backbone.stages.{stage}.{index}"
             theirs = f"layer{stage + 2}.block{index + 1}"
@@ -95,8 +100,9 @@ def _kazuto_deeplab(model: DeepLab) -> dict[str, str]:
 LAYOUTS = (
     Layout(
         "this project",
-        "backbone.stem.kernel",
+        "backbone.*.kernel",
         lambda model: {},
+        backbone=nnx.Module,
         head_keys=("head.", "deconvolution."),
         prefixes=("",),
         native=True,
@@ -136,19 +142,19 @@ LAYOUTS = (
 
 
 def find_layout(keys: Iterable[str]) -> tuple[Layout, str]:
-    """Returns whose keys these are, and what precedes them all.
+    """Returns the layout of a file's keys, and the prefix they all have.
 
     Raises:
-      LookupError: they are nobody's.
+      LookupError: no layout has such keys.
     """
     keys = set(keys)
     for layout in LAYOUTS:
         for prefix in layout.prefixes:
-            if prefix + layout.telltale in keys:
+            if match(keys, prefix + layout.telltale):
                 return layout, prefix
     known = ", ".join(layout.title for layout in LAYOUTS)
     shown = ", ".join(sorted(keys)[:4])
-    raise LookupError(f"these keys are of no layout known here ({known}): {shown}")
+    raise LookupError(f"the keys fit no layout known here ({known}): {shown}")
 
 
 def key_table(

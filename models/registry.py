@@ -54,6 +54,15 @@ class Registry(Mapping[str, Choice], Generic[Choice]):
         """Returns a decorator that adds what it decorates; see `add`."""
         return lambda entry: self.add(name, entry, summary)
 
+    def check(self, name: object) -> None:
+        """Refuses a name that is not in the table.
+
+        Raises:
+          ValueError: it lists the names that are.
+        """
+        if name not in self._entries:
+            raise ValueError(self._unknown(name))
+
     def help(self) -> str:
         """Returns every name with its summary, for a help text."""
         return ", ".join(
@@ -69,8 +78,11 @@ class Registry(Mapping[str, Choice], Generic[Choice]):
         try:
             return self._entries[name]
         except KeyError:
-            known = ", ".join(self._entries)
-            raise KeyError(f"no {self.kind} {name!r}; there is: {known}") from None
+            raise KeyError(self._unknown(name)) from None
+
+    def _unknown(self, name: object) -> str:
+        known = ", ".join(self._entries)
+        return f"no {self.kind} {name!r}; there is: {known}"
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

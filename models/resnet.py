@@ -1,20 +1,21 @@
-"""Residual networks whose last stages dilate instead of striding (atrous).
+"""Atrous ResNets: residual networks whose last stages dilate instead of striding.
 
 He et al. 2015 (arXiv:1512.03385), with the dilation of Chen et al. 2016
-(arXiv:1606.00915). Images are `[batch, height, width, 3]` float, in any normalisation.
+(arXiv:1606.00915).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
 from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers
+from models.styles import STYLES, Style
 
 # Stage strides and dilations after a stem of stride 4, by output stride.
 ATROUS = {
@@ -23,16 +24,13 @@ ATROUS = {
     32: ((1, 2, 2, 2), (1, 1, 1, 1)),
 }
 
-Style = Literal["torchvision", "caffe"]
-STYLES = ("torchvision", "caffe")
-
 
 class Place(NamedTuple):
-    """Where a block stands: what tells the first of a stage from the others."""
+    """Position of a block: its stride and dilations."""
 
     stride: int
     dilation: int  # of the stage
-    before: int  # dilation of the features that come in
+    first_dilation: int  # of the block's first 3×3 convolution
 
 
 class BasicBlock(nnx.Module):
@@ -43,10 +41,10 @@ class BasicBlock(nnx.Module):
     def __init__(
         self, inputs: int, width: int, place: Place, *, style: Style, layers: Layers
     ):
-        del style  # there is no 1×1 convolution that could stride
+        del style  # it has no 1×1 convolution that could stride
         conv, norm = layers
-        stride, dilation, before = place
-        self.conv1 = conv(inputs, width, 3, stride=stride, dilation=before)
+        stride, dilation, first_dilation = place
+        self.conv1 = conv(inputs, width, 3, stride=stride, dilation=first_dilation)
         self.norm1 = norm(width)
         self.conv2 = conv(width, width, 3, dilation=dilation)
         self.norm2 = norm(width)
@@ -71,12 +69,12 @@ class Bottleneck(nnx.Module):
         self, inputs: int, width: int, place: Place, *, style: Style, layers: Layers
     ):
         conv, norm = layers
-        stride, _, before = place
+        stride, _, first_dilation = place
         outputs = width * self.expansion
-        first, second = (stride, 1) if style == "caffe" else (1, stride)
+        first, second = (stride, 1) if style.strides_first else (1, stride)
         self.conv1 = conv(inputs, width, 1, stride=first)
         self.norm1 = norm(width)
-        self.conv2 = conv(width, width, 3, stride=second, dilation=before)
+        self.conv2 = conv(width, width, 3, stride=second, dilation=first_dilation)
         self.norm2 = norm(width)
         self.conv3 = conv(width, outputs, 1)
         self.norm3 = norm(outputs)
@@ -91,7 +89,7 @@ class Bottleneck(nnx.Module):
 
 
 class Projection(nnx.Module):
-    """A 1×1 convolution and norm, where a block changes shape."""
+    """The shortcut of a block that changes shape: a 1×1 convolution and batch norm."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, layers: Layers):
         self.conv = layers.conv(inputs, outputs, 1, stride=stride)
@@ -119,109 +117,83 @@ def _apply_shortcut(
 Block = BasicBlock | Bottleneck
 
 
-class Spec(NamedTuple):
-    """What tells one network of the family from another."""
-
-    block: type[BasicBlock] | type[Bottleneck]
-    blocks: Sequence[int]
-    widths: Sequence[int] = (64, 128, 256, 512)
-    stem_width: int = 64
-    stem_kernel: int = 7
-    pool: bool = True  # else the first stage strides, which is faster on CPUs
-
-
-RESNETS = {
-    "resnet_small": Spec(BasicBlock, (1, 1, 1, 1), (32, 64, 96, 128), 24, 3, False),
-    "resnet18": Spec(BasicBlock, (2, 2, 2, 2)),
-    "resnet34": Spec(BasicBlock, (3, 4, 6, 3)),
-    "resnet50": Spec(Bottleneck, (3, 4, 6, 3)),
-    "resnet101": Spec(Bottleneck, (3, 4, 23, 3)),
-}
-
-
 class ResNet(nnx.Module):
     """An atrous residual network without its classifier.
 
-    The two styles have the same weights and differ in what they compute with them:
+    The two styles have the same weights and compute differently with them:
 
     | | torchvision | caffe |
     |---|---|---|
     | stride of a bottleneck | on its 3×3 | on its first 1×1 |
-    | a dilated stage's first block | has the dilation before it | has the stage's |
+    | first block of a dilated stage | dilates as the stage before | as its own |
     | pool after the stem, even sizes | rounds down | rounds up |
 
     Torchvision's dilation makes output strides 8 and 16 see the same pixels as 32;
     Caffe's is that of DeepLabV2.
 
     Args:
-      name: one of `RESNETS`; `resnet_small` is for CPUs.
-      output_stride: input pixels per feature, 8, 16 or 32.
+      block: `BasicBlock` or `Bottleneck`.
+      blocks: number of blocks in each of the four stages.
+      widths: of each stage, in channels before a bottleneck's expansion.
+      stem_width: channels of the first convolution.
+      stem_kernel: side of its window.
+      pool: a 3×3 max pool follows; else the first stage strides, which is faster on
+        CPUs.
+      output_stride: input pixels per feature of the last stage, 8, 16 or 32.
       style: `"torchvision"` or `"caffe"`.
       frozen_norm: batch norm keeps its statistics and affine.
       norm_epsilon: added to batch norm's variances.
       remat: recomputes each block in the backward pass instead of storing it.
       dtype: of the computation; None for that of the images. Parameters are float32.
       rngs: the source of the initial weights.
-
-    Raises:
-      ValueError: unknown name, output stride or style.
     """
 
     def __init__(
         self,
-        name: str,
+        block: type[Block],
+        blocks: Sequence[int],
         *,
+        widths: Sequence[int] = (64, 128, 256, 512),
+        stem_width: int = 64,
+        stem_kernel: int = 7,
+        pool: bool = True,
         output_stride: int = 8,
-        style: Style = "torchvision",
+        style: str = "torchvision",
         frozen_norm: bool = False,
         norm_epsilon: float = 1e-5,
         remat: bool = False,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        _check("backbone", name, RESNETS)
-        _check("output_stride", output_stride, ATROUS)
-        _check("style", style, STYLES)
         norm = FrozenBatchNorm if frozen_norm else BatchNorm
         layers = Layers(
             partial(Conv, dtype=dtype, rngs=rngs),
             partial(norm, epsilon=norm_epsilon, dtype=dtype, rngs=rngs),
         )
-        spec = RESNETS[name]
-        self.style, self.pool, self.remat = style, spec.pool, remat
-        self.stem = layers.conv(3, spec.stem_width, spec.stem_kernel, stride=2)
-        self.stem_norm = layers.norm(spec.stem_width)
-        strides, dilations = ATROUS[output_stride]
-        if not spec.pool:
-            strides = (2, *strides[1:])
+        self.pool, self.remat = pool, remat
+        self.pool_rounds_up = STYLES[style].pool_rounds_up
+        self.stem = layers.conv(3, stem_width, stem_kernel, stride=2)
+        self.stem_norm = layers.norm(stem_width)
+        self.channels = tuple(width * block.expansion for width in widths)
+        places = _places(blocks, ATROUS[output_stride], STYLES[style], pool)
+        inputs = stem_width
         stages = []
-        inputs, before = spec.stem_width, 1
-        for count, width, stride, dilation in zip(
-            spec.blocks, spec.widths, strides, dilations, strict=True
-        ):
-            if style == "caffe":
-                before = dilation
-            stage: list[Block] = []
-            for _ in range(count):
-                place = Place(1 if stage else stride, dilation, before)
-                stage.append(
-                    spec.block(inputs, width, place, style=style, layers=layers)
+        for width, outputs, stage in zip(widths, self.channels, places, strict=True):
+            made: list[Block] = []
+            for place in stage:
+                made.append(
+                    block(inputs, width, place, style=STYLES[style], layers=layers)
                 )
-                inputs, before = width * spec.block.expansion, dilation
-            stages.append(nnx.List(stage))
+                inputs = outputs
+            stages.append(nnx.List(made))
         self.stages = nnx.List(stages)
-        self.features = inputs
 
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        """Returns the features of the last stage, as `stage_outputs` does."""
-        return self.stage_outputs(images, train=train)[-1]
-
-    def stage_outputs(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
-        """Returns the features of each of the four stages, finest first.
+    def __call__(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
+        """Returns the feature maps of the four stages, finest first.
 
         Args:
           images: `[batch, height, width, 3]` float.
-          train: normalise by the batch and update the running statistics.
+          train: normalize by the batch and update the running statistics.
 
         Returns:
           Arrays `[batch, ⌈height/s⌉, ⌈width/s⌉, channels]` at strides s of 4 to the
@@ -229,22 +201,40 @@ class ResNet(nnx.Module):
         """
         x = nnx.relu(self.stem_norm(self.stem(images), train=train))
         if self.pool:
-            end = 2 if self.style == "caffe" else 1
+            end = 2 if self.pool_rounds_up else 1
             x = nnx.max_pool(x, (3, 3), (2, 2), ((1, end), (1, end)))
-        outputs = []
+        maps = []
         for stage in self.stages:
             for block in stage:
-                x = (
-                    _recomputed(block, x, train)
-                    if self.remat
-                    else block(x, train=train)
-                )
-            outputs.append(x)
-        return outputs
+                if self.remat:
+                    x = _recomputed(block, x, train)
+                else:
+                    x = block(x, train=train)
+            maps.append(x)
+        return maps
+
+
+def _places(
+    blocks: Sequence[int],
+    atrous: tuple[Sequence[int], Sequence[int]],
+    style: Style,
+    pool: bool,
+) -> list[list[Place]]:
+    """Returns the positions of all blocks, by stage."""
+    strides, dilations = atrous
+    if not pool:
+        strides = (2, *strides[1:])
+    stages, before = [], 1
+    for count, stride, dilation in zip(blocks, strides, dilations, strict=True):
+        first = Place(stride, dilation, dilation if style.dilates_first else before)
+        rest = Place(1, dilation, dilation)
+        stages.append([first] + [rest] * (count - 1))
+        before = dilation
+    return stages
 
 
 def _recomputed(block: Block, x: jax.Array, train: bool) -> jax.Array:
-    """Applies a block of which the backward pass keeps nothing but its input."""
+    """Applies a block and keeps only its input for the backward pass."""
     graph, state = nnx.split(block)
 
     @jax.checkpoint
@@ -256,8 +246,3 @@ def _recomputed(block: Block, x: jax.Array, train: bool) -> jax.Array:
     y, statistics = apply(state, x)
     nnx.update(block, statistics)
     return y
-
-
-def _check(name: str, value: object, choices: Sequence[object] | dict) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")

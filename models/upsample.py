@@ -1,9 +1,9 @@
-"""From the network's resolution back to the image's.
+"""Upsampling from the network's resolution to the image's.
 
-Every strided layer here is centred on its input pixel, so feature i stands on pixel
-i × stride: the bilinear and the learned upsampling put it back exactly there. Resizing
-by half-pixel centres, the usual default, is out by up to (stride − 1)/2 pixels towards
-the borders; it is here for networks that were trained with it.
+Every strided layer here is centered on its input pixel, so feature i stands on pixel
+i × stride: bilinear and learned upsampling put it back exactly there. Resizing by
+half-pixel centers, the usual default, is off by up to (stride − 1)/2 pixels toward the
+borders; it is here for networks that were trained with it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ import numpy as np
 from flax import nnx
 
 
-def bilinear_upsample(
-    features: jax.Array, *, stride: int, size: tuple[int, int]
-) -> jax.Array:
-    """Interpolates linearly between features that stand `stride` pixels apart.
+class BilinearUpsample(nnx.Module):
+    """Linear interpolation between features that stand `stride` pixels apart."""
 
-    Args:
-      features: `[..., ⌈height/stride⌉, ⌈width/stride⌉, channels]`.
-      stride: pixels per feature.
-      size: (height, width) in pixels.
+    def __init__(self, stride: int):
+        self.stride = stride
 
-    Returns:
-      `[..., height, width, channels]`; pixels past the last feature take its value.
-    """
-    rows, columns = (
-        jnp.asarray(_interpolation(count, stride, length), features.dtype)
-        for count, length in zip(features.shape[-3:-1], size, strict=True)
-    )
-    features = jnp.einsum("Hh,...hwc->...Hwc", rows, features)
-    return jnp.einsum("Ww,...hwc->...hWc", columns, features)
+    def __call__(self, features: jax.Array, *, size: tuple[int, int]) -> jax.Array:
+        """Returns `[..., height, width, channels]` for `size` = (height, width).
+
+        Pixels past the last feature take its value.
+
+        Args:
+          features: `[..., ⌈height/stride⌉, ⌈width/stride⌉, channels]`.
+          size: in pixels.
+        """
+        rows, columns = (
+            jnp.asarray(_interpolation(count, self.stride, length), features.dtype)
+            for count, length in zip(features.shape[-3:-1], size, strict=True)
+        )
+        features = jnp.einsum("Hh,...hwc->...Hwc", rows, features)
+        return jnp.einsum("Ww,...hwc->...hWc", columns, features)
 
 
 def _interpolation(count: int, stride: int, length: int) -> np.ndarray:
@@ -41,50 +43,47 @@ def _interpolation(count: int, stride: int, length: int) -> np.ndarray:
     return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(count)))
 
 
-def half_pixel_upsample(features: jax.Array, *, size: tuple[int, int]) -> jax.Array:
-    """Resizes linearly as if features and pixels were areas that cover the image.
+class HalfPixelUpsample(nnx.Module):
+    """Linear resizing as if features and pixels were areas that cover the image.
 
-    Args:
-      features: `[batch, h, w, channels]`.
-      size: (height, width) in pixels.
-
-    Returns:
-      `[batch, height, width, channels]`, as PyTorch's
-      `interpolate(mode="bilinear", align_corners=False)`.
+    As PyTorch's `interpolate(mode="bilinear", align_corners=False)`.
     """
-    batch, _, _, channels = features.shape
-    return jax.image.resize(features, (batch, *size, channels), "linear")
+
+    def __call__(self, features: jax.Array, *, size: tuple[int, int]) -> jax.Array:
+        """Returns `[batch, height, width, channels]` for `size` = (height, width)."""
+        batch, _, _, channels = features.shape
+        return jax.image.resize(features, (batch, *size, channels), "linear")
 
 
 class LearnedUpsample(nnx.Module):
     """A transposed convolution that starts as bilinear interpolation.
 
     Each output pixel lies under at most 2 × 2 windows, so this is computed as a plain
-    2 × 2 convolution with an output channel for each of the stride² places between
-    features: the same numbers, without the zeros that a transposed convolution puts
-    between features and multiplies.
+    2 × 2 convolution with an output channel for each of the stride² positions between
+    features: the same numbers, without multiplying the zeros that a transposed
+    convolution inserts between features.
 
     Args:
       channels: inputs and outputs.
       stride: output pixels per feature; the window is 2·stride − 1.
-      rngs: unused by the fixed initialisation, required by Flax.
+      rngs: unused; the initial kernel is fixed.
     """
 
     def __init__(self, channels: int, *, stride: int, rngs: nnx.Rngs):
         del rngs
         self.stride = stride
-        # [window, window, inputs, outputs]: what a feature adds around its pixel.
+        # What a feature adds around its pixel: [window, window, inputs, outputs].
         self.kernel = nnx.Param(_bilinear_kernel(channels, stride))
 
     def __call__(self, features: jax.Array, *, size: tuple[int, int]) -> jax.Array:
         """Returns `[batch, height, width, channels]` for `size` = (height, width).
 
-        Past the last feature the values fade towards zero instead of repeating.
+        Past the last feature the values fade toward zero instead of repeating.
         """
         batch, rows, columns, channels = features.shape
         stride, (height, width) = self.stride, size
         # Pixel stride·j + p has tap p + stride of feature j and tap p of feature j + 1,
-        # counted from a zero put before the window.
+        # counted from a zero padded before the window.
         kernel = jnp.pad(self.kernel[...], ((1, 0), (1, 0), (0, 0), (0, 0)))
         kernel = kernel.reshape(2, stride, 2, stride, channels, channels)[::-1, :, ::-1]
         kernel = kernel.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, channels, -1)

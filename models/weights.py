@@ -1,4 +1,4 @@
-"""Weights in and out, as safetensors: nothing here reads a pickle."""
+"""Weights read from and written to safetensors; nothing here reads a pickle."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from safetensors.numpy import save
 from models.deeplab import DeepLab
 from models.layouts import Layout, find_layout, key_table
 
-_COUNTS = ".num_batches_tracked"  # PyTorch's, which nothing needs
+_COUNTS = ".num_batches_tracked"  # PyTorch's, unused
 _PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
 class WeightsError(ValueError):
     """A file does not hold the weights that a model needs.
 
+    The message lists the keys at fault; of a long list it counts the keys per block.
+
     Args:
       problem: in words.
       missing: keys that the model needs and the file lacks.
-      unexpected: keys that the model has no place for.
+      unexpected: keys that the model has no array for.
       wrong_shape: keys whose arrays do not fit, each with both shapes.
       damaged: keys of arrays that are not finite, or of negative variances.
-      head_keys: how the keys of a head begin.
-
-    Where a list is long, the message counts the keys of each block.
+      head_keys: prefixes of a head's keys.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WeightsError(ValueError):
 
 
 def _shorten(keys: Sequence[str], count: int = 8) -> str:
-    """Returns the keys, or how many there are in each block, as `layer3.6 (15)`."""
+    """Returns the keys, or their number per block, as `layer3.6 (15)`."""
     if len(keys) <= count:
         return ", ".join(keys)
     blocks = Counter(re.sub(r"^((?:\D*\d+){1,2}).*", r"\1", key) for key in keys)
@@ -70,19 +70,19 @@ def _shorten(keys: Sequence[str], count: int = 8) -> str:
 
 
 class Loaded(NamedTuple):
-    """What a file gave."""
+    """Summary of what was loaded from a file."""
 
     layout: Layout
     arrays: int
     new: tuple[str, ...]  # parts of the model that the file does not hold
-    unused: tuple[str, ...]  # keys of the file that the model has no place for
+    unused: tuple[str, ...]  # keys of the file that the model has no array for
 
 
 def read_header(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Returns the keys of a safetensors file and its metadata, without the arrays.
+    """Returns the keys and the metadata of a safetensors file, without the arrays.
 
     Raises:
-      WeightsError: the file is missing, or is no safetensors file.
+      WeightsError: the file is missing, or is not a safetensors file.
     """
     with _open(path) as file:
         return tuple(file.keys()), file.metadata() or {}
@@ -92,7 +92,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Returns the arrays of a safetensors file by key.
 
     Raises:
-      WeightsError: the file is missing, or is no safetensors file.
+      WeightsError: the file is missing, or is not a safetensors file.
     """
     with _open(path) as file:
         return {key: file.get_tensor(key) for key in tuple(file.keys())}
@@ -113,8 +113,9 @@ def _open(path: Path) -> Iterator[Any]:
             yield file
     except (SafetensorError, TypeError, OSError) as error:
         raise WeightsError(
-            f"{path} cannot be read as safetensors ({error}). If it is PyTorch's under "
-            "another name, convert it; else fetch it again and compare its checksum."
+            f"{path} cannot be read as safetensors ({error}). If it is a PyTorch "
+            "file under another name, convert it; else download it again and compare "
+            "its checksum."
         ) from error
 
 
@@ -123,7 +124,7 @@ def save_weights(
 ) -> None:
     """Writes all arrays of a model, statistics included, under their paths in it.
 
-    The file appears as a whole or not at all.
+    The file is written as a whole or not at all.
     """
     arrays = {
         key: np.ascontiguousarray(variable.get_value())
@@ -137,30 +138,26 @@ def save_weights(
 def load_weights(
     model: DeepLab, arrays: Mapping[str, np.ndarray], *, new_head: bool = False
 ) -> Loaded:
-    """Puts the arrays of a file into a model, or changes nothing.
+    """Loads the arrays of a file into a model, or changes nothing.
 
-    Every key is accounted for. A part that the file does not hold at all, as the head
-    is not in a classifier's, keeps the weights it has.
+    Every key is accounted for. A part of the model that the file lacks altogether, as a
+    classifier's file lacks the head, keeps its weights.
 
     Args:
-      model: takes the weights.
-      arrays: by key, as `read_weights` gives them.
-      new_head: leaves the file's head aside, whatever its classes.
+      model: is changed in place.
+      arrays: by key, as `read_weights` returns them.
+      new_head: ignores the file's head, whatever its classes.
 
     Raises:
-      WeightsError: unknown layout; or arrays are missing, unexpected, of another shape,
-        not finite, or negative variances.
+      WeightsError: unknown layout, or that of another backbone; or arrays are missing,
+        unexpected, of another shape, not finite, or negative variances.
     """
-    try:
-        layout, prefix = find_layout(arrays)
-    except LookupError as error:
-        raise WeightsError(str(error)) from error
+    layout, prefix = _layout_of(arrays, model)
     variables = _variables(model)
     table = key_table(layout, prefix, model, variables)
     head = tuple(prefix + start for start in layout.head_keys)
-    aside = tuple(prefix + start for start in layout.unused) + (
-        head if new_head else ()
-    )
+    aside = tuple(prefix + start for start in layout.unused)
+    aside += head if new_head else ()
     unused = [key for key in arrays if key.startswith(aside) or key.endswith(_COUNTS)]
     held = {_part(ours) for ours, key in table.items() if key in arrays} | {"backbone"}
     held -= {"head", "deconvolution"} if new_head else set()
@@ -189,6 +186,20 @@ def load_weights(
     return Loaded(layout, len(values), tuple(sorted(new)), tuple(unused))
 
 
+def _layout_of(arrays: Mapping[str, np.ndarray], model: DeepLab) -> tuple[Layout, str]:
+    """Returns the layout of a file's keys and their prefix."""
+    try:
+        layout, prefix = find_layout(arrays)
+    except LookupError as error:
+        raise WeightsError(str(error)) from error
+    if not isinstance(model.backbone, layout.backbone):
+        raise WeightsError(
+            f"the weights, of {layout.title}, are for a {layout.backbone.__name__}; "
+            f"the model's backbone is a {type(model.backbone).__name__}"
+        )
+    return layout, prefix
+
+
 def _variables(model: DeepLab) -> dict[str, nnx.Variable]:
     """Returns the model's arrays by path, as in `head.branches.0.kernel`."""
     flat = nnx.to_flat_state(nnx.state(model))
@@ -214,5 +225,5 @@ def _part(ours: str) -> str:
 
 
 def _from_torch(array: np.ndarray) -> np.ndarray:
-    """Returns a kernel `[out, in, h, w]` as `[h, w, in, out]`; the rest as it is."""
+    """Returns a kernel `[out, in, h, w]` as `[h, w, in, out]`, other arrays as is."""
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array

@@ -15,8 +15,8 @@ import pytest
 from flax import nnx
 
 from benchmarks import device, step_cost, train_speed
+from benchmarks.cost import multiply_adds, parameter_count
 from benchmarks.step_cost import Measurement, Setting
-from models.cost import multiply_adds, parameter_count
 from train.training.network import make_model
 
 SMALL = Setting(size=33, batch=2, backbone="resnet_small", blocks=2, block_seconds=0.0)
@@ -45,7 +45,7 @@ def test_every_figure_is_there(measurement: Measurement) -> None:
 
 
 def test_cost_is_that_of_the_network(measurement: Measurement) -> None:
-    def features(images: jax.Array) -> jax.Array:
+    def features(images: jax.Array) -> list[jax.Array]:
         model = make_model(SMALL.config().model, 21, seed=0)
         return model.backbone(images, train=False)
 

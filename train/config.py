@@ -42,7 +42,7 @@ class Config:
     run: tyro.conf.OmitArgPrefixes[RunOptions] = RunOptions()
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work together, before anything is read or written."""
+        """Validates options across groups, before anything is read or written."""
         if self.model.upsampling == "learned" and self.loss.loss_resolution != "full":
             raise UserError(
                 "--loss-resolution must be full with --upsampling learned, which could "
@@ -64,7 +64,7 @@ class Config:
         }
 
     def replace(self, **options: Any) -> Config:
-        """Returns a configuration with other values of the named options.
+        """Returns a copy with the named options changed.
 
         Raises:
           UserError: there is no such option, or a value cannot work.
@@ -106,7 +106,7 @@ def save_config(config: Config, path: Path) -> None:
 
 
 def load_config(path: Path) -> Config:
-    """Reads a configuration that `save_config` wrote, also an earlier version.
+    """Reads a configuration that `save_config` wrote, in this or an earlier version.
 
     Raises:
       UserError: the file is missing, is not such a configuration, or is of a later
@@ -130,7 +130,7 @@ def load_config(path: Path) -> Config:
 
 
 def parse_options(described: dict[str, Any]) -> Config:
-    """Reads what `Config.options` gave, after a passage through JSON.
+    """Builds a configuration from the content of `config.json`.
 
     Raises:
       UserError: it is of a later version, or an option is unknown or cannot work.
@@ -153,7 +153,7 @@ def parse_options(described: dict[str, Any]) -> Config:
 
 
 def changed_options(config: Config, base: Config) -> dict[str, Any]:
-    """Returns the options in which a configuration differs, where the result would."""
+    """Returns the options that differ from `base` and would change the result."""
     before = base.options()
     return {
         name: value
@@ -163,7 +163,7 @@ def changed_options(config: Config, base: Config) -> dict[str, Any]:
 
 
 def _meaning(name: str, value: Any) -> Any:
-    """Returns what a value says; a path says the same in every spelling."""
+    """Normalizes a value for comparison: paths are resolved."""
     return Path(value).resolve() if name in ("data", "weights") and value else value
 
 
@@ -177,7 +177,7 @@ def differing_options(saved: Config, wanted: Config) -> list[str]:
 
 
 def command_words(options: dict[str, Any]) -> list[str]:
-    """Returns options as words of a command line."""
+    """Returns options as command-line arguments."""
     words: list[str] = []
     for name, value in options.items():
         if isinstance(value, bool):

@@ -27,14 +27,14 @@ from train.workdir.run import Run
 
 
 def main() -> None:
-    """Does the run that the command line asks for."""
+    """Completes the run that the command line asks for."""
     config = parse_config(sys.argv[1:])
     cache_compilations(config.run.compilation_cache)
     complete(config)
 
 
 def complete(config: Config) -> dict[str, Any]:
-    """Trains, evaluates and reports what is not done yet; returns the summary."""
+    """Trains, evaluates and reports, as far as not done yet; returns the summary."""
     run = Run.open(config)
     if summary := run.summary():
         print(run.completion_notice(summary))

@@ -77,7 +77,7 @@ def predict(
 def _earlier_areas(
     path: Path, header: list[str], images: Iterable[Path]
 ) -> list[list[str]]:
-    """Returns the lines that an earlier call wrote of images that are not in this one.
+    """Returns the lines that an earlier call wrote for other images.
 
     Raises:
       UserError: they are of other classes.
@@ -142,7 +142,7 @@ def _summarize(
     class_names: Sequence[str],
     out: Path,
 ) -> None:
-    """Prints the largest classes, and how many masks were written.
+    """Prints the largest classes and the number of masks written.
 
     Raises:
       UserError: there are failures; it lists them.

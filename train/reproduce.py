@@ -87,7 +87,7 @@ class Options:
     of --data stay in the workdir's page; empty for the workdir."""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work.
+        """Validates the options.
 
         Raises:
           UserError: it names the option, the rule and the value.
@@ -103,7 +103,7 @@ class Options:
 
 
 def main() -> None:
-    """Makes the runs of an experiment and reports them."""
+    """Completes the runs of an experiment and reports them."""
     asked, others = tyro.cli(
         Options, args=sys.argv[1:], return_unknown_args=True, prog="train/reproduce.py"
     )
@@ -157,7 +157,7 @@ def _write(
     workdir: Path,
     results: Path,
 ) -> None:
-    """Writes what the runs found, and says where."""
+    """Writes the results and prints where they are."""
     experiment = EXPERIMENTS[asked.experiment]
     write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
     report = make_report(asked.experiment, experiment, entries, command=command)
@@ -217,7 +217,7 @@ def _figure3(runs: Sequence[Planned]) -> list[Section]:
 
 
 def _command(asked: Options, config: Config) -> str:
-    """Returns the command line, free of folders.
+    """Returns the command line without folders.
 
     Args:
       asked: what it asks for.

@@ -1,7 +1,7 @@
-"""Random weights and images that two frameworks make alike, from names and seeds.
+"""Random weights and images that two frameworks draw alike, from names and seeds.
 
-`python tests/models/parity.py KAZUTO` writes parity.json, what PyTorch's networks
-answer to them. It needs torch, torchvision and, in KAZUTO, kazuto1011/deeplab-pytorch;
+`python tests/models/parity.py KAZUTO` writes parity.json, the outputs of PyTorch's
+networks. It needs torch, torchvision and, in KAZUTO, kazuto1011/deeplab-pytorch;
 none of their weights or code enters this project.
 """
 
@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
 
 
 def random_array(key: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the array that belongs to a key of PyTorch's, float32."""
+    """Returns the random array of a key of PyTorch's, float32."""
     rng = np.random.default_rng(zlib.crc32(key.encode()))
     if key.endswith("running_var"):
         array = rng.uniform(0.5, 1.5, shape)
@@ -51,13 +51,18 @@ def random_array(key: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def random_images(size: tuple[int, int]) -> np.ndarray:
-    """Returns two images `[2, height, width, 3]`, already normalised, float32."""
+    """Returns two images `[2, height, width, 3]`, already normalized, float32."""
     return np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
 
 
+def sampled(size: int) -> np.ndarray:
+    """Returns which numbers of a flat array of this size are compared."""
+    return np.random.default_rng(1).integers(0, size, SAMPLES)
+
+
 def describe(result: np.ndarray) -> dict[str, Any]:
-    """Returns shape, deviation and some numbers of an array `[..., channels]`."""
-    picked = np.random.default_rng(1).integers(0, result.size, SAMPLES)
+    """Returns shape, standard deviation and samples of an array `[..., channels]`."""
+    picked = sampled(result.size)
     return {
         "shape": list(result.shape),
         "deviation": float(result.std()),
@@ -124,7 +129,7 @@ def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
 
 
 def main() -> None:
-    """Writes what PyTorch answers."""
+    """Writes parity.json."""
     sys.path.insert(0, sys.argv[1])
     answers = {}
     for case, arguments in CASES.items():

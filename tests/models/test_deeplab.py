@@ -1,6 +1,4 @@
-"""DeepLab: shapes, and what each option changes."""
-
-from typing import Any
+"""DeepLab: shapes of the outputs, and its heads."""
 
 import jax
 import jax.numpy as jnp
@@ -8,33 +6,58 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models import DeepLab, Outputs
-from models.deeplab import HEADS, RATES, UPSAMPLINGS, Head
-from models.heads import AtrousPyramid, PooledPyramid
-from models.resnet import STYLES
+from models.aspp import AtrousPyramid, PooledPyramid
+from models.deeplab import DeepLab, NetworkOutputs
+from models.heads import HEADS
+from models.styles import STYLES
+from models.upsamplings import UPSAMPLINGS
+
+from .networks import filled
 
 
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("size", [(33, 40), (46, 65)])
 def test_logits_have_the_size_of_the_image(
-    upsampling: str, head: str, style: str, size: tuple[int, int]
+    upsampling: str, head: str, style: str
 ) -> None:
-    def outputs(images: jax.Array) -> Outputs:
-        options: Any = {"upsampling": upsampling, "head": head, "style": style}
-        model = DeepLab(classes=21, backbone="resnet18", rngs=nnx.Rngs(0), **options)
-        return model.outputs(images, train=False)
+    model = nnx.eval_shape(
+        lambda: DeepLab(
+            classes=21,
+            backbone="resnet18",
+            upsampling=upsampling,
+            head=head,
+            style=style,
+            rngs=nnx.Rngs(0),
+        )
+    )
+    graph, state = nnx.split(model)
 
-    images = jax.ShapeDtypeStruct((2, *size, 3), jnp.bfloat16)
-    result = jax.eval_shape(outputs, images)
-    assert result.logits.shape == (2, *size, 21)
-    assert result.coarse.shape == (*result.features.shape[:3], 21)
-    assert result.logits.dtype == result.coarse.dtype == jnp.float32
+    def outputs(state: nnx.State, images: jax.Array) -> NetworkOutputs:
+        return nnx.merge(graph, state, copy=True).outputs(images, train=False)
+
+    for size in ((33, 40), (46, 65)):
+        images = jax.ShapeDtypeStruct((2, *size, 3), jnp.bfloat16)
+        result = jax.eval_shape(outputs, state, images)
+        assert result.logits.shape == (2, *size, 21)
+        assert result.coarse.shape == (*result.features.shape[:3], 21)
+        assert result.logits.dtype == result.coarse.dtype == jnp.float32
 
 
-@pytest.mark.parametrize(("head", "stride"), RATES)
-def test_heads_have_the_rates_of_their_papers(head: Head, stride: int) -> None:
+@pytest.mark.parametrize(
+    ("head", "stride", "dilations"),
+    [
+        ("v2", 8, (6, 12, 18, 24)),
+        ("v2", 16, (3, 6, 9, 12)),
+        ("v2", 32, (2, 3, 5, 6)),
+        ("v3", 8, (12, 24, 36)),
+        ("v3", 16, (6, 12, 18)),
+        ("v3", 32, (3, 6, 9)),
+    ],
+)
+def test_heads_have_the_dilations_of_their_papers(
+    head: str, stride: int, dilations: tuple[int, ...]
+) -> None:
     model = nnx.eval_shape(
         lambda: DeepLab(
             classes=3,
@@ -47,41 +70,37 @@ def test_heads_have_the_rates_of_their_papers(head: Head, stride: int) -> None:
     if isinstance(model.head, AtrousPyramid):
         found = [branch.kernel_dilation for branch in model.head.branches]
     else:
+        assert isinstance(model.head, PooledPyramid)
         found = [branch.conv.kernel_dilation for branch in model.head.branches[1:]]
-    assert tuple(found) == RATES[head, stride]
+    assert tuple(found) == dilations
 
 
 def test_pooled_head_sees_the_whole_image() -> None:
-    head = PooledPyramid(8, 5, rates=(1,), width=4, rngs=nnx.Rngs(0))
+    head = filled(
+        lambda: PooledPyramid((8,), 5, dilations=(1,), width=4, rngs=nnx.Rngs(0))
+    )
     features = jax.random.normal(jax.random.key(1), (1, 9, 9, 8))
     moved = features.at[0, 0, 0].add(10.0)  # further away than any window reaches
-    logits = jax.jit(lambda head, features: head(features, train=False))
+    logits = jax.jit(lambda head, features: head([features], train=False))
     difference = logits(head, moved) - logits(head, features)
     assert jnp.abs(difference[0, 8, 8]).max() > 1e-6
 
 
-def test_pyramid_begins_as_the_paper_has_it() -> None:
-    head = AtrousPyramid(512, 21, rates=(6, 12), rngs=nnx.Rngs(0))
+def test_pyramid_is_initialized_as_in_the_paper() -> None:
+    head = AtrousPyramid((64, 512), 21, dilations=(6, 12), rngs=nnx.Rngs(0))
     for branch in head.branches:
         assert float(jnp.std(branch.kernel[...])) == pytest.approx(0.01, rel=0.01)
         assert branch.bias is not None and not branch.bias[...].any()
 
 
-def test_head_sums_one_convolution_for_each_rate() -> None:
-    head = AtrousPyramid(8, 5, rates=(1, 3), rngs=nnx.Rngs(0))
+def test_head_sums_one_convolution_per_dilation() -> None:
+    head = AtrousPyramid((4, 8), 5, dilations=(1, 3), rngs=nnx.Rngs(0))
     features = jax.random.normal(jax.random.key(1), (1, 9, 9, 8))
     first, second = head.branches
     np.testing.assert_allclose(
-        head(features, train=False), first(features) + second(features), rtol=1e-6
+        head([features], train=False), first(features) + second(features), rtol=1e-6
     )
-    # Only the centre of a dilated window reaches a lone feature 2 pixels away.
+    # Only the center of a dilated window reaches a lone feature 2 pixels away.
     lone = jnp.zeros((1, 9, 9, 8)).at[0, 4, 4].set(1.0)
     assert not second(lone)[0, 4, 6].any()
     assert second(lone)[0, 4, 7].any()
-
-
-def test_unknown_options_are_refused() -> None:
-    with pytest.raises(ValueError, match="nearest"):
-        DeepLab(classes=3, upsampling="nearest", rngs=nnx.Rngs(0))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="head must be one of.*'v4'"):
-        DeepLab(classes=3, head="v4", rngs=nnx.Rngs(0))  # type: ignore[arg-type]

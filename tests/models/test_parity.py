@@ -1,6 +1,8 @@
-"""The networks equal PyTorch's, number by number, under the same random weights."""
+"""Parity with PyTorch: the same outputs under the same random weights."""
 
+import functools
 import json
+import math
 from typing import Any
 
 import jax
@@ -9,15 +11,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models import DeepLab, Outputs, ResNet
+from models.backbones import Backbone
+from models.deeplab import DeepLab, NetworkOutputs
 from models.layouts import LEAVES, find_layout
 from models.weights import load_weights
 
-from .parity import CASES, EXPECTED, describe, digest, random_array, random_images
+from .parity import CASES, EXPECTED, digest, random_array, random_images, sampled
 
 ANSWERS: dict[str, dict[str, Any]] = json.loads(EXPECTED.read_text())
 
-# What a file of weights holds beside what the networks here need.
+# Features of the classifiers, which files hold and the networks here do not.
 CLASSIFIER = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048}
 AUXILIARY = {
     "aux_classifier.0.weight": (256, 1024, 3, 3),
@@ -28,7 +31,7 @@ AUXILIARY = {
 }
 
 
-def make_model(network: str, options: dict[str, Any]) -> DeepLab:
+def make_model(network: str, output_stride: int) -> DeepLab:
     if network == "kazuto":
         return DeepLab(classes=21, style="caffe", rngs=nnx.Rngs(0))
     if network.startswith("deeplabv3"):
@@ -39,8 +42,9 @@ def make_model(network: str, options: dict[str, Any]) -> DeepLab:
             upsampling="half_pixel",
             rngs=nnx.Rngs(0),
         )
-    stride = options.get("output_stride", 32)
-    return DeepLab(classes=21, backbone=network, output_stride=stride, rngs=nnx.Rngs(0))
+    return DeepLab(
+        classes=21, backbone=network, output_stride=output_stride, rngs=nnx.Rngs(0)
+    )
 
 
 TELLTALES = {
@@ -51,7 +55,7 @@ TELLTALES = {
 
 
 def file_shapes(network: str, model: DeepLab) -> dict[str, tuple[int, ...]]:
-    """Returns what a file of PyTorch's holds, as the tables here have it."""
+    """Returns the keys and shapes of PyTorch's file, as the layouts here have them."""
     layout, _ = find_layout([TELLTALES[network]])
     names = layout.names(model)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -71,32 +75,44 @@ def file_shapes(network: str, model: DeepLab) -> dict[str, tuple[int, ...]]:
 
 
 def close(found: np.ndarray, expected: dict[str, Any]) -> None:
-    described = describe(found)
-    assert described["shape"] == expected["shape"]
+    """Compares the outputs of both images, or those of the first."""
+    assert [2, *found.shape[1:]] == expected["shape"]
+    picked = sampled(math.prod(expected["shape"]))
+    inside = picked < found.size
+    assert inside.sum() > 20
     tolerance = 1e-4 * expected["deviation"]
     np.testing.assert_allclose(
-        described["samples"], expected["samples"], rtol=0, atol=tolerance
+        found.reshape(-1)[picked[inside]],
+        np.asarray(expected["samples"])[inside],
+        rtol=0,
+        atol=tolerance,
     )
-    assert described["deviation"] == pytest.approx(expected["deviation"], rel=1e-4)
+    if len(found) == 2:
+        assert float(found.std()) == pytest.approx(expected["deviation"], rel=1e-4)
 
 
 @jax.jit
-def backbone_features(backbone: ResNet, images: jax.Array) -> jax.Array:
-    return backbone(images, train=False)
+def backbone_features(backbone: Backbone, images: jax.Array) -> jax.Array:
+    return backbone(images, train=False)[-1]
 
 
 @jax.jit
-def network_outputs(model: DeepLab, images: jax.Array) -> Outputs:
+def network_outputs(model: DeepLab, images: jax.Array) -> NetworkOutputs:
     return model.outputs(images, train=False)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_network_equals_its_counterpart(case: str) -> None:
-    network, size, options = CASES[case]
-    model = nnx.eval_shape(lambda: make_model(network, options))
-    expected = ANSWERS[case]
+@functools.lru_cache(maxsize=1)
+def loaded_model(network: str, output_stride: int, keys: str) -> DeepLab:
+    """Returns a network with the random weights of its counterpart's file.
+
+    Args:
+      network: as in `CASES`.
+      output_stride: of torchvision's ResNets.
+      keys: the checksum of the counterpart's keys and shapes.
+    """
+    model = nnx.eval_shape(lambda: make_model(network, output_stride))
     shapes = file_shapes(network, model)
-    assert digest(shapes) == expected["keys"]
+    assert digest(shapes) == keys
     arrays = {key: random_array(key, shape) for key, shape in shapes.items()}
     loaded = load_weights(model, arrays)
     extra = sum(
@@ -105,8 +121,17 @@ def test_network_equals_its_counterpart(case: str) -> None:
     )
     assert loaded.arrays == len(shapes) - extra == len(shapes) - len(loaded.unused)
     assert loaded.new == (("head",) if network in CLASSIFIER else ())
+    return model
 
-    images = jnp.asarray(random_images(size))
+
+@pytest.mark.parametrize("case", CASES)
+def test_network_equals_its_counterpart(case: str) -> None:
+    network, size, options = CASES[case]
+    expected = ANSWERS[case]
+    model = loaded_model(network, options.get("output_stride", 32), expected["keys"])
+    # Large images take many seconds each; what one gives does not depend on the other.
+    count = 1 if min(size) >= 321 else 2
+    images = jnp.asarray(random_images(size)[:count])
     if network in CLASSIFIER:
         close(np.asarray(backbone_features(model.backbone, images)), expected)
         return

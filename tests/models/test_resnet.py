@@ -1,32 +1,71 @@
-"""The backbones: sizes, styles, frozen and moving statistics."""
+"""ResNets: sizes, styles, frozen and running statistics."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
-from models import RESNETS, ResNet
-from models.resnet import Style
+from models.backbones import make_backbone
+from models.layers import Conv
+from models.resnet import ResNet
+
+from .networks import filled
+
+CHANNELS = {
+    "resnet_small": (32, 64, 96, 128),
+    "resnet18": (64, 128, 256, 512),
+    "resnet34": (64, 128, 256, 512),
+    "resnet50": (256, 512, 1024, 2048),
+    "resnet101": (256, 512, 1024, 2048),
+}
 
 
-@pytest.mark.parametrize("name", RESNETS)
-@pytest.mark.parametrize("output_stride", [8, 16, 32])
-@pytest.mark.parametrize("size", [(65, 64), (48, 81)])
-def test_stages_are_strided_and_rounded_up(
-    name: str, output_stride: int, size: tuple[int, int]
-) -> None:
-    def stages(images: jax.Array) -> list[jax.Array]:
-        network = ResNet(name, output_stride=output_stride, rngs=nnx.Rngs(0))
-        assert network.features == channels[-1]
-        return network.stage_outputs(images, train=False)
+def make(name: str, output_stride: int = 8, style: str = "torchvision") -> ResNet:
+    network = make_backbone(
+        name, output_stride=output_stride, style=style, rngs=nnx.Rngs(0)
+    )
+    assert isinstance(network, ResNet)
+    return network
 
-    spec = RESNETS[name]
-    channels = [width * spec.block.expansion for width in spec.widths]
+
+@functools.cache
+def abstract(name: str, output_stride: int = 8, style: str = "torchvision") -> ResNet:
+    """Returns a network of shapes alone."""
+    return nnx.eval_shape(lambda: make(name, output_stride, style))
+
+
+def shapes(network: ResNet, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Returns those of the feature maps of two images."""
+    graph, state = nnx.split(network)
+
+    def maps(state: nnx.State, images: jax.Array) -> list[jax.Array]:
+        return nnx.merge(graph, state, copy=True)(images, train=False)
+
     images = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
-    for stage, output in enumerate(jax.eval_shape(stages, images)):
-        stride = min(4 * 2**stage, output_stride)
-        sides = tuple(-(-side // stride) for side in size)
-        assert output.shape == (2, *sides, channels[stage])
+    return [output.shape for output in jax.eval_shape(maps, state, images)]
+
+
+# The two others differ from these in depth alone; parity holds them at 16 and 32.
+STRIDED = [(name, 8) for name in CHANNELS] + [
+    (name, stride)
+    for name in ("resnet_small", "resnet18", "resnet50")
+    for stride in (16, 32)
+]
+
+
+@pytest.mark.parametrize(("name", "output_stride"), STRIDED)
+def test_stages_are_strided_and_rounded_up(name: str, output_stride: int) -> None:
+    network = abstract(name, output_stride)
+    assert network.channels == CHANNELS[name]
+    for size in ((65, 64), (48, 81)):
+        expected = []
+        for stage, channels in enumerate(CHANNELS[name]):
+            stride = min(4 * 2**stage, output_stride)
+            expected.append((2, *(-(-side // stride) for side in size), channels))
+        assert shapes(network, size) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,14 +74,8 @@ def test_stages_are_strided_and_rounded_up(
     + [(318, (80, 40, 40, 40)), (96, (25, 13, 13, 13)), (1, (1, 1, 1, 1))],
 )
 def test_caffes_pool_rounds_up(side: int, stages: tuple[int, ...]) -> None:
-    def outputs(images: jax.Array) -> list[jax.Array]:
-        network = ResNet("resnet50", style="caffe", rngs=nnx.Rngs(0))
-        return network.stage_outputs(images, train=False)
-
-    images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    found = jax.eval_shape(outputs, images)
-    assert tuple(output.shape[1] for output in found) == stages
-    assert tuple(output.shape[2] for output in found) == stages
+    found = shapes(abstract("resnet18", style="caffe"), (side, side))
+    assert [shape[1:3] for shape in found] == [(stage, stage) for stage in stages]
 
 
 @pytest.mark.parametrize(
@@ -50,49 +83,53 @@ def test_caffes_pool_rounds_up(side: int, stages: tuple[int, ...]) -> None:
     [("torchvision", (1, 2), (1, 2, 2, 4, 4)), ("caffe", (2, 1), (2, 2, 4, 4, 4))],
 )
 def test_styles_stride_and_dilate_where_they_say(
-    style: Style, strides: tuple[int, int], dilations: tuple[int, ...]
+    style: str, strides: tuple[int, int], dilations: tuple[int, ...]
 ) -> None:
-    network = nnx.eval_shape(lambda: ResNet("resnet50", style=style, rngs=nnx.Rngs(0)))
-    _, second, third, fourth = network.stages
+    _, second, third, fourth = abstract("resnet50", style=style).stages
     assert (second[0].conv1.strides, second[0].conv2.strides) == strides
     found = [block.conv2.kernel_dilation for block in (*third[:2], *fourth)]
     assert tuple(found) == dilations
 
 
+def small(output_stride: int = 8) -> ResNet:
+    return filled(lambda: make("resnet_small", output_stride))
+
+
 @jax.jit
 def features(network: ResNet, images: jax.Array) -> jax.Array:
-    return network(images, train=False)
+    return network(images, train=False)[-1]
 
 
-def test_output_strides_keep_the_weights_and_the_features_they_share() -> None:
-    fine = ResNet("resnet_small", output_stride=8, rngs=nnx.Rngs(0))
-    coarse = ResNet("resnet_small", output_stride=16, rngs=nnx.Rngs(0))
-    images = jax.random.normal(jax.random.key(0), (1, 64, 64, 3))
-    # Dilation replaces striding, so every second fine feature is a coarse one.
-    expected = features(fine, images)[:, ::2, ::2]
-    assert jnp.allclose(features(coarse, images), expected, atol=1e-4)
-
-
-def test_statistics_move_in_training_alone() -> None:
-    network = ResNet("resnet_small", rngs=nnx.Rngs(0))
-    images = jax.random.normal(jax.random.key(0), (2, 32, 32, 3))
-    before = jax.tree.map(jnp.copy, nnx.state(network, nnx.BatchStat))
-    network(images, train=False)
-    same = jax.tree.map(jnp.array_equal, before, nnx.state(network, nnx.BatchStat))
-    assert all(jax.tree.leaves(same))
-    network(images, train=True)
-    same = jax.tree.map(jnp.array_equal, before, nnx.state(network, nnx.BatchStat))
-    assert not any(jax.tree.leaves(same))
-
-
-@pytest.mark.parametrize(
-    ("name", "output_stride", "culprit"),
-    [("resnet19", 8, "resnet19"), ("resnet18", 4, "got 4")],
-)
-def test_unknown_variant_is_refused(
-    name: str, output_stride: int, culprit: str
+def test_output_strides_keep_the_weights_and_the_features_they_share(
+    rng: np.random.Generator,
 ) -> None:
-    with pytest.raises(ValueError, match=culprit):
-        ResNet(name, output_stride=output_stride, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match="style must be one of.*'tf'"):
-        ResNet("resnet18", style="tf", rngs=nnx.Rngs(0))  # type: ignore[arg-type]
+    images = jnp.asarray(rng.normal(size=(1, 64, 64, 3)), jnp.float32)
+    # Dilation replaces striding, so every second fine feature is a coarse one.
+    expected = features(small(8), images)[:, ::2, ::2]
+    assert jnp.allclose(features(small(16), images), expected, atol=1e-4)
+
+
+@functools.partial(jax.jit, static_argnames="train")
+def statistics_after(network: ResNet, images: jax.Array, train: bool) -> nnx.State:
+    network = nnx.merge(*nnx.split(network), copy=True)
+    network(images, train=train)
+    return nnx.state(network, nnx.BatchStat)
+
+
+def test_statistics_change_only_in_training(rng: np.random.Generator) -> None:
+    network = small()
+    images = jnp.asarray(rng.normal(size=(2, 32, 32, 3)), jnp.float32)
+    before = nnx.state(network, nnx.BatchStat)
+    for train in (False, True):
+        after = statistics_after(network, images, train)
+        same = jax.tree.leaves(jax.tree.map(jnp.array_equal, before, after))
+        assert len(same) == 26 and all(s == (not train) for s in same)
+
+
+def test_grouped_convolution_keeps_groups_apart_at_he_variance() -> None:
+    conv = Conv(512, 512, 3, groups=512, rngs=nnx.Rngs(0))
+    assert conv.kernel.shape == (3, 3, 1, 512)
+    # An input reaches 9 outputs.
+    assert float(jnp.std(conv.kernel[...])) == pytest.approx((2 / 9) ** 0.5, rel=0.05)
+    lone = jnp.zeros((1, 3, 3, 512)).at[..., 7].set(1.0)
+    assert set(np.flatnonzero(np.any(conv(lone) != 0, axis=(0, 1, 2)))) == {7}

@@ -1,4 +1,4 @@
-"""Weights in and out: every key is accounted for, and nothing is half loaded."""
+"""Loading and saving weights: every key is accounted for, nothing is half loaded."""
 
 import pickle
 import subprocess
@@ -12,8 +12,9 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file
 
-from models import DeepLab, convert_checkpoint
-from models.layouts import LAYOUTS, key_table
+from models import convert_checkpoint
+from models.deeplab import DeepLab
+from models.layouts import LAYOUTS, find_layout, key_table
 from models.weights import (
     WeightsError,
     load_weights,
@@ -22,16 +23,7 @@ from models.weights import (
     save_weights,
 )
 
-
-def make_model(classes: int = 5, head: str = "v2", seed: int = 0) -> DeepLab:
-    return DeepLab(
-        classes=classes,
-        backbone="resnet_small",
-        rates=(1, 2),
-        head="v3" if head == "v3" else "v2",
-        upsampling="learned",
-        rngs=nnx.Rngs(seed),
-    )
+from .networks import make_model
 
 
 def arrays_of(model: DeepLab) -> dict[str, np.ndarray]:
@@ -55,7 +47,7 @@ def model() -> DeepLab:
     return make_model()
 
 
-def test_saved_weights_come_back(model: DeepLab, tmp_path: Path) -> None:
+def test_saved_weights_are_loaded(model: DeepLab, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_weights(model, path, {"note": "kept"})
     other = make_model(seed=1)
@@ -78,9 +70,7 @@ def test_saved_weights_come_back(model: DeepLab, tmp_path: Path) -> None:
         ("torchvision's ResNet", "v2", ""),
     ],
 )
-def test_other_projects_files_fill_what_they_hold(
-    title: str, head: str, prefix: str
-) -> None:
+def test_files_of_other_projects_are_loaded(title: str, head: str, prefix: str) -> None:
     model = make_model(head=head)
     before = arrays_of(model)
     file = as_file_of(title, model, prefix)
@@ -117,7 +107,7 @@ def test_every_key_at_fault_is_listed_and_nothing_changes(model: DeepLab) -> Non
     assert all(np.array_equal(after[name], before[name]) for name in before)
 
 
-def test_head_of_other_classes_is_new_only_when_asked(model: DeepLab) -> None:
+def test_head_of_other_classes_is_replaced_only_when_asked(model: DeepLab) -> None:
     file = as_file_of("kazuto", make_model(classes=9))
     with pytest.raises(WeightsError, match="aspp.c0.weight") as raised:
         load_weights(model, file)
@@ -150,9 +140,33 @@ def test_long_lists_are_counted_by_block(model: DeepLab) -> None:
     assert len(raised.value.keys) == 20
 
 
-def test_keys_of_nobody_are_shown(model: DeepLab) -> None:
+def test_unknown_keys_are_shown(model: DeepLab) -> None:
     with pytest.raises(WeightsError, match="no layout known here.*: encoder.weight"):
         load_weights(model, {"encoder.weight": np.zeros(3)})
+
+
+def test_layout_of_resnets_refuses_another_backbone(model: DeepLab) -> None:
+    class Plain(nnx.Module):
+        """A backbone that is no ResNet."""
+
+        channels: tuple[int, ...] = (128,)
+
+        def __call__(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
+            return [images]
+
+    file = as_file_of("torchvision's ResNet", model)
+    model.backbone = Plain()
+    with pytest.raises(
+        WeightsError, match="torchvision's ResNet, are for a ResNet.*Pl"
+    ):
+        load_weights(model, file)
+
+
+def test_own_files_are_known_whatever_the_backbone() -> None:
+    layout, prefix = find_layout(["backbone.expand.3.kernel", "head.mix.conv.kernel"])
+    assert layout.native and prefix == ""
+    layout, _ = find_layout(["backbone.conv1.weight", "classifier.0.convs.0.0.weight"])
+    assert not layout.native
 
 
 class Command:
@@ -186,17 +200,10 @@ def test_missing_and_truncated_files_are_named(model: DeepLab, tmp_path: Path) -
 
 
 def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> None:
-    def make(frozen: bool) -> DeepLab:
-        return DeepLab(
-            classes=3,
-            backbone="resnet_small",
-            rates=(1,),
-            frozen_norm=frozen,
-            rngs=nnx.Rngs(2),
-        )
-
-    source = make(False)
+    options: dict = {"classes": 3, "dilations": (1,), "upsampling": "bilinear"}
+    source = make_model(**options)
     rng = np.random.default_rng(0)
+    # All positive, so that no logit is a small difference of large numbers.
     drawn = jax.tree.map(
         lambda leaf: jnp.asarray(rng.uniform(0.5, 1.5, leaf.shape), jnp.float32),
         nnx.state(source),
@@ -204,9 +211,9 @@ def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> No
     nnx.update(source, drawn)
     path = tmp_path / "model.safetensors"
     save_weights(source, path)
-    frozen = make(True)
+    frozen = make_model(**options, frozen_norm=True)
     load_weights(frozen, read_weights(path))
-    images = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
+    images = jnp.asarray(rng.normal(size=(1, 32, 32, 3)), jnp.float32)
 
     @jax.jit
     def logits(model: DeepLab) -> jax.Array:

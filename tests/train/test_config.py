@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.backbones import BACKBONES
+from models.heads import HEADS
 from train.common.errors import UserError
 from train.common.options import option_names
 from train.config import (

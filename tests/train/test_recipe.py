@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 import lal_jax
-from models import DeepLab, Outputs
+from models.deeplab import DeepLab, NetworkOutputs
 from train.config import Config
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
@@ -27,7 +27,7 @@ def by_path(state: Any) -> dict[str, np.ndarray]:
 
 
 @jax.jit
-def training_outputs(model: DeepLab, images: jax.Array) -> Outputs:
+def training_outputs(model: DeepLab, images: jax.Array) -> NetworkOutputs:
     return model.outputs(images, train=True)
 
 

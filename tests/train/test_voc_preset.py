@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 from safetensors.numpy import save_file
 
-from models import DeepLab
+from models.deeplab import DeepLab
 from train.presets import parse_config
 
 from ..models.parity import random_array

@@ -1,4 +1,4 @@
-"""Commands: how they end, with a result or with one message."""
+"""Commands: error messages, exit codes and Ctrl-C, the same for every program."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def cache_compilations(folder: str) -> None:
 
 
 def run_command(main: Callable[[], None], *, resume: str = "") -> None:
-    """Calls `main`; prints what the user can mend without a traceback.
+    """Calls `main`; prints what the user can fix without a traceback.
 
     Args:
       main: does what the command is for.
       resume: said after Ctrl-C, how to go on.
 
-    Exit status: 0 when done, 2 for a mistake the user can mend, 130 after Ctrl-C.
+    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_no_interruption)
@@ -54,7 +54,7 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Repeats a Ctrl-C that Python lost, as in JAX's callback at garbage collection."""
+    """Raises a Ctrl-C again that was swallowed in JAX's garbage collection callback."""
     if lost.exc_type is KeyboardInterrupt:
         main = threading.main_thread().ident
         threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
@@ -63,5 +63,5 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _no_interruption(record: logging.LogRecord) -> bool:
-    """Leaves out that Ctrl-C came, which Orbax logs as a failure when it waits."""
+    """Drops Orbax's log record of a Ctrl-C, which it takes for a failure."""
     return not record.exc_info or record.exc_info[0] is not KeyboardInterrupt

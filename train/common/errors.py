@@ -1,4 +1,4 @@
-"""The mistakes a user can mend."""
+"""Errors that a user can fix."""
 
 
 class UserError(Exception):

@@ -27,19 +27,19 @@ _T = TypeVar("_T")
 
 
 class Limit(NamedTuple):
-    """What must hold of a value, and how to say so: "must be above 0"."""
+    """A check of a value, and its wording: "must be above 0"."""
 
     holds: Callable[[Any], bool]
     text: str
 
 
 class Rule(NamedTuple):
-    """What must hold of a group's options together.
+    """A check of several options of a group.
 
     Args:
       option: the field at fault.
-      holds: looks at the group.
-      text: how to say so.
+      holds: the check, given the group.
+      text: its wording.
     """
 
     option: str
@@ -93,13 +93,13 @@ def choice(default: str, help: str, choices: Mapping[str, object], **more: Any) 
 
 
 def one_of(choices: Mapping[Any, object] | tuple[object, ...]) -> Limit:
-    """Returns the limit to some values."""
+    """Returns the limit that allows the listed values."""
     listed = ", ".join(str(name) for name in choices)
     return Limit(lambda value: value in choices, f"must be one of: {listed}")
 
 
 class Group:
-    """What all groups share: they refuse what cannot work as soon as they are made."""
+    """Base of all groups: validates its options when it is created."""
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
@@ -119,14 +119,14 @@ class Group:
 
 
 def refuse(group: Group, field: str, text: str) -> None:
-    """Raises the error of an option whose value cannot work."""
+    """Raises the error of an invalid option."""
     value = getattr(group, field)
     shown = repr(value) if isinstance(value, str) else value
     raise UserError(f"--{flag(option_names(type(group))[field])} {text}, got {shown}")
 
 
 def group(cls: type[_T]) -> type[_T]:
-    """Tells tyro of a dataclass's fields their names and help texts."""
+    """Annotates a dataclass with the names and help texts that tyro shows."""
     hints = get_type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         earlier = field.metadata["earlier"]

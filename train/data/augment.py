@@ -14,7 +14,7 @@ from train.data.images import Example, blank, rescale
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentationOptions(Group):
-    """How training images are varied."""
+    """Augmentation of training images."""
 
     crop: tuple[int, int] = option(
         (321, 321),

@@ -59,7 +59,7 @@ def train_batches(
 
 
 def check_batch_size(source: Source, batch_size: int, *, steps: int) -> None:
-    """Refuses a batch that is larger than the training split, where steps are made.
+    """Refuses a batch larger than the training split, unless nothing is trained.
 
     Raises:
       UserError: it names both.

@@ -1,4 +1,4 @@
-"""Data sets: which there are, how one is found, and how it gets ready to read.
+"""Data sets: the kinds there are, how one is found, and how it is prepared.
 
 Finding reads lists and classes and writes nothing, so that whatever cannot work is
 refused first; preparing writes every record once (`records.py`).
@@ -28,6 +28,78 @@ from train.common.options import (
 from train.data.images import Source
 from train.data.palette import voc_colormap
 
+
+class Found(NamedTuple):
+    """A data set before it is prepared: all that is known without writing."""
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    fingerprint: str
+    prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
+
+
+class Dataset(NamedTuple):
+    """A data set that is ready to read."""
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    fingerprint: str
+    train: Source
+    val: Source
+
+
+# A finder looks at the options and returns what it found, None if it is not meant.
+Finder = Callable[["DataOptions"], Found | None]
+DATA_KINDS: Registry[Finder] = Registry("kind of data")
+
+
+@DATA_KINDS.register("built-in scenes", "no folder")
+def _find_scenes(options: DataOptions) -> Found | None:
+    """Finds the generated scenes of `scenes.py`, where no folder is named."""
+    if options.folder:
+        return None
+    from train.data import scenes
+
+    for split in (options.train_split, options.val_split):
+        if split not in scenes.SPLIT_SIZES:
+            raise UserError(
+                f"the built-in scenes have the splits {', '.join(scenes.SPLIT_SIZES)}, "
+                f"not {split!r}. Name a folder with --data to use its own lists."
+            )
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        from train.data.records import BuiltinScenes, open_splits
+
+        return open_splits(BuiltinScenes(data_dir=options.prepared), splits)
+
+    names = scenes.CLASS_NAMES
+    colors = voc_colormap()[: len(names)]
+    return Found("built-in scenes", names, colors, scenes.SCENES_VERSION, prepare)
+
+
+@DATA_KINDS.register("VOC layout", "JPEGImages/, SegmentationClass/, ImageSets/")
+def _find_voc_folder(options: DataOptions) -> Found | None:
+    """Finds a folder in VOC layout."""
+    from train.data.voc import read_voc_folder
+
+    splits = (options.train_split, options.val_split)
+    folder = read_voc_folder(Path(options.folder), splits, options.classes)
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        from train.data.records import VocLayout, open_splits
+
+        builder = VocLayout(
+            folder=folder, height=options.image_height, data_dir=options.prepared
+        )
+        return open_splits(builder, splits)
+
+    return Found(
+        options.folder, folder.class_names, folder.colors, folder.fingerprint, prepare
+    )
+
+
 _SPLIT = Limit(
     lambda name: re.fullmatch(r"\w+", name) is not None and name != "all",
     "must be letters, digits and underscores, other than all (rename the list)",
@@ -37,10 +109,10 @@ _SPLIT = Limit(
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataOptions(Group):
-    """What is trained and evaluated on."""
+    """The data to train and evaluate on."""
 
     folder: str = option(
-        "", "Folder in VOC layout; empty for the built-in scenes.", name="data"
+        "", f"Folder of the data. Kinds: {DATA_KINDS.help()}.", name="data"
     )
     train_split: str = option(
         "train", "Trains on ImageSets/Segmentation/NAME.txt.", _SPLIT
@@ -80,79 +152,8 @@ class DataOptions(Group):
     )
 
 
-class Found(NamedTuple):
-    """A data set before it is prepared: all that is known without writing."""
-
-    name: str
-    class_names: tuple[str, ...]
-    colors: np.ndarray  # uint8 [classes, 3]
-    fingerprint: str
-    prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
-
-
-class Dataset(NamedTuple):
-    """A data set that is ready to read."""
-
-    name: str
-    class_names: tuple[str, ...]
-    colors: np.ndarray  # uint8 [classes, 3]
-    fingerprint: str
-    train: Source
-    val: Source
-
-
-# A finder looks at the options and returns what it found, None if it is not meant.
-Finder = Callable[[DataOptions], Found | None]
-DATA_KINDS: Registry[Finder] = Registry("kind of data")
-
-
-@DATA_KINDS.register("built-in scenes", "no --data")
-def _find_scenes(options: DataOptions) -> Found | None:
-    """Finds the generated scenes of `scenes.py`, where no folder is named."""
-    if options.folder:
-        return None
-    from train.data import scenes
-
-    for split in (options.train_split, options.val_split):
-        if split not in scenes.SPLIT_SIZES:
-            raise UserError(
-                f"the built-in scenes have the splits {', '.join(scenes.SPLIT_SIZES)}, "
-                f"not {split!r}. Name a folder with --data to use its own lists."
-            )
-
-    def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        from train.data.records import BuiltinScenes, open_splits
-
-        return open_splits(BuiltinScenes(data_dir=options.prepared), splits)
-
-    names = scenes.CLASS_NAMES
-    colors = voc_colormap()[: len(names)]
-    return Found("built-in scenes", names, colors, scenes.SCENES_VERSION, prepare)
-
-
-@DATA_KINDS.register("VOC layout", "--data names its folder")
-def _find_voc_folder(options: DataOptions) -> Found | None:
-    """Finds a folder in VOC layout; whatever is named is meant to be one."""
-    from train.data.voc import read_voc_folder
-
-    splits = (options.train_split, options.val_split)
-    folder = read_voc_folder(Path(options.folder), splits, options.classes)
-
-    def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        from train.data.records import VocLayout, open_splits
-
-        builder = VocLayout(
-            folder=folder, height=options.image_height, data_dir=options.prepared
-        )
-        return open_splits(builder, splits)
-
-    return Found(
-        options.folder, folder.class_names, folder.colors, folder.fingerprint, prepare
-    )
-
-
 def find_dataset(options: DataOptions) -> Found:
-    """Returns the data set that is meant, before anything of it is written.
+    """Returns the data set that the options name; nothing is written.
 
     Raises:
       UserError: a list, an image, a mask or a name of a class is missing.

@@ -1,4 +1,4 @@
-"""Masks as pictures: class colours, palette PNGs and overlays."""
+"""Masks as pictures: class colors, palette PNGs and overlays."""
 
 from os import PathLike
 
@@ -7,13 +7,13 @@ from PIL import Image
 
 
 def voc_colormap(count: int = 256) -> np.ndarray:
-    """Returns Pascal VOC's colour map, in which neighbouring classes differ most.
+    """Returns Pascal VOC's color map, in which neighboring classes differ most.
 
     The bits of a class index are dealt out to red, green and blue in turn, each
     channel filled from its highest bit down.
 
     Args:
-      count: How many colours, from class 0 on; the full map has 256.
+      count: How many colors, from class 0 on; the full map has 256.
 
     Returns:
       uint8 [count, 3], red, green and blue.
@@ -31,11 +31,11 @@ VOID_COLOR = voc_colormap()[255]
 
 
 def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Paints each pixel in its class's colour.
+    """Paints each pixel in its class's color.
 
     Args:
       mask: uint8 [H, W], class indices.
-      colors: uint8 [C, 3], the data set's colours.
+      colors: uint8 [C, 3], the data set's colors.
 
     Returns:
       uint8 [H, W, 3]; indices from C on, void among them, are `VOID_COLOR`.
@@ -68,7 +68,7 @@ def save_mask(path: str | PathLike[str], mask: np.ndarray, colors: np.ndarray) -
     Args:
       path: Where to write.
       mask: uint8 [H, W], class indices.
-      colors: uint8 [C, 3], the data set's colours.
+      colors: uint8 [C, 3], the data set's colors.
     """
     mask_image(mask, colors).save(path, format="PNG")
 
@@ -81,13 +81,13 @@ def overlay(
     opacity: float = 0.5,
     ignore_label: int = 255,
 ) -> np.ndarray:
-    """Lays a mask's colours over its photograph.
+    """Lays a mask's colors over its photograph.
 
     Args:
       image: uint8 [H, W, 3], the photograph.
       mask: uint8 [H, W], class indices.
-      colors: uint8 [C, 3], the data set's colours.
-      opacity: Of the colours; 0 gives the photograph, 1 the painted mask.
+      colors: uint8 [C, 3], the data set's colors.
+      opacity: Of the colors; 0 gives the photograph, 1 the painted mask.
       ignore_label: The void value; such pixels are left as the photograph.
 
     Returns:

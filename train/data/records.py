@@ -76,7 +76,7 @@ class VocLayout(_SegmentationBuilder):
 
 
 def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout:
-    """Makes the builder again in a process that loads data."""
+    """Recreates the builder in a data-loading process."""
     return VocLayout(folder=folder, height=height, data_dir=data_dir)
 
 
@@ -113,7 +113,7 @@ def open_splits(
       UserError: a file of the data set is not sound, or prepared records are damaged.
     """
     tfds.disable_progress_bar()  # for one of our own, with totals
-    with contextlib.redirect_stdout(io.StringIO()):  # its talk of downloads
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS's own messages
         try:
             builder.download_and_prepare()
         except FileExistsError:  # another run that began with this one was faster
@@ -126,7 +126,7 @@ def _open(builder: VocLayout | BuiltinScenes, split: str) -> Source:
     try:
         source = builder.as_data_source(split, decoders=raw)
         source[len(source) - 1]
-    except Exception as error:  # whatever array_record makes of a damaged file
+    except Exception as error:  # array_record raises various errors for a damaged file
         raise UserError(
             f"{builder.data_dir}: the prepared records of split {split!r} cannot be "
             f"read ({error}). Delete that folder; the next run writes it again."

@@ -99,7 +99,7 @@ def _fold(x: Field, y: Field, sector: float) -> tuple[Field, Field]:
     return distance * np.cos(angle), distance * np.sin(angle)
 
 
-# Textures: the share, from 0 to 1, of a surface's second colour at points u, v [h, w].
+# Textures: the share, from 0 to 1, of a surface's second color at points u, v [h, w].
 # The unit is the pixel, in a frame that turns with the surface.
 
 

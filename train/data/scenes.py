@@ -2,8 +2,8 @@
 
 A stand-in for Pascal VOC that needs no download: textured things on textured ground,
 hiding one another, cut by the border, under changing light, with thin parts, a void
-border and a long tail of classes. A pixel's colour is a hint and no more (a table of
-colours reaches a mean IoU of 26 %): all colours, the ground's too, are mixed from the
+border and a long tail of classes. A pixel's color is a hint and no more (a table of
+colors reaches a mean IoU of 26 %): all colors, the ground's too, are mixed from the
 same pigments, of which a class tends to one. Stone and bush share theirs and differ by
 the grain of their texture alone.
 
@@ -34,11 +34,11 @@ SPLIT_SIZES = {"train": 1600, "val": 240}
 CROWDING = 1.0  # factor on the number of things
 SCALE_RANGE = 3.0  # largest over smallest radius within a class
 COLOR_TENDENCY = 8.0  # how much of its class's own pigment a thing has; 0 is none
-GROUND_CONTRAST = (10.0, 40.0)  # distance between a texture's two colours, in RGB
+GROUND_CONTRAST = (10.0, 40.0)  # distance between a texture's two colors, in RGB
 THING_CONTRAST = (70.0, 120.0)
 LIGHT = 0.2  # largest relative change of brightness and contrast
 BLUR = 0.8  # largest standard deviation, pixels
-NOISE = (2.0, 7.0)  # standard deviation, grey levels
+NOISE = (2.0, 7.0)  # standard deviation, gray levels
 IGNORED_WIDTH = 1.25  # pixels, outside every outline: thin parts keep their label
 
 CLASS_NAMES = ("ground", *(kind.name for kind in THINGS))
@@ -98,18 +98,18 @@ def _draw_thing(
     """Draws a thing of a kind, in a random size and pose, with its shadow, in place."""
     kind = THINGS[number]
     radius = kind.smallest * SCALE_RANGE ** rng.random()
-    centre_y, centre_x = rng.uniform(0, SIZE).tolist()
+    center_y, center_x = rng.uniform(0, SIZE).tolist()
     height = rng.uniform(1.5, 5)  # the length of the shadow, pixels
 
     # A window that holds thing and shadow, and the part of it within the image.
     reach = math.ceil(radius) + 8
-    top, left = int(centre_y) - reach, int(centre_x) - reach
+    top, left = int(center_y) - reach, int(center_x) - reach
     rows, seen_rows = _overlap(top, 2 * reach, SIZE[0])
     columns, seen_columns = _overlap(left, 2 * reach, SIZE[1])
     seen = seen_rows, seen_columns
 
     y, x = np.indices((2 * reach, 2 * reach), np.float32)
-    y, x = y + (top - centre_y), x + (left - centre_x)
+    y, x = y + (top - center_y), x + (left - center_x)
     u, v = _rotate(x, y, _direction(rng))
     distance = radius * kind.shape(rng, u / radius, v / radius)
     cover = np.clip(0.5 - distance, 0, 1)
@@ -134,7 +134,7 @@ def _overlap(start: int, length: int, limit: int) -> tuple[slice, slice]:
 def _paint(
     rng: Rng, share: Field, contrast: tuple[float, float], pigment: str = ""
 ) -> Field:
-    """Mixes two random colours by a texture, [3, h, w] in 0 … 255."""
+    """Mixes two random colors by a texture, [3, h, w] in 0 … 255."""
     concentration = [0.3 + COLOR_TENDENCY * (name == pigment) for name in PIGMENTS]
     first, second = rng.dirichlet(concentration, 2) @ list(PIGMENTS.values())
     step = second - first

@@ -1,4 +1,4 @@
-"""Folders in VOC layout: what is in them, and whether it is sound.
+"""Folders in VOC layout: their lists, files and classes, validated.
 
 JPEGImages/NAME.jpg                     (or .jpeg, .png)
 SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/)
@@ -82,7 +82,7 @@ def _read_split(root: Path, split: str) -> list[str]:
 
 
 def _read_lines(path: Path) -> list[str]:
-    """Returns the lines, stripped; blank ones too, so that they can be counted."""
+    """Returns the stripped lines, blank ones too, so that line numbers are right."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows may begin with a mark
     except UnicodeDecodeError as error:
@@ -129,7 +129,7 @@ def _read_classes(
     files: dict[str, list[tuple[str, Path, Path]]],
     class_names: Sequence[str],
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns names and colours from the folder, the option, or the masks."""
+    """Returns names and colors from the folder, the option, or the masks."""
     labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
     if labelmap.is_file():
         return _read_labelmap(labelmap)
@@ -201,9 +201,9 @@ def _count_classes(masks: Sequence[Path]) -> int:
 def _fingerprint(
     files: dict[str, list[tuple[str, Path, Path]]], class_names: Sequence[str]
 ) -> str:
-    """Changes when a list, a mask, an image's size in bytes or the classes do.
+    """Returns a hash of the lists, the masks, the images' file sizes and the classes.
 
-    A copy of the folder has the same: times and places are left out.
+    A copy of the folder has the same: times and paths do not enter.
     """
     digest = hashlib.sha256(repr(tuple(class_names)).encode())
     for split, entries in files.items():

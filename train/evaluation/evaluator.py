@@ -1,4 +1,4 @@
-"""The evaluator: compares masks to the truth over a whole split."""
+"""The evaluator: compares masks with the truth over a whole split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Panel(NamedTuple):
 
 
 class Evaluator:
-    """Compares predictions to the truth over a whole split, at full resolution.
+    """Compares predictions with the truth over a whole split, at full resolution.
 
     Args:
       predictor: makes the masks.

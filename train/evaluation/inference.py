@@ -219,7 +219,7 @@ class Predictor:
 
 
 def _ahead(items: Iterable[_T]) -> Iterator[_T]:
-    """Yields each item once the next is begun, so that host and device both work."""
+    """Yields each item after starting the next, so that host and device overlap."""
     iterator = iter(items)
     current = next(iterator)
     for following in iterator:

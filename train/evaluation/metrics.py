@@ -50,7 +50,7 @@ def _frequency_weighted_iou(confusion: np.ndarray) -> float:
 
 
 def _mean(values: np.ndarray) -> float:
-    """Returns the mean without NaN, 0 where there is nothing else."""
+    """Returns the mean of the values that are not NaN, 0 if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else 0.0
 

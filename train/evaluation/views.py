@@ -83,14 +83,14 @@ class View(NamedTuple):
 
 
 def views(options: EvaluationOptions) -> list[View]:
-    """Returns the looks at each image that the options ask for."""
+    """Returns the views of each image that the options ask for."""
     sides = (False, True) if options.flip else (False,)
     return [View(scale, side) for scale in options.scales for side in sides]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictionOptions:
-    """How to predict, where that is to differ from the model's configuration."""
+    """Prediction options that override the model's own."""
 
     scales: tuple[float, ...] = ()
     """The network sees images resized by each of these; none for the model's own."""
@@ -101,7 +101,7 @@ class PredictionOptions:
     takes each image whole; None does as the model."""
 
     def named(self) -> list[str]:
-        """Returns a word for each option that is given, for the name of a file."""
+        """Returns a word for each option given, for file names."""
         words = ["x".join(map(str, self.scales))] if self.scales else []
         words += ["flip"] if self.flip else []
         return words + (["window{}x{}".format(*self.window)] if self.window else [])

@@ -1,4 +1,4 @@
-"""Windows over a large image: where they lie, and how much each counts at a pixel."""
+"""Windows over a large image: their positions and blending weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def lay_windows(length: int, window: int, overlap: float) -> list[Span]:
     Args:
       length: of the image, pixels.
       window: of each window, pixels; a shorter length has one, which begins with it.
-      overlap: neighbours have at least this fraction in common, in [0, 1), so far as
+      overlap: neighbors have at least this fraction in common, in [0, 1), so far as
         whole pixels allow.
     """
     step = max(1, window - math.ceil(overlap * window))

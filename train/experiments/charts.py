@@ -29,7 +29,7 @@ OTHERS = (
 
 
 def label_colors(rows: Sequence[Row]) -> dict[str, str]:
-    """Returns a colour for each label: grey for the baseline, blues for our loss."""
+    """Returns a color for each label: gray for the baseline, blues for our loss."""
     first, *labels = (row.label for row in rows)
     ours = [label for label in labels if "ours" in label]
     blues = matplotlib.colormaps["Blues"](np.linspace(0.5, 1, len(ours)))
@@ -70,7 +70,7 @@ def differences(rows: Sequence[Row], name: str = "mean IoU") -> Figure:
 
 @matplotlib.rc_context(CHART_STYLE)
 def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
-    """Draws the validation mean IoU of each label, a band for the seeds' deviation."""
+    """Draws the validation mean IoU of each label, ± the seeds' standard deviation."""
     palette = label_colors(rows)
     figure = _figure(7, 3.4 + 0.2 * -(-len(rows) // 3))
     axes = figure.add_subplot()
@@ -94,7 +94,7 @@ def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
 
 @matplotlib.rc_context(CHART_STYLE)
 def class_bars(rows: Sequence[Row], shares: Mapping[str, float]) -> Figure:
-    """Draws the IoU of every class under each loss, whiskers for the deviation.
+    """Draws the IoU of every class under each loss, ± the standard deviation.
 
     Args:
       rows: of a comparison.

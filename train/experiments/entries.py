@@ -1,4 +1,4 @@
-"""Entries: what results keep of a run, and which runs may be compared."""
+"""Entries: the record of a run in results, and checks that runs are comparable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Entry = Mapping[str, Any]  # what results hold of a run
 
 
 def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
-    """Returns the metrics of a finished run, and all it takes to get them again.
+    """Returns the metrics of a finished run, and all it takes to reproduce them.
 
     Args:
       planned: the run.
@@ -47,7 +47,7 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
 
 
 def _result(run: Run) -> dict[str, Any]:
-    """Returns a run's summary; where its loss diverged, what is known of that."""
+    """Returns a run's summary, or the record of its divergence."""
     result = run.summary() or run.divergence()
     if result is None:
         raise ValueError(f"{run.workdir} is not finished")
@@ -57,7 +57,7 @@ def _result(run: Run) -> dict[str, Any]:
 def portable_words(
     config: Config, preset: str, *, apart: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the options by which a run differs from its preset, free of folders.
+    """Returns the arguments by which a run differs from its preset, without folders.
 
     Args:
       config: of the run.
@@ -104,7 +104,7 @@ def check_same_data(entries: Sequence[Entry]) -> None:
 
 
 def split_diverged(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Parts the entries of losses that can be compared from those that diverged.
+    """Separates losses that can be compared from those that diverged.
 
     A loss that diverged for one seed has no mean; all its runs are left out.
 

@@ -24,15 +24,15 @@ RULE = (
 )
 
 
-class Choice(NamedTuple):
+class Shown(NamedTuple):
     """An image of a split, and why it is shown."""
 
     image: int  # its index
     why: str
 
 
-def choose(baseline: Sequence[float], ours: Sequence[float]) -> list[Choice]:
-    """Returns what to show: two images whatever they look like, and two extremes.
+def choose(baseline: Sequence[float], ours: Sequence[float]) -> list[Shown]:
+    """Returns the images to show: two at fixed places, and the two extremes.
 
     Args:
       baseline: pixel accuracy of each image of the split.
@@ -47,7 +47,7 @@ def choose(baseline: Sequence[float], ours: Sequence[float]) -> list[Choice]:
         best: f"highest, {100 * gains[best]:+.1f} points",
         worst: f"lowest, {100 * gains[worst]:+.1f} points",
     }
-    return [Choice(image, why) for image, why in chosen.items()]
+    return [Shown(image, why) for image, why in chosen.items()]
 
 
 def draw_figure3(
@@ -81,7 +81,7 @@ def _accuracies(label: str, trained: Trained, source: Source) -> list[float]:
 
 @matplotlib.rc_context({**CHART_STYLE, "axes.grid": False})
 def _draw(
-    trained: Mapping[str, Trained], choices: Sequence[Choice], source: Source
+    trained: Mapping[str, Trained], choices: Sequence[Shown], source: Source
 ) -> Figure:
     captions = ["image", "truth", *trained]
     figure = Figure(

@@ -130,7 +130,7 @@ def _lead(entries: Sequence[Entry], held_out: Sequence[Entry], command: str) -> 
 
 
 def _short(commit: str) -> str:
-    """Returns enough of a commit, and whether the code was changed since."""
+    """Returns a short commit hash, and whether the code had changes."""
     if not commit:
         return "unknown"
     return commit[:12] + (" with changes" if commit.endswith("-dirty") else "")

@@ -1,4 +1,4 @@
-"""Plans: what is compared with what, the paper's tables and ablations of the loss."""
+"""Plans of experiments: the paper's tables, and ablations of the loss."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Experiment(NamedTuple):
 
     @property
     def options(self) -> set[str]:
-        """What its variants set, so that no command line may."""
+        """Options that its variants set, so that the command line may not."""
         return {"loss"}.union(*(variant.options for variant in self.variants))
 
 
@@ -85,7 +85,7 @@ PARTS = ("score", "pooling", "Minkowski")
 
 
 def _with_parts(*parts: str) -> Variant:
-    """The locally adaptive loss with some of its three parts."""
+    """Returns the locally adaptive loss with some of its three parts."""
     options: dict[str, Any] = {}
     if "score" not in parts:
         options["normalization"] = "none"
@@ -164,7 +164,7 @@ class Plan:
     steps: int = 0
 
     def possible(self, variants: Sequence[Variant]) -> list[Variant]:
-        """Returns the variants that the network can have.
+        """Returns the variants that work with the network.
 
         Learned upsampling cannot learn from a loss that looks before it.
         """
@@ -183,7 +183,7 @@ class Plan:
     def grid(
         self, variants: Sequence[Variant], factors: Sequence[float]
     ) -> list[Planned]:
-        """Returns runs to choose rates by, which never see the validation split.
+        """Returns runs to choose learning rates by, without the validation split.
 
         Args:
           variants: each with every rate.
@@ -201,7 +201,7 @@ class Plan:
         ]
 
     def run(self, variant: Variant, seed: int, **changes: Any) -> Planned:
-        """Returns the run of a variant; the same one has the same folder anywhere."""
+        """Returns the run of a variant; its folder is named after its options."""
         base = self.base.replace(loss=variant.loss)
         config = base.replace(
             **variant.options,

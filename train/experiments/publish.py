@@ -17,7 +17,7 @@ from train.report.html import CHART_STYLE, svg, template
 
 
 def write_json(entries: Sequence[Entry], path: Path) -> None:
-    """Writes a list with a line for each run."""
+    """Writes a JSON list, one line a run."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
     replace_text(path, f"[\n{lines}\n]\n")
 
@@ -55,7 +55,7 @@ def write_markdown(
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Writes a picture whose bytes depend on what it shows alone."""
+    """Writes a picture reproducibly: without dates or versions."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with matplotlib.rc_context(CHART_STYLE):  # its salt names what is in the file
         figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)

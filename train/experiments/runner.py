@@ -1,4 +1,4 @@
-"""Runner: makes many runs, in sequence or side by side; what is done is kept."""
+"""Runner: completes many runs, in sequence or in parallel; finished ones are kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Complete = Callable[[Config], object]  # trains and evaluates what is not done y
 def complete_all(
     configs: Sequence[Config], complete: Complete, *, processes: int
 ) -> None:
-    """Finishes every run that is not finished yet; a begun one goes on.
+    """Completes every unfinished run; interrupted ones resume.
 
     A run whose loss diverges is noted as such, and not begun again. Side by side, one
     that cannot be made leaves the others to the remaining processes.
@@ -63,7 +63,7 @@ def _is_done(run: Run) -> bool:
 
 
 def check_data(configs: Sequence[Config], dataset: Dataset) -> None:
-    """Refuses runs that were trained on other data than there are now.
+    """Refuses runs that were trained on a different version of the data.
 
     Raises:
       UserError: it names the run.
@@ -79,7 +79,7 @@ def check_data(configs: Sequence[Config], dataset: Dataset) -> None:
 
 
 def _finish(config: Config, complete: Complete) -> None:
-    """Makes a run, or notes that it cannot be made since its loss diverges."""
+    """Completes a run, or records that its loss diverged."""
     try:
         complete(config)
     except Diverged as error:
@@ -96,7 +96,7 @@ def _finish(config: Config, complete: Complete) -> None:
 def _side_by_side(
     configs: Sequence[Config], complete: Complete, processes: int
 ) -> None:
-    """Lets each process ask for the next run as it finishes one."""
+    """Runs a pool of processes, each of which asks for its next run."""
     # A forked child would share the parent's device.
     context = multiprocessing.get_context("spawn")
     folder = Path(configs[0].run.workdir).parent
@@ -135,7 +135,7 @@ def _side_by_side(
 
 
 def _last_words(log: Path) -> str:
-    """Returns why a process stopped: its message, or else its last line."""
+    """Returns why a process stopped: its error message, or else its last line."""
     _, found, message = log.read_text(errors="replace").rpartition("\nerror: ")
     said = message.strip() if found else message.strip().rpartition("\n")[2]
     return f"a process stopped: {said or 'no word'}\nWhat it did: {log}"

@@ -30,7 +30,7 @@ class Table(NamedTuple):
 
 
 def losses_table(rows: Sequence[Row], paper: Mapping[str, float | None]) -> Table:
-    """Returns every variant's figures, percent, and differences, points.
+    """Returns every variant's metrics, percent, and differences, points.
 
     Args:
       rows: of a comparison.

@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 
 
 def css_color(color: np.ndarray) -> str:
-    """Returns a colour uint8 [3] as CSS writes it."""
+    """Returns a color uint8 [3] as CSS writes it."""
     return f"#{color.tobytes().hex()}"
 
 
@@ -80,7 +80,7 @@ def jpeg(photo: Image.Image) -> str:
     """Returns a photograph to embed, which is scaled down if it is large."""
     photo.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     buffer = io.BytesIO()
-    # Full colour resolution keeps the marks of single wrong pixels red.
+    # Full color resolution keeps the marks of single wrong pixels red.
     photo.save(buffer, format="JPEG", quality=85, subsampling=0)
     return _data_uri("image/jpeg", buffer)
 

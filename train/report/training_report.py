@@ -79,7 +79,7 @@ def write_report(
         names in order; the values are fractions, None for a class that occurs
         neither in the truth nor in the prediction.
       confusion: int64 [C, C], pixel counts; rows are the truth.
-      colors: uint8 [C, 3], the data set's colours.
+      colors: uint8 [C, 3], the data set's colors.
       panels: The examples to show; a truth of C or more is void.
 
     Returns:
@@ -124,7 +124,7 @@ def _classes(
 
 
 def _charts(metrics: Sequence[Mapping[str, Any]]) -> list[_Chart]:
-    """Draws what the metrics have figures for, if anything was trained."""
+    """Draws the curves that the metrics hold, if anything was trained."""
     if not any(line["step"] for line in metrics):
         return []
     loss = _curve(metrics, "train", "loss")
@@ -143,7 +143,7 @@ def _charts(metrics: Sequence[Mapping[str, Any]]) -> list[_Chart]:
 
 
 def _curve(metrics: Sequence[Mapping[str, Any]], split: str, name: str) -> _Curve:
-    """Picks one figure; of a step that a resumed run repeats, the last counts."""
+    """Picks one metric; of a step that a resumed run repeats, the last counts."""
     points = {
         line["step"]: line[name]
         for line in metrics

@@ -1,4 +1,4 @@
-"""Checkpoints of everything a run needs to go on."""
+"""Checkpoints of everything a run needs to resume."""
 
 from __future__ import annotations
 

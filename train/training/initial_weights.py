@@ -1,4 +1,4 @@
-"""Initial weights from a file, checked against what the run makes of them."""
+"""Initial weights from a file, checked against the run's options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from models.deeplab import DeepLab
+from models.heads import HEADS
 from models.layouts import Layout, find_layout
 from models.weights import (
     Loaded,
@@ -27,7 +28,7 @@ _HELP = "docs/weights.md says where to get the file and how to convert it"
 
 
 def check_initial_weights(options: ModelOptions) -> None:
-    """Refuses a file that cannot serve, before any data is prepared.
+    """Refuses an unsuitable weights file, before any data is prepared.
 
     Raises:
       UserError: the file is missing, is no safetensors file, or wants another ResNet
@@ -73,7 +74,7 @@ def _check_use(options: ModelOptions, path: Path, trained: dict[str, Any]) -> No
 
 
 def _differing(options: ModelOptions, trained: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the weights were trained with where the run has otherwise."""
+    """Returns the options that the weights were trained with and the run changes."""
     return {
         name: value
         for name, value in trained.items()
@@ -129,7 +130,7 @@ def loaded_state(
 
 
 def _hint(error: WeightsError, options: ModelOptions) -> str:
-    """Returns the way out, as far as the keys at fault tell."""
+    """Returns advice, as far as the keys at fault tell."""
     new_head = "--new-head to begin the head at random weights"
     if not error.keys:
         return ""
@@ -142,12 +143,12 @@ def _hint(error: WeightsError, options: ModelOptions) -> str:
         )
     if error.shapes_only:
         return f"\nIts classes are others: add {new_head}."
-    other = "v2" if options.head == "v3" else "v3"
-    return f"\nIs its head of another kind? Try --head {other}, or add {new_head}."
+    others = " or ".join(f"--head {name}" for name in HEADS if name != options.head)
+    return f"\nIs its head of another kind? Try {others}, or add {new_head}."
 
 
 def _note(layout: Layout, metadata: dict[str, str], options: ModelOptions) -> str:
-    """Returns what a loaded head was trained with, where the run has otherwise."""
+    """Returns a note on options that a loaded head was not trained with."""
     trained = _use(layout, metadata, ("output_stride", "upsampling"))
     other = _differing(options, trained)
     return f"; its head was trained with {_as_options(other)}" if other else ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunOptions(Group):
-    """Where a run is, and how often it looks up."""
+    """The run: its folder, seed, and intervals of logging, saving and evaluation."""
 
     workdir: str = option(
         "runs/demo",

@@ -34,9 +34,11 @@ from train.training.pools import NEIGHBOR_WEIGHTS, POOLS, Pooling
 if TYPE_CHECKING:
     import jax
 
-    from models.deeplab import Outputs
+    from models.deeplab import NetworkOutputs
 
-Loss = Callable[["Outputs", "jax.Array", "jax.Array"], tuple["jax.Array", "jax.Array"]]
+Loss = Callable[
+    ["NetworkOutputs", "jax.Array", "jax.Array"], tuple["jax.Array", "jax.Array"]
+]
 PixelLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]  # of logits and labels
 
 LOSSES: Registry[Callable[[LossOptions], Loss]] = Registry("loss")
@@ -93,7 +95,7 @@ def _center(options: LossOptions) -> Loss:
     from train.training.scales import shrink_labels
 
     def loss(
-        outputs: Outputs, labels: jax.Array, centers: jax.Array
+        outputs: NetworkOutputs, labels: jax.Array, centers: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         entropy = lal_jax.softmax_cross_entropy(outputs.logits, labels)
         entropy = lal_jax.masked_mean(entropy, where=lal_jax.valid_mask(labels))
@@ -144,7 +146,7 @@ def _of_logits(image_loss: PixelLoss) -> Loss:
     """Returns a loss that needs neither features nor centers."""
 
     def loss(
-        outputs: Outputs, labels: jax.Array, centers: jax.Array
+        outputs: NetworkOutputs, labels: jax.Array, centers: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         return image_loss(outputs.logits, labels), centers
 
@@ -154,7 +156,7 @@ def _of_logits(image_loss: PixelLoss) -> Loss:
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossOptions(Group):
-    """What is minimized."""
+    """The loss, and its options."""
 
     name: str = choice("locally_adaptive", "Loss", LOSSES, name="loss")
     loss_resolution: str = option(

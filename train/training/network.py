@@ -8,8 +8,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from models.deeplab import HEADS, UPSAMPLINGS
-from models.resnet import ATROUS, RESNETS, STYLES
+from models.backbones import BACKBONES, OUTPUT_STRIDES, check_backbone
+from models.heads import HEADS
+from models.styles import STYLES
+from models.upsamplings import UPSAMPLINGS
+from train.common.errors import UserError
 from train.common.options import (
     POSITIVE,
     Group,
@@ -31,17 +34,18 @@ if TYPE_CHECKING:
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelOptions(Group):
-    """The network, and the weights it begins with."""
+    """The network, and its initial weights."""
 
-    backbone: str = choice("resnet101", "Backbone", RESNETS)
-    style: str = option(
+    backbone: str = choice("resnet101", "Backbone", BACKBONES)
+    style: str = choice(
         "torchvision",
-        "torchvision or caffe: where a ResNet strides and dilates, as its weights "
-        "want.",
-        one_of(STYLES),
+        "Where a ResNet strides and dilates, to match its weights",
+        STYLES,
     )
     head: str = choice("v2", "Head", HEADS)
-    output_stride: int = option(8, "Pixels per feature, 8, 16 or 32.", one_of(ATROUS))
+    output_stride: int = option(
+        8, "Pixels per feature, 8, 16 or 32.", one_of(OUTPUT_STRIDES)
+    )
     dilations: tuple[int, ...] = option(
         (),
         "Dilation of each of the head's convolutions, features; none for its paper's.",
@@ -86,6 +90,20 @@ class ModelOptions(Group):
         ),
     )
 
+    def __post_init__(self) -> None:
+        """Validates the options, also those that the backbone may not have.
+
+        Raises:
+          UserError: it names the option, the limit and the value.
+        """
+        super().__post_init__()
+        try:
+            check_backbone(
+                self.backbone, output_stride=self.output_stride, style=self.style
+            )
+        except ValueError as error:
+            raise UserError(f"--backbone {error}") from error
+
 
 def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
     """Returns the run's network with random weights."""
@@ -101,6 +119,7 @@ def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
             "style",
             "head",
             "output_stride",
+            "dilations",
             "upsampling",
             "norm_epsilon",
             "remat",
@@ -110,7 +129,6 @@ def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
         classes=classes,
         frozen_norm=options.batch_norm == "frozen",
         dtype=jnp.dtype(options.precision),
-        rates=options.dilations,
         rngs=nnx.Rngs(seed),
         **architecture,
     )

@@ -58,7 +58,7 @@ def _constant(options: OptimizerOptions, steps: int) -> optax.Schedule:
 @group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(Group):
-    """How long is trained, and by which steps."""
+    """Number and size of the steps, and the optimizer."""
 
     steps: int = option(
         20_000, "Training steps; 0 evaluates the initial weights.", NOT_NEGATIVE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from models.deeplab import DeepLab, Outputs
+from models.deeplab import DeepLab, NetworkOutputs
 
 if TYPE_CHECKING:
     from train.training.losses import LossOptions
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def training_outputs(
     model: DeepLab, images: jax.Array, options: LossOptions
-) -> list[Outputs]:
+) -> list[NetworkOutputs]:
     """Returns what the loss looks at: each scale's outputs and their maximum.
 
     Multi-scale-input training of Chen et al. 2016 (arXiv:1606.00915), section 3.1: a
@@ -39,7 +39,7 @@ def training_outputs(
         largest = jnp.max(coarse, axis=0)
         _, height, width, _ = images.shape
         logits = model.upsample(largest, size=(height, width))
-        found.append(Outputs(logits, largest, whole.features))
+        found.append(NetworkOutputs(logits, largest, whole.features))
     if options.loss_resolution == "network":
         found = [outputs._replace(logits=outputs.coarse) for outputs in found]
     return found

@@ -22,7 +22,7 @@ Step = Callable[["TrainState", Example], tuple["TrainState", dict[str, jax.Array
 
 
 class TrainState(NamedTuple):
-    """Everything a step changes."""
+    """The state of training: everything that a step changes."""
 
     step: jax.Array  # int32 []
     params: nnx.State
@@ -32,7 +32,7 @@ class TrainState(NamedTuple):
 
 
 class Recipe(Protocol):
-    """The options that make a step what it is; `Config` has them."""
+    """The groups of options that define a step; `Config` has them."""
 
     @property
     def model(self) -> ModelOptions: ...  # noqa: D102
@@ -68,7 +68,7 @@ def abstract_state(
 def _initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
     """Returns the centers of step 0: zeros `[classes, depth]`."""
     of_head = options.center_features == "head_input"
-    depth = model.backbone.features if of_head else model.classes
+    depth = model.backbone.channels[-1] if of_head else model.classes
     return jnp.zeros((model.classes, depth))
 
 
@@ -112,7 +112,7 @@ def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
 
 
 class Kept(NamedTuple):
-    """What a step changes beside parameters."""
+    """The part of the state without gradients."""
 
     statistics: nnx.State
     centers: jax.Array

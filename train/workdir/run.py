@@ -60,11 +60,11 @@ class Run:
         return run
 
     def has_checkpoint(self) -> bool:
-        """Returns whether there is a step to go on from."""
+        """Returns whether there is a checkpoint to resume from."""
         return any(path.name.isdigit() for path in self.checkpoints.glob("*"))
 
     def begin(self, config: Config, dataset: Dataset) -> None:
-        """Writes what was asked for and what the classes are, at the first call."""
+        """Writes config.json and dataset.json, at the first call."""
         if self.config_path.is_file():
             return
         self.workdir.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class Run:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keeps other processes from training this run within the block.
+        """Locks the run within the block, so that no other process trains it.
 
         Raises:
           UserError: another one does.
@@ -98,7 +98,7 @@ class Run:
             yield
 
     def opening(self, config: Config, dataset: Dataset, step: int) -> str:
-        """Returns what is about to be trained."""
+        """Returns the line that announces training."""
         return (
             f"{self.workdir}: {config.loss.name} on {dataset.name} "
             f"({len(dataset.train)} images, {len(dataset.class_names)} classes), "
@@ -106,7 +106,7 @@ class Run:
         )
 
     def summary(self) -> dict[str, Any] | None:
-        """Returns what the finished run reached, or None while it is unfinished."""
+        """Returns the summary of a finished run, None while it is unfinished."""
         return _read_result(self._summary)
 
     def fingerprint(self) -> str | None:
@@ -116,7 +116,7 @@ class Run:
         return json.loads(self.dataset_path.read_text())["fingerprint"]
 
     def divergence(self) -> dict[str, Any] | None:
-        """Returns where the loss was no longer finite, or None if it was all along."""
+        """Returns the record of a divergence, None if there was none."""
         return _read_result(self._divergence)
 
     def write_divergence(self, divergence: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ class Run:
         replace_text(self._divergence, json.dumps(divergence, indent=2) + "\n")
 
     def completion_notice(self, summary: dict[str, Any]) -> str:
-        """Returns what a finished run reached, where to look and how to go on."""
+        """Returns the message for a run that is already finished."""
         return (
             f"{self.workdir} is complete: {summary['steps']} steps, mean IoU "
             f"{100 * summary['mean_iou']:.1f} %.\n"
@@ -146,7 +146,7 @@ class Run:
         return list({(line["step"], line["split"]): line for line in lines}.values())
 
     def rewind(self, step: int) -> None:
-        """Drops what was logged after a step, before a resumed run logs it again."""
+        """Drops lines logged after a step, since a resumed run logs them again."""
         kept = [line for line in _whole_lines(self._metrics) if line["step"] <= step]
         replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
@@ -166,7 +166,7 @@ class Run:
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:
-    """Reads what a run came to, None where it has not yet.
+    """Reads a run's result, None while there is none.
 
     Raises:
       UserError: the file is damaged; it is named.

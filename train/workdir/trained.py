@@ -29,7 +29,7 @@ from train.workdir.run import Run
 
 
 class Trained(NamedTuple):
-    """A network and what its masks mean."""
+    """A trained network, its configuration and its classes."""
 
     config: Config
     class_names: tuple[str, ...]
@@ -38,7 +38,7 @@ class Trained(NamedTuple):
     state: TrainState
 
     def predictor(self, options: EvaluationOptions | None = None) -> Predictor:
-        """Returns what turns images into masks, by its own options or by others."""
+        """Returns its predictor, by its own options or by others."""
         preprocess = PREPROCESSINGS[self.config.model.preprocessing]
         return Predictor(self.graph, preprocess, options or self.config.evaluation)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lal_jax
-from models import Outputs
+from models.deeplab import NetworkOutputs
 from train.config import Config
 from train.data.dataset import load_dataset
 from train.experiments.plans import (
@@ -112,9 +112,9 @@ def test_every_preset_can_run_every_experiment(preset: str, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def outputs(rng: np.random.Generator) -> Outputs:
+def outputs(rng: np.random.Generator) -> NetworkOutputs:
     logits = jnp.asarray(rng.normal(size=(2, 9, 8, 5)), jnp.float32)
-    return Outputs(logits, logits, logits)
+    return NetworkOutputs(logits, logits, logits)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def power_mean(losses: jax.Array, labels: jax.Array) -> jax.Array:
 )
 def test_parts_are_what_they_are_called(
     plan: Plan,
-    outputs: Outputs,
+    outputs: NetworkOutputs,
     labels: jax.Array,
     pooling: bool,
     score: bool,
@@ -166,7 +166,7 @@ def test_parts_are_what_they_are_called(
 
 
 def test_other_ablations_are_what_they_are_called(
-    plan: Plan, outputs: Outputs, labels: jax.Array
+    plan: Plan, outputs: NetworkOutputs, labels: jax.Array
 ) -> None:
     expected = {
         "ours, divided by the weights": {"normalizer": "weights"},

@@ -16,7 +16,8 @@ from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.step import abstract_state, make_state
 from train.workdir.trained import Trained, load_trained, save_trained
 
-from ...models.test_weights import as_file_of, make_model
+from ...models.networks import make_model
+from ...models.test_weights import as_file_of
 from ..conftest import CLASSES, MakeConfig
 
 COLORS = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lal_jax
-from models import Outputs
+from models.deeplab import NetworkOutputs
 from train.data.images import Example
 from train.training.checkpoint import Checkpoints
 from train.training.losses import make_loss
@@ -19,10 +19,12 @@ from ..conftest import CLASSES, MakeConfig
 
 
 @pytest.fixture
-def outputs(rng: np.random.Generator) -> Outputs:
+def outputs(rng: np.random.Generator) -> NetworkOutputs:
     """Logits of two 8×6 images, and features of half their size."""
     shapes = ((2, 8, 6, CLASSES), (2, 4, 3, CLASSES), (2, 4, 3, 5))
-    return Outputs(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes))
+    return NetworkOutputs(
+        *(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
+    )
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def labels(rng: np.random.Generator) -> jax.Array:
 @pytest.mark.parametrize("seen", ["logits", "head_input"])
 def test_center_is_cross_entropy_and_a_share_of_the_distances(
     make_config: MakeConfig,
-    outputs: Outputs,
+    outputs: NetworkOutputs,
     labels: jax.Array,
     seen: str,
     reduction: str,

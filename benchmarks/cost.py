@@ -1,4 +1,4 @@
-"""What a network costs: its parameters, and the multiply-adds of its convolutions."""
+"""Cost of a network: its parameters, and the multiply-adds of its convolutions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import jax
 from flax import nnx
 
 
-def parameter_count(module: nnx.Module) -> int:
-    """Returns how many trained numbers a module holds."""
+def parameter_count(module: object) -> int:
+    """Returns the number of trained parameters of a module."""
     leaves = jax.tree.leaves(nnx.state(module, nnx.Param))
     return sum(math.prod(leaf.shape) for leaf in leaves)
 
@@ -19,7 +19,7 @@ def parameter_count(module: nnx.Module) -> int:
 def multiply_adds(function: Callable[..., Any], *arguments: Any) -> int:
     """Returns the multiply-adds of all convolutions and matrix products of a call.
 
-    Padding counts as if it were pixels, as is the custom. Loops are not looked into.
+    Padding counts as pixels, as is customary. The bodies of loops are not counted.
 
     Args:
       function: any traceable function.

@@ -1,0 +1,149 @@
+"""Heads of DeepLabV2 and V3: atrous spatial pyramid pooling (ASPP).
+
+Both read the last feature map and give logits at its resolution.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from models.layers import BatchNorm, Conv
+
+
+class AtrousPyramid(nnx.Module):
+    """DeepLabV2's head: 3×3 convolutions of several dilations, summed.
+
+    Chen et al. 2016 (arXiv:1606.00915), section 3.2.
+
+    Args:
+      channels: of the backbone's feature maps.
+      classes: output channels.
+      dilations: of each convolution, in features.
+      dtype: of the convolutions; their sum is float32.
+      rngs: the source of the initial weights, N(0, 0.01²); biases are 0.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        classes: int,
+        *,
+        dilations: Sequence[int],
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ):
+        self.branches = nnx.List(
+            [
+                Conv(
+                    channels[-1],
+                    classes,
+                    3,
+                    dilation=dilation,
+                    bias=True,
+                    kernel_init=nnx.initializers.normal(0.01),
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+                for dilation in dilations
+            ]
+        )
+
+    def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
+        """Returns logits `[batch, h, w, classes]` at the last map's resolution."""
+        del train
+        logits = [branch(maps[-1]).astype(jnp.float32) for branch in self.branches]
+        return functools.reduce(jnp.add, logits)
+
+
+class ConvNormRelu(nnx.Module):
+    """A convolution, batch norm and ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        dilation: int = 1,
+        norm_epsilon: float,
+        dtype: DTypeLike | None,
+        rngs: nnx.Rngs,
+    ):
+        self.conv = Conv(
+            inputs, outputs, kernel, dilation=dilation, dtype=dtype, rngs=rngs
+        )
+        self.norm = BatchNorm(outputs, epsilon=norm_epsilon, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns `[batch, height, width, outputs]`."""
+        return nnx.relu(self.norm(self.conv(x), train=train))
+
+
+class PooledPyramid(nnx.Module):
+    """DeepLabV3's head: a pyramid with image pooling and batch norm.
+
+    Chen et al. 2017 (arXiv:1706.05587), section 3.3, as in torchvision but for its
+    dropout, which the paper does not have. Its batch norm always trains.
+
+    Args:
+      channels: of the backbone's feature maps.
+      classes: output channels.
+      dilations: of the 3×3 convolutions, in features.
+      width: channels of each branch.
+      norm_epsilon: added to batch norm's variances.
+      dtype: of the computation; logits are float32.
+      rngs: the source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        classes: int,
+        *,
+        dilations: Sequence[int],
+        width: int = 256,
+        norm_epsilon: float = 1e-5,
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ):
+        layer = functools.partial(
+            ConvNormRelu, norm_epsilon=norm_epsilon, dtype=dtype, rngs=rngs
+        )
+        inputs = channels[-1]
+        self.branches = nnx.List(
+            [layer(inputs, width, 1)]
+            + [layer(inputs, width, 3, dilation=dilation) for dilation in dilations]
+        )
+        self.image = layer(inputs, width, 1)
+        self.project = layer((len(dilations) + 2) * width, width, 1)
+        self.mix = layer(width, width, 3)
+        self.classify = Conv(
+            width,
+            classes,
+            1,
+            bias=True,
+            kernel_init=nnx.initializers.normal(0.01),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
+        """Returns logits `[batch, h, w, classes]` at the last map's resolution.
+
+        Args:
+          maps: the backbone's feature maps; the last is read.
+          train: normalize by the batch and update the running statistics.
+        """
+        features = maps[-1]
+        branches = [branch(features, train=train) for branch in self.branches]
+        mean = jnp.mean(features, (1, 2), keepdims=True, dtype=jnp.float32)
+        image = self.image(mean.astype(features.dtype), train=train)
+        branches.append(jnp.broadcast_to(image, branches[0].shape))
+        x = self.project(jnp.concatenate(branches, axis=-1), train=train)
+        return self.classify(self.mix(x, train=train)).astype(jnp.float32)
