@@ -9,8 +9,8 @@ The locally adaptive learning loss (Guo et al. 2018, arXiv:1802.08290)
   locally_adaptive_loss     one loss an image (Eq. 2–5)
 and its parts
   standard_score            a pixel's logits to mean 0 and deviation 1
-  selective_pool            average over neighbours of the same label (Eq. 2)
-  chessboard_weights        the neighbour weights ω of the paper
+  selective_pool            average over neighbors of the same label (Eq. 2)
+  chessboard_weights        the neighbor weights ω of the paper
   uniform_weights           … all alike
   gaussian_weights          … falling off as a Gaussian
   selective_cross_entropy   a loss for each pixel's window (Eq. 3, 4)
@@ -19,8 +19,8 @@ and its parts
 Its counterparts, a loss for each pixel
   softmax_cross_entropy     the baseline
   focal_loss                fades where the prediction is right (Lin et al. 2017)
-  center_loss               distance to the class's centre (Wen et al. 2016)
-  update_centers            moves the centres after a step
+  center_loss               distance to the class's center (Wen et al. 2016)
+  update_centers            moves the centers after a step
 
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels

@@ -129,7 +129,7 @@ def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
     ):
         raise ValueError(
             "kernel_size must be a positive odd integer, or a tuple of them with one "
-            "for each spatial axis, so that the window has a centre: got "
+            "for each spatial axis, so that the window has a center: got "
             f"{kernel_size!r}"
         )
     return tuple(int(size) for size in sizes)
@@ -238,7 +238,7 @@ def check_norm(norm: float) -> None:
 def as_centers(
     centers: ArrayLike, features: Float[Array, "..."]
 ) -> Float[Array, "classes depth"]:
-    """Returns one centre a class in the features' dtype and of their depth."""
+    """Returns one center a class in the features' dtype and of their depth."""
     centers = jnp.asarray(centers)
     if centers.ndim != 2 or centers.shape[-1:] != features.shape[-1:]:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The center loss: features drawn to the centre of their class."""
+"""The center loss: features drawn to the center of their class."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def center_loss(
     ignore_label: int = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "*pixels"]:
-    r"""Returns half the squared distance of every pixel to its class's centre.
+    r"""Returns half the squared distance of every pixel to its class's center.
 
     .. math:: L = \tfrac12 \lVert x - c_y \rVert^2
 
-    The centres are held constant: no gradient reaches them, `update_centers` moves
+    The centers are held constant: no gradient reaches them, `update_centers` moves
     them. The caller carries them from step to step and saves them with the weights.
 
     Args:
@@ -70,23 +70,23 @@ def update_centers(
     ignore_label: int = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "classes depth"]:
-    r"""Returns the centres, moved towards the features of a batch.
+    r"""Returns the centers, moved toward the features of a batch.
 
     .. math:: c_k - \alpha \frac{\sum_{y = k} (c_k - x)}{1 + n_k}
 
     with n the number of the batch's pixels of the class. A class that the batch lacks
-    keeps its centre. No gradient flows through the result.
+    keeps its center. No gradient flows through the result.
 
     Args:
       centers: c, `[classes, depth]`.
       features: x, `[..., depth]`; the whole batch, as the sum is over all its pixels.
       labels: class indices, `[...]`, integer.
-      alpha: α in (0, 1], the rate of the centres.
+      alpha: α in (0, 1], the rate of the centers.
       ignore_label: the label of void pixels.
       where: False marks further void pixels, `[...]`.
 
     Returns:
-      The new centres, `[classes, depth]`, in the dtype of `centers`.
+      The new centers, `[classes, depth]`, in the dtype of `centers`.
 
     Raises:
       ValueError: shapes or dtypes do not fit, or α does not lie in (0, 1].

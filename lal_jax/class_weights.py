@@ -67,7 +67,7 @@ def class_weights_from_counts(
         which median frequency wants: of a single sum it takes every class to be in
         every image.
       method: one of the above.
-      beta: β in [0, 1) of the effective number: 0 gives equal weights, towards 1 they
+      beta: β in [0, 1) of the effective number: 0 gives equal weights, toward 1 they
         tend to the inverse. Pixels of an image are alike, so their effective number is
         far below their number: with millions of pixels β = 0.9999 leaves the weights
         equal for all but the rarest classes.

@@ -100,7 +100,7 @@ def selective_gradient(
     Args:
       predictions: x, the standard scores.
       labels: class indices.
-      cotangents: v, one factor for each centre; None means 1.
+      cotangents: v, one factor for each center; None means 1.
       kernel_size: as in `selective_pool`.
       stride: as in `selective_pool`.
       neighbor_weights: as in `selective_pool`.
@@ -117,7 +117,7 @@ def selective_gradient(
       ValueError: as `selective_cross_entropy`.
 
     Source: Eq. 8 of Guo et al. 2018, with the factor 1/ξ it omits. Where labels agree
-    the window relation is symmetric, so the sum over centres q around p is again a
+    the window relation is symmetric, so the sum over centers q around p is again a
     selective window sum, with the weights mirrored.
     """
     _checks.check_below_one("label_smoothing", label_smoothing)
@@ -149,13 +149,13 @@ def selective_gradient(
     if cotangents is not None:
         if jnp.shape(cotangents) != factor.shape:
             raise ValueError(
-                f"cotangents must have one number for each centre, {factor.shape}: got "
+                f"cotangents must have one number for each center, {factor.shape}: got "
                 f"shape {jnp.shape(cotangents)}"
             )
         factor *= cotangents
     residual = factor[..., None] * (jax.nn.softmax(pooled) - target)
 
-    # Σ_q μ_q(p) ω(p − q) r_q / ξ_q, with r = 0 where no window is centred
+    # Σ_q μ_q(p) ω(p − q) r_q / ξ_q, with r = 0 where no window is centered
     marks = mark_void(labels, valid)
     residual /= window_divisor(valid, marks, weights, stride, normalizer)
     spread = jnp.zeros_like(predictions).at[(*centers, slice(None))].set(residual)
@@ -281,7 +281,7 @@ def as_printed(
     Raises:
       ValueError: as `locally_adaptive_loss`.
 
-    Source: Eq. 6–8 of Guo et al. 2018, with μ read as that of the window centred at
+    Source: Eq. 6–8 of Guo et al. 2018, with μ read as that of the window centered at
     (i+m, j+n), as no other reading gives a derivative. `locally_adaptive_gradient` has
     them corrected.
     """

@@ -85,7 +85,7 @@ def loss_max_pooling(
 
     Args:
       losses: ℓ per pixel, not negative, `[..., height, width]`.
-      norm: p > 1; towards 1 the hardest m pixels take all, p → ∞ tends to the mean.
+      norm: p > 1; toward 1 the hardest m pixels take all, p → ∞ tends to the mean.
       minimal_fraction: r in (0, 1], the least share of the valid pixels.
       where: False leaves a pixel out; same shape. None takes all.
       axis: the axes to pool over; None takes all.

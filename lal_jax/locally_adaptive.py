@@ -53,7 +53,7 @@ def selective_cross_entropy(
       labels: class indices, `[..., height, width]`, integer.
       kernel_size: window size in pixels: an odd integer or one for each axis; the
         number of sizes is that of spatial axes (see `selective_pool`).
-      stride: distance between centres in pixels; see `selective_pool`.
+      stride: distance between centers in pixels; see `selective_pool`.
       normalization: `"standard_score"` as in the paper, or `"none"` to pool the
         logits as they are.
       neighbor_weights: ω, of the window's shape; None takes
@@ -61,17 +61,17 @@ def selective_cross_entropy(
       normalizer: `"count"` (the paper's ξ) or `"weights"`; see `selective_pool`.
       class_weights: one factor a class, `[classes]`; None means 1.
       label_smoothing: ε in [0, 1); the target is (1−ε)·onehot + ε/classes.
-      ignore_label: the label of void pixels, neither centres nor neighbours.
+      ignore_label: the label of void pixels, neither centers nor neighbors.
       where: False marks further void pixels, `[..., height, width]`.
 
     Returns:
-      L^S in nats, `[..., ⌈height/stride⌉, ⌈width/stride⌉]`; zero at void centres.
+      L^S in nats, `[..., ⌈height/stride⌉, ⌈width/stride⌉]`; zero at void centers.
       float32, or float64 for float64 logits.
 
     Raises:
       ValueError: shapes, dtypes or options do not fit; the message has the values.
         Fewer than three classes are refused with the standard score: it maps two
-        numbers to ±1 whatever they are, so that nothing could be learnt.
+        numbers to ±1 whatever they are, so that nothing could be learned.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.zeros((4, 4, 3)).at[..., 1].set(5.0)
@@ -129,8 +129,8 @@ def locally_adaptive_loss(
 
     .. math:: L^{AD} = \Bigl(\frac{1}{M} \sum_{i,j} L^S(i,j)^k\Bigr)^{1/k}
 
-    The logits of a pixel are standardised, averaged with those of its neighbours of
-    the same label, compared to that label by cross-entropy, and the losses of an
+    The logits of a pixel are standardized, averaged with those of its neighbors of
+    the same label, compared with that label by cross-entropy, and the losses of an
     image pooled by a power mean.
 
     Args:
@@ -139,7 +139,7 @@ def locally_adaptive_loss(
       labels: class indices, `[..., height, width]`, integer.
       kernel_size: window size in pixels: an odd integer or one for each axis; the
         number of sizes is that of spatial axes (see `selective_pool`).
-      stride: distance between the windows' centres in pixels.
+      stride: distance between the windows' centers in pixels.
       power: k of the Minkowski pooling, above 0; unused when `pool` is given.
       pool: replaces the Minkowski pooling: called as `pool(losses, where=valid)` on
         `[..., rows, columns]`.
@@ -148,7 +148,7 @@ def locally_adaptive_loss(
       normalizer: `"count"` (the paper's ξ) or `"weights"`.
       class_weights: one factor a class, `[classes]`.
       label_smoothing: ε in [0, 1).
-      ignore_label: the label of void pixels, neither centres nor neighbours.
+      ignore_label: the label of void pixels, neither centers nor neighbors.
       where: False marks further void pixels, `[..., height, width]`.
 
     Returns:
@@ -203,5 +203,5 @@ def _check_classes(shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"the standard score needs at least 3 classes, got logits {shape}: the "
             "score of two numbers is ±1 whatever they are, so its gradient is zero and "
-            'nothing is learnt; pass normalization="none"'
+            'nothing is learned; pass normalization="none"'
         )

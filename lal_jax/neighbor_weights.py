@@ -1,4 +1,4 @@
-"""How much a neighbour counts, by its place in the window."""
+"""How much a neighbor counts, by its place in the window."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
-    r"""Returns the paper's neighbour weights, which halve with every ring.
+    r"""Returns the paper's neighbor weights, which halve with every ring.
 
     .. math:: \omega(u, v) = 2^{1 - \max(|u|, |v|)}
 
@@ -23,7 +23,7 @@ def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, ".
         integer is a square.
 
     Returns:
-      float64 weights of that shape: 2 at the centre, 1 around it, then ½, ¼, …
+      float64 weights of that shape: 2 at the center, 1 around it, then ½, ¼, …
 
     Raises:
       ValueError: a size is even or not positive.
@@ -37,7 +37,7 @@ def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, ".
 
 
 def uniform_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
-    """Returns ones: all neighbours of the same label count alike.
+    """Returns ones: all neighbors of the same label count alike.
 
     With them the selective pool is the plain mean over the same label, and the two
     normalizers are the same.
@@ -66,7 +66,7 @@ def gaussian_weights(
     .. math:: \omega(u, v) = \exp\bigl(-(u^2 + v^2) / (2 \sigma^2)\bigr)
 
     They are best used with `normalizer="weights"`: divided by the count, they shrink
-    the scores of full windows, as their sum is less than the number of neighbours.
+    the scores of full windows, as their sum is less than the number of neighbors.
 
     Args:
       kernel_size: window size in pixels, an odd integer or one for each axis; a single
@@ -74,7 +74,7 @@ def gaussian_weights(
       sigma: σ in pixels, above 0.
 
     Returns:
-      float64 weights of that shape, 1 at the centre.
+      float64 weights of that shape, 1 at the center.
 
     Raises:
       ValueError: a size is even or not positive, or `sigma` is not above 0.
@@ -88,6 +88,6 @@ def gaussian_weights(
 
 
 def _offsets(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "axes ..."]:
-    """Returns every place's offset from the centre, in pixels along each axis."""
+    """Returns every place's offset from the center, in pixels along each axis."""
     sizes = _checks.check_kernel_size(kernel_size)
     return np.indices(sizes) - np.reshape(sizes, (-1, *(1,) * len(sizes))) // 2

@@ -34,7 +34,7 @@ def selective_pool_by_patches(
       kernel_size: odd window size in pixels.
 
     Returns:
-      f, zeros at void centres.
+      f, zeros at void centers.
     """
     height, width = labels.shape
     weights = jnp.asarray(chessboard_weights(kernel_size), predictions.dtype)  # ω

@@ -28,13 +28,13 @@ def selective_pool(
     ignore_label: int = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch_centers classes"]:
-    r"""Averages predictions over the neighbours that share the centre's label.
+    r"""Averages predictions over the neighbors that share the center's label.
 
     .. math:: f(i,j) = \frac{1}{\xi(i,j)} \sum_{u,v}
               \mu(i+u,j+v)\, \omega(u,v)\, x(i+u,j+v)
 
-    μ is 1 where a neighbour has the label of the window's centre and 0 elsewhere, ω
-    are the neighbour weights, and ξ counts the points with μ = 1, centre included.
+    μ is 1 where a neighbor has the label of the window's center and 0 elsewhere, ω
+    are the neighbor weights, and ξ counts the points with μ = 1, center included.
 
     Args:
       predictions: x, `[..., height, width, classes]`, floating point.
@@ -43,18 +43,18 @@ def selective_pool(
         size, `(5,)`, pools sequences `[..., length, classes]`, three pool volumes
         `[..., depth, height, width, classes]`, and so on. Compile time grows with the
         number of pixels in the window.
-      stride: distance between centres in pixels, the same along every axis. Centres
-        stand at rows and columns 0, s, 2s, …; neighbours are taken at full resolution.
+      stride: distance between centers in pixels, the same along every axis. Centers
+        stand at rows and columns 0, s, 2s, …; neighbors are taken at full resolution.
       neighbor_weights: ω, of the window's shape, such as `uniform_weights` or
         `gaussian_weights` give; None takes `chessboard_weights(kernel_size)`. They
-        may be learnt, but their gradient takes as much memory as patches would.
+        may be learned, but their gradient takes as much memory as patches would.
       normalizer: `"count"` divides by ξ as the paper does; `"weights"` divides by
         Σ μ ω, which makes f a weighted mean.
-      ignore_label: the label of void pixels, neither centres nor neighbours.
+      ignore_label: the label of void pixels, neither centers nor neighbors.
       where: False marks further void pixels, `[..., height, width]`.
 
     Returns:
-      f, `[..., ⌈height/stride⌉, ⌈width/stride⌉, classes]`; zeros at void centres.
+      f, `[..., ⌈height/stride⌉, ⌈width/stride⌉, classes]`; zeros at void centers.
       float32, or float64 for float64 predictions.
 
     Raises:

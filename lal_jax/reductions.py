@@ -49,7 +49,7 @@ def minkowski_mean(
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
-    r"""Pools losses by their power mean, which leans towards the hard pixels.
+    r"""Pools losses by their power mean, which leans toward the hard pixels.
 
     .. math:: L^{AD} = \Bigl(\frac{1}{M} \sum_{i,j} L^S(i,j)^k\Bigr)^{1/k}
 

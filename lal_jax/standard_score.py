@@ -23,7 +23,7 @@ _MINIMAL_EPSILON = 1e-24
 def standard_score(
     logits: Float[Array, "*axes classes"], *, epsilon: float = EPSILON
 ) -> Float[Array, "*axes classes"]:
-    r"""Normalises the logits of each pixel to mean 0 and standard deviation 1.
+    r"""Normalizes the logits of each pixel to mean 0 and standard deviation 1.
 
     .. math:: x = (\hat x - \mu) / \sqrt{\sigma^2 + \epsilon}
 

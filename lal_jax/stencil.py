@@ -33,7 +33,7 @@ def mark_void(
 
 
 def center_slices(stride: int, rank: int) -> tuple[slice, ...]:
-    """Returns the indices of the windows' centres: every stride-th along each axis."""
+    """Returns the indices of the windows' centers: every stride-th along each axis."""
     return (slice(None, None, stride),) * rank
 
 
@@ -45,7 +45,7 @@ def window_sum(
     *,
     stride: int,
 ) -> Float[Array, "*batch_centers channels"]:
-    """Returns Σ μ ω x over each window; void is neither centre nor neighbour."""
+    """Returns Σ μ ω x over each window; void is neither center nor neighbor."""
     return _window_sum(values, marks, weights, stride)
 
 

@@ -59,7 +59,7 @@ def selective_pool(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); zero at void centres."""
+    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); zero at void centers."""
     predictions = np.asarray(predictions, np.float64)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     centers = _centers(labels, stride, **window)
@@ -348,7 +348,7 @@ def _windows(
     neighbor_weights: Array | None = None,
     normalizer: str = "count",
 ) -> Iterator[tuple[Index, Index, list[tuple[Index, float]]]]:
-    """Every valid centre: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
+    """Every valid center: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
     omega = chessboard_weights(kernel_size)
     omega = omega if neighbor_weights is None else neighbor_weights
     for q in np.ndindex(labels.shape):

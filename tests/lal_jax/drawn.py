@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.lal_jax.scenes import random_scene
 
-# Odd sizes, so that a stride of 2 has the same centres from either side.
+# Odd sizes, so that a stride of 2 has the same centers from either side.
 SHAPE = (3, 5, 7)
 CLASSES = 4
 seeds = st.integers(0, 2**32 - 1)

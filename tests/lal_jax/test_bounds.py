@@ -63,7 +63,7 @@ def _losses(kernel_size, normalizer):
 @repeatable(8)
 @given(seed=seeds)
 def test_no_loss_leaves_its_bounds(classes, kernel_size, normalizer, seed):
-    """They follow from s, the sum of the neighbours' shares; the lower is reached."""
+    """They follow from s, the sum of the neighbors' shares; the lower is reached."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=(5, 7))
     ones = np.ones((5, 7, 1))

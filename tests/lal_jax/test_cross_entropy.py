@@ -46,7 +46,7 @@ def test_softmax_equals_optax(rng):
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 def test_window_of_one_and_raw_logits_is_softmax_cross_entropy(rng, target):
-    """With weights that sum to one; the paper's centre weight alone is two."""
+    """With weights that sum to one; the paper's center weight alone is two."""
     logits, labels, where = random_scene(rng)
     expected = softmax_cross_entropy(logits, labels, where=where, **target)
     actual = selective_cross_entropy(

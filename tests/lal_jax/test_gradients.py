@@ -103,7 +103,7 @@ def test_minkowski_gradient_equals_loops_and_autodiff(rng, power):
 
 
 def test_selective_gradient_equals_autodiff(rng):
-    """Eq. 8 alone, each centre's loss weighted by a cotangent."""
+    """Eq. 8 alone, each center's loss weighted by a cotangent."""
     scores, labels, where = random_scene(rng)
     losses, pullback = jax.vjp(
         lambda x: selective_cross_entropy(x, labels, normalization="none", where=where),

@@ -82,7 +82,7 @@ def test_shapes_equal_reference(rng, shape):
 
 
 def test_zero_weights_divide_nothing_by_zero():
-    """A lone pixel whose centre weight is zero has Σω = 0 and pools to zero."""
+    """A lone pixel whose center weight is zero has Σω = 0 and pools to zero."""
     ring = np.ones((3, 3))
     ring[1, 1] = 0
     pooled, pullback = jax.vjp(

@@ -85,7 +85,7 @@ def _compiled(kernel_size, stride, normalizer, power, weights):
 def evaluate(
     setting: Setting, logits, labels, where, class_weights=None, *, turn=lambda w: w
 ) -> Outcome:
-    """Everything at once; `turn` is applied to the neighbour weights."""
+    """Everything at once; `turn` is applied to the neighbor weights."""
     weights = turn(setting.weights(setting.kernel_size))
     function = _compiled(
         weights.shape, *setting[1:4], tuple(tuple(row) for row in weights.tolist())
@@ -97,7 +97,7 @@ def evaluate(
 
 @functools.partial(jax.jit, static_argnames="stride")
 def sum_and_pullback(values, marks, weights, cotangents, stride):
-    """S x, and what reverse mode makes of y at the centres."""
+    """S x, and what reverse mode makes of y at the centers."""
     total, pullback = jax.vjp(
         lambda x: window_sum(x, marks, weights, stride=stride), values
     )
@@ -109,7 +109,7 @@ def sum_and_pullback(values, marks, weights, cotangents, stride):
 @repeatable(5)
 @given(seed=seeds)
 def test_adjoint_of_the_window_sum_has_the_weights_mirrored(kernel_size, stride, seed):
-    """⟨Sx, y⟩ = ⟨x, S̃y⟩ with zeros in y between the centres; S̃ = S at ω's default."""
+    """⟨Sx, y⟩ = ⟨x, S̃y⟩ with zeros in y between the centers; S̃ = S at ω's default."""
     rng, x, labels, where = scene(seed)
     marks = mark_void(jnp.asarray(labels), jnp.asarray(where & (labels != 255)))
     y = np.zeros_like(x)
@@ -139,7 +139,7 @@ def transpose(image):
     return np.swapaxes(image, 1, 2)
 
 
-# How each turns a batch of images, and how the neighbour weights.
+# How each turns a batch of images, and how the neighbor weights.
 TURNS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "left and right": (flip_columns, lambda weights: weights[:, ::-1]),
     "top and bottom": (flip_rows, lambda weights: weights[::-1]),
@@ -260,7 +260,7 @@ def _windows_of_one(logits, labels, where):
 @repeatable(8)
 @given(seed=seeds)
 def test_a_window_of_one_is_cross_entropy_or_that_of_twice_the_logits(seed):
-    """The centre's weight of 2 is divided away by "weights" and not by "count"."""
+    """The center's weight of 2 is divided away by "weights" and not by "count"."""
     _, *arrays = scene(seed)
     logits, labels, where = map(jnp.asarray, arrays)
     valid = where & (labels != 255)

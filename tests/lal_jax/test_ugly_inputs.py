@@ -376,7 +376,7 @@ def test_centers_stay_where_labels_are_out_of_range(logits):
 
 
 def floor(share):
-    """The lowest loss of 21 classes where the neighbours' shares sum to s."""
+    """The lowest loss of 21 classes where the neighbors' shares sum to s."""
     root = np.sqrt(CLASSES - 1)
     return np.log1p((CLASSES - 1) * np.exp(-share * CLASSES / root))
 
@@ -403,7 +403,7 @@ CHECKERBOARD = np.indices((2, 8, 8)).sum(0) % 2
     ("kernel_size", "share"), [(3, 6 / 5), (5, 10 / 13), ((1, 3), 2.0)]
 )
 def test_a_checkerboard_joins_the_pixels_of_one_color(kernel_size, share):
-    """5×5: the centre, four diagonals at 1 and eight pixels of the ring at ½."""
+    """5×5: the center, four diagonals at 1 and eight pixels of the ring at ½."""
     labels = jnp.asarray(CHECKERBOARD)
     ones = jnp.ones((2, 8, 8, 1), "float32")
     shares = selective_pool(ones, labels, kernel_size=kernel_size)[:, 2:6, 2:6]

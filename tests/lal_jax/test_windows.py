@@ -1,4 +1,4 @@
-"""Windows over sequences and volumes, and the neighbour weights provided."""
+"""Windows over sequences and volumes, and the neighbor weights provided."""
 
 import functools
 from typing import Any
@@ -113,7 +113,7 @@ def test_gaussian_weights_equal_their_formula():
         np.testing.assert_allclose(weight, np.exp(-squared / (2 * 0.8**2)), rtol=1e-15)
 
 
-def test_own_weights_may_be_learnt(rng):
+def test_own_weights_may_be_learned(rng):
     """Autodiff by the weights, traced, under either normalizer."""
     logits, labels, _ = random_scene(rng, (5, 6))
     weights = jnp.asarray(gaussian_weights(3))
