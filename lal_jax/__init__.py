@@ -44,15 +44,17 @@ from lal_jax.cross_entropy import softmax_cross_entropy
 from lal_jax.ensemble import weighted_ensemble
 from lal_jax.focal import focal_loss
 from lal_jax.hard_pixels import hard_pixel_mean, loss_max_pooling
-from lal_jax.locally_adaptive import locally_adaptive_loss, selective_cross_entropy
+from lal_jax.locally_adaptive import locally_adaptive_loss
 from lal_jax.masks import check_labels, valid_mask
 from lal_jax.neighbor_weights import (
     chessboard_weights,
     gaussian_weights,
     uniform_weights,
 )
+from lal_jax.patches import selective_pool_by_patches
 from lal_jax.pooling import selective_pool
 from lal_jax.reductions import masked_mean, minkowski_mean
+from lal_jax.selective_loss import selective_cross_entropy
 from lal_jax.standard_score import standard_score
 
 __version__ = "0.1.0"
@@ -73,6 +75,7 @@ __all__ = [
     "minkowski_mean",
     "selective_cross_entropy",
     "selective_pool",
+    "selective_pool_by_patches",
     "softmax_cross_entropy",
     "standard_score",
     "uniform_weights",

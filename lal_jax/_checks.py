@@ -69,20 +69,24 @@ def as_labels(
 
 
 def as_where(
-    where: ArrayLike | None, shape: tuple[int, ...], name: str
+    where: ArrayLike | None,
+    shape: tuple[int, ...],
+    name: str,
+    *,
+    argument: str = "where",
 ) -> Bool[Array, "..."]:
-    """Returns the mask, or all True; its shape must be that of the named array."""
+    """Returns the mask, all True for None; its shape must be the named array's."""
     if where is None:
         return jnp.ones(shape, bool)
     where = jnp.asarray(where)
     if where.dtype != jnp.bool_:
         raise ValueError(
-            f"where must be boolean, got {where.dtype}; write where=mask > 0"
+            f"{argument} must be boolean, got {where.dtype}; write {argument}=mask > 0"
         )
     if where.shape != shape:
         raise ValueError(
-            f"where must have the shape of the {name}: "
-            f"got where {where.shape} and {name} {shape}"
+            f"{argument} must have the shape of the {name}: "
+            f"got {argument} {where.shape} and {name} {shape}"
         )
     return where
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import has_class, is_target
-from lal_jax.masks import valid_mask
+from lal_jax.masks import labels_and_mask
+from lal_jax.targets import has_class, is_target
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -54,9 +54,10 @@ def center_loss(
     Deep Face Recognition), with λ left to the caller.
     """
     features = _checks.as_float(features, "features")
-    labels = _checks.as_labels(labels, features, "features")
+    labels, valid = labels_and_mask(
+        labels, features, ignore_label=ignore_label, where=where, name="features"
+    )
     centers = _checks.as_centers(centers, features)
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     offsets = _offsets(features, labels, jax.lax.stop_gradient(centers), valid)
     return 0.5 * jnp.sum(jnp.square(offsets), axis=-1)
 
@@ -100,9 +101,10 @@ def update_centers(
     """
     _checks.check_share("alpha", alpha)
     features = jax.lax.stop_gradient(_checks.as_float(features, "features"))
-    labels = _checks.as_labels(labels, features, "features")
+    labels, valid = labels_and_mask(
+        labels, features, ignore_label=ignore_label, where=where, name="features"
+    )
     current = jax.lax.stop_gradient(_checks.as_centers(centers, features))
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     offsets = _offsets(features, labels, current, valid)
     pixels = tuple(range(labels.ndim))
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.masks import valid_mask
+from lal_jax.masks import labels_and_mask
+from lal_jax.targets import has_class, is_target, smooth_target, target_weight
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -55,10 +56,11 @@ def softmax_cross_entropy(
     seen under jit (see `check_labels`); its loss is zero, and so is its gradient.
     """
     logits = _checks.as_logits(logits)
-    labels = _checks.as_labels(labels, logits)
+    labels, valid = labels_and_mask(
+        labels, logits, ignore_label=ignore_label, where=where
+    )
     weights = _checks.as_class_weights(class_weights, logits)
     _checks.check_below_one("label_smoothing", label_smoothing)
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     return target_cross_entropy(logits, labels, valid, weights, label_smoothing)
 
 
@@ -69,12 +71,12 @@ def target_cross_entropy(
     class_weights: Float[Array, " classes"] | None,
     label_smoothing: float,
 ) -> Float[Array, "*pixels"]:
-    """Returns −w_y Σ t log softmax(logits); the inputs have been checked."""
+    """Returns −w_y Σ t log softmax(logits) of checked arguments."""
     counted = has_class(labels, valid, logits.shape[-1])
     losses, _ = _loss_and_probabilities(logits, labels, counted, label_smoothing)
     if class_weights is None:
         return losses
-    return losses * target_weight(is_target(labels, logits.shape[-1]), class_weights)
+    return losses * target_weight(labels, class_weights)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -118,41 +120,3 @@ def _loss_and_probabilities_jvp(label_smoothing, primals, tangents):
     d_losses = jnp.sum((probabilities - target) * change, axis=-1)
     mean = jnp.sum(probabilities * change, axis=-1, keepdims=True)
     return (losses, probabilities), (d_losses, probabilities * (change - mean))
-
-
-def smooth_target(
-    labels: Int[Array, "*pixels"],
-    counted: Bool[Array, "*pixels"],
-    logits: Float[Array, "*pixels classes"],
-    label_smoothing: float,
-) -> Float[Array, "*pixels classes"]:
-    """Returns t = (1−ε)·onehot + ε/C, 0 where not counted."""
-    classes = logits.shape[-1]
-    onehot = is_target(labels, classes).astype(logits.dtype)
-    target = (1.0 - label_smoothing) * onehot + label_smoothing / classes
-    return jnp.where(counted[..., None], target, 0.0)
-
-
-def has_class(
-    labels: Int[Array, "*pixels"], valid: Bool[Array, "*pixels"], classes: int
-) -> Bool[Array, "*pixels"]:
-    """Returns False where a pixel is void or its label is out of range."""
-    return valid & (labels >= 0) & (labels < classes)
-
-
-def is_target(
-    labels: Int[Array, "*pixels"], classes: int
-) -> Bool[Array, "*pixels classes"]:
-    """Returns the one-hot labels as booleans."""
-    indices = jax.lax.broadcasted_iota(
-        labels.dtype, (*labels.shape, classes), labels.ndim
-    )
-    return indices == labels[..., None]
-
-
-def target_weight(
-    hit: Bool[Array, "*pixels classes"], class_weights: Float[Array, " classes"]
-) -> Float[Array, "*pixels"]:
-    """Returns the weight of each pixel's class."""
-    weights = jnp.broadcast_to(class_weights, hit.shape)
-    return jnp.sum(jnp.where(hit, weights, 0.0), axis=-1)

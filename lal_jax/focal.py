@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import is_target, softmax_cross_entropy, target_weight
+from lal_jax.cross_entropy import target_cross_entropy
+from lal_jax.masks import labels_and_mask
+from lal_jax.targets import target_weight
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -55,15 +57,15 @@ def focal_loss(
     _checks.check_positive("alpha", alpha)
     _checks.check_not_negative("gamma", gamma)
     logits = _checks.as_logits(logits)
-    labels = _checks.as_labels(labels, logits)
-    weights = _checks.as_class_weights(class_weights, logits)
-    losses = softmax_cross_entropy(
-        logits, labels, ignore_label=ignore_label, where=where
+    labels, valid = labels_and_mask(
+        labels, logits, ignore_label=ignore_label, where=where
     )
+    weights = _checks.as_class_weights(class_weights, logits)
+    losses = target_cross_entropy(logits, labels, valid, None, 0.0)
     miss = -jnp.expm1(-losses)  # 1 − p, with all its digits where p is near 1
     missed = miss > 0  # γ < 1 has an infinite slope at 0, where the loss has none
     fading = jnp.where(missed, jnp.where(missed, miss, 1.0) ** gamma, 0.0)
     losses = alpha * fading * losses
     if weights is not None:
-        losses *= target_weight(is_target(labels, logits.shape[-1]), weights)
+        losses *= target_weight(labels, weights)
     return losses

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lal_jax import _checks
-from lal_jax.reductions import valid_losses
+from lal_jax.reductions import checked_losses, valid_only
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
@@ -147,8 +147,9 @@ def _pixels_last(
     where: Bool[Array, "..."] | None,
     axis: int | Sequence[int] | None,
 ) -> tuple[Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."]]:
-    """Returns `valid_losses` with the pooled axes flattened into the last."""
-    losses, valid, count, axes = valid_losses(losses, where, axis)
+    """Returns losses, 0 where not valid, and mask, both `[..., pixels]`; the count."""
+    losses, valid, axes = checked_losses(losses, where, axis)
+    losses, count = valid_only(losses, valid, axes)
     last = tuple(range(losses.ndim - len(axes), losses.ndim))
     losses, valid = (jnp.moveaxis(array, axes, last) for array in (losses, valid))
     kept = losses.shape[: losses.ndim - len(axes)]

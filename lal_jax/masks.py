@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from lal_jax import _checks
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Int
+    from jaxtyping import Array, Bool, Float, Int
 
 
 def valid_mask(
@@ -39,7 +39,25 @@ def valid_mask(
     >>> valid_mask(jnp.array([[0, 255], [3, 1]])).tolist()
     [[True, False], [True, True]]
     """
-    labels = _checks.as_indices(labels)
+    return _mask(_checks.as_indices(labels), ignore_label, where)
+
+
+def labels_and_mask(
+    labels: ArrayLike,
+    predictions: Float[Array, "*pixels classes"],
+    *,
+    ignore_label: int,
+    where: ArrayLike | None,
+    name: str = "logits",
+) -> tuple[Int[Array, "*pixels"], Bool[Array, "*pixels"]]:
+    """Returns labels whose shape fits the predictions of that name, and their mask."""
+    labels = _checks.as_labels(labels, predictions, name)
+    return labels, _mask(labels, ignore_label, where)
+
+
+def _mask(
+    labels: Int[Array, "..."], ignore_label: int, where: ArrayLike | None
+) -> Bool[Array, "..."]:
     _checks.check_ignore_label(ignore_label)
     return (labels != ignore_label) & _checks.as_where(where, labels.shape, "labels")
 

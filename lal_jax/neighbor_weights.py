@@ -33,7 +33,12 @@ def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, ".
 
     Source: Eq. 2 of Guo et al. 2018; max(|u|, |v|) is the chessboard distance D₈.
     """
-    return 2.0 ** (1 - np.max(np.abs(_offsets(kernel_size)), axis=0))
+    return chessboard(_checks.check_kernel_size(kernel_size))
+
+
+def chessboard(sizes: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Returns `chessboard_weights` of sizes that have been checked."""
+    return 2.0 ** (1 - np.max(np.abs(_distances(sizes)), axis=0))
 
 
 def uniform_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
@@ -83,11 +88,11 @@ def gaussian_weights(
     [0.607, 1.0, 0.607]
     """
     _checks.check_positive("sigma", sigma)
-    squared_distance = np.sum(np.square(_offsets(kernel_size)), axis=0)
+    sizes = _checks.check_kernel_size(kernel_size)
+    squared_distance = np.sum(np.square(_distances(sizes)), axis=0)
     return np.exp(-squared_distance / (2.0 * sigma**2))
 
 
-def _offsets(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "axes ..."]:
-    """Returns every place's offset from the center, in pixels along each axis."""
-    sizes = _checks.check_kernel_size(kernel_size)
+def _distances(sizes: tuple[int, ...]) -> Float[np.ndarray, "axes ..."]:
+    """Returns each place's signed distance from the center along each axis."""
     return np.indices(sizes) - np.reshape(sizes, (-1, *(1,) * len(sizes))) // 2

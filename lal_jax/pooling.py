@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lal_jax import _checks
-from lal_jax.masks import valid_mask
-from lal_jax.neighbor_weights import chessboard_weights
-from lal_jax.stencil import center_slices, mark_void, window_sum
+from lal_jax.window_sum import window_sum
+from lal_jax.windows import Windows, checked_windows
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -70,53 +69,37 @@ def selective_pool(
     paper is silent.
     """
     predictions = _checks.as_logits(predictions, "predictions")
-    labels = _checks.as_labels(labels, predictions, "predictions")
-    _checks.check_integer("stride", stride, least=1)
-    _checks.check_choice("normalizer", normalizer, ("count", "weights"))
-    weights = window_weights(kernel_size, neighbor_weights, predictions.dtype)
-    _checks.check_rank(predictions, "predictions", weights.ndim)
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    marks = mark_void(labels, valid)
-    sums = window_sum(predictions, marks, weights, stride=stride)
-    pooled = sums * (1.0 / window_divisor(valid, marks, weights, stride, normalizer))
-    centers = center_slices(stride, weights.ndim)
-    return jnp.where(valid[(..., *centers, None)], pooled, 0.0)
+    windows = checked_windows(
+        predictions,
+        labels,
+        name="predictions",
+        kernel_size=kernel_size,
+        stride=stride,
+        neighbor_weights=neighbor_weights,
+        normalizer=normalizer,
+        ignore_label=ignore_label,
+        where=where,
+    )
+    return pool_windows(predictions, windows)
+
+
+def pool_windows(
+    predictions: Float[Array, "*batch_pixels classes"], windows: Windows
+) -> Float[Array, "*batch_centers classes"]:
+    """Returns f of checked arguments."""
+    marks = windows.marks()
+    sums = window_sum(predictions, marks, windows.weights, stride=windows.stride)
+    pooled = sums * (1.0 / window_divisor(windows, marks))
+    return jnp.where(windows.at_centers(windows.valid)[..., None], pooled, 0.0)
 
 
 def window_divisor(
-    valid: Bool[Array, "*batch_pixels"],
-    marks: Int[Array, "*batch_pixels"],
-    weights: Float[Array | np.ndarray, "*window"],
-    stride: int,
-    normalizer: str,
+    windows: Windows, marks: Int[Array, "*batch_pixels"]
 ) -> Float[Array, "*batch_centers 1"]:
     """Returns ξ, the number of places with μ = 1, or Σ μ ω; 1 instead of 0."""
-    summands = (
-        np.ones(weights.shape, weights.dtype) if normalizer == "count" else weights
-    )
-    divisor = window_sum(
-        valid[..., None].astype(weights.dtype), marks, summands, stride=stride
-    )
+    weights = windows.weights
+    if windows.normalizer == "count":
+        weights = np.ones(weights.shape, weights.dtype)
+    ones = windows.valid[..., None].astype(weights.dtype)
+    divisor = window_sum(ones, marks, weights, stride=windows.stride)
     return jnp.where(divisor == 0, 1.0, divisor)
-
-
-def window_weights(
-    kernel_size: int | Sequence[int],
-    neighbor_weights: ArrayLike | None,
-    dtype: np.dtype,
-) -> Float[Array | np.ndarray, "*window"]:
-    """Returns ω in the given dtype: the paper's, or the caller's after a check."""
-    size = _checks.check_kernel_size(kernel_size)
-    if neighbor_weights is None:
-        return chessboard_weights(size).astype(dtype)
-    if np.shape(neighbor_weights) != size:
-        raise ValueError(
-            f"neighbor_weights must have the shape of the window, kernel_size={size}: "
-            f"got {np.shape(neighbor_weights)}"
-        )
-    if isinstance(neighbor_weights, jnp.ndarray):  # may be traced, so stays in JAX
-        return neighbor_weights.astype(dtype)
-    weights = np.asarray(neighbor_weights, dtype)
-    if not np.isfinite(weights).all():
-        raise ValueError(f"neighbor_weights must be finite, got {neighbor_weights!r}")
-    return weights
