@@ -1,4 +1,4 @@
-"""The center loss: features drawn to the center of their class."""
+"""The center loss, which pulls features toward the center of their class."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def center_loss(
     ignore_label: int = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "*pixels"]:
-    r"""Returns half the squared distance of every pixel to its class's center.
+    r"""Returns half the squared distance of each pixel to its class's center.
 
     .. math:: L = \tfrac12 \lVert x - c_y \rVert^2
 
-    The centers are held constant: no gradient reaches them, `update_centers` moves
-    them. The caller carries them from step to step and saves them with the weights.
+    The centers are constants to the gradient; `update_centers` moves them. The caller
+    carries them from step to step and saves them with the weights.
 
     Args:
-      features: x, `[..., depth]`, floating point; the logits, or what lies before.
+      features: x, `[..., depth]`, floating point; the logits or an earlier layer.
       labels: class indices, `[...]`, integer.
-      centers: c, `[classes, depth]`; zeros to begin with.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      centers: c, `[classes, depth]`; start with zeros.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The losses, `[...]`; zero at void pixels. float32, or float64 for float64
+      The losses, `[...]`; zero at ignored pixels. float32, or float64 for float64
       features.
 
     Raises:
@@ -71,20 +71,20 @@ def update_centers(
     ignore_label: int = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "classes depth"]:
-    r"""Returns the centers, moved toward the features of a batch.
+    r"""Returns the class centers, moved toward the features of a batch.
 
     .. math:: c_k - \alpha \frac{\sum_{y = k} (c_k - x)}{1 + n_k}
 
-    with n the number of the batch's pixels of the class. A class that the batch lacks
+    with n_k the number of pixels of class k in the batch. A class that the batch lacks
     keeps its center. No gradient flows through the result.
 
     Args:
       centers: c, `[classes, depth]`.
       features: x, `[..., depth]`; the whole batch, as the sum is over all its pixels.
       labels: class indices, `[...]`, integer.
-      alpha: α in (0, 1], the rate of the centers.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      alpha: α in (0, 1], the step size of the centers.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
       The new centers, `[classes, depth]`, in the dtype of `centers`.
@@ -128,7 +128,7 @@ def _offsets(
     centers: Float[Array, "classes depth"],
     valid: Bool[Array, "*pixels"],
 ) -> Float[Array, "*pixels depth"]:
-    """Returns x − c_y, 0 where void or of no class."""
+    """Returns x − c_y, 0 where a pixel is ignored or has no class."""
     counted = has_class(labels, valid, len(centers))
     # A product, not an index: a gather would not shard.
     member = is_target(labels, len(centers)).astype(features.dtype)

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy with void pixels, class weights and label smoothing."""
+"""Softmax cross-entropy with ignored pixels, class weights and label smoothing."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def softmax_cross_entropy(
     Args:
       logits: raw scores, `[..., classes]`, floating point.
       labels: class indices, `[...]`, integer.
-      class_weights: w, one factor a class, `[classes]`; None means 1.
+      class_weights: w, one factor per class, `[classes]`; None means 1.
       label_smoothing: ε in [0, 1).
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The losses in nats, `[...]`; zero at void pixels, whatever their logits hold.
+      The losses in nats, `[...]`; zero at ignored pixels, even if their logits are NaN.
       float32, or float64 for float64 logits.
 
     Raises:
@@ -51,9 +51,9 @@ def softmax_cross_entropy(
     [0.2395, 0.0]
 
     Source: the baseline of Guo et al. 2018, Table 2; label smoothing after Szegedy et
-    al. 2016. PyTorch weighs the smoothed part class by class, here w_y multiplies all.
-    A label outside `[0, classes)` that is not `ignore_label` is an error that cannot be
-    seen under jit (see `check_labels`); its loss is zero, and so is its gradient.
+    al. 2016. PyTorch weights the smoothed part class by class, here w_y multiplies all.
+    Under jit a label outside `[0, classes)` that is not `ignore_label` cannot raise
+    (see `check_labels`): its loss and its gradient are zero.
     """
     logits = _checks.as_logits(logits)
     labels, valid = labels_and_mask(
@@ -89,7 +89,7 @@ def _loss_and_probabilities(
     """Returns −Σ t log p and p = softmax(logits), both 0 where not counted.
 
     The derivative is stated below in terms of p alone, so that it takes one pass and
-    whatever void logits hold never enters it.
+    the logits of ignored pixels never enter it.
     """
     classes = logits.shape[-1]
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The focal loss: cross-entropy that fades where the prediction is right."""
+"""The focal loss, cross-entropy that down-weights well-classified pixels."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ def focal_loss(
     Args:
       logits: raw scores, `[..., classes]`, floating point.
       labels: class indices, `[...]`, integer.
-      alpha: one factor for all classes, above 0; `class_weights` tells classes apart.
-      gamma: how fast well-classified pixels fade, 0 or more; 0 is α times
-        cross-entropy.
-      class_weights: w, one factor a class, `[classes]`; None means 1.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      alpha: one factor for all classes, above 0; see `class_weights` for one per class.
+      gamma: how strongly well-classified pixels are down-weighted, 0 or more; 0 is α
+        times cross-entropy.
+      class_weights: w, one factor per class, `[classes]`; None means 1.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The losses, `[...]`; zero at void pixels. float32, or float64 for float64 logits.
+      The losses, `[...]`; zero at ignored pixels. float32, or float64 for float64
+      logits.
 
     Raises:
       ValueError: shapes, dtypes or options do not fit; the message has the values.

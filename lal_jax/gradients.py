@@ -1,7 +1,7 @@
 """The gradient of the locally adaptive loss in closed form, without autodiff.
 
-Eq. 6–8 of Guo et al. 2018, corrected: as printed, Eq. 7 sums where it should not and
-Eq. 8 lacks the factor 1/ξ. For studying the method and for checking autodiff.
+Eq. 6–8 of Guo et al. 2018, corrected: as printed, Eq. 7 has a sum too many and Eq. 8
+lacks the factor 1/ξ. For studying the method and for checking autodiff.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def minkowski_gradient(
       axis: the axes that were pooled.
 
     Returns:
-      The derivative, same shape; 0 at void pixels and where the pooled loss is 0.
+      The derivative, same shape; 0 at ignored pixels and where the pooled loss is 0.
 
     Raises:
       ValueError: as `minkowski_mean`.
@@ -102,11 +102,11 @@ def selective_gradient(
       normalizer: as in `selective_pool`.
       class_weights: as in `selective_cross_entropy`.
       label_smoothing: as in `selective_cross_entropy`.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore.
 
     Returns:
-      The derivative by x, same shape as `predictions`; 0 at void pixels.
+      The derivative by x, same shape as `predictions`; 0 at ignored pixels.
 
     Raises:
       ValueError: as `selective_cross_entropy`.
@@ -173,12 +173,12 @@ def locally_adaptive_gradient(
       normalizer: as in `locally_adaptive_loss`.
       class_weights: as in `locally_adaptive_loss`.
       label_smoothing: as in `locally_adaptive_loss`.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore.
 
     Returns:
       The gradient of each image's loss by its own logits, same shape as `logits`; 0 at
-      void pixels.
+      ignored pixels.
 
     Raises:
       ValueError: as `locally_adaptive_loss`.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Pool(Protocol):
-    """Reduces losses `[..., height, width]` to one an image, `[...]`."""
+    """A reduction of losses `[..., height, width]` to one per image, `[...]`."""
 
     def __call__(
         self, losses: Float[Array, "..."], *, where: Bool[Array, "..."]
@@ -47,9 +47,8 @@ def locally_adaptive_loss(
 
     .. math:: L^{AD} = \Bigl(\frac{1}{M} \sum_{i,j} L^S(i,j)^k\Bigr)^{1/k}
 
-    The logits of a pixel are standardized, averaged with those of its neighbors of
-    the same label, compared with that label by cross-entropy, and the losses of an
-    image pooled by a power mean.
+    The logits of each pixel are standardized and averaged over its neighbors of the
+    same label; the cross-entropies of these averages are pooled by a power mean.
 
     Args:
       logits: raw scores, `[..., height, width, classes]`, floating point; any number
@@ -64,13 +63,13 @@ def locally_adaptive_loss(
       normalization: `"standard_score"` or `"none"`.
       neighbor_weights: ω, of the window's shape.
       normalizer: `"count"` (the paper's ξ) or `"weights"`.
-      class_weights: one factor a class, `[classes]`.
+      class_weights: one factor per class, `[classes]`.
       label_smoothing: ε in [0, 1).
-      ignore_label: the label of void pixels, neither centers nor neighbors.
-      where: False marks further void pixels, `[..., height, width]`.
+      ignore_label: the label of ignored pixels, neither centers nor neighbors.
+      where: False marks further pixels to ignore, `[..., height, width]`.
 
     Returns:
-      One loss an image, `[...]`; the caller takes the mean over the batch. An image
+      One loss per image, `[...]`; the caller takes the mean over the batch. An image
       without a valid pixel has loss 0 and gradient 0.
 
     Raises:
@@ -82,7 +81,7 @@ def locally_adaptive_loss(
     >>> locally_adaptive_loss(logits, labels).round(3).tolist()
     [0.437, 0.437]
 
-    Source: Eq. 2–5 of Guo et al. 2018. Per image, as the paper has one image a batch.
+    Source: Eq. 2–5 of Guo et al. 2018, whose batches hold one image each.
     """
     arguments = checked_arguments(
         logits,
@@ -114,14 +113,14 @@ def _pooled_by(
     valid: Bool[Array, "*batch_centers"],
     axes: tuple[int, ...],
 ) -> Float[Array, "*batch"]:
-    """Returns the caller's pooling of the losses, after checking what it returned."""
+    """Returns the losses pooled by the caller's function, with their shape checked."""
     if not callable(pool):
         raise ValueError(f"pool must be a function (losses, *, where), got {pool!r}")
     pooled = pool(losses, where=valid)
     expected = losses.shape[: axes[0]]
     if getattr(pooled, "shape", None) != expected:
         raise ValueError(
-            f"pool must reduce losses {losses.shape} to one an image, {expected}, got "
+            f"pool must reduce losses {losses.shape} to one per image, {expected}, got "
             f"{getattr(pooled, 'shape', pooled)}; give a pool of this library "
             f"axis={tuple(range(-len(axes), 0))}, with functools.partial"
         )

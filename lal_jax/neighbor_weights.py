@@ -1,4 +1,4 @@
-"""How much a neighbor counts, by its place in the window."""
+"""Neighbor weights ω by place in the window."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def chessboard(sizes: tuple[int, ...]) -> Float[np.ndarray, "..."]:
 
 
 def uniform_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
-    """Returns ones: all neighbors of the same label count alike.
+    """Returns neighbor weights of 1.
 
-    With them the selective pool is the plain mean over the same label, and the two
-    normalizers are the same.
+    They make `selective_pool` the plain mean over the same label, under either
+    normalizer.
 
     Args:
       kernel_size: window size in pixels, an odd integer or one for each axis; a single
@@ -70,8 +70,8 @@ def gaussian_weights(
 
     .. math:: \omega(u, v) = \exp\bigl(-(u^2 + v^2) / (2 \sigma^2)\bigr)
 
-    They are best used with `normalizer="weights"`: divided by the count, they shrink
-    the scores of full windows, as their sum is less than the number of neighbors.
+    Use them with `normalizer="weights"`: divided by the count instead, they shrink the
+    scores of full windows, as their sum is less than the number of neighbors.
 
     Args:
       kernel_size: window size in pixels, an odd integer or one for each axis; a single

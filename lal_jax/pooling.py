@@ -1,4 +1,4 @@
-"""Selective pooling: the label-aware window average at the heart of the loss."""
+"""Selective pooling, the window average over pixels of the same label."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def selective_pool(
         `[..., depth, height, width, classes]`, and so on. Compile time grows with the
         number of pixels in the window.
       stride: distance between centers in pixels, the same along every axis. Centers
-        stand at rows and columns 0, s, 2s, …; neighbors are taken at full resolution.
+        are at rows and columns 0, s, 2s, …; neighbors are taken at full resolution.
       neighbor_weights: ω, of the window's shape, such as `uniform_weights` or
-        `gaussian_weights` give; None takes `chessboard_weights(kernel_size)`. They
-        may be learned, but their gradient takes as much memory as patches would.
+        `gaussian_weights` return; None means `chessboard_weights(kernel_size)`. They
+        can be learned, but their gradient takes as much memory as patches would.
       normalizer: `"count"` divides by ξ as the paper does; `"weights"` divides by
         Σ μ ω, which makes f a weighted mean.
-      ignore_label: the label of void pixels, neither centers nor neighbors.
-      where: False marks further void pixels, `[..., height, width]`.
+      ignore_label: the label of ignored pixels, neither centers nor neighbors.
+      where: False marks further pixels to ignore, `[..., height, width]`.
 
     Returns:
-      f, `[..., ⌈height/stride⌉, ⌈width/stride⌉, classes]`; zeros at void centers.
+      f, `[..., ⌈height/stride⌉, ⌈width/stride⌉, classes]`; zeros at ignored centers.
       float32, or float64 for float64 predictions.
 
     Raises:
@@ -65,8 +65,8 @@ def selective_pool(
     >>> selective_pool(x, y, kernel_size=(1, 3))[0, :, 0].tolist()
     [2.5, 3.5, 18.0]
 
-    Source: Eq. 2 of Guo et al. 2018. Pixels outside the image are void, where the
-    paper is silent.
+    Source: Eq. 2 of Guo et al. 2018. Places outside the image are ignored, which the
+    paper leaves open.
     """
     predictions = _checks.as_logits(predictions, "predictions")
     windows = checked_windows(

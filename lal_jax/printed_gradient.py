@@ -35,18 +35,18 @@ def as_printed(
               \sum_{m,n} \bigl(\mathrm{softmax}(f(i{+}m,j{+}n)) - y(i{+}m,j{+}n)\bigr)
               \mu(i,j)\, \omega(-m,-n)
 
-    For the record, and to see what the two errors do: the sum of Eq. 7 gives every
-    pixel of an image the same factor, so that the hard ones weigh no more than the
-    easy, and without Eq. 8's 1/ξ windows weigh by the number of pixels in them. Only
-    what the paper has is here: no stride, weights, smoothing or other normalizer.
+    For the record, and to see what the two errors do: the sum in Eq. 7 gives all pixels
+    of an image the same factor, so hard pixels weigh no more than easy ones, and
+    without 1/ξ in Eq. 8 each window weighs by the number of its pixels. It has the
+    options of the paper only: no stride, weights, smoothing or other normalizer.
 
     Args:
       x: the standard scores, `[..., height, width, classes]`.
       labels: class indices, `[..., height, width]`.
       kernel_size: as in `locally_adaptive_loss`.
       power: as in `locally_adaptive_loss`.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore.
 
     Returns:
       The printed derivative of each image's loss by its own scores, same shape as `x`.
@@ -87,7 +87,7 @@ def _printed_factor(
     axes: tuple[int, ...],
     power: float,
 ) -> Float[Array, "..."]:
-    """Returns Eq. 7 with its sum over all pixels: one factor an image."""
+    """Returns Eq. 7 with its sum over all pixels: one factor per image."""
     count = jnp.maximum(jnp.sum(valid, axis=axes, keepdims=True), 1)
     total = jnp.sum(losses**power, axis=axes, keepdims=True)
     total = jnp.where(total == 0, 1.0, total)

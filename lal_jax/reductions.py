@@ -1,4 +1,4 @@
-"""From losses per pixel to one loss per image."""
+"""Reductions from losses per pixel to one loss per image."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def minkowski_mean(
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
-    r"""Pools losses by their power mean, which leans toward the hard pixels.
+    r"""Pools losses by their power mean, which emphasizes hard pixels.
 
     .. math:: L^{AD} = \Bigl(\frac{1}{M} \sum_{i,j} L^S(i,j)^k\Bigr)^{1/k}
 
@@ -107,7 +107,7 @@ def power_mean(
 
 
 def _exponent(power: float) -> float | int:
-    """Returns whole powers as int, which multiply instead of taking logarithms."""
+    """Returns a whole power as int, which multiplies instead of taking logarithms."""
     return int(power) if float(power).is_integer() else float(power)
 
 

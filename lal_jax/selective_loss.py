@@ -46,22 +46,22 @@ def selective_cross_entropy(
       stride: distance between centers in pixels; see `selective_pool`.
       normalization: `"standard_score"` as in the paper, or `"none"` to pool the
         logits as they are.
-      neighbor_weights: ω, of the window's shape; None takes
+      neighbor_weights: ω, of the window's shape; None means
         `chessboard_weights(kernel_size)`.
       normalizer: `"count"` (the paper's ξ) or `"weights"`; see `selective_pool`.
-      class_weights: one factor a class, `[classes]`; None means 1.
+      class_weights: one factor per class, `[classes]`; None means 1.
       label_smoothing: ε in [0, 1); the target is (1−ε)·onehot + ε/classes.
-      ignore_label: the label of void pixels, neither centers nor neighbors.
-      where: False marks further void pixels, `[..., height, width]`.
+      ignore_label: the label of ignored pixels, neither centers nor neighbors.
+      where: False marks further pixels to ignore, `[..., height, width]`.
 
     Returns:
-      L^S in nats, `[..., ⌈height/stride⌉, ⌈width/stride⌉]`; zero at void centers.
+      L^S in nats, `[..., ⌈height/stride⌉, ⌈width/stride⌉]`; zero at ignored centers.
       float32, or float64 for float64 logits.
 
     Raises:
       ValueError: shapes, dtypes or options do not fit; the message has the values.
-        Fewer than three classes are refused with the standard score: it maps two
-        numbers to ±1 whatever they are, so that nothing could be learned.
+        The standard score needs three classes: it maps any two numbers to ±1, so that
+        nothing could be learned.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.zeros((4, 4, 3)).at[..., 1].set(5.0)

@@ -158,7 +158,7 @@ def test_a_pool_of_the_wrong_shape():
         (lambda losses, *, where: losses.mean(), "()"),
         (partial(masked_mean, axis=-1), "(2, 6)"),
     ]:
-        with refuses("one an image, (2,)", f"got {shape}", remedy):
+        with refuses("one per image, (2,)", f"got {shape}", remedy):
             loss(pool=pool)
 
 

@@ -54,7 +54,9 @@ def as_volume(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 LOSSES = {
-    "locally_adaptive": same(lambda lib, x, y: lib.locally_adaptive_loss(x, y)),
+    "locally_adaptive": same(
+        lambda lib, x, y: lib.locally_adaptive_loss(x, y, kernel_size=3)
+    ),
     "with stride and targets": same(
         lambda lib, x, y: lib.locally_adaptive_loss(x, y, stride=2, **COLUMN, **TARGETS)
     ),
@@ -265,14 +267,19 @@ LAYOUTS = {
     "batch over Explicit axes": (AxisType.Explicit, PartitionSpec("shards")),
     "height over Auto axes": (AxisType.Auto, PartitionSpec(None, "shards")),
 }
+SHARED = ["with stride and targets", OVER_THE_BATCH]
 COLLECTIVE = re.compile("all-(gather|reduce|to-all)|collective-permute")
 
 
-@every_loss
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shards", [2, 4])
+@pytest.mark.parametrize(
+    ("shards", "name"), [*((4, name) for name in LOSSES), *((2, n) for n in SHARED)]
+)
 def test_sharded(shards, name, layout):
-    """As on one device; over the batch, every image's loss where the image is."""
+    """As on one device; over the batch, every image's loss where the image is.
+
+    On two devices, which hold several images each, what two losses have between them.
+    """
     kind, spec = LAYOUTS[layout]
     devices = jax.devices("cpu")[:shards]
     mesh = jax.make_mesh((shards,), ("shards",), axis_types=(kind,), devices=devices)
