@@ -19,6 +19,7 @@ from lal_jax.gradients import (
     selective_gradient,
 )
 from tests import reference
+from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, OPTIONS, random_losses, random_scene
 from tests.tolerances import assert_close
 
@@ -45,7 +46,7 @@ def test_closed_form_autodiff_and_loops_agree(rng, options):
 def test_loops_equal_finite_differences(rng, options):
     """Central differences of the library's loss over every entry of a small input."""
     logits, labels, _ = random_scene(rng, (4, 4))
-    loss = jax.jit(jax.vmap(lambda x: locally_adaptive_loss(x, labels, **options)))
+    loss = quick_jit(jax.vmap(lambda x: locally_adaptive_loss(x, labels, **options)))
     steps = 1e-5 * jnp.eye(logits.size).reshape(logits.size, *logits.shape)
     differences = (loss(logits[None] + steps) - loss(logits[None] - steps)) / 2e-5
     loops = reference.locally_adaptive_gradient(
@@ -70,7 +71,7 @@ def test_powers_and_dtypes(rng, dtype, power):
 @pytest.mark.parametrize("shape", [(1, 6), (2, 1, 3, 4), (0, 3, 4)])
 def test_shapes_equal_reference(rng, shape):
     logits, labels, _ = random_scene(rng, shape)
-    gradient = jax.jit(functools.partial(locally_adaptive_gradient, kernel_size=3))
+    gradient = quick_jit(functools.partial(locally_adaptive_gradient, kernel_size=3))
     expected = reference.locally_adaptive_gradient(
         np.asarray(logits), np.asarray(labels), kernel_size=3
     )

@@ -11,8 +11,7 @@ from tests.lal_jax.test_transforms import (
     DIFFERENTIABLE,
     LOSSES,
     batch,
-    quick_jit,
-    value_and_gradient,
+    compiled,
 )
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -23,8 +22,7 @@ MASKED = ["masked_mean", "minkowski_mean", "hard_pixel_mean", "loss_max_pooling"
 @functools.cache
 def computed_in(dtype: str, name: str) -> tuple[jax.Array, jax.Array]:
     logits, labels = batch()
-    compiled = quick_jit(value_and_gradient(LOSSES[name].function))
-    return compiled(jnp.asarray(logits, dtype), jnp.asarray(labels))
+    return compiled(name)(jnp.asarray(logits, dtype), jnp.asarray(labels))
 
 
 def distance(actual: jax.Array, expected: jax.Array) -> float:

@@ -13,6 +13,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import lal_jax
 from tests import reference
+from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 from tests.tolerances import assert_close
 
@@ -152,9 +153,9 @@ def value_and_gradient(function: Callable[..., jax.Array]) -> Callable[..., Any]
     return both
 
 
-def quick_jit(function: Callable[..., Any]) -> Any:
-    """Compiles in half the time: what is compiled runs once."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+@functools.cache
+def compiled(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    return quick_jit(value_and_gradient(LOSSES[name].function))
 
 
 @functools.cache
@@ -180,7 +181,6 @@ def scan(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
 
 TRANSFORMS: dict[str, Callable[..., Callable[..., Any]]] = {
-    "jit": lambda loss: quick_jit(value_and_gradient(loss)),
     "remat": lambda loss: quick_jit(value_and_gradient(jax.checkpoint(loss))),
     "vmap": lambda loss: quick_jit(value_and_gradient(jax.vmap(loss))),
     "scan": lambda loss: quick_jit(value_and_gradient(scan(loss))),
@@ -195,6 +195,13 @@ def test_value_and_gradient_under(transform, name):
     losses, gradient = TRANSFORMS[transform](LOSSES[name].function)(*batch())
     expected = expected_losses(name, image_by_image=transform in IMAGE_BY_IMAGE)
     assert_close(losses, expected, length=TERMS)
+    assert_close(gradient, gradient_of(name), length=TERMS)
+
+
+@every_loss
+def test_value_and_gradient_under_jit(name):
+    losses, gradient = compiled(name)(*map(jnp.asarray, batch()))
+    assert_close(losses, expected_losses(name), length=TERMS)
     assert_close(gradient, gradient_of(name), length=TERMS)
 
 

@@ -1,5 +1,7 @@
 """The seam of the window sum: another implementation takes one file and one line."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +36,11 @@ def kernel_sum(values, marks, weights, stride):
         rows, columns = (-(-size // stride) for size in marks.shape[1:])
         shape = jax.ShapeDtypeStruct((len(marks), rows, columns, x.shape[-1]), x.dtype)
         return jax.pure_callback(
-            lambda *arrays: loops(*arrays, stride), shape, x, marks, weights
+            lambda x, marks, weights: loops(x, marks, weights, stride),
+            shape,
+            x,
+            marks,
+            weights,
         )
 
     def transpose(residuals, cotangents):
@@ -54,11 +60,12 @@ def kernel_alone(monkeypatch):
     def unused(*arguments):
         raise AssertionError("the sum of slices ran beside the chosen implementation")
 
-    window_sum.window_sum.clear_cache()  # it keeps the sum it was traced with
+    jitted: Any = window_sum.window_sum
+    jitted.clear_cache()  # it keeps the sum it was traced with
     monkeypatch.setattr(window_sum, "_implementation", lambda: kernel_sum)
     monkeypatch.setattr(window_sum, "sum_of_slices", unused)
     yield
-    window_sum.window_sum.clear_cache()
+    jitted.clear_cache()
 
 
 @pytest.mark.usefixtures("kernel_alone")

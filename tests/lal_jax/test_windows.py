@@ -18,6 +18,7 @@ from lal_jax import (
 )
 from lal_jax.gradients import locally_adaptive_gradient
 from tests import reference
+from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import random_scene
 from tests.tolerances import assert_close
 
@@ -53,19 +54,22 @@ def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride):
     assert_close(closed, expected, length=135)
 
 
+def compiled(**options):
+    return quick_jit(functools.partial(locally_adaptive_loss, **options))
+
+
 def test_a_sequence_is_an_image_of_one_row(rng):
     logits, labels, _ = random_scene(rng, (2, 9))
-    loss = jax.jit(locally_adaptive_loss, static_argnames="kernel_size")
-    sequence = loss(logits, labels, kernel_size=(5,))
-    row = loss(logits[:, None], labels[:, None], kernel_size=(1, 5))
+    sequence = compiled(kernel_size=(5,))(logits, labels)
+    row = compiled(kernel_size=(1, 5))(logits[:, None], labels[:, None])
     assert_close(sequence, row, length=25)
 
 
 def test_a_flat_volume_is_an_image(rng):
     logits, labels, _ = random_scene(rng)
-    loss = jax.jit(locally_adaptive_loss, static_argnames="kernel_size")
-    volume = loss(logits[:, None], labels[:, None], kernel_size=(3, 3, 5))
-    assert_close(volume, loss(logits, labels, kernel_size=(3, 5)), length=75)
+    volume = compiled(kernel_size=(3, 3, 5))(logits[:, None], labels[:, None])
+    image = compiled(kernel_size=(3, 5))(logits, labels)
+    assert_close(volume, image, length=75)
 
 
 def test_a_pool_of_volumes_is_told_the_axes(rng):
