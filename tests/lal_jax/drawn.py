@@ -1,4 +1,4 @@
-"""What hypothesis draws for the tests of properties: seeds, and scenes from them.
+"""Hypothesis strategies for the tests of properties: seeds, and scenes from them.
 
 There is one shape and the settings are few, so that JAX compiles little.
 """
@@ -16,7 +16,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def repeatable(examples: int) -> settings:
-    """The same examples in every run, however long JAX compiles.
+    """Settings with the same examples in every run and no deadline.
 
     They are not shrunk, as a smaller seed is no simpler.
     """

@@ -1,4 +1,4 @@
-"""The library's functions by what they take, called wrongly by the tests of misuse."""
+"""The library's functions grouped by their arguments, for the tests of misuse."""
 
 import re
 from collections.abc import Callable

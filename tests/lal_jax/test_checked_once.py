@@ -1,4 +1,4 @@
-"""A call checks each of its arguments once, however many parts the loss has."""
+"""Each call checks each of its arguments once."""
 
 import inspect
 from collections import Counter
@@ -11,7 +11,7 @@ from tests.lal_jax.functions import CENTERS, LABELS, LOGITS, OF_LABELS, POOLS, e
 
 @pytest.fixture
 def calls(monkeypatch) -> Counter[tuple[str, ...]]:
-    """The checks that ran, by their name and that of the argument."""
+    """Number of calls of each check, by its name and that of the argument."""
     seen: Counter[tuple[str, ...]] = Counter()
 
     def counted(check):

@@ -83,7 +83,7 @@ def test_gradient_reaches_features_alone(rng):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("alpha", [0.5, 1.0])
 def test_update_centers_equals_reference(rng, alpha, dtype):
-    """The fourth class does not occur, and keeps its center."""
+    """The fourth class does not occur and keeps its center."""
     features, labels, where = random_scene(rng, dtype=dtype)
     centers = jnp.asarray(rng.normal(size=(4, 5)), dtype)
     arrays = [np.asarray(x) for x in (centers, features, labels, where)]

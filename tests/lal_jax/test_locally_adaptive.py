@@ -18,7 +18,7 @@ from tests.tolerances import assert_close
 
 
 def value_and_gradient(logits, labels, **options):
-    """The losses, one an image, and the gradient of their sum."""
+    """The losses, one per image, and the gradient of their sum."""
     losses, pullback = jax.vjp(
         lambda x: locally_adaptive_loss(x, labels, **options), logits
     )
@@ -30,7 +30,7 @@ def value_and_gradient(logits, labels, **options):
     ("kernel_size", "stride"), list(zip(KERNELS, [1, 2, 1, 3, 2], strict=True))
 )
 def test_equals_reference(rng, kernel_size, stride, dtype):
-    """Over a batch with borders and both kinds of void.
+    """A batch with borders, ignored labels and `where`.
 
     Every kernel at every stride is pooled in `test_pooling.py`.
     """
@@ -110,7 +110,7 @@ def test_reduces_to_the_mean_softmax_cross_entropy(rng):
 
 
 def test_invariant_to_scale_and_shift_of_a_pixel(rng):
-    """But for ε beside σ², at a scale of 1e3 a share of 1e-12."""
+    """Up to ε beside σ², 1e-12 of it at a scale of 1e3."""
     logits, labels, _ = random_scene(rng)
     logits = 1e3 * logits
     expected = locally_adaptive_loss(logits, labels)
@@ -155,7 +155,7 @@ def test_an_image_without_valid_pixels_is_zero(rng, labels_are_void):
 @pytest.mark.parametrize("normalization", ["standard_score", "none"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_finite_for_finite_logits(rng, dtype, normalization):
-    """Even a rounding error below zero would be NaN to a power that is not whole."""
+    """A rounding error below zero would already be NaN under a fractional power."""
     logits, labels, _ = random_scene(rng, dtype=dtype)
     function = jax.jit(
         lambda x: value_and_gradient(

@@ -1,4 +1,4 @@
-"""XLA's plan of the loss stores no windows."""
+"""Compiled memory: the loss stores no windows."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def test_labels_closed_over_are_not_folded_into_masks(rng):
 
 
 def temporaries(shape, dtype, options, labels=None):
-    """XLA's plan for value and gradient, in sizes of the logits."""
+    """XLA's temporaries for value and gradient, relative to the size of the logits."""
     logits = jax.ShapeDtypeStruct(shape, dtype)
 
     def loss(x, y):

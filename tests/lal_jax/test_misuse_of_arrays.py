@@ -1,6 +1,6 @@
-"""Misuse of arrays: a ValueError before tracing, with what came and the way out.
+"""Misuse of arrays raises a ValueError that says what was given and what to do.
 
-What the tests of the single functions have already is not repeated here.
+Cases in the tests of single functions are not repeated here.
 """
 
 from functools import partial
@@ -128,7 +128,7 @@ def test_counts_that_are_no_counts():
     "function", [check_labels, label_counts], ids=["check_labels", "label_counts"]
 )
 def test_labels_that_no_class_has(function):
-    """The first is named with its place, and how many there are."""
+    """The message has the first stray label, its place and their number."""
     labels = np.array([[0, 255, 1], [2, 3, 7]], np.uint8)
     with refuses("0…2 or be 255 (void)", "got 3 at (1, 1)", "2 of 6 pixels"):
         function(labels, classes=3)

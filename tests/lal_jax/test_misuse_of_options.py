@@ -1,6 +1,6 @@
-"""Misuse of options: a ValueError before tracing, with what came and the way out.
+"""Misuse of options raises a ValueError that says what was given and what to do.
 
-What the tests of the single functions have already is not repeated here.
+Cases in the tests of single functions are not repeated here.
 """
 
 from typing import Any
@@ -150,7 +150,7 @@ NUMBERS: dict[str, Function] = {
 
 @pytest.mark.parametrize(("name", "function"), NUMBERS.items(), ids=NUMBERS.keys())
 def test_options_that_are_no_numbers(name, function):
-    """Nor are traced ones known; the message says how to make them so."""
+    """Traced numbers are refused too; the message says how to make them static."""
     remedy = f'static_argnames=("{name}",)'
     with refuses(f"{name} must be known before tracing", "Tracer", remedy):
         jax.jit(function)(0.5)

@@ -26,7 +26,7 @@ def computed_in(dtype: str, name: str) -> tuple[jax.Array, jax.Array]:
 
 
 def distance(actual: jax.Array, expected: jax.Array) -> float:
-    """Between the two, relative to the length of the expected."""
+    """Euclidean distance, relative to the length of the expected."""
     exact = np.asarray(expected, np.float64)
     return float(
         np.linalg.norm(np.asarray(actual, np.float64) - exact) / np.linalg.norm(exact)

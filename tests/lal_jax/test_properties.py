@@ -1,4 +1,4 @@
-"""What holds for every input of the selective pool and the locally adaptive loss."""
+"""Properties of the selective pool and the locally adaptive loss for any input."""
 
 import functools
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def _compiled(kernel_size, stride, normalizer, power, weights):
 def evaluate(
     setting: Setting, logits, labels, where, class_weights=None, *, turn=lambda w: w
 ) -> Outcome:
-    """Everything at once; `turn` is applied to the neighbor weights."""
+    """All outcomes of a setting; `turn` is applied to the neighbor weights."""
     weights = turn(setting.weights(setting.kernel_size))
     function = _compiled(
         weights.shape, *setting[1:4], tuple(tuple(row) for row in weights.tolist())
@@ -99,7 +99,7 @@ def evaluate(
 
 @functools.partial(jax.jit, static_argnames="stride")
 def sum_and_pullback(values, marks, weights, cotangents, stride):
-    """S x, and what reverse mode makes of y at the centers."""
+    """S x, and the pullback of y at the centers."""
     total, pullback = jax.vjp(
         lambda x: window_sum(x, marks, weights, stride=stride), values
     )

@@ -1,4 +1,4 @@
-"""Every loss under every transform of JAX, and divided over devices."""
+"""Every loss under JAX's transforms, and sharded over devices."""
 
 import functools
 import re
@@ -34,14 +34,14 @@ class Loss(NamedTuple):
 
 
 def same(compute: Callable[[Any, Any, Any], Any]) -> Loss:
-    """Of what the library and the reference call by the same names."""
+    """A loss whose functions have the same names in the library and the reference."""
     return Loss(
         functools.partial(compute, lal_jax), functools.partial(compute, reference)
     )
 
 
 def squares(x: Any) -> Any:
-    """Something like losses, for what takes those."""
+    """Stand-in losses, for functions of losses."""
     return (x**2).sum(-1)
 
 
@@ -129,7 +129,7 @@ every_loss = pytest.mark.parametrize("name", LOSSES)
 
 @functools.cache
 def batch() -> tuple[np.ndarray, np.ndarray]:
-    """Logits and labels, some of them void."""
+    """Logits and labels, some of them ignored."""
     rng = np.random.default_rng(0)
     labels = rng.integers(CLASSES - 1, size=SHAPE[:-1])
     labels[rng.uniform(size=labels.shape) < 0.1] = 255
@@ -137,9 +137,9 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 
 def value_and_gradient(function: Callable[..., jax.Array]) -> Callable[..., Any]:
-    """Maps logits and labels to the losses and the gradient of their sines' sum.
+    """Maps logits and labels to the losses and the gradient of Σ sin(losses).
 
-    Of sines, as the standard scores' sum and sum of squares are constants.
+    Sines, since the sum of standard scores and that of their squares are constants.
     """
 
     def objective(x, y):
@@ -247,7 +247,7 @@ def test_forward_mode_equals_reverse_mode(name, rng):
 
 @every_loss
 def test_hessian(name, rng):
-    """Is symmetric, and times a step what the step changes in the gradient."""
+    """The Hessian is symmetric; times a step it is the change of the gradient."""
     logits, labels = (array[0, :2] for array in batch())
 
     def gradient(x):
@@ -283,9 +283,9 @@ COLLECTIVE = re.compile("all-(gather|reduce|to-all)|collective-permute")
     ("shards", "name"), [*((4, name) for name in LOSSES), *((2, n) for n in SHARED)]
 )
 def test_sharded(shards, name, layout):
-    """As on one device; over the batch, every image's loss where the image is.
+    """As on one device; sharded by image, each loss is on its image's device.
 
-    On two devices, which hold several images each, what two losses have between them.
+    On two devices, which hold two images each, two losses suffice.
     """
     kind, spec = LAYOUTS[layout]
     devices = jax.devices("cpu")[:shards]

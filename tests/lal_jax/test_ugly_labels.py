@@ -69,7 +69,7 @@ PER_PIXEL = ("by pixel", "cross-entropy", "with weights", "focal", "center")
 @pytest.mark.parametrize("stray", [77, -1, 256, 254])
 @every({name: LOSSES[name] for name in PER_PIXEL})
 def test_a_label_out_of_range_adds_nothing(loss, stray, logits):
-    """To its own pixel; the others see it as they see void."""
+    """Loss and gradient are as if the pixel were ignored."""
     outside = np.zeros(LABELS.shape, bool)
     outside[0, 3:5, 1:3] = outside[1, 0, 7] = True
     losses, gradient = evaluate(loss, logits, np.where(outside, stray, LABELS))
@@ -89,7 +89,7 @@ def test_a_label_out_of_range_adds_nothing(loss, stray, logits):
     ],
 )
 def test_a_label_out_of_range_counts_in_the_mean(name, power, logits):
-    """M is 64 with it and 60 with void."""
+    """M is 64 with it and 60 where it is ignored."""
     strays, voids = LABELS.copy(), LABELS.copy()
     strays[:, 3:5, 1:3], voids[:, 3:5, 1:3] = [77, 254], 255
     share = (60 / 64) ** (1 / power)

@@ -37,7 +37,7 @@ def signs(logits: np.ndarray, size: float) -> np.ndarray:
 
 
 def extremes(logits: np.ndarray) -> dict[str, np.ndarray]:
-    """Finite logits that few networks give, up to 1e30."""
+    """Extreme finite logits, up to 1e30."""
     right = np.eye(CLASSES, dtype=bool)[LABELS]
     found = {
         "zero": np.zeros_like(logits),
@@ -92,7 +92,7 @@ def test_scores_survive_the_largest_floats(loss, size, logits):
 
 
 def test_scores_of_large_logits_are_those_of_small_ones(logits):
-    """Up to 1e18, where the variance still is a float."""
+    """Up to 1e18, where the variance does not overflow yet."""
     for size in (1e4, 1e18):
         large = standard_score(jnp.asarray(signs(logits, size)))
         assert_close(large, standard_score(jnp.asarray(signs(logits, 1e3))), length=21)
@@ -100,7 +100,7 @@ def test_scores_of_large_logits_are_those_of_small_ones(logits):
 
 @every({name: BY_LOGITS[name] for name in ("cross-entropy", "focal", "focal root")})
 def test_cross_entropy_ends_where_float32_does(loss, logits):
-    """Between 3e38 and −3e38 lie 6e38: the loss is the largest float then, not inf."""
+    """The difference of 3e38 and −3e38 overflows: the loss is the largest float."""
     losses, gradient = evaluate(loss, signs(logits, 3e38))
     assert jnp.isfinite(losses).all()
     assert jnp.isfinite(gradient).all()

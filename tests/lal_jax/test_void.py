@@ -1,4 +1,4 @@
-"""Void pixels may hold anything: no value and no gradient depends on it."""
+"""Ignored pixels have no effect: no value and no gradient depends on what they hold."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The seam of the window sum: another implementation takes one file and one line."""
+"""The window sum's implementation can be exchanged, with its derivatives intact."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.tolerances import assert_close
 
 
 def loops(values, marks, weights, stride):
-    """The window sum of images in NumPy, of which JAX knows nothing."""
+    """The window sum of images in NumPy loops."""
     values, marks, weights = map(np.asarray, (values, marks, weights))
     total = np.zeros_like(values)
     for q in np.ndindex(marks.shape):
@@ -29,7 +29,7 @@ def loops(values, marks, weights, stride):
 
 
 def kernel_sum(values, marks, weights, stride):
-    """The loops as a kernel that JAX cannot look into, with its transpose stated."""
+    """The loops as a kernel opaque to JAX, with its transpose stated."""
 
     def call(residuals, x, stride=1):
         marks, weights = residuals
@@ -55,7 +55,7 @@ def kernel_sum(values, marks, weights, stride):
 
 @pytest.fixture
 def kernel_alone(monkeypatch):
-    """Puts the kernel in place of the slices, which nothing may use any more."""
+    """Chooses the kernel; anything that still uses the slices fails."""
 
     def unused(*arguments):
         raise AssertionError("the sum of slices ran beside the chosen implementation")

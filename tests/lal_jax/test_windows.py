@@ -1,4 +1,4 @@
-"""Windows over sequences and volumes, and the neighbor weights provided."""
+"""Windows over sequences and volumes, and the neighbor weights."""
 
 import functools
 from typing import Any
