@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.lal_jax.test_transforms import (
+from tests.lal_jax.losses import (
     DIFFERENTIABLE,
     LOSSES,
     batch,
