@@ -70,14 +70,12 @@ def selective_pool_by_patches(
     padded_labels, padded_valid = jnp.pad(labels, border), jnp.pad(valid, border)
 
     def pool_at(i: Int[Array, ""], j: Int[Array, ""]) -> Float[Array, " classes"]:
-        def patch(padded: Array) -> Array:  # the window centered at (i, j)
-            start: list[Array | int] = [i, j, *[0] * (padded.ndim - 2)]
-            return jax.lax.dynamic_slice(padded, start, (*sizes, *padded.shape[2:]))
-
-        same = valid[i, j] & patch(padded_valid)
-        same &= patch(padded_labels) == labels[i, j]  # μ
-        matches = jnp.where(same[..., None], patch(padded_predictions), 0.0)  # μ x
-        total = jnp.sum(weights[..., None] * matches, axis=(0, 1))  # Σ μ ω x
+        rows, columns = i + jnp.arange(sizes[0]), j + jnp.arange(sizes[1])
+        window = (rows[:, None], columns[None])  # of the padded image, around (i, j)
+        same = valid[i, j] & padded_valid[window]
+        same &= padded_labels[window] == labels[i, j]  # μ
+        matches = jnp.where(same[..., None], padded_predictions[window], 0.0)  # μ x
+        total = jnp.einsum("uv,uvc->c", weights, matches)  # Σ μ ω x
         count = jnp.sum(same).astype(total.dtype)  # ξ
         return total / jnp.maximum(count, 1.0)
 
