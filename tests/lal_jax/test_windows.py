@@ -35,7 +35,7 @@ def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride):
         "where": where,
     }
 
-    @jax.jit
+    @quick_jit
     def everything(x):
         loss = functools.partial(locally_adaptive_loss, labels=labels, **options)
         losses, pullback = jax.vjp(loss, x)
@@ -123,7 +123,7 @@ def test_own_weights_may_be_learned(rng):
     weights = jnp.asarray(gaussian_weights(3))
     step = 1e-6 * jnp.asarray(rng.normal(size=weights.shape))
     for normalizer in ("count", "weights"):
-        loss = jax.jit(
+        loss = quick_jit(
             functools.partial(
                 lambda w, normalizer: locally_adaptive_loss(
                     logits,
@@ -136,5 +136,5 @@ def test_own_weights_may_be_learned(rng):
             )
         )
         rise = loss(weights + step) - loss(weights - step)
-        slope = jnp.vdot(jax.grad(loss)(weights), 2 * step)
+        slope = jnp.vdot(quick_jit(jax.grad(loss))(weights), 2 * step)
         np.testing.assert_allclose(rise, slope, rtol=1e-6)
