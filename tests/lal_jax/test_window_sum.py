@@ -10,6 +10,7 @@ from jax.custom_derivatives import linear_call
 
 from lal_jax import locally_adaptive_loss, window_sum
 from tests import reference
+from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
@@ -80,17 +81,22 @@ def test_another_implementation_serves_every_derivative(rng, stride):
     def loss(x):
         return locally_adaptive_loss(x, labels, where=where, **window)
 
-    losses, pullback = jax.vjp(loss, logits)
+    @quick_jit
+    def everything(x, change):
+        losses, pullback = jax.vjp(loss, x)
+        (gradient,) = pullback(jnp.ones_like(losses))
+        _, derivative = jax.jvp(loss, (x,), (change,))
+        _, product = jax.jvp(jax.grad(lambda x: loss(x).sum()), (x,), (change,))
+        return losses, gradient, derivative, product
+
+    change = rng.normal(size=logits.shape)
+    losses, gradient, derivative, product = everything(logits, jnp.asarray(change))
     expected = reference.locally_adaptive_loss(*arrays, **options)
     assert_close(losses, expected, length=45)
-    gradient = reference.locally_adaptive_gradient(*arrays, **options)
-    assert_close(pullback(jnp.ones_like(losses))[0], gradient, length=45)
-    change = rng.normal(size=logits.shape)
-    _, derivative = jax.jvp(loss, (logits,), (jnp.asarray(change),))
-    slopes = (gradient * change).reshape(2, -1).sum(-1)
+    expected = reference.locally_adaptive_gradient(*arrays, **options)
+    assert_close(gradient, expected, length=45)
+    slopes = (expected * change).reshape(2, -1).sum(-1)
     np.testing.assert_allclose(derivative, slopes, rtol=1e-11)
-    objective = jax.grad(lambda x: loss(x).sum())
-    _, product = jax.jvp(objective, (logits,), (jnp.asarray(change),))
     ahead, behind = (
         reference.locally_adaptive_gradient(arrays[0] + step, arrays[1], **options)
         for step in (1e-5 * change, -1e-5 * change)
