@@ -96,8 +96,8 @@ def test_too_few_axes_for_the_window(function):
 
 
 def test_patches_that_are_not_of_one_image():
-    valid = np.ones(LABELS.shape, bool)
-    one = LOGITS[0], LABELS[0], valid[0]
+    valid: Any = np.ones(LABELS.shape, bool)
+    one: Any = (LOGITS[0], LABELS[0], valid[0])
     with refuses("one image [height, width, classes]", "(2, 6, 7, 5)", "jax.vmap"):
         selective_pool_by_patches(LOGITS, LABELS, valid)
     with refuses("kernel_size a number or a pair", "(6, 7, 5)", "(3, 3, 3)"):
