@@ -97,15 +97,15 @@ def test_too_few_axes_for_the_window(function):
 
 def test_patches_that_are_not_of_one_image():
     valid: Any = np.ones(LABELS.shape, bool)
-    one: Any = (LOGITS[0], LABELS[0], valid[0])
+    image, labels = LOGITS[0], LABELS[0]
     with refuses("one image [height, width, classes]", "(2, 6, 7, 5)", "jax.vmap"):
         selective_pool_by_patches(LOGITS, LABELS, valid)
     with refuses("kernel_size a number or a pair", "(6, 7, 5)", "(3, 3, 3)"):
-        selective_pool_by_patches(*one, kernel_size=(3, 3, 3))
+        selective_pool_by_patches(image, labels, valid[0], kernel_size=(3, 3, 3))
     with refuses("valid must be boolean", "got int64", "valid=mask > 0"):
-        selective_pool_by_patches(*one[:2], LABELS[0])
+        selective_pool_by_patches(image, labels, labels)
     with refuses("valid must have the shape of the labels", "(5, 7)", "(6, 7)"):
-        selective_pool_by_patches(*one[:2], valid[0, 1:])
+        selective_pool_by_patches(image, labels, valid[0, 1:])
 
 
 @pytest.mark.parametrize("centers", [np.ones(5), np.ones((2, 3, 5)), np.ones((3, 4))])
