@@ -1,4 +1,4 @@
-"""The paper in plain NumPy float64 loops, to hold the library against.
+"""The paper as plain NumPy loops in float64, which the library is tested against.
 
 Written from the equations of Guo et al. 2018 (arXiv:1802.08290), with Eq. 7 and 8
 corrected. It shares no code with `lal_jax` and is meant to be read, not to be fast.
@@ -23,7 +23,7 @@ EPSILON = 1e-6  # joins σ² inside the root of the standard score
 def valid_mask(
     labels: Array, *, ignore_label: int = 255, where: Array | None = None
 ) -> Array:
-    """False where a pixel is void, by its label or by `where`."""
+    """False where a pixel is ignored, by its label or by `where`."""
     valid = np.ones(labels.shape, bool)
     for q in np.ndindex(labels.shape):
         valid[q] = labels[q] != ignore_label and (where is None or where[q])
@@ -59,7 +59,7 @@ def selective_pool(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); zero at void centres."""
+    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); 0 at ignored centers."""
     predictions = np.asarray(predictions, np.float64)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     centers = _centers(labels, stride, **window)
@@ -79,7 +79,7 @@ def softmax_cross_entropy(
     ignore_label: int = 255,
     where: Array | None = None,
 ) -> Array:
-    """Eq. 4 at every pixel; zero at void."""
+    """Eq. 4 at every pixel; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     losses = np.zeros(labels.shape)
     for q in np.ndindex(labels.shape):
@@ -102,7 +102,7 @@ def selective_cross_entropy(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """Eq. 3: L^S, the cross-entropy of the local estimates f; zero at void."""
+    """Eq. 3: L^S, the cross-entropy of the local estimates f; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     x = standard_score(logits) if normalization == "standard_score" else logits
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
@@ -198,7 +198,7 @@ def focal_loss(
     ignore_label: int = 255,
     where: Array | None = None,
 ) -> Array:
-    """Lin et al. 2017: −α w_y (1−p)^γ log p with p = softmax(x̂)_y; zero at void."""
+    """Lin et al. 2017: −α w_y (1−p)^γ log p with p = softmax(x̂)_y; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     losses = np.zeros(labels.shape)
     for q in np.ndindex(labels.shape):
@@ -218,7 +218,7 @@ def center_loss(
     ignore_label: int = 255,
     where: Array | None = None,
 ) -> Array:
-    """Wen et al. 2016, Eq. 2: ½‖x − c_y‖²; zero at void."""
+    """Wen et al. 2016, Eq. 2: ½‖x − c_y‖²; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     losses = np.zeros(labels.shape)
     for q in np.ndindex(labels.shape):
@@ -279,7 +279,7 @@ def locally_adaptive_gradient(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """∂L^AD/∂x̂ of every image: Eq. 6, with Eq. 8 given back its 1/ξ."""
+    """∂L^AD/∂x̂ of every image: Eq. 6, with the 1/ξ that Eq. 8 lacks."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     x = standard_score(logits) if normalization == "standard_score" else logits
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
@@ -348,7 +348,7 @@ def _windows(
     neighbor_weights: Array | None = None,
     normalizer: str = "count",
 ) -> Iterator[tuple[Index, Index, list[tuple[Index, float]]]]:
-    """Every valid centre: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
+    """Every valid center: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
     omega = chessboard_weights(kernel_size)
     omega = omega if neighbor_weights is None else neighbor_weights
     for q in np.ndindex(labels.shape):
