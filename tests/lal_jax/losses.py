@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import lal_jax
-from tests import reference
+from tests import reference, reference_counterparts
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 
@@ -69,7 +69,7 @@ LOSSES = {
         lambda x, y: lal_jax.locally_adaptive_loss(
             x, y, **COLUMN, pool=lal_jax.hard_pixel_mean
         ),
-        lambda x, y: reference.hard_pixel_mean(
+        lambda x, y: reference_counterparts.hard_pixel_mean(
             reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
         ),
     ),
@@ -77,7 +77,7 @@ LOSSES = {
         lambda x, y: lal_jax.locally_adaptive_loss(
             x, y, **COLUMN, pool=lal_jax.loss_max_pooling
         ),
-        lambda x, y: reference.loss_max_pooling(
+        lambda x, y: reference_counterparts.loss_max_pooling(
             reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
         ),
     ),

@@ -14,7 +14,7 @@ from lal_jax import (
     update_centers,
     weighted_ensemble,
 )
-from tests import reference
+from tests import reference_counterparts
 from tests.lal_jax.scenes import DTYPES, random_scene
 from tests.tolerances import assert_close
 
@@ -29,7 +29,7 @@ def test_focal_loss_equals_reference(rng, class_weights, gamma, dtype):
     options = {"gamma": gamma, "alpha": 0.4, "class_weights": class_weights}
     actual = focal_loss(logits, labels, where=where, **options)
     assert actual.dtype == dtype
-    expected = reference.focal_loss(
+    expected = reference_counterparts.focal_loss(
         np.asarray(logits), np.asarray(labels), where=np.asarray(where), **options
     )
     assert_close(actual, expected, length=25)
@@ -64,7 +64,11 @@ def test_center_loss_equals_reference(rng, dtype):
     arrays = [np.asarray(x) for x in (features, labels, centers, where)]
     actual = center_loss(features, labels, centers, where=where)
     assert actual.dtype == dtype
-    assert_close(actual, reference.center_loss(*arrays[:3], where=arrays[3]), length=5)
+    assert_close(
+        actual,
+        reference_counterparts.center_loss(*arrays[:3], where=arrays[3]),
+        length=5,
+    )
 
 
 def test_gradient_reaches_features_alone(rng):
@@ -89,7 +93,9 @@ def test_update_centers_equals_reference(rng, alpha, dtype):
     arrays = [np.asarray(x) for x in (centers, features, labels, where)]
     actual = update_centers(centers, features, labels, alpha=alpha, where=where)
     assert actual.dtype == dtype
-    expected = reference.update_centers(*arrays[:3], alpha=alpha, where=arrays[3])
+    expected = reference_counterparts.update_centers(
+        *arrays[:3], alpha=alpha, where=arrays[3]
+    )
     assert_close(actual, expected, length=84)
     np.testing.assert_array_equal(actual[3], centers[3])
 

@@ -13,7 +13,7 @@ from lal_jax import (
     selective_cross_entropy,
     valid_mask,
 )
-from tests import reference
+from tests import reference_counterparts
 from tests.lal_jax.scenes import DTYPES, random_losses, random_scene
 from tests.tolerances import assert_close
 
@@ -26,7 +26,7 @@ def test_hard_pixel_mean_equals_reference(rng, fraction, dtype):
     losses, where = random_losses(rng, dtype)
     actual = hard_pixel_mean(losses, fraction=fraction, where=where)
     assert actual.dtype == dtype
-    expected = reference.hard_pixel_mean(
+    expected = reference_counterparts.hard_pixel_mean(
         np.asarray(losses), fraction=fraction, where=np.asarray(where)
     )
     assert_close(actual, expected, length=42)
@@ -43,7 +43,7 @@ def test_loss_max_pooling_equals_bisection(rng, zeros, minimal_fraction, norm, d
     options = {"norm": norm, "minimal_fraction": minimal_fraction}
     actual = loss_max_pooling(losses, where=where, **options)
     assert actual.dtype == dtype
-    expected = reference.loss_max_pooling(
+    expected = reference_counterparts.loss_max_pooling(
         np.asarray(losses), where=np.asarray(where), **options
     )
     assert_close(actual, expected, length=42 * 42)
@@ -56,7 +56,7 @@ def test_a_norm_near_one_keeps_small_losses_small(rng, norm):
     losses[0, :10] = 8
     value_and_weights = jax.value_and_grad(lambda x: loss_max_pooling(x, norm=norm))
     pooled, weights = jax.jit(value_and_weights)(jnp.asarray(losses, "float32"))
-    expected = reference.loss_max_pooling(losses, norm=norm)
+    expected = reference_counterparts.loss_max_pooling(losses, norm=norm)
     np.testing.assert_allclose(pooled, expected, rtol=1e-5)
     conjugate = norm / (norm - 1)
     length = (weights.astype("float64") ** norm).sum() ** (1 / norm)
@@ -115,7 +115,7 @@ def test_axes(rng, pool, axis):
         np.moveaxis(np.asarray(x), axes, range(-len(axes), 0)) for x in (losses, where)
     ]
     flat = [x.reshape(*x.shape[: x.ndim - len(axes)], 1, -1) for x in flat]
-    expected = getattr(reference, pool.__name__)(flat[0], where=flat[1])
+    expected = getattr(reference_counterparts, pool.__name__)(flat[0], where=flat[1])
     actual = jax.jit(partial(pool, axis=axis))(losses, where=where)
     assert_close(actual, expected, length=84 * 84)
 
