@@ -174,5 +174,5 @@ def parse_config(arguments: Sequence[str]) -> Config:
         args=options,
         default=PRESETS[name],
         prog=f"train/main.py {name}",
-        description=f"Presets: {', '.join(PRESETS)}. This one: {PRESETS.summary(name)}",
+        description=f"Presets: {', '.join(PRESETS)}. This one: {PRESETS.caption(name)}",
     )

@@ -4,9 +4,9 @@ A loss takes the network's outputs, labels `[batch, height, width]` and the cent
 the classes, and returns one number an image, `[batch]`, and the centers of the next
 step; they stay what they are, except for the center loss.
 
-To add one: a function here under `@LOSSES.register`, and a field of `LossOptions` for
-each option it has. JAX is imported where it is used, so that the options load without
-it.
+To add one: the loss itself in `lal_jax`, a function here under `@LOSSES.register`, and
+a field of `LossOptions` for each option it has. JAX is imported where it is used, so
+that the options load without it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 Loss = Callable[
     ["NetworkOutputs", "jax.Array", "jax.Array"], tuple["jax.Array", "jax.Array"]
 ]
-PixelLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]  # of logits and labels
+LogitLoss = Callable[
+    ["jax.Array", "jax.Array"], "jax.Array"
+]  # of logits and labels, by pixel or by image
 
 LOSSES: Registry[Callable[[LossOptions], Loss]] = Registry("loss")
 
@@ -132,7 +134,7 @@ def _hard_pixel(options: LossOptions) -> Loss:
     return _pooled(lal_jax.softmax_cross_entropy, POOLS["hard_pixel"](options))
 
 
-def _pooled(pixel_loss: PixelLoss, pool: Pooling) -> Loss:
+def _pooled(pixel_loss: LogitLoss, pool: Pooling) -> Loss:
     """Returns a loss from one of each pixel, `(logits, labels)`, and its pooling."""
     import lal_jax
 
@@ -142,7 +144,7 @@ def _pooled(pixel_loss: PixelLoss, pool: Pooling) -> Loss:
     return _of_logits(image_loss)
 
 
-def _of_logits(image_loss: PixelLoss) -> Loss:
+def _of_logits(image_loss: LogitLoss) -> Loss:
     """Returns a loss that needs neither features nor centers."""
 
     def loss(
