@@ -8,8 +8,10 @@ To add an implementation, a GPU kernel for instance, write it in a file of its o
 `lal_jax.window_sum_slices.sum_of_slices`, and return it from `_implementation`. Where
 it serves some devices, shapes or dtypes only, it chooses itself: by
 `jax.lax.platform_dependent`, with `sum_of_slices` for the others. It gets any number of
-batch axes and spatial axes, either float dtype, and any odd window. JAX must be able to
-transpose it by the values at stride 1. A function of JAX operations needs nothing more. A kernel states its transpose, which is the kernel itself with the
+batch axes and spatial axes, either float dtype, and any odd window.
+
+JAX must be able to transpose it by the values at stride 1. A function of JAX operations
+needs nothing more. A kernel states its transpose, which is the kernel itself with the
 weights mirrored, with `jax.custom_derivatives.linear_call`, or as the transpose rule of
 a primitive if gradients are to go through `vmap` as well.
 """
