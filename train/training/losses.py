@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 Loss = Callable[
     ["NetworkOutputs", "jax.Array", "jax.Array"], tuple["jax.Array", "jax.Array"]
 ]
-LogitLoss = Callable[
-    ["jax.Array", "jax.Array"], "jax.Array"
-]  # of logits and labels, by pixel or by image
+# Of logits and labels, a loss for each pixel or for each image.
+LogitLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]
 
 LOSSES: Registry[Callable[[LossOptions], Loss]] = Registry("loss")
 
