@@ -139,7 +139,7 @@ def random_state(config: Config) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
     """Returns what `make_state` would, with NumPy's random numbers.
 
     JAX would compile a program for every shape of the weights, which takes longer than
-    all steps here. What a residual block adds is scaled down where nothing normalises
+    all steps here. What a residual block adds is scaled down where nothing normalizes
     it, else 33 blocks would raise the activations to 2^16 times those of the first.
     """
     rng = np.random.default_rng(config.run.seed)

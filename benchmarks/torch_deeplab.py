@@ -21,7 +21,7 @@ STRIDE = 8  # pixels per feature
 def convolution(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1
 ) -> nn.Conv2d:
-    """Returns one that is padded by half its window, He-initialised."""
+    """Returns one that is padded by half its window, He-initialized."""
     reach = dilation * (kernel - 1) // 2
     conv = nn.Conv2d(inputs, outputs, kernel, stride, reach, dilation, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")

@@ -120,7 +120,7 @@ def seconds(call: Step, repeats: int) -> float:
 
 
 def measure(arguments: argparse.Namespace, compile_mode: str | None) -> dict[str, Any]:
-    """Returns the figures of one mode."""
+    """Returns the measurements of one mode."""
     device = torch.device(arguments.device)
     on_gpu = device.type == "cuda"
     torch.manual_seed(0)

@@ -98,16 +98,16 @@ def measure_torch(
         ) as twin:
             assert twin.stdout is not None
             for text in twin.stdout:
-                figures = json.loads(text)
-                if figures["parameters"] != ours.parameters:
-                    raise RuntimeError(f"not the same network: {figures}, {ours}")
+                results = json.loads(text)
+                if results["parameters"] != ours.parameters:
+                    raise RuntimeError(f"not the same network: {results}, {ours}")
                 yield Measurement(
-                    contender=f"PyTorch, {figures.pop('mode')}",
+                    contender=f"PyTorch, {results.pop('mode')}",
                     setting=setting,
                     multiply_adds=ours.multiply_adds,
                     peak_flops=ours.peak_flops,
                     peak_source=ours.peak_source,
-                    **figures,
+                    **results,
                 )
     if twin.returncode:
         raise RuntimeError(f"{TWIN} ended with status {twin.returncode}")
@@ -115,12 +115,12 @@ def measure_torch(
 
 def save(measurement: Measurement, path: Path) -> None:
     """Appends a measurement to a file, a line of JSON each."""
-    figures = dataclasses.asdict(measurement) | {
+    results = dataclasses.asdict(measurement) | {
         name: getattr(measurement, name)
         for name in ("images_per_second", "share_of_peak", "loss_share")
     }
     with path.open("a") as file:
-        file.write(json.dumps(figures) + "\n")
+        file.write(json.dumps(results) + "\n")
 
 
 HEADING = (

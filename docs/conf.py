@@ -23,20 +23,26 @@ import lal_jax  # noqa: E402
 
 NAVIGATION = {
     "Guide": [
+        "Using the losses <docs/losses>",
         "Training step in your framework <docs/training_steps>",
-        "Model <docs/model>",
+        "Training <docs/training>",
+        "Evaluation, prediction, export <docs/prediction>",
+        "Options <docs/options>",
         "Weights <docs/weights>",
     ],
     "Method": [
         "Mathematics <docs/mathematics>",
+        "Model <docs/model>",
         "Results <docs/results>",
         "Speed and memory <benchmarks/RESULTS>",
     ],
     "API": ["docs/api/lal_jax", "docs/api/gradients", "docs/api/models"],
-    "Project": ["Architecture <docs/architecture>", "Changelog <CHANGELOG>"],
+    "Project": [
+        "Architecture <docs/architecture>",
+        "Contributing <CONTRIBUTING>",
+        "Changelog <CHANGELOG>",
+    ],
 }
-if (ROOT / "CONTRIBUTING.md").exists():
-    NAVIGATION["Project"].append("Contributing <CONTRIBUTING>")
 TOCTREE = "\n```{{toctree}}\n:hidden:\n{options}\n{pages}\n```\n"
 
 project = "lal-jax"

@@ -1,38 +1,39 @@
 """Region-aware losses for semantic segmentation in JAX, as pure functions.
 
-Logits are `[..., height, width, classes]` floating point, labels `[..., height, width]`
-integer, with any number of leading axes; windows over sequences and volumes take those.
-Void pixels are `ignore_label` (default 255) or `where=False`. Losses are computed in
-float32 whatever comes in, in float64 where that is given.
+Logits are floating point, `[..., height, width, classes]`, and labels integer,
+`[..., height, width]`, with any number of leading axes; windows may also span sequences
+and volumes. Pixels labeled `ignore_label` (default 255) or with `where=False` are
+ignored. Losses are float32, or float64 for float64 logits.
 
 The locally adaptive learning loss (Guo et al. 2018, arXiv:1802.08290)
-  locally_adaptive_loss     one loss an image (Eq. 2–5)
+  locally_adaptive_loss     one loss per image (Eq. 2–5)
 and its parts
-  standard_score            a pixel's logits to mean 0 and deviation 1
-  selective_pool            average over neighbours of the same label (Eq. 2)
-  chessboard_weights        the neighbour weights ω of the paper
-  uniform_weights           … all alike
-  gaussian_weights          … falling off as a Gaussian
-  selective_cross_entropy   a loss for each pixel's window (Eq. 3, 4)
+  standard_score            each pixel's logits to mean 0 and standard deviation 1
+  selective_pool            average over neighbors of the same label (Eq. 2)
+  selective_pool_by_patches the same by its definition, to read and to test against
+  chessboard_weights        neighbor weights ω of the paper
+  uniform_weights           neighbor weights that are all 1
+  gaussian_weights          neighbor weights that fall off as a Gaussian
+  selective_cross_entropy   one loss per window (Eq. 3, 4)
   minkowski_mean            power mean over an image's valid pixels (Eq. 5)
 
-Its counterparts, a loss for each pixel
+Its counterparts, one loss per pixel
   softmax_cross_entropy     the baseline
-  focal_loss                fades where the prediction is right (Lin et al. 2017)
-  center_loss               distance to the class's centre (Wen et al. 2016)
-  update_centers            moves the centres after a step
+  focal_loss                down-weights well-classified pixels (Lin et al. 2017)
+  center_loss               distance to the center of the class (Wen et al. 2016)
+  update_centers            moves the centers after a step
 
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels
   hard_pixel_mean           mean of the largest losses (OHEM, top-k)
-  loss_max_pooling          the weights within two norms that weigh the hard pixels most
+  loss_max_pooling          largest weighted sum with the weights' norms bounded
   weighted_ensemble         weighted mean of several estimates (Eq. 1)
 
 Helpers
-  valid_mask                which pixels count
-  check_labels              refuses labels that no class has, outside jit
-  label_counts              how often each class occurs
-  class_weights_from_counts weights that make up for rare classes
+  valid_mask                mask of the pixels that are not ignored
+  check_labels              raises for labels out of range, outside jit
+  label_counts              number of pixels of each class
+  class_weights_from_counts class weights that balance rare classes
 
   gradients                 the loss's gradient in closed form (Eq. 6–8)
 """
@@ -44,15 +45,17 @@ from lal_jax.cross_entropy import softmax_cross_entropy
 from lal_jax.ensemble import weighted_ensemble
 from lal_jax.focal import focal_loss
 from lal_jax.hard_pixels import hard_pixel_mean, loss_max_pooling
-from lal_jax.locally_adaptive import locally_adaptive_loss, selective_cross_entropy
+from lal_jax.locally_adaptive import locally_adaptive_loss
 from lal_jax.masks import check_labels, valid_mask
 from lal_jax.neighbor_weights import (
     chessboard_weights,
     gaussian_weights,
     uniform_weights,
 )
+from lal_jax.patches import selective_pool_by_patches
 from lal_jax.pooling import selective_pool
 from lal_jax.reductions import masked_mean, minkowski_mean
+from lal_jax.selective_loss import selective_cross_entropy
 from lal_jax.standard_score import standard_score
 
 __version__ = "0.1.0"
@@ -73,6 +76,7 @@ __all__ = [
     "minkowski_mean",
     "selective_cross_entropy",
     "selective_pool",
+    "selective_pool_by_patches",
     "softmax_cross_entropy",
     "standard_score",
     "uniform_weights",

@@ -1,7 +1,7 @@
 """Static checks and conversions shared by the losses.
 
-Everything here looks at ranks, dtypes and shapes alone, which are known while
-tracing; no function branches on the value of an array.
+They look at what is known while tracing: ranks, dtypes, shapes and options. None
+branches on the value of a traced array.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def as_float(values: ArrayLike, name: str) -> Float[Array, "..."]:
-    """Returns floating point values in float32, or in float64 if they are that."""
+    """Returns floating point values as float32, float64 ones as they are."""
     values = jnp.asarray(values)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         raise ValueError(
@@ -31,7 +31,7 @@ def as_float(values: ArrayLike, name: str) -> Float[Array, "..."]:
 
 
 def as_logits(values: ArrayLike, name: str = "logits") -> Float[Array, "..."]:
-    """Returns them as `as_float` does; their last axis is the classes, at least one."""
+    """Returns logits as `as_float` does, after requiring a last axis of classes."""
     values = as_float(values, name)
     if values.ndim == 0 or values.shape[-1] == 0:
         raise ValueError(
@@ -42,7 +42,7 @@ def as_logits(values: ArrayLike, name: str = "logits") -> Float[Array, "..."]:
 
 
 def as_indices(labels: ArrayLike) -> Int[Array, "..."]:
-    """Returns labels as int32, or as int64 if they are that."""
+    """Returns labels as int32, int64 ones as they are."""
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
@@ -56,7 +56,7 @@ def as_indices(labels: ArrayLike) -> Int[Array, "..."]:
 def as_labels(
     labels: ArrayLike, logits: Float[Array, "..."], name: str = "logits"
 ) -> Int[Array, "..."]:
-    """Returns labels as signed integers after comparing their shape to the logits'."""
+    """Returns labels as signed integers, of the logits' shape without the classes."""
     labels = as_indices(labels)
     if logits.shape[:-1] != labels.shape:
         onehot = labels.shape == logits.shape
@@ -69,20 +69,24 @@ def as_labels(
 
 
 def as_where(
-    where: ArrayLike | None, shape: tuple[int, ...], name: str
+    where: ArrayLike | None,
+    shape: tuple[int, ...],
+    name: str,
+    *,
+    argument: str = "where",
 ) -> Bool[Array, "..."]:
-    """Returns the mask, or all True; its shape must be that of the named array."""
+    """Returns the mask, all True for None; its shape must be the named array's."""
     if where is None:
         return jnp.ones(shape, bool)
     where = jnp.asarray(where)
     if where.dtype != jnp.bool_:
         raise ValueError(
-            f"where must be boolean, got {where.dtype}; write where=mask > 0"
+            f"{argument} must be boolean, got {where.dtype}; write {argument}=mask > 0"
         )
     if where.shape != shape:
         raise ValueError(
-            f"where must have the shape of the {name}: "
-            f"got where {where.shape} and {name} {shape}"
+            f"{argument} must have the shape of the {name}: "
+            f"got {argument} {where.shape} and {name} {shape}"
         )
     return where
 
@@ -100,7 +104,7 @@ def check_rank(array: jax.Array, name: str, rank: int) -> None:
 def check_axes(
     axis: int | Sequence[int] | None, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Returns the axes to pool over, not negative; None means all."""
+    """Returns the axes to pool over as indices from 0; None means all."""
     axes = range(len(shape)) if axis is None else axis
     axes = tuple(axes) if isinstance(axes, Sequence) else (axes,)
     known = all(
@@ -116,7 +120,7 @@ def check_axes(
 
 
 def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
-    """Returns the window's size along each axis, all odd; one integer is a square."""
+    """Returns the window's odd size along each axis; an integer is a square window."""
     _check_static("kernel_size", kernel_size)
     sizes: tuple[int, ...] = ()
     if isinstance(kernel_size, int | np.integer):
@@ -129,21 +133,21 @@ def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
     ):
         raise ValueError(
             "kernel_size must be a positive odd integer, or a tuple of them with one "
-            "for each spatial axis, so that the window has a centre: got "
+            "for each spatial axis, so that the window has a center: got "
             f"{kernel_size!r}"
         )
     return tuple(int(size) for size in sizes)
 
 
 def check_ignore_label(ignore_label: int) -> None:
-    """Requires an integer that labels may hold."""
+    """Requires a 32-bit integer."""
     _check_static("ignore_label", ignore_label)
     limits = np.iinfo(np.int32)
     if not isinstance(ignore_label, int | np.integer) or not (
         limits.min < ignore_label <= limits.max
     ):
         raise ValueError(
-            "ignore_label must be an integer of 32 bits, -1 if no pixel is void: got "
+            "ignore_label must be an integer of 32 bits, -1 to ignore no pixel: got "
             f"{ignore_label!r}"
         )
 
@@ -170,7 +174,7 @@ def check_below_one(name: str, value: float) -> None:
 
 
 def check_integer(name: str, value: int, *, least: int | None = None) -> None:
-    """Requires an integer, of at least `least`."""
+    """Requires an integer, of at least `least` if that is given."""
     _check_static(name, value)
     if not isinstance(value, int | np.integer) or (least is not None and value < least):
         bound = "" if least is None else f" of at least {least}"
@@ -180,7 +184,7 @@ def check_integer(name: str, value: int, *, least: int | None = None) -> None:
 def as_class_weights(
     class_weights: ArrayLike | None, logits: Float[Array, "..."]
 ) -> Float[Array, " classes"] | None:
-    """Returns one weight a class in the logits' dtype, or None."""
+    """Returns class weights in the logits' dtype, or None."""
     if class_weights is None:
         return None
     if isinstance(class_weights, str | dict) or np.iscomplexobj(class_weights):
@@ -199,7 +203,7 @@ def as_class_weights(
 
 
 def check_weights(name: str, weights: ArrayLike | Sequence[float]) -> None:
-    """Requires finite weights that are not negative, where they are known by value."""
+    """Requires finite weights that are not negative, unless they are traced."""
     if isinstance(weights, jax.core.Tracer):
         return
     if isinstance(weights, jax.Array) and not weights.is_fully_addressable:
@@ -238,7 +242,7 @@ def check_norm(norm: float) -> None:
 def as_centers(
     centers: ArrayLike, features: Float[Array, "..."]
 ) -> Float[Array, "classes depth"]:
-    """Returns one centre a class in the features' dtype and of their depth."""
+    """Returns class centers in the features' dtype, of the features' depth."""
     centers = jnp.asarray(centers)
     if centers.ndim != 2 or centers.shape[-1:] != features.shape[-1:]:
         raise ValueError(
@@ -255,7 +259,7 @@ def as_centers(
 
 
 def _check_static(name: str, value: object) -> None:
-    """Refuses what is traced, or a sequence of it."""
+    """Requires a value that is not traced, nor a sequence with a traced part."""
     parts = value if isinstance(value, tuple | list) else [value]
     if any(isinstance(part, jax.core.Tracer) for part in parts):
         raise ValueError(
@@ -265,7 +269,7 @@ def _check_static(name: str, value: object) -> None:
 
 
 def _number(name: str, value: float) -> float:
-    """Returns the value if it is a number, and known before tracing."""
+    """Returns the value as a float; it must be one number, known before tracing."""
     _check_static(name, value)
     if isinstance(value, str) or value is None or np.ndim(value) != 0:
         raise ValueError(f"{name} must be a single number, got {value!r}")

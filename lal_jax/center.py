@@ -1,4 +1,4 @@
-"""The center loss: features drawn to the centre of their class."""
+"""The center loss, which pulls features toward the center of their class."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import has_class, is_target
-from lal_jax.masks import valid_mask
+from lal_jax.masks import labels_and_mask
+from lal_jax.targets import has_class, is_target
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -23,22 +23,22 @@ def center_loss(
     ignore_label: int = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "*pixels"]:
-    r"""Returns half the squared distance of every pixel to its class's centre.
+    r"""Returns half the squared distance of each pixel to its class's center.
 
     .. math:: L = \tfrac12 \lVert x - c_y \rVert^2
 
-    The centres are held constant: no gradient reaches them, `update_centers` moves
-    them. The caller carries them from step to step and saves them with the weights.
+    The centers are constants to the gradient; `update_centers` moves them. The caller
+    carries them from step to step and saves them with the weights.
 
     Args:
-      features: x, `[..., depth]`, floating point; the logits, or what lies before.
+      features: x, `[..., depth]`, floating point; the logits or an earlier layer.
       labels: class indices, `[...]`, integer.
-      centers: c, `[classes, depth]`; zeros to begin with.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      centers: c, `[classes, depth]`; start with zeros.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The losses, `[...]`; zero at void pixels. float32, or float64 for float64
+      The losses, `[...]`; zero at ignored pixels. float32, or float64 for float64
       features.
 
     Raises:
@@ -54,9 +54,10 @@ def center_loss(
     Deep Face Recognition), with λ left to the caller.
     """
     features = _checks.as_float(features, "features")
-    labels = _checks.as_labels(labels, features, "features")
+    labels, valid = labels_and_mask(
+        labels, features, ignore_label=ignore_label, where=where, name="features"
+    )
     centers = _checks.as_centers(centers, features)
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     offsets = _offsets(features, labels, jax.lax.stop_gradient(centers), valid)
     return 0.5 * jnp.sum(jnp.square(offsets), axis=-1)
 
@@ -70,23 +71,23 @@ def update_centers(
     ignore_label: int = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "classes depth"]:
-    r"""Returns the centres, moved towards the features of a batch.
+    r"""Returns the class centers, moved toward the features of a batch.
 
     .. math:: c_k - \alpha \frac{\sum_{y = k} (c_k - x)}{1 + n_k}
 
-    with n the number of the batch's pixels of the class. A class that the batch lacks
-    keeps its centre. No gradient flows through the result.
+    with n_k the number of pixels of class k in the batch. A class that the batch lacks
+    keeps its center. No gradient flows through the result.
 
     Args:
       centers: c, `[classes, depth]`.
       features: x, `[..., depth]`; the whole batch, as the sum is over all its pixels.
       labels: class indices, `[...]`, integer.
-      alpha: α in (0, 1], the rate of the centres.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      alpha: α in (0, 1], the step size of the centers.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The new centres, `[classes, depth]`, in the dtype of `centers`.
+      The new centers, `[classes, depth]`, in the dtype of `centers`.
 
     Raises:
       ValueError: shapes or dtypes do not fit, or α does not lie in (0, 1].
@@ -100,9 +101,10 @@ def update_centers(
     """
     _checks.check_share("alpha", alpha)
     features = jax.lax.stop_gradient(_checks.as_float(features, "features"))
-    labels = _checks.as_labels(labels, features, "features")
+    labels, valid = labels_and_mask(
+        labels, features, ignore_label=ignore_label, where=where, name="features"
+    )
     current = jax.lax.stop_gradient(_checks.as_centers(centers, features))
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     offsets = _offsets(features, labels, current, valid)
     pixels = tuple(range(labels.ndim))
 
@@ -126,7 +128,7 @@ def _offsets(
     centers: Float[Array, "classes depth"],
     valid: Bool[Array, "*pixels"],
 ) -> Float[Array, "*pixels depth"]:
-    """Returns x − c_y, 0 where void or of no class."""
+    """Returns x − c_y, 0 where a pixel is ignored or has no class."""
     counted = has_class(labels, valid, len(centers))
     # A product, not an index: a gather would not shard.
     member = is_target(labels, len(centers)).astype(features.dtype)

@@ -1,4 +1,4 @@
-"""Class weights that make up for rare classes, from how often each occurs."""
+"""Class weights that balance rare classes, from the number of their pixels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def label_counts(
 ) -> Int[np.ndarray, " classes"]:
     """Counts the pixels of each class, in NumPy.
 
-    Add up the counts of the images, or stack them to `[images, classes]`, and give them
+    Add up the counts of the images, or stack them to `[images, classes]`, and pass them
     to `class_weights_from_counts`.
 
     Args:
       labels: class indices of any integer dtype and shape.
       classes: the number of classes.
-      ignore_label: the label that marks void pixels, which are not counted.
+      ignore_label: the label of ignored pixels, which are not counted.
 
     Returns:
       The number of pixels of each class, `[classes]`, int64.
@@ -52,25 +52,24 @@ def class_weights_from_counts(
 ) -> Float[np.ndarray, " classes"]:
     r"""Returns a weight for each class, for the losses' `class_weights`.
 
-    With n_c the pixels of class c, N those of all and K the number of classes that
-    occur:
+    With n_c the number of pixels of class c, N their sum and K the number of classes
+    that occur:
 
     - `"inverse"`: :math:`w_c = N / (K n_c)`; over the counted pixels the weights
       average 1, so that the loss keeps its scale.
-    - `"median_frequency"`: :math:`w_c = \mathrm{median}(f) / f_c`, with f_c the share
-      of class c in the pixels of the images that hold it.
+    - `"median_frequency"`: :math:`w_c = \mathrm{median}(f) / f_c`, with f_c the
+      fraction of class c among the pixels of the images that contain it.
     - `"effective_number"`: :math:`w_c \propto (1-\beta) / (1-\beta^{n_c})`, with the
       weights of the classes that occur averaging 1.
 
     Args:
-      counts: pixels of each class, `[classes]`, or image by image, `[images, classes]`,
-        which median frequency wants: of a single sum it takes every class to be in
-        every image.
+      counts: pixels per class, `[classes]`, or per image and class,
+        `[images, classes]`. Median frequency needs the latter: given only sums, it
+        assumes that every image contains every class.
       method: one of the above.
-      beta: β in [0, 1) of the effective number: 0 gives equal weights, towards 1 they
-        tend to the inverse. Pixels of an image are alike, so their effective number is
-        far below their number: with millions of pixels β = 0.9999 leaves the weights
-        equal for all but the rarest classes.
+      beta: β in [0, 1) of the effective number: 0 gives equal weights, and β → 1 the
+        inverse ones. The effective number saturates at 1/(1−β): with millions of
+        pixels β = 0.9999 leaves the weights equal for all but the rarest classes.
 
     Returns:
       float64 weights, `[classes]`; 0 for a class that does not occur.

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy with void pixels, class weights and label smoothing."""
+"""Softmax cross-entropy with ignored pixels, class weights and label smoothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.masks import valid_mask
+from lal_jax.masks import labels_and_mask
+from lal_jax.targets import has_class, is_target, smooth_target, target_weight
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -32,13 +33,13 @@ def softmax_cross_entropy(
     Args:
       logits: raw scores, `[..., classes]`, floating point.
       labels: class indices, `[...]`, integer.
-      class_weights: w, one factor a class, `[classes]`; None means 1.
+      class_weights: w, one factor per class, `[classes]`; None means 1.
       label_smoothing: ε in [0, 1).
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The losses in nats, `[...]`; zero at void pixels, whatever their logits hold.
+      The losses in nats, `[...]`; zero at ignored pixels, even if their logits are NaN.
       float32, or float64 for float64 logits.
 
     Raises:
@@ -50,15 +51,16 @@ def softmax_cross_entropy(
     [0.2395, 0.0]
 
     Source: the baseline of Guo et al. 2018, Table 2; label smoothing after Szegedy et
-    al. 2016. PyTorch weighs the smoothed part class by class, here w_y multiplies all.
-    A label outside `[0, classes)` that is not `ignore_label` is an error that cannot be
-    seen under jit (see `check_labels`); its loss is zero, and so is its gradient.
+    al. 2016. PyTorch weights the smoothed part class by class, here w_y multiplies all.
+    Under jit a label outside `[0, classes)` that is not `ignore_label` cannot raise
+    (see `check_labels`): its loss and its gradient are zero.
     """
     logits = _checks.as_logits(logits)
-    labels = _checks.as_labels(labels, logits)
+    labels, valid = labels_and_mask(
+        labels, logits, ignore_label=ignore_label, where=where
+    )
     weights = _checks.as_class_weights(class_weights, logits)
     _checks.check_below_one("label_smoothing", label_smoothing)
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     return target_cross_entropy(logits, labels, valid, weights, label_smoothing)
 
 
@@ -69,12 +71,12 @@ def target_cross_entropy(
     class_weights: Float[Array, " classes"] | None,
     label_smoothing: float,
 ) -> Float[Array, "*pixels"]:
-    """Returns −w_y Σ t log softmax(logits); the inputs have been checked."""
+    """Returns −w_y Σ t log softmax(logits) of checked arguments."""
     counted = has_class(labels, valid, logits.shape[-1])
     losses, _ = _loss_and_probabilities(logits, labels, counted, label_smoothing)
     if class_weights is None:
         return losses
-    return losses * target_weight(is_target(labels, logits.shape[-1]), class_weights)
+    return losses * target_weight(labels, class_weights)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -87,7 +89,7 @@ def _loss_and_probabilities(
     """Returns −Σ t log p and p = softmax(logits), both 0 where not counted.
 
     The derivative is stated below in terms of p alone, so that it takes one pass and
-    whatever void logits hold never enters it.
+    the logits of ignored pixels never enter it.
     """
     classes = logits.shape[-1]
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
@@ -118,41 +120,3 @@ def _loss_and_probabilities_jvp(label_smoothing, primals, tangents):
     d_losses = jnp.sum((probabilities - target) * change, axis=-1)
     mean = jnp.sum(probabilities * change, axis=-1, keepdims=True)
     return (losses, probabilities), (d_losses, probabilities * (change - mean))
-
-
-def smooth_target(
-    labels: Int[Array, "*pixels"],
-    counted: Bool[Array, "*pixels"],
-    logits: Float[Array, "*pixels classes"],
-    label_smoothing: float,
-) -> Float[Array, "*pixels classes"]:
-    """Returns t = (1−ε)·onehot + ε/C, 0 where not counted."""
-    classes = logits.shape[-1]
-    onehot = is_target(labels, classes).astype(logits.dtype)
-    target = (1.0 - label_smoothing) * onehot + label_smoothing / classes
-    return jnp.where(counted[..., None], target, 0.0)
-
-
-def has_class(
-    labels: Int[Array, "*pixels"], valid: Bool[Array, "*pixels"], classes: int
-) -> Bool[Array, "*pixels"]:
-    """Returns False where a pixel is void or its label is out of range."""
-    return valid & (labels >= 0) & (labels < classes)
-
-
-def is_target(
-    labels: Int[Array, "*pixels"], classes: int
-) -> Bool[Array, "*pixels classes"]:
-    """Returns the one-hot labels as booleans."""
-    indices = jax.lax.broadcasted_iota(
-        labels.dtype, (*labels.shape, classes), labels.ndim
-    )
-    return indices == labels[..., None]
-
-
-def target_weight(
-    hit: Bool[Array, "*pixels classes"], class_weights: Float[Array, " classes"]
-) -> Float[Array, "*pixels"]:
-    """Returns the weight of each pixel's class."""
-    weights = jnp.broadcast_to(class_weights, hit.shape)
-    return jnp.sum(jnp.where(hit, weights, 0.0), axis=-1)

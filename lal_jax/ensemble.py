@@ -24,9 +24,9 @@ def weighted_ensemble(
     .. math:: \hat E_w = \sum_i w(i)\, \hat E_i, \quad \sum_i w(i) = 1
 
     Args:
-      estimates: arrays of one shape, a sequence or stacked along the first axis; losses
-        for instance.
-      weights: w, one number an estimate, not negative; they are divided by their sum.
+      estimates: arrays of one shape, such as losses, as a sequence or stacked along the
+        first axis.
+      weights: w, one number per estimate, not negative; divided by their sum.
 
     Returns:
       The mean, in the shape of one estimate. float32, or float64 for float64 estimates.

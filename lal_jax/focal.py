@@ -1,4 +1,4 @@
-"""The focal loss: cross-entropy that fades where the prediction is right."""
+"""The focal loss, cross-entropy that down-weights well-classified pixels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.cross_entropy import is_target, softmax_cross_entropy, target_weight
+from lal_jax.cross_entropy import target_cross_entropy
+from lal_jax.masks import labels_and_mask
+from lal_jax.targets import target_weight
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -31,15 +33,16 @@ def focal_loss(
     Args:
       logits: raw scores, `[..., classes]`, floating point.
       labels: class indices, `[...]`, integer.
-      alpha: one factor for all classes, above 0; `class_weights` tells classes apart.
-      gamma: how fast well-classified pixels fade, 0 or more; 0 is α times
-        cross-entropy.
-      class_weights: w, one factor a class, `[classes]`; None means 1.
-      ignore_label: the label of void pixels.
-      where: False marks further void pixels, `[...]`.
+      alpha: one factor for all classes, above 0; see `class_weights` for one per class.
+      gamma: how strongly well-classified pixels are down-weighted, 0 or more; 0 is α
+        times cross-entropy.
+      class_weights: w, one factor per class, `[classes]`; None means 1.
+      ignore_label: the label of ignored pixels.
+      where: False marks further pixels to ignore, `[...]`.
 
     Returns:
-      The losses, `[...]`; zero at void pixels. float32, or float64 for float64 logits.
+      The losses, `[...]`; zero at ignored pixels. float32, or float64 for float64
+      logits.
 
     Raises:
       ValueError: shapes, dtypes or options do not fit; the message has the values.
@@ -55,15 +58,15 @@ def focal_loss(
     _checks.check_positive("alpha", alpha)
     _checks.check_not_negative("gamma", gamma)
     logits = _checks.as_logits(logits)
-    labels = _checks.as_labels(labels, logits)
-    weights = _checks.as_class_weights(class_weights, logits)
-    losses = softmax_cross_entropy(
-        logits, labels, ignore_label=ignore_label, where=where
+    labels, valid = labels_and_mask(
+        labels, logits, ignore_label=ignore_label, where=where
     )
+    weights = _checks.as_class_weights(class_weights, logits)
+    losses = target_cross_entropy(logits, labels, valid, None, 0.0)
     miss = -jnp.expm1(-losses)  # 1 − p, with all its digits where p is near 1
     missed = miss > 0  # γ < 1 has an infinite slope at 0, where the loss has none
     fading = jnp.where(missed, jnp.where(missed, miss, 1.0) ** gamma, 0.0)
     losses = alpha * fading * losses
     if weights is not None:
-        losses *= target_weight(is_target(labels, logits.shape[-1]), weights)
+        losses *= target_weight(labels, weights)
     return losses

@@ -1,4 +1,4 @@
-"""Pooling that picks out an image's hard pixels."""
+"""Pooling of the hardest pixels of an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lal_jax import _checks
-from lal_jax.reductions import valid_losses
+from lal_jax.reductions import checked_losses, valid_only
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
@@ -24,15 +24,15 @@ def hard_pixel_mean(
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
-    r"""Averages the largest losses of each image, a given fraction of its pixels.
+    r"""Averages the largest losses of each image, those of a fraction of its pixels.
 
     The mean of the m largest of n valid losses, m = max(1, ⌊fraction · n⌋): online hard
-    example mining, the top-k loss. Losses equal to the m-th largest share what is left
-    of m, so that the result does not depend on the order of the pixels.
+    example mining (OHEM), the top-k loss. Losses equal to the m-th largest share the
+    remaining weight, so that the result does not depend on the order of the pixels.
 
     Args:
       losses: losses per pixel, `[..., height, width]`.
-      fraction: share of the valid pixels, in (0, 1]; 1 is `masked_mean`.
+      fraction: fraction of the valid pixels, in (0, 1]; 1 is `masked_mean`.
       where: False leaves a pixel out; same shape. None takes all.
       axis: the axes to pool over; None takes all.
 
@@ -73,20 +73,20 @@ def loss_max_pooling(
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
-    r"""Pools losses by the weights, within two norms, that make the sum largest.
+    r"""Returns the largest weighted sum of losses with the weights' norms bounded.
 
     .. math:: \max_w \sum_i w_i \ell_i \quad \text{with} \quad
               \lVert w \rVert_p \le n^{-1/q}, \;
               \lVert w \rVert_\infty \le \tau = n^{-1/q} m^{-1/p}
 
-    with 1/p + 1/q = 1, n the number of valid pixels and m = max(1, ⌊r n⌋): at least m
-    pixels share the weight. The solution is w = τ min(1, (ℓ/α)^(q−1)), with α such that
-    Σ min(1, (ℓ/α)^q) = m.
+    with 1/p + 1/q = 1, n the number of valid pixels and m = max(1, ⌊r n⌋), so at least
+    m pixels share the weight. The solution is w = τ min(1, (ℓ/α)^(q−1)), with α such
+    that Σ min(1, (ℓ/α)^q) = m.
 
     Args:
       losses: ℓ per pixel, not negative, `[..., height, width]`.
-      norm: p > 1; towards 1 the hardest m pixels take all, p → ∞ tends to the mean.
-      minimal_fraction: r in (0, 1], the least share of the valid pixels.
+      norm: p > 1; toward 1 the hardest m pixels take all, p → ∞ tends to the mean.
+      minimal_fraction: r in (0, 1], the least fraction of the valid pixels.
       where: False leaves a pixel out; same shape. None takes all.
       axis: the axes to pool over; None takes all.
 
@@ -107,7 +107,7 @@ def loss_max_pooling(
     """
     _checks.check_norm(norm)
     _checks.check_share("minimal_fraction", minimal_fraction)
-    losses, _, count = _pixels_last(losses, where, axis)  # ℓ, 0 at void pixels; n
+    losses, _, count = _pixels_last(losses, where, axis)  # ℓ, 0 at ignored pixels; n
     conjugate = norm / (norm - 1.0)  # q
     wanted = _hard_count(minimal_fraction, count)  # m
     fixed = jax.lax.stop_gradient(losses)
@@ -136,7 +136,7 @@ def _count(mask: Bool[Array, "..."], dtype: np.dtype) -> Float[Array, "..."]:
 
 
 def _hard_count(fraction: float, count: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Returns max(1, ⌊fraction · n⌋); a product within rounding of a whole is that."""
+    """Returns max(1, ⌊fraction · n⌋), with the product rounded up if just short."""
     rounding = 2 * float(jnp.finfo(count.dtype).eps)
     product = jnp.minimum(fraction * count * (1 + rounding), count)
     return jnp.maximum(jnp.floor(product), 1.0)
@@ -147,13 +147,14 @@ def _pixels_last(
     where: Bool[Array, "..."] | None,
     axis: int | Sequence[int] | None,
 ) -> tuple[Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."]]:
-    """Returns `valid_losses` with the pooled axes flattened into the last."""
-    losses, valid, count, axes = valid_losses(losses, where, axis)
+    """Returns losses, 0 where not valid, and mask, both `[..., pixels]`; the count."""
+    losses, valid, axes = checked_losses(losses, where, axis)
+    losses, count = valid_only(losses, valid, axes)
     last = tuple(range(losses.ndim - len(axes), losses.ndim))
     losses, valid = (jnp.moveaxis(array, axes, last) for array in (losses, valid))
     kept = losses.shape[: losses.ndim - len(axes)]
     pixels = math.prod(losses.shape[len(kept) :])
-    if pixels == 0:  # the largest of none is not defined: one void pixel stands for it
+    if pixels == 0:  # the largest of none is undefined: one ignored pixel stands in
         return (
             jnp.zeros((*kept, 1), losses.dtype),
             jnp.zeros((*kept, 1), bool),

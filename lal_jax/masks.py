@@ -1,4 +1,4 @@
-"""Which pixels count, and whether their labels are classes."""
+"""The mask of valid pixels, and a check that their labels are classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from lal_jax import _checks
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Int
+    from jaxtyping import Array, Bool, Float, Int
 
 
 def valid_mask(
@@ -20,13 +20,13 @@ def valid_mask(
     ignore_label: int = 255,
     where: Bool[Array, "..."] | None = None,
 ) -> Bool[Array, "..."]:
-    """Returns True where a pixel has a class, False where it is void.
+    """Returns the mask of valid pixels: False where a pixel is ignored.
 
     Args:
       labels: class indices of any integer dtype and shape.
-      ignore_label: the label that marks void pixels; one that does not occur, such as
-        −1, if there are none.
-      where: False marks further pixels as void; same shape as `labels`.
+      ignore_label: the label of ignored pixels; one that does not occur, such as −1, if
+        there are none.
+      where: False marks further pixels to ignore; same shape as `labels`.
 
     Returns:
       A boolean mask of the shape of `labels`.
@@ -39,7 +39,25 @@ def valid_mask(
     >>> valid_mask(jnp.array([[0, 255], [3, 1]])).tolist()
     [[True, False], [True, True]]
     """
-    labels = _checks.as_indices(labels)
+    return _mask(_checks.as_indices(labels), ignore_label, where)
+
+
+def labels_and_mask(
+    labels: ArrayLike,
+    predictions: Float[Array, "*pixels classes"],
+    *,
+    ignore_label: int,
+    where: ArrayLike | None,
+    name: str = "logits",
+) -> tuple[Int[Array, "*pixels"], Bool[Array, "*pixels"]]:
+    """Returns labels whose shape fits the predictions of that name, and their mask."""
+    labels = _checks.as_labels(labels, predictions, name)
+    return labels, _mask(labels, ignore_label, where)
+
+
+def _mask(
+    labels: Int[Array, "..."], ignore_label: int, where: ArrayLike | None
+) -> Bool[Array, "..."]:
     _checks.check_ignore_label(ignore_label)
     return (labels != ignore_label) & _checks.as_where(where, labels.shape, "labels")
 
@@ -47,20 +65,20 @@ def valid_mask(
 def check_labels(
     labels: ArrayLike, *, classes: int, ignore_label: int = 255, name: str = "labels"
 ) -> None:
-    """Refuses labels that are neither a class nor void, naming the first and its place.
+    """Raises for labels neither a class nor ignored, naming the first and its place.
 
-    Under jit no loss can raise for a value: a pixel with such a label adds 0 to the
-    loss, has no gradient, and still counts as valid, which lowers the mean. So check
-    the data where it is read, outside jit, in NumPy.
+    Under jit an out-of-range label cannot raise: it adds zero loss and has no gradient
+    but still counts in the mean, which it lowers. So check labels where they are read,
+    outside jit, in NumPy.
 
     Args:
       labels: class indices of any integer dtype and shape.
       classes: the number of classes; labels are 0 to `classes` − 1.
-      ignore_label: the label that marks void pixels.
-      name: what to call the labels in the message, a file for instance.
+      ignore_label: the label of ignored pixels.
+      name: the name of the labels in the message, such as their file.
 
     Raises:
-      ValueError: a label is out of range, or labels are not integers; or they are
+      ValueError: a label is out of range, or labels are not integers, or they are
         traced, as inside jit.
 
     >>> import numpy as np

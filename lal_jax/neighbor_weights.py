@@ -1,4 +1,4 @@
-"""How much a neighbour counts, by its place in the window."""
+"""Neighbor weights ω by place in the window."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
-    r"""Returns the paper's neighbour weights, which halve with every ring.
+    r"""Returns the paper's neighbor weights, which halve with every ring.
 
     .. math:: \omega(u, v) = 2^{1 - \max(|u|, |v|)}
 
@@ -23,7 +23,7 @@ def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, ".
         integer is a square.
 
     Returns:
-      float64 weights of that shape: 2 at the centre, 1 around it, then ½, ¼, …
+      float64 weights of that shape: 2 at the center, 1 around it, then ½, ¼, …
 
     Raises:
       ValueError: a size is even or not positive.
@@ -33,14 +33,19 @@ def chessboard_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, ".
 
     Source: Eq. 2 of Guo et al. 2018; `max(|u|, |v|)` is the chessboard distance D₈.
     """
-    return 2.0 ** (1 - np.max(np.abs(_offsets(kernel_size)), axis=0))
+    return chessboard(_checks.check_kernel_size(kernel_size))
+
+
+def chessboard(sizes: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Returns `chessboard_weights` of sizes that have been checked."""
+    return 2.0 ** (1 - np.max(np.abs(_distances(sizes)), axis=0))
 
 
 def uniform_weights(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "..."]:
-    """Returns ones: all neighbours of the same label count alike.
+    """Returns neighbor weights of 1.
 
-    With them the selective pool is the plain mean over the same label, and the two
-    normalizers are the same.
+    They make `selective_pool` the plain mean over the same label, under either
+    normalizer.
 
     Args:
       kernel_size: window size in pixels, an odd integer or one for each axis; a single
@@ -65,8 +70,8 @@ def gaussian_weights(
 
     .. math:: \omega(u, v) = \exp\bigl(-(u^2 + v^2) / (2 \sigma^2)\bigr)
 
-    They are best used with `normalizer="weights"`: divided by the count, they shrink
-    the scores of full windows, as their sum is less than the number of neighbours.
+    Use them with `normalizer="weights"`: divided by the count instead, they shrink the
+    scores of full windows, as their sum is less than the number of neighbors.
 
     Args:
       kernel_size: window size in pixels, an odd integer or one for each axis; a single
@@ -74,7 +79,7 @@ def gaussian_weights(
       sigma: σ in pixels, above 0.
 
     Returns:
-      float64 weights of that shape, 1 at the centre.
+      float64 weights of that shape, 1 at the center.
 
     Raises:
       ValueError: a size is even or not positive, or `sigma` is not above 0.
@@ -83,11 +88,11 @@ def gaussian_weights(
     [0.607, 1.0, 0.607]
     """
     _checks.check_positive("sigma", sigma)
-    squared_distance = np.sum(np.square(_offsets(kernel_size)), axis=0)
+    sizes = _checks.check_kernel_size(kernel_size)
+    squared_distance = np.sum(np.square(_distances(sizes)), axis=0)
     return np.exp(-squared_distance / (2.0 * sigma**2))
 
 
-def _offsets(kernel_size: int | Sequence[int]) -> Float[np.ndarray, "axes ..."]:
-    """Returns every place's offset from the centre, in pixels along each axis."""
-    sizes = _checks.check_kernel_size(kernel_size)
+def _distances(sizes: tuple[int, ...]) -> Float[np.ndarray, "axes ..."]:
+    """Returns each place's signed distance from the center along each axis."""
     return np.indices(sizes) - np.reshape(sizes, (-1, *(1,) * len(sizes))) // 2

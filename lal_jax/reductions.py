@@ -1,4 +1,4 @@
-"""From losses per pixel to one loss per image."""
+"""Reductions from losses per pixel to one loss per image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from lal_jax import _checks
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float
+    from jaxtyping import Array, ArrayLike, Bool, Float
 
 
 def masked_mean(
@@ -38,7 +38,8 @@ def masked_mean(
     >>> float(masked_mean(losses, where=jnp.isfinite(losses)))
     3.0
     """
-    losses, _, count, axes = valid_losses(losses, where, axis)
+    losses, valid, axes = checked_losses(losses, where, axis)
+    losses, count = valid_only(losses, valid, axes)
     return jnp.sum(losses, axis=axes) / count
 
 
@@ -49,7 +50,7 @@ def minkowski_mean(
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
-    r"""Pools losses by their power mean, which leans towards the hard pixels.
+    r"""Pools losses by their power mean, which emphasizes hard pixels.
 
     .. math:: L^{AD} = \Bigl(\frac{1}{M} \sum_{i,j} L^S(i,j)^k\Bigr)^{1/k}
 
@@ -77,7 +78,19 @@ def minkowski_mean(
     first, so that no power overflows or vanishes.
     """
     _checks.check_power(power)
-    losses, valid, count, axes = valid_losses(losses, where, axis)
+    losses, valid, axes = checked_losses(losses, where, axis)
+    return power_mean(losses, valid, axes, power=power)
+
+
+def power_mean(
+    losses: Float[Array, "..."],
+    valid: Bool[Array, "..."],
+    axes: tuple[int, ...],
+    *,
+    power: float,
+) -> Float[Array, "..."]:
+    """Returns `minkowski_mean` of checked arguments."""
+    losses, count = valid_only(losses, valid, axes)
     # The result does not depend on the scale, and so neither does the gradient. Powers
     # below 1 need none, and there it would cost the small losses' gradient its range.
     peak = jnp.max(losses, axis=axes, keepdims=True, initial=0.0)
@@ -94,20 +107,22 @@ def minkowski_mean(
 
 
 def _exponent(power: float) -> float | int:
-    """Returns whole powers as int, which multiply instead of taking logarithms."""
+    """Returns a whole power as int, which multiplies instead of taking logarithms."""
     return int(power) if float(power).is_integer() else float(power)
 
 
-def valid_losses(
-    losses: Float[Array, "..."],
-    where: Bool[Array, "..."] | None,
-    axis: int | Sequence[int] | None,
-) -> tuple[
-    Float[Array, "..."], Bool[Array, "..."], Float[Array, "..."], tuple[int, ...]
-]:
-    """Returns losses, 0 at void pixels; the mask; max(1, valid count); the axes."""
+def checked_losses(
+    losses: ArrayLike, where: ArrayLike | None, axis: int | Sequence[int] | None
+) -> tuple[Float[Array, "..."], Bool[Array, "..."], tuple[int, ...]]:
+    """Returns the losses, which of them are valid, and the axes to reduce."""
     losses = _checks.as_float(losses, "losses")
     axes = _checks.check_axes(axis, losses.shape)
-    valid = _checks.as_where(where, losses.shape, "losses")
+    return losses, _checks.as_where(where, losses.shape, "losses"), axes
+
+
+def valid_only(
+    losses: Float[Array, "..."], valid: Bool[Array, "..."], axes: tuple[int, ...]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Returns the losses, 0 where not valid, and the number that are, at least 1."""
     count = jnp.maximum(jnp.sum(valid, axis=axes), 1).astype(losses.dtype)
-    return jnp.where(valid, losses, 0.0), valid, count, axes
+    return jnp.where(valid, losses, 0.0), count

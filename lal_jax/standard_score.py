@@ -1,4 +1,4 @@
-"""The standard score of a pixel's logits."""
+"""The standard score of each pixel's logits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
 EPSILON = 1e-6  # joins σ² inside the root, in squared logits
-# Beyond it float32 could not hold the differences' sum.
+# Larger logits are clipped: the sum of their differences would overflow float32.
 _LARGEST_LOGIT = 3e18
 # Stands for epsilon=0, so that equal logits, of variance 0, have a finite gradient.
 _MINIMAL_EPSILON = 1e-24
@@ -23,7 +23,7 @@ _MINIMAL_EPSILON = 1e-24
 def standard_score(
     logits: Float[Array, "*axes classes"], *, epsilon: float = EPSILON
 ) -> Float[Array, "*axes classes"]:
-    r"""Normalises the logits of each pixel to mean 0 and standard deviation 1.
+    r"""Normalizes the logits of each pixel to mean 0 and standard deviation 1.
 
     .. math:: x = (\hat x - \mu) / \sqrt{\sigma^2 + \epsilon}
 
@@ -33,8 +33,8 @@ def standard_score(
 
     Args:
       logits: raw scores, `[..., classes]`, floating point.
-      epsilon: added to the variance, in squared logits; bounds the gradient at pixels
-        whose logits are all equal by `epsilon ** -0.5`.
+      epsilon: added to the variance, in squared logits; bounds the slope by
+        `epsilon ** -0.5`, which pixels with equal logits reach.
 
     Returns:
       The scores, same shape; float32, or float64 for float64 logits.
@@ -48,8 +48,8 @@ def standard_score(
 
     Source: section 3.1 of Guo et al. 2018, which has no epsilon. The variance takes
     two passes, since E[x²] − E[x]² cancels when the logits share a large offset.
-    Logits beyond ±3e18 count as that, and where their variance still overflows, the
-    score is 0. A NaN or infinite logit makes its pixel's scores NaN.
+    Logits are clipped to ±3e18, and where their variance still overflows, the score is
+    0. A NaN or infinite logit makes its pixel's scores NaN.
     """
     _checks.check_not_negative("epsilon", epsilon)
     logits = _checks.as_logits(logits)

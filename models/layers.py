@@ -130,3 +130,26 @@ class Layers(NamedTuple):
 
     conv: Callable[..., Conv]
     norm: Callable[..., BatchNorm | FrozenBatchNorm]
+
+
+def recomputed(
+    block: Callable[..., jax.Array], x: jax.Array, *, train: bool
+) -> jax.Array:
+    """Applies a block and keeps only its input for the backward pass (`remat`).
+
+    Args:
+      block: an `nnx.Module`, called as `block(x, train=train)`.
+      x: its input.
+      train: passed on.
+    """
+    graph, state = nnx.split(block)
+
+    @jax.checkpoint
+    def apply(state: nnx.State, x: jax.Array) -> tuple[jax.Array, nnx.State]:
+        copy = nnx.merge(graph, state, copy=True)
+        y = copy(x, train=train)
+        return y, nnx.state(copy, nnx.BatchStat)
+
+    y, statistics = apply(state, x)
+    nnx.update(block, statistics)
+    return y

@@ -31,15 +31,15 @@ class Registry(Mapping[str, Choice], Generic[Choice]):
     def __init__(self, kind: str):
         self.kind = kind
         self._entries: dict[str, Choice] = {}
-        self._summaries: dict[str, str] = {}
+        self._captions: dict[str, str] = {}
 
-    def add(self, name: str, entry: Choice, summary: str = "") -> Choice:
+    def add(self, name: str, entry: Choice, caption: str = "") -> Choice:
         """Adds an entry and returns it.
 
         Args:
           name: what the user writes.
           entry: what it stands for.
-          summary: a few words for help texts.
+          caption: a few words for help texts.
 
         Raises:
           ValueError: the name is taken.
@@ -47,12 +47,12 @@ class Registry(Mapping[str, Choice], Generic[Choice]):
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
         self._entries[name] = entry
-        self._summaries[name] = summary
+        self._captions[name] = caption
         return entry
 
-    def register(self, name: str, summary: str = "") -> Callable[[Choice], Choice]:
+    def register(self, name: str, caption: str = "") -> Callable[[Choice], Choice]:
         """Returns a decorator that adds what it decorates; see `add`."""
-        return lambda entry: self.add(name, entry, summary)
+        return lambda entry: self.add(name, entry, caption)
 
     def check(self, name: object) -> None:
         """Refuses a name that is not in the table.
@@ -64,15 +64,15 @@ class Registry(Mapping[str, Choice], Generic[Choice]):
             raise ValueError(self._unknown(name))
 
     def help(self) -> str:
-        """Returns every name with its summary, for a help text."""
+        """Returns every name with its caption, for a help text."""
         return ", ".join(
-            f"{name} ({summary})" if summary else name
-            for name, summary in self._summaries.items()
+            f"{name} ({caption})" if caption else name
+            for name, caption in self._captions.items()
         )
 
-    def summary(self, name: str) -> str:
-        """Returns the few words that help texts have for an entry."""
-        return self._summaries[name]
+    def caption(self, name: str) -> str:
+        """Returns the few words that describe an entry."""
+        return self._captions[name]
 
     def __getitem__(self, name: str) -> Choice:
         try:

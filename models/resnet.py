@@ -14,7 +14,7 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers
+from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, recomputed
 from models.styles import STYLES, Style
 
 # Stage strides and dilations after a stem of stride 4, by output stride.
@@ -207,7 +207,7 @@ class ResNet(nnx.Module):
         for stage in self.stages:
             for block in stage:
                 if self.remat:
-                    x = _recomputed(block, x, train)
+                    x = recomputed(block, x, train=train)
                 else:
                     x = block(x, train=train)
             maps.append(x)
@@ -231,18 +231,3 @@ def _places(
         stages.append([first] + [rest] * (count - 1))
         before = dilation
     return stages
-
-
-def _recomputed(block: Block, x: jax.Array, train: bool) -> jax.Array:
-    """Applies a block and keeps only its input for the backward pass."""
-    graph, state = nnx.split(block)
-
-    @jax.checkpoint
-    def apply(state: nnx.State, x: jax.Array) -> tuple[jax.Array, nnx.State]:
-        copy = nnx.merge(graph, state, copy=True)
-        y = copy(x, train=train)
-        return y, nnx.state(copy, nnx.BatchStat)
-
-    y, statistics = apply(state, x)
-    nnx.update(block, statistics)
-    return y

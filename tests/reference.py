@@ -1,4 +1,4 @@
-"""The paper in plain NumPy float64 loops, to hold the library against.
+"""The paper as plain NumPy loops in float64, which the library is tested against.
 
 Written from the equations of Guo et al. 2018 (arXiv:1802.08290), with Eq. 7 and 8
 corrected. It shares no code with `lal_jax` and is meant to be read, not to be fast.
@@ -7,7 +7,6 @@ image, `(*image, i, j)`. Options are those of the library's function of the same
 `window` stands for `kernel_size`, `stride`, `neighbor_weights` and `normalizer`.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,7 @@ EPSILON = 1e-6  # joins σ² inside the root of the standard score
 def valid_mask(
     labels: Array, *, ignore_label: int = 255, where: Array | None = None
 ) -> Array:
-    """False where a pixel is void, by its label or by `where`."""
+    """False where a pixel is ignored, by its label or by `where`."""
     valid = np.ones(labels.shape, bool)
     for q in np.ndindex(labels.shape):
         valid[q] = labels[q] != ignore_label and (where is None or where[q])
@@ -59,7 +58,7 @@ def selective_pool(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); zero at void centres."""
+    """Eq. 2: f(q) = 1/ξ(q) · Σ_p μ_q(p) ω(p−q) x(p); 0 at ignored centers."""
     predictions = np.asarray(predictions, np.float64)
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     centers = _centers(labels, stride, **window)
@@ -79,7 +78,7 @@ def softmax_cross_entropy(
     ignore_label: int = 255,
     where: Array | None = None,
 ) -> Array:
-    """Eq. 4 at every pixel; zero at void."""
+    """Eq. 4 at every pixel; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     losses = np.zeros(labels.shape)
     for q in np.ndindex(labels.shape):
@@ -102,7 +101,7 @@ def selective_cross_entropy(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """Eq. 3: L^S, the cross-entropy of the local estimates f; zero at void."""
+    """Eq. 3: L^S, the cross-entropy of the local estimates f; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     x = standard_score(logits) if normalization == "standard_score" else logits
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
@@ -148,105 +147,6 @@ def minkowski_gradient(
     return gradient
 
 
-def hard_pixel_mean(
-    losses: Array, *, fraction: float = 0.25, where: Array | None = None
-) -> Array:
-    """The mean of the m = max(1, ⌊fraction · n⌋) largest of n valid losses."""
-    means = np.zeros(losses.shape[:-2])
-    for image in np.ndindex(means.shape):
-        valid = slice(None) if where is None else where[image]
-        hardest = sorted(losses[image][valid].ravel(), reverse=True)
-        if hardest:
-            means[image] = np.mean(hardest[: _hard_count(fraction, len(hardest))])
-    return means
-
-
-def loss_max_pooling(
-    losses: Array,
-    *,
-    norm: float = 1.7,
-    minimal_fraction: float = 0.3,
-    where: Array | None = None,
-) -> Array:
-    """Rota Bulò et al. 2017: Σ w ℓ with w = τ·min(1, (ℓ/α)^(q−1)), α by bisection."""
-    pooled = np.zeros(losses.shape[:-2])
-    conjugate = norm / (norm - 1)
-    for image in np.ndindex(pooled.shape):
-        valid = slice(None) if where is None else where[image]
-        terms = np.asarray(losses[image][valid], np.float64).ravel()
-        if not terms.any():
-            continue
-        count = _hard_count(minimal_fraction, terms.size)
-        low, high = 0.0, terms.max() * terms.size
-        for _ in range(200):  # Σ min(1, (ℓ/α)^q) falls as α grows
-            middle = (low + high) / 2
-            total = np.minimum(1, terms / middle) ** conjugate
-            low, high = (middle, high) if total.sum() > count else (low, middle)
-        limit = terms.size ** (-1 / conjugate) * count ** (-1 / norm)
-        weights = limit * np.minimum(1, terms / high) ** (conjugate - 1)
-        pooled[image] = (weights * terms).sum()
-    return pooled
-
-
-def focal_loss(
-    logits: Array,
-    labels: Array,
-    *,
-    alpha: float = 0.25,
-    gamma: float = 2.0,
-    class_weights: Array | None = None,
-    ignore_label: int = 255,
-    where: Array | None = None,
-) -> Array:
-    """Lin et al. 2017: −α w_y (1−p)^γ log p with p = softmax(x̂)_y; zero at void."""
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    losses = np.zeros(labels.shape)
-    for q in np.ndindex(labels.shape):
-        if valid[q]:
-            powers = np.exp(logits[q] - logits[q].max())
-            p = powers[labels[q]] / powers.sum()
-            weight = 1 if class_weights is None else class_weights[labels[q]]
-            losses[q] = -alpha * weight * (1 - p) ** gamma * np.log(p)
-    return losses
-
-
-def center_loss(
-    features: Array,
-    labels: Array,
-    centers: Array,
-    *,
-    ignore_label: int = 255,
-    where: Array | None = None,
-) -> Array:
-    """Wen et al. 2016, Eq. 2: ½‖x − c_y‖²; zero at void."""
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    losses = np.zeros(labels.shape)
-    for q in np.ndindex(labels.shape):
-        if valid[q]:
-            losses[q] = 0.5 * ((features[q] - centers[labels[q]]) ** 2).sum()
-    return losses
-
-
-def update_centers(
-    centers: Array,
-    features: Array,
-    labels: Array,
-    *,
-    alpha: float = 0.5,
-    ignore_label: int = 255,
-    where: Array | None = None,
-) -> Array:
-    """Wen et al. 2016, Eq. 4: c_k − α Σ (c_k − x) / (1 + n_k)."""
-    valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    moved = np.array(centers, np.float64)
-    for k in range(len(centers)):
-        own = [
-            features[q] for q in np.ndindex(labels.shape) if valid[q] and labels[q] == k
-        ]
-        moved[k] -= alpha * sum(centers[k] - x for x in own) / (1 + len(own))
-    return moved
-
-
 def locally_adaptive_loss(
     logits: Array,
     labels: Array,
@@ -279,7 +179,7 @@ def locally_adaptive_gradient(
     where: Array | None = None,
     **window: Any,
 ) -> Array:
-    """∂L^AD/∂x̂ of every image: Eq. 6, with Eq. 8 given back its 1/ξ."""
+    """∂L^AD/∂x̂ of every image: Eq. 6, with the 1/ξ that Eq. 8 lacks."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     x = standard_score(logits) if normalization == "standard_score" else logits
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
@@ -348,7 +248,7 @@ def _windows(
     neighbor_weights: Array | None = None,
     normalizer: str = "count",
 ) -> Iterator[tuple[Index, Index, list[tuple[Index, float]]]]:
-    """Every valid centre: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
+    """Every valid center: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
     omega = chessboard_weights(kernel_size)
     omega = omega if neighbor_weights is None else neighbor_weights
     for q in np.ndindex(labels.shape):
@@ -365,10 +265,6 @@ def _windows(
         xi = len(matches) if normalizer == "count" else sum(w for _, w in matches)
         out = (*image, *(i // stride for i in center))
         yield out, q, [(p, w / xi) for p, w in matches]
-
-
-def _hard_count(fraction: float, pixels: int) -> int:
-    return max(1, math.floor(fraction * pixels + 1e-9))
 
 
 def _cross_entropy(

@@ -1,4 +1,4 @@
-"""The figures in docs/results.md are those of the runs."""
+"""The numbers in docs/results.md and the README are those of the runs."""
 
 import json
 import re
@@ -61,24 +61,43 @@ def test_runs_are_complete_and_name_no_folder(path: Path) -> None:
     assert not re.search(r"/(home|work|tmp|root|Users)/", path.read_text())
 
 
-def test_readme_has_the_figures_of_the_runs() -> None:
-    columns = []
-    for stem in ("camvid_small_table2", "camvid_small_rates", "demo_table2"):
-        losses = report_again(DOCS / "results" / f"{stem}.json").sections[0]
-        assert isinstance(losses.content, Table)
-        rows = [
-            dict(zip(losses.content.header, row, strict=True))
-            for row in losses.content.rows
-        ]
-        columns.append(
-            {
-                row["loss"]: row["difference, 95 %"].replace("–", row["mean IoU"])
-                for row in rows
-            }
-        )
+def differences(stem: str) -> dict[str, str]:
+    """Returns each loss's difference from cross-entropy, of which the mean IoU."""
+    losses = report_again(DOCS / "results" / f"{stem}.json").sections[0]
+    assert isinstance(losses.content, Table)
+    rows = [
+        dict(zip(losses.content.header, row, strict=True))
+        for row in losses.content.rows
+    ]
+    return {
+        row["loss"]: row["difference, 95 %"].replace("–", row["mean IoU"])
+        for row in rows
+    }
+
+
+def test_overview_has_the_numbers_of_the_runs() -> None:
+    stems = ("camvid_small_table2", "camvid_small_rates", "demo_table2")
+    columns = [differences(stem) for stem in stems]
+    assert len(columns[0]) == 8
     for loss in columns[0]:
         cells = (column[loss] for column in columns)
-        assert f"\n| {loss} | {' | '.join(cells)} |\n" in README
+        assert f"\n| {loss} | {' | '.join(cells)} |\n" in TEXT
+
+
+def test_readme_says_what_came_of_the_loss() -> None:
+    prose = " ".join(README.split())
+
+    def ours(stem: str) -> list[str]:
+        return [cell for loss, cell in differences(stem).items() if "ours" in loss]
+
+    points = sorted(
+        re.findall(r"^\*\*−([\d.]+) ", cell)[0] for cell in ours("camvid_small_table2")
+    )
+    assert f"{points[0]} to {points[-1]} points of mean IoU below" in prose
+    for cell in ours("camvid_small_rates"):  # "within chance"
+        assert not cell.startswith("**")
+    assert "within chance" in prose
+    assert differences("demo_table2")["ours, 5×5"].startswith("−0.1 ")  # "even"
 
 
 def test_links_lead_somewhere() -> None:
@@ -87,7 +106,7 @@ def test_links_lead_somewhere() -> None:
         assert (DOCS / target).is_file(), target
 
 
-def test_unmeasured_tables_have_the_paper_s_figures() -> None:
+def test_unmeasured_tables_have_the_paper_s_numbers() -> None:
     unmeasured = TEXT[TEXT.index("## Pascal VOC") :]
     for name in ("table1", "table2"):
         for variant in EXPERIMENTS[name].variants:

@@ -1,4 +1,4 @@
-"""The library's tests run in float64 and forgive no implicit conversion."""
+"""The library's tests run in float64, without implicit promotion."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def strict_numerics() -> Iterator[None]:
-    """float64 on; dtypes and ranks never promoted behind our back."""
+    """float64 enabled; promotion of dtypes is strict, that of ranks an error."""
     with (
         jax.enable_x64(True),
         jax.numpy_dtype_promotion("strict"),

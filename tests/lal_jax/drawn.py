@@ -1,4 +1,4 @@
-"""What hypothesis draws for the tests of properties: seeds, and scenes from them.
+"""Hypothesis strategies for the tests of properties: seeds, and scenes from them.
 
 There is one shape and the settings are few, so that JAX compiles little.
 """
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from tests.lal_jax.scenes import random_scene
 
-# Odd sizes, so that a stride of 2 has the same centres from either side.
+# Odd sizes, so that a stride of 2 has the same centers from either side.
 SHAPE = (3, 5, 7)
 CLASSES = 4
 seeds = st.integers(0, 2**32 - 1)
 
 
 def repeatable(examples: int) -> settings:
-    """The same examples in every run, however long JAX compiles.
+    """Settings with the same examples in every run and no deadline.
 
     They are not shrunk, as a smaller seed is no simpler.
     """

@@ -1,4 +1,4 @@
-"""Between which bounds a pixel's loss lies, and that they are reached."""
+"""Bounds of a pixel's loss, and inputs that reach them."""
 
 import functools
 from typing import Any
@@ -17,7 +17,7 @@ from tests.lal_jax.drawn import repeatable, seeds
 
 
 def lowest_loss(classes: int, share: np.ndarray) -> np.ndarray:
-    """Where the right logit stands out and all others are equal; `share` is s."""
+    """Lower bound: the right logit is large, all others are equal; `share` is s."""
     return np.log1p((classes - 1) * np.exp(-share * classes / np.sqrt(classes - 1)))
 
 
@@ -63,7 +63,7 @@ def _losses(kernel_size, normalizer):
 @repeatable(8)
 @given(seed=seeds)
 def test_no_loss_leaves_its_bounds(classes, kernel_size, normalizer, seed):
-    """They follow from s, the sum of the neighbours' shares; the lower is reached."""
+    """Bounds follow from s, the sum of the neighbors' shares; the lower is reached."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=(5, 7))
     ones = np.ones((5, 7, 1))

@@ -11,6 +11,11 @@ from tests import reference
 from tests.lal_jax.scenes import DTYPES, OPTIONS, TARGETS, random_scene
 from tests.tolerances import assert_close
 
+LOSSES = {
+    "selective": partial(selective_cross_entropy, kernel_size=3),
+    "softmax": softmax_cross_entropy,
+}
+
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_selective_equals_reference(rng, options):
@@ -46,7 +51,7 @@ def test_softmax_equals_optax(rng):
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 def test_window_of_one_and_raw_logits_is_softmax_cross_entropy(rng, target):
-    """With weights that sum to one; the paper's centre weight alone is two."""
+    """With weights that sum to one; the paper's center weight alone is two."""
     logits, labels, where = random_scene(rng)
     expected = softmax_cross_entropy(logits, labels, where=where, **target)
     actual = selective_cross_entropy(
@@ -92,7 +97,7 @@ def test_range_of_the_loss(rng):
     assert losses[2:].max() < 12.992
 
 
-@pytest.mark.parametrize("loss", [selective_cross_entropy, softmax_cross_entropy])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_computed_in_float32(rng, loss, dtype):
     logits, labels, _ = random_scene(rng, dtype=dtype)
@@ -101,7 +106,7 @@ def test_half_precision_is_computed_in_float32(rng, loss, dtype):
     assert_close(actual, loss(logits.astype("float32"), labels))
 
 
-@pytest.mark.parametrize("loss", [selective_cross_entropy, softmax_cross_entropy])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32"])
 def test_label_dtypes(rng, loss, dtype):
     logits, labels, _ = random_scene(rng)
@@ -109,13 +114,13 @@ def test_label_dtypes(rng, loss, dtype):
     np.testing.assert_array_equal(actual, loss(logits, labels))
 
 
-@pytest.mark.parametrize("loss", [selective_cross_entropy, softmax_cross_entropy])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 def test_labels_beyond_the_classes_are_not_nan(rng, loss):
     logits, labels, _ = random_scene(rng)
     assert jnp.isfinite(loss(logits, jnp.where(labels == 255, 7, labels))).all()
 
 
-@pytest.mark.parametrize("loss", [selective_cross_entropy, softmax_cross_entropy])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 def test_void_is_zero_whatever_its_logits_are(rng, loss):
     logits, labels, where = random_scene(rng)
     void = (labels == 255) | ~where
@@ -169,7 +174,7 @@ def test_softmax_refuses_misuse(rng, options, culprit):
         softmax_cross_entropy(logits, labels, **options)
 
 
-@pytest.mark.parametrize("loss", [selective_cross_entropy, softmax_cross_entropy])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 def test_refuses_arrays_that_do_not_fit(rng, loss):
     logits, labels, _ = random_scene(rng)
     with pytest.raises(ValueError, match="got .*2, 6, 6"):

@@ -1,4 +1,4 @@
-"""What holds for every input of the reductions and of the focal loss."""
+"""Properties of the reductions and of the focal loss for any input."""
 
 import functools
 

@@ -8,6 +8,7 @@ import pytest
 
 from lal_jax import chessboard_weights, selective_pool
 from tests import reference
+from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, KERNELS, LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
@@ -39,7 +40,7 @@ def test_chessboard_weights_equal_reference(kernel_size):
 def test_equals_reference(rng, kernel_size, stride, dtype):
     predictions, labels, where = random_scene(rng, dtype=dtype)
     options = {"kernel_size": kernel_size, "stride": stride}
-    actual = jax.jit(lambda x: selective_pool(x, labels, where=where, **options))(
+    actual = quick_jit(lambda x: selective_pool(x, labels, where=where, **options))(
         predictions
     )
     assert actual.dtype == dtype
@@ -72,7 +73,7 @@ def test_shapes_equal_reference(rng, shape):
     """Windows larger than the image, any leading axes, an empty batch."""
     predictions, labels, where = random_scene(rng, shape)
     options: dict[str, Any] = {"kernel_size": 7, "stride": 2}
-    actual = jax.jit(lambda x: selective_pool(x, labels, where=where, **options))(
+    actual = quick_jit(lambda x: selective_pool(x, labels, where=where, **options))(
         predictions
     )
     expected = reference.selective_pool(
@@ -82,7 +83,7 @@ def test_shapes_equal_reference(rng, shape):
 
 
 def test_zero_weights_divide_nothing_by_zero():
-    """A lone pixel whose centre weight is zero has Σω = 0 and pools to zero."""
+    """A lone pixel whose center weight is zero has Σω = 0 and pools to zero."""
     ring = np.ones((3, 3))
     ring[1, 1] = 0
     pooled, pullback = jax.vjp(

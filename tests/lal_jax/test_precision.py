@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.lal_jax.test_transforms import (
+from tests.lal_jax.losses import (
     DIFFERENTIABLE,
     LOSSES,
     batch,
-    quick_jit,
-    value_and_gradient,
+    compiled,
 )
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -23,12 +22,11 @@ MASKED = ["masked_mean", "minkowski_mean", "hard_pixel_mean", "loss_max_pooling"
 @functools.cache
 def computed_in(dtype: str, name: str) -> tuple[jax.Array, jax.Array]:
     logits, labels = batch()
-    compiled = quick_jit(value_and_gradient(LOSSES[name].function))
-    return compiled(jnp.asarray(logits, dtype), jnp.asarray(labels))
+    return compiled(name)(jnp.asarray(logits, dtype), jnp.asarray(labels))
 
 
 def distance(actual: jax.Array, expected: jax.Array) -> float:
-    """Between the two, relative to the length of the expected."""
+    """Euclidean distance, relative to the length of the expected."""
     exact = np.asarray(expected, np.float64)
     return float(
         np.linalg.norm(np.asarray(actual, np.float64) - exact) / np.linalg.norm(exact)

@@ -1,4 +1,4 @@
-"""What holds for every input of the selective pool and the locally adaptive loss."""
+"""Properties of the selective pool and the locally adaptive loss for any input."""
 
 import functools
 from collections.abc import Callable
@@ -21,8 +21,10 @@ from lal_jax import (
     softmax_cross_entropy,
 )
 from lal_jax.patches import selective_pool_by_patches
-from lal_jax.stencil import mark_void, window_sum
+from lal_jax.window_sum import window_sum
+from lal_jax.windows import NO_CLASS
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
+from tests.lal_jax.quick import quick_jit
 from tests.tolerances import assert_close
 
 
@@ -64,7 +66,7 @@ def _compiled(kernel_size, stride, normalizer, power, weights):
         "neighbor_weights": np.array(weights),
     }
 
-    @jax.jit
+    @quick_jit
     def outcome(logits, labels, where, class_weights):
         target = {"class_weights": class_weights, "label_smoothing": 0.1}
         window["where"] = where
@@ -85,7 +87,7 @@ def _compiled(kernel_size, stride, normalizer, power, weights):
 def evaluate(
     setting: Setting, logits, labels, where, class_weights=None, *, turn=lambda w: w
 ) -> Outcome:
-    """Everything at once; `turn` is applied to the neighbour weights."""
+    """All outcomes of a setting; `turn` is applied to the neighbor weights."""
     weights = turn(setting.weights(setting.kernel_size))
     function = _compiled(
         weights.shape, *setting[1:4], tuple(tuple(row) for row in weights.tolist())
@@ -97,7 +99,7 @@ def evaluate(
 
 @functools.partial(jax.jit, static_argnames="stride")
 def sum_and_pullback(values, marks, weights, cotangents, stride):
-    """S x, and what reverse mode makes of y at the centres."""
+    """S x, and the pullback of y at the centers."""
     total, pullback = jax.vjp(
         lambda x: window_sum(x, marks, weights, stride=stride), values
     )
@@ -109,9 +111,9 @@ def sum_and_pullback(values, marks, weights, cotangents, stride):
 @repeatable(5)
 @given(seed=seeds)
 def test_adjoint_of_the_window_sum_has_the_weights_mirrored(kernel_size, stride, seed):
-    """⟨Sx, y⟩ = ⟨x, S̃y⟩ with zeros in y between the centres; S̃ = S at ω's default."""
+    """⟨Sx, y⟩ = ⟨x, S̃y⟩ with zeros in y between the centers; S̃ = S at ω's default."""
     rng, x, labels, where = scene(seed)
-    marks = mark_void(jnp.asarray(labels), jnp.asarray(where & (labels != 255)))
+    marks = jnp.where(jnp.asarray(where & (labels != 255)), labels, NO_CLASS)
     y = np.zeros_like(x)
     y[:, ::stride, ::stride] = rng.normal(size=y[:, ::stride, ::stride].shape)
     centers = jnp.asarray(y[:, ::stride, ::stride])
@@ -139,7 +141,7 @@ def transpose(image):
     return np.swapaxes(image, 1, 2)
 
 
-# How each turns a batch of images, and how the neighbour weights.
+# How each turns a batch of images, and how the neighbor weights.
 TURNS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "left and right": (flip_columns, lambda weights: weights[:, ::-1]),
     "top and bottom": (flip_rows, lambda weights: weights[::-1]),
@@ -245,7 +247,7 @@ def test_gradient_halves_when_the_logits_double(seed, setting):
     np.testing.assert_allclose(twice, once / 2, atol=1e-8 * largest)
 
 
-@jax.jit
+@quick_jit
 def _windows_of_one(logits, labels, where):
     loss = functools.partial(
         locally_adaptive_loss,
@@ -260,7 +262,7 @@ def _windows_of_one(logits, labels, where):
 @repeatable(8)
 @given(seed=seeds)
 def test_a_window_of_one_is_cross_entropy_or_that_of_twice_the_logits(seed):
-    """The centre's weight of 2 is divided away by "weights" and not by "count"."""
+    """The center's weight of 2 is divided away by "weights" and not by "count"."""
     _, *arrays = scene(seed)
     logits, labels, where = map(jnp.asarray, arrays)
     valid = where & (labels != 255)

@@ -1,9 +1,9 @@
-"""Every loss under every transform of JAX, and divided over devices."""
+"""Every loss under JAX's transforms, and sharded over devices."""
 
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,148 +11,22 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-import lal_jax
-from tests import reference
-from tests.lal_jax.scenes import LOPSIDED
+from tests.lal_jax.losses import (
+    DIFFERENTIABLE,
+    FIRST_DERIVATIVE_ONLY,
+    IMAGES,
+    LOSSES,
+    OVER_THE_BATCH,
+    SHAPE,
+    TERMS,
+    batch,
+    compiled,
+    value_and_gradient,
+)
+from tests.lal_jax.quick import quick_jit
 from tests.tolerances import assert_close
 
-IMAGES, HEIGHT, WIDTH, CLASSES = SHAPE = (4, 8, 6, 4)
-TERMS = 5 * 5 * CLASSES * HEIGHT * WIDTH
-CENTERS = np.cos(np.arange(CLASSES * CLASSES)).reshape(CLASSES, CLASSES)
-CLASS_WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0])
-TARGETS: dict[str, Any] = {"class_weights": CLASS_WEIGHTS, "label_smoothing": 0.1}
-# A column, since every place is compiled for every test, and columns cross the shards.
-COLUMN: dict[str, Any] = {"kernel_size": (3, 1), "neighbor_weights": LOPSIDED[:, :1]}
-
-
-class Loss(NamedTuple):
-    """A loss of logits and labels, and the same by NumPy's loops."""
-
-    function: Callable[[Any, Any], Any]
-    expected: Callable[[Any, Any], Any]
-
-
-def same(compute: Callable[[Any, Any, Any], Any]) -> Loss:
-    """Of what the library and the reference call by the same names."""
-    return Loss(
-        functools.partial(compute, lal_jax), functools.partial(compute, reference)
-    )
-
-
-def squares(x: Any) -> Any:
-    """Something like losses, for what takes those."""
-    return (x**2).sum(-1)
-
-
-def valid(y: Any) -> Any:
-    return y != 255
-
-
-def as_volume(x: Any, y: Any) -> tuple[Any, Any]:
-    """Every row of six as three rows of two."""
-    return x.reshape(*y.shape[:-1], 3, 2, x.shape[-1]), y.reshape(*y.shape[:-1], 3, 2)
-
-
-LOSSES = {
-    "locally_adaptive": same(lambda lib, x, y: lib.locally_adaptive_loss(x, y)),
-    "with stride and targets": same(
-        lambda lib, x, y: lib.locally_adaptive_loss(x, y, stride=2, **COLUMN, **TARGETS)
-    ),
-    "on sequences": same(
-        lambda lib, x, y: lib.locally_adaptive_loss(x, y, kernel_size=(3,))
-    ),
-    "on volumes": same(
-        lambda lib, x, y: lib.locally_adaptive_loss(
-            *as_volume(x, y), kernel_size=(3, 1, 1)
-        )
-    ),
-    "with hard_pixel_mean": Loss(
-        lambda x, y: lal_jax.locally_adaptive_loss(
-            x, y, **COLUMN, pool=lal_jax.hard_pixel_mean
-        ),
-        lambda x, y: reference.hard_pixel_mean(
-            reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
-        ),
-    ),
-    "with loss_max_pooling": Loss(
-        lambda x, y: lal_jax.locally_adaptive_loss(
-            x, y, **COLUMN, pool=lal_jax.loss_max_pooling
-        ),
-        lambda x, y: reference.loss_max_pooling(
-            reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
-        ),
-    ),
-    "locally_adaptive_gradient": Loss(
-        lambda x, y: lal_jax.gradients.locally_adaptive_gradient(
-            x, y, **COLUMN, **TARGETS
-        ),
-        lambda x, y: reference.locally_adaptive_gradient(x, y, **COLUMN, **TARGETS),
-    ),
-    "selective_pool": same(lambda lib, x, y: lib.selective_pool(x, y, **COLUMN)),
-    "selective_cross_entropy": same(
-        lambda lib, x, y: lib.selective_cross_entropy(x, y, **COLUMN)
-    ),
-    "softmax_cross_entropy": same(
-        lambda lib, x, y: lib.softmax_cross_entropy(x, y, **TARGETS)
-    ),
-    "focal_loss": same(
-        lambda lib, x, y: lib.focal_loss(x, y, class_weights=CLASS_WEIGHTS)
-    ),
-    "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),
-    "update_centers": same(lambda lib, x, y: lib.update_centers(CENTERS, x, y)),
-    "standard_score": same(lambda lib, x, y: lib.standard_score(x)),
-    "masked_mean": same(lambda lib, x, y: lib.masked_mean(squares(x), where=valid(y))),
-    "minkowski_mean": same(
-        lambda lib, x, y: lib.minkowski_mean(squares(x), where=valid(y))
-    ),
-    "hard_pixel_mean": same(
-        lambda lib, x, y: lib.hard_pixel_mean(squares(x), where=valid(y))
-    ),
-    "loss_max_pooling": same(
-        lambda lib, x, y: lib.loss_max_pooling(squares(x), where=valid(y))
-    ),
-    "weighted_ensemble": Loss(
-        lambda x, y: lal_jax.weighted_ensemble([x, x**2], [1.0, 3.0]),
-        lambda x, y: (x + 3 * x**2) / 4,
-    ),
-}
-# Adds up over the whole batch, and lets no gradient through.
-OVER_THE_BATCH = "update_centers"
-# Their weights are constants in the gradient, which is exact in its value alone.
-FIRST_DERIVATIVE_ONLY = ["with loss_max_pooling", "loss_max_pooling"]
-DIFFERENTIABLE = [name for name in LOSSES if name != OVER_THE_BATCH]
 every_loss = pytest.mark.parametrize("name", LOSSES)
-
-
-@functools.cache
-def batch() -> tuple[np.ndarray, np.ndarray]:
-    """Logits and labels, some of them void."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(CLASSES - 1, size=SHAPE[:-1])
-    labels[rng.uniform(size=labels.shape) < 0.1] = 255
-    return rng.normal(size=SHAPE), labels
-
-
-def value_and_gradient(function: Callable[..., jax.Array]) -> Callable[..., Any]:
-    """Maps logits and labels to the losses and the gradient of their sines' sum.
-
-    Of sines, as the standard scores' sum and sum of squares are constants.
-    """
-
-    def objective(x, y):
-        losses = function(x, y)
-        return jnp.sum(jnp.sin(losses)), losses
-
-    def both(x, y):
-        gradient, losses = jax.grad(objective, has_aux=True)(x, y)
-        return losses, gradient
-
-    return both
-
-
-def quick_jit(function: Callable[..., Any]) -> Any:
-    """Compiles in half the time: what is compiled runs once."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @functools.cache
@@ -178,7 +52,6 @@ def scan(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
 
 TRANSFORMS: dict[str, Callable[..., Callable[..., Any]]] = {
-    "jit": lambda loss: quick_jit(value_and_gradient(loss)),
     "remat": lambda loss: quick_jit(value_and_gradient(jax.checkpoint(loss))),
     "vmap": lambda loss: quick_jit(value_and_gradient(jax.vmap(loss))),
     "scan": lambda loss: quick_jit(value_and_gradient(scan(loss))),
@@ -193,6 +66,13 @@ def test_value_and_gradient_under(transform, name):
     losses, gradient = TRANSFORMS[transform](LOSSES[name].function)(*batch())
     expected = expected_losses(name, image_by_image=transform in IMAGE_BY_IMAGE)
     assert_close(losses, expected, length=TERMS)
+    assert_close(gradient, gradient_of(name), length=TERMS)
+
+
+@every_loss
+def test_value_and_gradient_under_jit(name):
+    losses, gradient = compiled(name)(*map(jnp.asarray, batch()))
+    assert_close(losses, expected_losses(name), length=TERMS)
     assert_close(gradient, gradient_of(name), length=TERMS)
 
 
@@ -238,7 +118,7 @@ def test_forward_mode_equals_reverse_mode(name, rng):
 
 @every_loss
 def test_hessian(name, rng):
-    """Is symmetric, and times a step what the step changes in the gradient."""
+    """The Hessian is symmetric; times a step it is the change of the gradient."""
     logits, labels = (array[0, :2] for array in batch())
 
     def gradient(x):
@@ -265,14 +145,19 @@ LAYOUTS = {
     "batch over Explicit axes": (AxisType.Explicit, PartitionSpec("shards")),
     "height over Auto axes": (AxisType.Auto, PartitionSpec(None, "shards")),
 }
+SHARED = ["with stride and targets", OVER_THE_BATCH]
 COLLECTIVE = re.compile("all-(gather|reduce|to-all)|collective-permute")
 
 
-@every_loss
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shards", [2, 4])
+@pytest.mark.parametrize(
+    ("shards", "name"), [*((4, name) for name in LOSSES), *((2, n) for n in SHARED)]
+)
 def test_sharded(shards, name, layout):
-    """As on one device; over the batch, every image's loss where the image is."""
+    """As on one device; sharded by image, each loss is on its image's device.
+
+    On two devices, which hold two images each, two losses suffice.
+    """
     kind, spec = LAYOUTS[layout]
     devices = jax.devices("cpu")[:shards]
     mesh = jax.make_mesh((shards,), ("shards",), axis_types=(kind,), devices=devices)

@@ -1,4 +1,4 @@
-"""Void pixels may hold anything: no value and no gradient depends on it."""
+"""Ignored pixels have no effect: no value and no gradient depends on what they hold."""
 
 import functools
 from collections.abc import Callable
@@ -26,6 +26,7 @@ from lal_jax import (
     update_centers,
 )
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
+from tests.lal_jax.quick import quick_jit
 
 WINDOW: dict[str, Any] = {"kernel_size": 3}
 CENTERS = np.linspace(-1, 1, 3 * CLASSES).reshape(3, CLASSES)
@@ -71,7 +72,7 @@ OF_LOSSES: dict[str, Callable[..., jax.Array]] = {
 
 @functools.cache
 def _value(function):
-    return jax.jit(lambda x, labels, where: function(x, labels, where=where))
+    return quick_jit(lambda x, labels, where: function(x, labels, where=where))
 
 
 fillings = st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300])
@@ -79,7 +80,7 @@ fillings = st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300])
 
 @functools.cache
 def _value_and_gradient(function):
-    @jax.jit
+    @quick_jit
     def both(values, *rest):
         result, pullback = jax.vjp(
             lambda x: function(x, *rest[:-1], where=rest[-1]), values

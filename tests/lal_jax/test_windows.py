@@ -1,4 +1,4 @@
-"""Windows over sequences and volumes, and the neighbour weights provided."""
+"""Windows over sequences and volumes, and the neighbor weights."""
 
 import functools
 from typing import Any
@@ -18,6 +18,7 @@ from lal_jax import (
 )
 from lal_jax.gradients import locally_adaptive_gradient
 from tests import reference
+from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import random_scene
 from tests.tolerances import assert_close
 
@@ -34,7 +35,7 @@ def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride):
         "where": where,
     }
 
-    @jax.jit
+    @quick_jit
     def everything(x):
         loss = functools.partial(locally_adaptive_loss, labels=labels, **options)
         losses, pullback = jax.vjp(loss, x)
@@ -53,19 +54,22 @@ def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride):
     assert_close(closed, expected, length=135)
 
 
+def compiled(**options):
+    return quick_jit(functools.partial(locally_adaptive_loss, **options))
+
+
 def test_a_sequence_is_an_image_of_one_row(rng):
     logits, labels, _ = random_scene(rng, (2, 9))
-    sequence = locally_adaptive_loss(logits, labels, kernel_size=(5,))
-    row = locally_adaptive_loss(logits[:, None], labels[:, None], kernel_size=(1, 5))
+    sequence = compiled(kernel_size=(5,))(logits, labels)
+    row = compiled(kernel_size=(1, 5))(logits[:, None], labels[:, None])
     assert_close(sequence, row, length=25)
 
 
 def test_a_flat_volume_is_an_image(rng):
     logits, labels, _ = random_scene(rng)
-    volume = locally_adaptive_loss(
-        logits[:, None], labels[:, None], kernel_size=(5,) * 3
-    )
-    assert_close(volume, locally_adaptive_loss(logits, labels), length=125)
+    volume = compiled(kernel_size=(3, 3, 5))(logits[:, None], labels[:, None])
+    image = compiled(kernel_size=(3, 5))(logits, labels)
+    assert_close(volume, image, length=75)
 
 
 def test_a_pool_of_volumes_is_told_the_axes(rng):
@@ -74,9 +78,9 @@ def test_a_pool_of_volumes_is_told_the_axes(rng):
         locally_adaptive_loss, logits, labels, kernel_size=(3, 3, 3)
     )
     pool = functools.partial(hard_pixel_mean, axis=(-3, -2, -1))
-    assert loss(pool=pool).shape == (2,)
+    assert jax.eval_shape(functools.partial(loss, pool=pool)).shape == (2,)
     with pytest.raises(ValueError, match=r"\(2,\), got \(2, 3\).*axis=\(-3, -2, -1\)"):
-        loss(pool=hard_pixel_mean)
+        jax.eval_shape(functools.partial(loss, pool=hard_pixel_mean))
 
 
 def test_a_kernel_of_another_rank_is_refused(rng):
@@ -113,24 +117,23 @@ def test_gaussian_weights_equal_their_formula():
         np.testing.assert_allclose(weight, np.exp(-squared / (2 * 0.8**2)), rtol=1e-15)
 
 
-def test_own_weights_may_be_learnt(rng):
+def test_own_weights_may_be_learned(rng):
     """Autodiff by the weights, traced, under either normalizer."""
     logits, labels, _ = random_scene(rng, (5, 6))
     weights = jnp.asarray(gaussian_weights(3))
     step = 1e-6 * jnp.asarray(rng.normal(size=weights.shape))
     for normalizer in ("count", "weights"):
-        loss = jax.jit(
-            functools.partial(
-                lambda w, normalizer: locally_adaptive_loss(
-                    logits,
-                    labels,
-                    kernel_size=3,
-                    neighbor_weights=w,
-                    normalizer=normalizer,
-                ),
+
+        def loss(w, normalizer=normalizer):
+            return locally_adaptive_loss(
+                logits,
+                labels,
+                kernel_size=3,
+                neighbor_weights=w,
                 normalizer=normalizer,
             )
-        )
-        rise = loss(weights + step) - loss(weights - step)
-        slope = jnp.vdot(jax.grad(loss)(weights), 2 * step)
+
+        value = quick_jit(loss)
+        rise = value(weights + step) - value(weights - step)
+        slope = jnp.vdot(quick_jit(jax.grad(loss))(weights), 2 * step)
         np.testing.assert_allclose(rise, slope, rtol=1e-6)

@@ -67,7 +67,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     for name in PLACES:
         assert f"--{name.replace('_', '-')}" in shown
     for choices in (LOSSES, POOLS, SCHEDULES, BACKBONES, HEADS, PREPROCESSINGS):
-        assert all(f"{name} (" in shown for name in choices if choices.summary(name))
+        assert all(f"{name} (" in shown for name in choices if choices.caption(name))
 
 
 @pytest.mark.parametrize(

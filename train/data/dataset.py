@@ -50,7 +50,8 @@ class Dataset(NamedTuple):
     val: Source
 
 
-# A finder looks at the options and returns what it found, None if it is not meant.
+# A finder returns what it found by the options, None where another kind is meant.
+# To add a kind: a file like voc.py, with its reader and its builder, and a finder here.
 Finder = Callable[["DataOptions"], Found | None]
 DATA_KINDS: Registry[Finder] = Registry("kind of data")
 
@@ -61,6 +62,7 @@ def _find_scenes(options: DataOptions) -> Found | None:
     if options.folder:
         return None
     from train.data import scenes
+    from train.data.records import open_splits
 
     for split in (options.train_split, options.val_split):
         if split not in scenes.SPLIT_SIZES:
@@ -70,9 +72,7 @@ def _find_scenes(options: DataOptions) -> Found | None:
             )
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        from train.data.records import BuiltinScenes, open_splits
-
-        return open_splits(BuiltinScenes(data_dir=options.prepared), splits)
+        return open_splits(scenes.BuiltinScenes(data_dir=options.prepared), splits)
 
     names = scenes.CLASS_NAMES
     colors = voc_colormap()[: len(names)]
@@ -84,14 +84,13 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
     """Finds a folder in VOC layout; any folder that is of no other kind is meant."""
     if not options.folder:
         return None
-    from train.data.voc import read_voc_folder
+    from train.data.records import open_splits
+    from train.data.voc import VocLayout, read_voc_folder
 
     splits = (options.train_split, options.val_split)
     folder = read_voc_folder(Path(options.folder), splits, options.classes)
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        from train.data.records import VocLayout, open_splits
-
         builder = VocLayout(
             folder=folder, height=options.image_height, data_dir=options.prepared
         )

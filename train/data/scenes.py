@@ -11,12 +11,16 @@ A scene is a pure function of its split and index, so nothing has to be stored.
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow_datasets as tfds
 from PIL import Image, ImageFilter
 
-from train.data.images import IGNORED
+from train.data.images import IGNORED, encode
+from train.data.records import SegmentationBuilder, make_record, progress
 from train.data.scene_things import (
     GROUNDS,
     PIGMENTS,
@@ -166,3 +170,18 @@ def _direction(rng: Rng) -> tuple[float, float]:
 def _rotate(x: Field, y: Field, axis: tuple[float, float]) -> tuple[Field, Field]:
     """Coordinates in a frame whose first axis is the unit vector `axis`."""
     return axis[0] * x + axis[1] * y, axis[0] * y - axis[1] * x
+
+
+class BuiltinScenes(SegmentationBuilder):
+    """The generated scenes as a TFDS data set."""
+
+    VERSION = tfds.core.Version(SCENES_VERSION)
+
+    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
+        return {split: self._generate_examples(split) for split in SPLIT_SIZES}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in progress(range(SPLIT_SIZES[split]), split):
+            image, label = draw_scene(split, index)
+            encoded = encode(image, "JPEG", quality=95, subsampling=0)
+            yield index, make_record(encoded, label, f"{split}_{index:04d}")

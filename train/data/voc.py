@@ -10,16 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 import lal_jax
 from train.common.errors import UserError
-from train.data.images import IGNORED, Example, read_image, read_mask
+from train.data.images import (
+    IGNORED,
+    Example,
+    encode,
+    read_image,
+    read_mask,
+    rescale,
+)
 from train.data.palette import voc_colormap
+from train.data.records import SegmentationBuilder, make_record, progress
 
 _MASK_FOLDERS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
@@ -242,3 +251,37 @@ def read_pair(image: Path, mask: Path, classes: int) -> Example:
             "class_names.txt or --classes."
         ) from error
     return example
+
+
+class VocLayout(SegmentationBuilder):
+    """A folder in VOC layout. Every image and mask is checked while it is written."""
+
+    def __init__(self, *, folder: VocFolder, height: int, data_dir: str):
+        self._folder, self._height = folder, height
+        slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)
+        name = f"{slug}_{folder.fingerprint}" + (f"_{height}" if height else "")
+        config = tfds.core.BuilderConfig(name=name)
+        super().__init__(data_dir=data_dir, config=config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make_voc_layout, (self._folder, self._height, self._data_dir_root)
+
+    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
+        return {split: self._generate_examples(split) for split in self._folder.splits}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        classes = len(self._folder.class_names)
+        files = self._folder.splits[split]
+        for index, (name, image, mask) in enumerate(progress(files, split)):
+            example = read_pair(image, mask, classes)
+            if self._height:
+                example = rescale(example, self._height / len(example.label))
+                encoded = encode(example.image, "PNG")
+            else:
+                encoded = image.read_bytes()
+            yield index, make_record(encoded, example.label, name)
+
+
+def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout:
+    """Recreates the builder in a data-loading process."""
+    return VocLayout(folder=folder, height=height, data_dir=data_dir)

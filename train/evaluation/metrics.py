@@ -88,7 +88,7 @@ def table(confusion: np.ndarray, class_names: Sequence[str]) -> str:
     """Returns IoU and pixels of each class and all metrics, percent, for a terminal."""
     result = measure(confusion, class_names)
     fractions = confusion.sum(axis=1) / max(1, confusion.sum())
-    titles = {name: METRICS.summary(name) for name in METRICS}
+    titles = {name: METRICS.caption(name) for name in METRICS}
     width = max(map(len, (*class_names, *titles.values())))
     lines = [f"{'class':<{width}}    IoU %  pixels %"]
     for (name, value), fraction in zip(result["iou"].items(), fractions, strict=True):

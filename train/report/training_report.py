@@ -99,7 +99,7 @@ def write_report(
         name=workdir.resolve().name,
         config=config,
         summary=summary,
-        metrics={METRICS.summary(name): summary[name] for name in METRICS},
+        metrics={METRICS.caption(name): summary[name] for name in METRICS},
         charts=_charts(metrics),
         classes=_classes(summary["iou"], confusion, colors),
         confusion=confusion.tolist(),

@@ -4,9 +4,9 @@ A loss takes the network's outputs, labels `[batch, height, width]` and the cent
 the classes, and returns one number an image, `[batch]`, and the centers of the next
 step; they stay what they are, except for the center loss.
 
-To add one: a function here under `@LOSSES.register`, and a field of `LossOptions` for
-each option it has. JAX is imported where it is used, so that the options load without
-it.
+To add one: the loss itself in `lal_jax`, a function here under `@LOSSES.register`, and
+a field of `LossOptions` for each option it has. JAX is imported where it is used, so
+that the options load without it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ from train.training.pools import NEIGHBOR_WEIGHTS, POOLS, Pooling
 if TYPE_CHECKING:
     import jax
 
-    from models.deeplab import NetworkOutputs
+    from models.deeplab import DeepLab, NetworkOutputs
 
 Loss = Callable[
     ["NetworkOutputs", "jax.Array", "jax.Array"], tuple["jax.Array", "jax.Array"]
 ]
-PixelLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]  # of logits and labels
+# Of logits and labels, a loss for each pixel or for each image.
+LogitLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]
 
 LOSSES: Registry[Callable[[LossOptions], Loss]] = Registry("loss")
 
@@ -132,7 +133,7 @@ def _hard_pixel(options: LossOptions) -> Loss:
     return _pooled(lal_jax.softmax_cross_entropy, POOLS["hard_pixel"](options))
 
 
-def _pooled(pixel_loss: PixelLoss, pool: Pooling) -> Loss:
+def _pooled(pixel_loss: LogitLoss, pool: Pooling) -> Loss:
     """Returns a loss from one of each pixel, `(logits, labels)`, and its pooling."""
     import lal_jax
 
@@ -142,7 +143,7 @@ def _pooled(pixel_loss: PixelLoss, pool: Pooling) -> Loss:
     return _of_logits(image_loss)
 
 
-def _of_logits(image_loss: PixelLoss) -> Loss:
+def _of_logits(image_loss: LogitLoss) -> Loss:
     """Returns a loss that needs neither features nor centers."""
 
     def loss(
@@ -247,6 +248,15 @@ class LossOptions(Group):
 def make_loss(options: LossOptions) -> Loss:
     """Returns the loss of a run."""
     return LOSSES[options.name](options)
+
+
+def initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
+    """Returns the centers of step 0, for the center loss: zeros `[classes, depth]`."""
+    import jax.numpy as jnp
+
+    of_head = options.center_features == "head_input"
+    depth = model.backbone.channels[-1] if of_head else model.classes
+    return jnp.zeros((model.classes, depth))
 
 
 def check_classes(options: LossOptions, classes: int) -> None:

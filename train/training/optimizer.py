@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     import optax
     from flax import nnx
 
-# Given the options and the number of steps after the warmup.
+# Given the options and the number of steps after the warmup, counted from there.
 MakeSchedule = Callable[["OptimizerOptions", int], "optax.Schedule"]
 SCHEDULES: Registry[MakeSchedule] = Registry("schedule")
 
 
 @SCHEDULES.register("poly", "(1 − step/steps)^poly_power, DeepLab's")
-def _poly(options: OptimizerOptions, steps: int) -> optax.Schedule:
+def _poly(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     import optax
 
     return optax.polynomial_schedule(
-        options.learning_rate, 0.0, options.poly_power, steps
+        options.learning_rate, 0.0, options.poly_power, decay_steps
     )
 
 
 @SCHEDULES.register("cosine", "half a cosine down to 0")
-def _cosine(options: OptimizerOptions, steps: int) -> optax.Schedule:
+def _cosine(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     import optax
 
-    return optax.cosine_decay_schedule(options.learning_rate, max(1, steps))
+    return optax.cosine_decay_schedule(options.learning_rate, max(1, decay_steps))
 
 
 @SCHEDULES.register("constant", "stays")
-def _constant(options: OptimizerOptions, steps: int) -> optax.Schedule:
+def _constant(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     import optax
 
     return optax.constant_schedule(options.learning_rate)

@@ -13,7 +13,7 @@ from flax import nnx
 from models.deeplab import DeepLab
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
-from train.training.losses import LossOptions, make_loss
+from train.training.losses import LossOptions, initial_centers, make_loss
 from train.training.network import ModelOptions, make_model, split_model
 from train.training.optimizer import OptimizerOptions, learning_rate, make_optimizer
 from train.training.scales import shrink_labels, training_outputs
@@ -49,7 +49,7 @@ def make_state(
     model = make_model(recipe.model, classes, seed=seed)
     graph, params, statistics = split_model(model)
     optimizer = make_optimizer(recipe.optimizer).init(params)
-    centers = _initial_centers(recipe.loss, model)
+    centers = initial_centers(recipe.loss, model)
     return graph, TrainState(jnp.int32(0), params, statistics, centers, optimizer)
 
 
@@ -60,16 +60,9 @@ def abstract_state(
     model = nnx.eval_shape(lambda: make_model(recipe.model, classes, seed=0))
     graph, params, statistics = split_model(model)
     optimizer = jax.eval_shape(make_optimizer(recipe.optimizer).init, params)
-    centers = jax.eval_shape(lambda: _initial_centers(recipe.loss, model))
+    centers = jax.eval_shape(lambda: initial_centers(recipe.loss, model))
     step = jax.eval_shape(lambda: jnp.int32(0))
     return graph, TrainState(step, params, statistics, centers, optimizer)
-
-
-def _initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
-    """Returns the centers of step 0: zeros `[classes, depth]`."""
-    of_head = options.center_features == "head_input"
-    depth = model.backbone.channels[-1] if of_head else model.classes
-    return jnp.zeros((model.classes, depth))
 
 
 def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:

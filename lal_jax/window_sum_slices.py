@@ -1,0 +1,44 @@
+"""The window sum in plain JAX: one slice of the padded image for each window place.
+
+XLA fuses the slices into one loop, so no window is ever stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+
+from lal_jax.windows import NO_CLASS, center_slices
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
+
+def sum_of_slices(
+    values: Float[Array, "*batch_pixels channels"],
+    marks: Int[Array, "*batch_pixels"],
+    weights: Float[Array | np.ndarray, "*window"],
+    stride: int,
+) -> Float[Array, "*batch_centers channels"]:
+    """Returns Σ μ ω x over each window, 0 at centers without a class."""
+    rank = weights.ndim
+    batch = [(0, 0)] * (marks.ndim - rank)
+    border = [(size // 2, size // 2) for size in weights.shape]
+    # These two selects also keep XLA from fusing the sum with what stands before and
+    # after it, which would write every slice to memory.
+    values = jnp.where((marks != NO_CLASS)[..., None], values, 0.0)  # 0 × NaN is NaN
+    padded = jnp.pad(values, [*batch, *border, (0, 0)])
+    neighbors = jnp.pad(marks, [*batch, *border], constant_values=NO_CLASS)
+    centers = marks[(..., *center_slices(stride, rank))]
+    total = jnp.zeros((*centers.shape, values.shape[-1]), values.dtype)
+    for place in np.ndindex(*weights.shape):
+        window = tuple(
+            slice(start, start + size, stride)
+            for start, size in zip(place, marks.shape[-rank:], strict=True)
+        )
+        same = (neighbors[(..., *window)] == centers).astype(values.dtype)  # μ
+        share = weights[place] * same  # μ ω
+        total += share[..., None] * padded[(..., *window, slice(None))]
+    return jnp.where((centers != NO_CLASS)[..., None], total, 0.0)

@@ -1,0 +1,98 @@
+"""The library's functions grouped by their arguments, for the tests of misuse."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lal_jax import (
+    center_loss,
+    chessboard_weights,
+    focal_loss,
+    gaussian_weights,
+    gradients,
+    hard_pixel_mean,
+    locally_adaptive_loss,
+    loss_max_pooling,
+    masked_mean,
+    minkowski_mean,
+    selective_cross_entropy,
+    selective_pool,
+    softmax_cross_entropy,
+    uniform_weights,
+    update_centers,
+)
+
+Function = Callable[..., Any]
+LOGITS: Any = np.linspace(-1, 1, 2 * 6 * 7 * 5).reshape(2, 6, 7, 5)
+LABELS: Any = np.arange(2 * 6 * 7).reshape(2, 6, 7) % 5
+CENTERS: Any = np.ones((5, 5))
+
+WINDOWED: dict[str, Function] = {
+    "selective_pool": selective_pool,
+    "selective_cross_entropy": selective_cross_entropy,
+    "locally_adaptive_loss": locally_adaptive_loss,
+    "locally_adaptive_gradient": gradients.locally_adaptive_gradient,
+    "selective_gradient": gradients.selective_gradient,
+}
+TARGETED: dict[str, Function] = {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "selective_cross_entropy": selective_cross_entropy,
+    "locally_adaptive_loss": locally_adaptive_loss,
+    "locally_adaptive_gradient": gradients.locally_adaptive_gradient,
+}
+# Each takes predictions and labels.
+OF_LABELS: dict[str, Function] = {
+    **WINDOWED,
+    **TARGETED,
+    "focal_loss": focal_loss,
+    "center_loss": lambda x, y, **options: center_loss(
+        x, y, jnp.asarray(CENTERS), **options
+    ),
+    "update_centers": lambda x, y, **options: update_centers(
+        jnp.asarray(CENTERS), x, y, **options
+    ),
+    "as_printed": gradients.as_printed,
+}
+# Each takes losses.
+POOLS: dict[str, Function] = {
+    "masked_mean": masked_mean,
+    "minkowski_mean": minkowski_mean,
+    "hard_pixel_mean": hard_pixel_mean,
+    "loss_max_pooling": loss_max_pooling,
+    "minkowski_gradient": gradients.minkowski_gradient,
+}
+POWERED: dict[str, Function] = {
+    "minkowski_mean": lambda power: minkowski_mean(LOGITS[..., 0], power=power),
+    "minkowski_gradient": lambda power: gradients.minkowski_gradient(
+        LOGITS[..., 0], power=power
+    ),
+    "locally_adaptive_loss": lambda power: locally_adaptive_loss(
+        LOGITS, LABELS, kernel_size=1, power=power
+    ),
+    "locally_adaptive_gradient": lambda power: gradients.locally_adaptive_gradient(
+        LOGITS, LABELS, kernel_size=1, power=power
+    ),
+}
+KERNELS: dict[str, Function] = {
+    "chessboard_weights": chessboard_weights,
+    "uniform_weights": uniform_weights,
+    "gaussian_weights": gaussian_weights,
+    **{
+        name: lambda kernel_size, f=function: f(LOGITS, LABELS, kernel_size=kernel_size)
+        for name, function in WINDOWED.items()
+    },
+}
+
+
+def every(functions: dict[str, Function]):
+    return pytest.mark.parametrize("function", functions.values(), ids=functions.keys())
+
+
+def refuses(*parts: object):
+    """Expects a ValueError whose message has all of these, in this order."""
+    pattern = ".*".join(re.escape(str(part)) for part in parts)
+    return pytest.raises(ValueError, match=f"(?s){pattern}")

@@ -1,0 +1,40 @@
+"""Compiled memory: the loss stores no windows."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from lal_jax import locally_adaptive_loss
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"kernel_size": 7}, {"label_smoothing": 0.1}, {"normalization": "none"}],
+    ids=str,
+)
+def test_memory_stays_far_below_materialized_patches(options):
+    """Value and gradient take at most 4 × the logits; 5×5 patches alone are 25 ×."""
+    assert temporaries((1, 129, 129, 21), "float32", options) <= 4
+
+
+def test_labels_closed_over_are_not_folded_into_masks(rng):
+    """As constants they would become a mask of floats for each place of the window."""
+    labels = jnp.asarray(rng.integers(21, size=(1, 129, 129)), "int32")
+    assert temporaries((1, 129, 129, 21), "float32", {}, labels) <= 5
+
+
+def temporaries(shape, dtype, options, labels=None):
+    """XLA's temporaries for value and gradient, relative to the size of the logits."""
+    logits = jax.ShapeDtypeStruct(shape, dtype)
+
+    def loss(x, y):
+        return locally_adaptive_loss(x, y, **options).mean()
+
+    if labels is None:
+        arguments = (logits, jax.ShapeDtypeStruct(shape[:-1], "int32"))
+        lowered = jax.jit(jax.value_and_grad(loss)).lower(*arguments)
+    else:
+        lowered = jax.jit(jax.value_and_grad(lambda x: loss(x, labels))).lower(logits)
+    analysis = lowered.compile().memory_analysis()
+    assert analysis is not None
+    return analysis.temp_size_in_bytes / (logits.size * logits.dtype.itemsize)

@@ -1,0 +1,116 @@
+"""Labels at the edge, with the outcomes that docs/mathematics.md names."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lal_jax import (
+    gradients,
+    locally_adaptive_loss,
+    softmax_cross_entropy,
+    update_centers,
+)
+from tests.lal_jax.ugly import (
+    BY_SCORE,
+    CLASSES,
+    LABELS,
+    LOSSES,
+    evaluate,
+    every,
+    random_logits,
+)
+from tests.tolerances import assert_close
+
+
+@pytest.fixture
+def logits(rng) -> np.ndarray:
+    return random_logits(rng)
+
+
+@every(LOSSES)
+def test_nothing_but_void_is_zero(loss, logits):
+    for values in (logits, np.full_like(logits, np.nan)):
+        losses, gradient = evaluate(loss, values, np.full_like(LABELS, 255))
+        assert not losses.any()
+        assert not gradient.any()
+
+
+@every(LOSSES)
+def test_an_empty_batch_has_no_losses(loss):
+    logits = np.zeros((0, 8, 8, CLASSES), np.float32)
+    losses, gradient = evaluate(loss, logits, LABELS[:0])
+    assert losses.shape[0] == losses.size == 0
+    assert gradient.shape == logits.shape
+
+
+@every({**BY_SCORE, "cross-entropy": softmax_cross_entropy})
+def test_an_image_of_no_rows_is_zero(loss):
+    logits = np.zeros((2, 0, 8, CLASSES), np.float32)
+    losses, gradient = evaluate(loss, logits, LABELS[:, :0])
+    assert losses.shape[0] == 2
+    assert not losses.any()
+    assert gradient.shape == logits.shape
+
+
+@every({name: LOSSES[name] for name in ("by pixel", "focal", "center")})
+def test_uint8_labels_are_as_int32(loss, logits):
+    labels = LABELS.copy()
+    labels[:, 3, 2:6] = 255
+    expected = evaluate(loss, logits, labels)
+    actual = evaluate(loss, logits, labels.astype(np.uint8))
+    for narrow, wide in zip(actual, expected, strict=True):
+        assert_close(narrow, wide, length=125)
+
+
+PER_PIXEL = ("by pixel", "cross-entropy", "with weights", "focal", "center")
+
+
+@pytest.mark.parametrize("stray", [77, -1, 256, 254])
+@every({name: LOSSES[name] for name in PER_PIXEL})
+def test_a_label_out_of_range_adds_nothing(loss, stray, logits):
+    """Loss and gradient are as if the pixel were ignored."""
+    outside = np.zeros(LABELS.shape, bool)
+    outside[0, 3:5, 1:3] = outside[1, 0, 7] = True
+    losses, gradient = evaluate(loss, logits, np.where(outside, stray, LABELS))
+    expected = evaluate(loss, logits, np.where(outside, 255, LABELS))
+    assert not losses[outside].any() and not gradient[outside].any()
+    np.testing.assert_array_equal(losses, expected[0])
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "power"),
+    [
+        ("locally adaptive", 3),
+        ("with a power of 2.5", 2.5),
+        ("power mean", 3),
+        ("mean", 1),
+    ],
+)
+def test_a_label_out_of_range_counts_in_the_mean(name, power, logits):
+    """M is 64 with it and 60 where it is ignored."""
+    strays, voids = LABELS.copy(), LABELS.copy()
+    strays[:, 3:5, 1:3], voids[:, 3:5, 1:3] = [77, 254], 255
+    share = (60 / 64) ** (1 / power)
+    actual = evaluate(LOSSES[name], logits, strays)
+    expected = evaluate(LOSSES[name], logits, voids)
+    np.testing.assert_allclose(actual[0], share * expected[0], rtol=1e-6)
+    assert_close(actual[1], share * expected[1], length=CLASSES)
+    assert not actual[1][:, 3:5, 1:3].any()
+
+
+def test_closed_form_gradient_of_labels_out_of_range(logits):
+    strays = LABELS.copy()
+    strays[0, 3:5, 1:3], strays[1, 0, 0] = 77, -1
+    closed = jax.jit(gradients.locally_adaptive_gradient)(
+        jnp.asarray(logits), jnp.asarray(strays)
+    )
+    _, autodiff = evaluate(locally_adaptive_loss, logits, strays)
+    assert_close(closed, autodiff, length=125)
+
+
+def test_centers_stay_where_labels_are_out_of_range(logits):
+    centers = jnp.ones((3, CLASSES), "float32")
+    moved = update_centers(centers, jnp.asarray(logits), jnp.full((2, 8, 8), 77))
+    np.testing.assert_array_equal(moved, centers)
