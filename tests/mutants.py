@@ -1,4 +1,4 @@
-"""Mistakes that the tests must notice, for `mutations.py`."""
+"""Mistakes in `train` that its tests must notice, for `mutations.py`."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ VIEWS = of(
     (
         "window 0 0 not passed on",
         "if self.window is not None:",
-        "if self.window: # and any",
+        "if self.window and any(self.window):",
     ),
 )
 WINDOWS = of(
@@ -141,7 +141,7 @@ WINDOWS = of(
     "train/evaluation/inference.py",
     "tests/train/evaluation/test_windows.py",
     ("row above forgotten", "strip[: len(carried)] += carried", "pass"),
-    ("whole image held", "yield strip[:done]", "yield strip[:done].astype(np.float64)"),
+    ("a row too few", "yield strip[:done]", "yield strip[1:done]"),
 )
 IMAGES = of(
     "train/evaluation/input_images.py",
@@ -240,7 +240,7 @@ PROGRAMS = of(
     ("status of Ctrl-C", "sys.exit(130)", "sys.exit(2)"),
     ("cache unused", 'jax.config.update("jax_compilation_cache_dir", folder)', "pass"),
 )
-MUTANTS = [
+TRAINER = [
     *OPTIMIZER,
     *STEP,
     *LOOP,

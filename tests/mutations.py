@@ -2,7 +2,8 @@
 
 Makes small mistakes in the code, one at a time, in copies of this repository, and runs
 the tests that must fail then. PATTERN, a regular expression, chooses by file or by what
-the mistake is. Exit status 1 if one is not noticed. The table is `mutants.py`.
+the mistake is. Exit status 1 if one is not noticed. The tables are `mutants.py` and
+`mutants_library.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.mutants import MUTANTS, Mutant  # noqa: E402
+from tests.mutants import TRAINER, Mutant  # noqa: E402
+from tests.mutants_library import LIBRARY  # noqa: E402
 
 LEFT_OUT = (".*", "runs", "data", "site", "build", "__pycache__", "*.egg-info")
 
@@ -74,7 +76,9 @@ def judge(mutant: Mutant, copy: Path, compiled: Path) -> Verdict:
 def main() -> None:
     """Judges the mistakes that the command line chooses, and prints a table."""
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    chosen = [m for m in MUTANTS if pattern.search(f"{m.file} {m.mistake}")]
+    chosen = [
+        m for m in [*TRAINER, *LIBRARY] if pattern.search(f"{m.file} {m.mistake}")
+    ]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))
     try:
         copy = folder / "copy"

@@ -43,7 +43,7 @@ def command(program: str, *arguments: object) -> list[str]:
 
 def start(program: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
     """Starts a program in a process of its own."""
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(  # type: ignore[call-overload]
         command(program, *arguments),
         **{
             "stdout": subprocess.PIPE,

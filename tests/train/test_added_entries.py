@@ -3,14 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from train.config import Config
 from train.data.dataset import DATA_KINDS, DataOptions, Found, find_dataset
-from train.data.images import encode
+from train.data.images import Source, encode
 from train.evaluation.metrics import METRICS
 
 from .conftest import CLASSES, add_entry, make_folder
@@ -19,7 +19,7 @@ from .programs import OPTIONS, call
 COLORS = np.array([(1, 2, 3), (4, 5, 6), (7, 8, 9)], np.uint8)
 
 
-def stripes(splits: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def stripes(splits: Sequence[str]) -> dict[str, Source]:
     """Returns two images a split, their classes in columns that the colors show."""
     label = np.broadcast_to(np.arange(48, dtype=np.uint8) // 8 % CLASSES, (40, 48))
     image = np.repeat(label[..., None] * 100, 3, axis=-1)

@@ -16,7 +16,7 @@ from train.experiments.plans import OURS, TABLE2, Experiment
 from train.presets import PRESETS, parse_config
 from train.reproduce import Options, main
 
-from .conftest import NAMES, add_entry, make_folder
+from .conftest import NAMES, add_entry, make_folder, write_voc
 from .programs import OPTIONS, Ended, call
 
 ONE = ("--evaluation-batch", 1)  # one compiled program for pages and metrics
