@@ -84,6 +84,16 @@ LOOP = of(
         "== 0:\n            _check",
     ),
 )
+SAVES = of(
+    "train/training/checkpoint.py",
+    "tests/train/training/test_checkpoint.py",
+    ("save interrupted", "with uninterrupted():", "if True:"),
+) + of(
+    "train/common/command.py",
+    "tests/train/common/test_command.py",
+    ("Ctrl-C forgotten", "    if came:\n", "    if False:\n"),
+    ("handler kept", "signal.signal(signal.SIGINT, before)", "pass"),
+)
 METRICS = of(
     "train/evaluation/metrics.py",
     "tests/train/evaluation/test_metrics.py tests/train/test_added_entries.py",
@@ -244,6 +254,7 @@ TRAINER = [
     *OPTIMIZER,
     *STEP,
     *LOOP,
+    *SAVES,
     *METRICS,
     *VIEWS,
     *WINDOWS,

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import orbax.checkpoint as ocp
 
+from train.common.command import uninterrupted
 from train.common.errors import UserError
 from train.training.step import TrainState
 
@@ -43,13 +44,15 @@ class Checkpoints:
         """
         step = int(state.step)
         position = {"step": step, "seconds": seconds, **self._position}
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state._asdict()),
-                position=ocp.args.JsonSave(position),
-            ),
-        )
+        # Stopped halfway, it would leave threads that wait for it for many minutes.
+        with uninterrupted():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state._asdict()),
+                    position=ocp.args.JsonSave(position),
+                ),
+            )
 
     def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
         """Returns the newest state and its seconds, or None before the first save.

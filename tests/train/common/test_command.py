@@ -2,12 +2,14 @@
 
 import gc
 import logging
+import signal
 import sys
+import threading
 import time
 
 import pytest
 
-from train.common.command import run_command
+from train.common.command import run_command, uninterrupted
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +61,38 @@ def test_nothing_is_logged_of_an_interruption(
     assert ended.value.code == 130
     assert "Stopped. Go on." in capsys.readouterr().out
     assert [record.exc_info[0] for record in records if record.exc_info] == [ValueError]
+
+
+def test_interruption_waits_for_the_end_of_a_block() -> None:
+    done = []
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("all")
+    assert done == ["all"] and signal.getsignal(signal.SIGINT) is handler
+    with uninterrupted():
+        done.append("without")
+    assert done == ["all", "without"]
+
+
+def test_error_of_an_uninterrupted_block_comes_through() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ZeroDivisionError):
+        with uninterrupted():
+            raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_other_threads_are_not_interrupted_anyway() -> None:
+    done = []
+
+    def work() -> None:
+        with uninterrupted():
+            done.append("here")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == ["here"]
