@@ -63,7 +63,7 @@ def test_every_field_can_be_set_by_name() -> None:
 def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_config(["--help"])
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for name in PLACES:
         assert f"--{name.replace('_', '-')}" in shown
     for choices in (LOSSES, POOLS, SCHEDULES, BACKBONES, HEADS, PREPROCESSINGS):
