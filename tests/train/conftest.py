@@ -73,8 +73,9 @@ def add_entry(
     patch: pytest.MonkeyPatch, table: Registry, name: str, entry: object, summary: str
 ) -> None:
     """Adds an entry to a table of choices until the patches are undone."""
-    for part in ("_entries", "_summaries"):
-        patch.setattr(table, part, dict(getattr(table, part)))
+    tables = {part: kept for part, kept in vars(table).items() if isinstance(kept, dict)}
+    for part, kept in tables.items():
+        patch.setattr(table, part, dict(kept))
     table.add(name, entry, summary)
 
 

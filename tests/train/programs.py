@@ -56,8 +56,13 @@ def start(program: str, *arguments: object, **options: object) -> subprocess.Pop
 
 
 def wait(process: subprocess.Popen[str]) -> Ended:
-    """Waits for a program that was started."""
-    said = process.communicate(timeout=300)
+    """Waits for a program that was started; kills one that does not end."""
+    try:
+        said = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return Ended(process.returncode, *said)
 
 
