@@ -73,9 +73,9 @@ def add_entry(
     patch: pytest.MonkeyPatch, table: Registry, name: str, entry: object, summary: str
 ) -> None:
     """Adds an entry to a table of choices until the patches are undone."""
-    tables = {part: kept for part, kept in vars(table).items() if isinstance(kept, dict)}
-    for part, kept in tables.items():
-        patch.setattr(table, part, dict(kept))
+    for part, kept in tuple(vars(table).items()):
+        if isinstance(kept, dict):
+            patch.setattr(table, part, dict(kept))
     table.add(name, entry, summary)
 
 
