@@ -1,7 +1,7 @@
 """Tests the paper's claim: python train/reproduce.py EXPERIMENT [--preset NAME] ...
 
-EXPERIMENT is table1, table2, ablations, rates or figure3. Options of train/main.py, as
---data DIR, go to every run. Called again it does what is not done.
+--help lists the experiments. Options of train/main.py, as --data DIR, go to every run.
+Called again it does what is not done.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import tyro
 
@@ -30,12 +30,9 @@ from train.experiments.entries import (
 from train.experiments.figure3 import RULE, draw_figure3
 from train.experiments.findings import Section, make_report
 from train.experiments.plans import (
-    ABLATIONS,
+    EXPERIMENTS,
     FIGURE3,
-    LEARNING_RATES,
     OURS,
-    TABLE1,
-    TABLE2,
     Experiment,
     Plan,
     Planned,
@@ -46,14 +43,6 @@ from train.main import complete
 from train.presets import parse_config
 from train.workdir.run import Run
 
-EXPERIMENTS = {
-    "table1": TABLE1,
-    "table2": TABLE2,
-    "ablations": ABLATIONS,
-    "rates": LEARNING_RATES,
-    "figure3": FIGURE3,
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -63,11 +52,11 @@ class Options:
     (python train/main.py PRESET --help lists them).
     """
 
-    experiment: tyro.conf.Positional[
-        Literal["table1", "table2", "ablations", "rates", "figure3"]
+    experiment: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="EXPERIMENT", help=f"One of: {EXPERIMENTS.help()}."),
     ]
-    """table1 (powers), table2 (losses), ablations (parts of the loss), rates (table2
-    with the best learning rate of each loss) or figure3 (masks)."""
     preset: str = "demo"
     """Of train/main.py: what is trained on, and how."""
     seeds: int = 3
@@ -92,6 +81,11 @@ class Options:
         Raises:
           UserError: it names the option, the rule and the value.
         """
+        if self.experiment not in EXPERIMENTS:
+            raise UserError(
+                f"no experiment {self.experiment!r}. Choose from: "
+                f"{', '.join(EXPERIMENTS)}."
+            )
         for name, least in (("seeds", 1), ("processes", 1), ("budget", 0)):
             value = getattr(self, name)
             if value < least:

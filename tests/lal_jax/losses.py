@@ -1,6 +1,7 @@
 """Every loss beside its reference, on one batch, for the tests of transforms."""
 
 import functools
+import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ import lal_jax
 from tests import reference, reference_counterparts
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
+
+# Every function of the references by the name that the library has for it.
+REFERENCE = types.SimpleNamespace(**(vars(reference_counterparts) | vars(reference)))
 
 IMAGES, HEIGHT, WIDTH, CLASSES = SHAPE = (4, 8, 6, 4)
 TERMS = 5 * 5 * CLASSES * HEIGHT * WIDTH
@@ -32,7 +36,7 @@ class Loss(NamedTuple):
 def same(compute: Callable[[Any, Any, Any], Any]) -> Loss:
     """A loss whose functions have the same names in the library and the reference."""
     return Loss(
-        functools.partial(compute, lal_jax), functools.partial(compute, reference)
+        functools.partial(compute, lal_jax), functools.partial(compute, REFERENCE)
     )
 
 

@@ -63,7 +63,7 @@ class Tiny(nnx.Module):
         rngs: nnx.Rngs,
         **others: Any,
     ):
-        self.channels = (8,)
+        self.channels: tuple[int, ...] = (8,)
         self.conv = Conv(3, 8, 3, stride=output_stride, dtype=dtype, rngs=rngs)
         norm = FrozenBatchNorm if frozen_norm else BatchNorm
         self.norm = norm(8, epsilon=norm_epsilon, dtype=dtype, rngs=rngs)

@@ -93,9 +93,8 @@ def test_metric_is_logged_summarized_printed_and_reported(finished: Finished) ->
 
 @pytest.mark.usefixtures("finished")
 def test_what_was_added_is_gone_without_a_trace() -> None:
-    names = ["mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"]
-    assert list(METRICS) == names
-    assert list(DATA_KINDS) == ["built-in scenes", "VOC layout"]
+    assert "mean_iou" in METRICS and "mean_class" not in METRICS
+    assert "VOC layout" in DATA_KINDS and "stripes" not in DATA_KINDS
 
 
 @pytest.mark.parametrize("data", ["", "stripes", "voc"])

@@ -12,7 +12,7 @@ import pytest
 import train.reproduce
 from train.common.errors import UserError
 from train.config import Config
-from train.experiments.plans import OURS, TABLE2, Experiment
+from train.experiments.plans import EXPERIMENTS, OURS, TABLE2, Experiment
 from train.presets import PRESETS, parse_config
 from train.reproduce import Options, main
 
@@ -133,7 +133,7 @@ def rates(place: Path) -> Path:
     of = ("--data", os.path.relpath(place / "voc"))
     with pytest.MonkeyPatch.context() as patch:
         rates = Experiment("Rates of two", two, tunes=True)
-        patch.setattr("train.experiments.plans.LEARNING_RATES", rates)
+        patch.setitem(EXPERIMENTS._entries, "rates", rates)
         for _ in range(2):  # the second time there is nothing to do
             done = call("reproduce", *words, *where, *of)
             assert done.returncode == 0, done.stderr

@@ -51,7 +51,8 @@ class Dataset(NamedTuple):
 
 
 # A finder returns what it found by the options, None where another kind is meant.
-# To add a kind: a file like voc.py, with its reader and its builder, and a finder here.
+# To add a kind: a file like voc.py, with its reader and its builder, and a finder below
+# the others: the last is asked first.
 Finder = Callable[["DataOptions"], Found | None]
 DATA_KINDS: Registry[Finder] = Registry("kind of data")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models.registry import Registry
 from train.config import Config, changed_options
 
 
@@ -46,6 +47,9 @@ class Experiment(NamedTuple):
         return {"loss"}.union(*(variant.options for variant in self.variants))
 
 
+EXPERIMENTS: Registry[Experiment] = Registry("experiment")
+
+
 def _cross_entropy(paper: float | None = None) -> Variant:
     return Variant("cross-entropy", "softmax_cross_entropy", {}, paper)
 
@@ -54,31 +58,41 @@ def _ours(label: str, paper: float | None = None, **options: Any) -> Variant:
     return Variant(label, "locally_adaptive", options, paper)
 
 
-TABLE1 = Experiment(
-    "Table 1: the power k of the Minkowski pooling, after a short training",
-    (
-        _cross_entropy(66.8),
-        _ours("ours, k = 1", 70.1, power=1.0),
-        _ours("ours, k = 2", 70.9, power=2.0),
-        _ours("ours, k = 3", 71.2, power=3.0),
-        _ours("ours, k = 5", 70.6, power=5.0),
+TABLE1 = EXPERIMENTS.add(
+    "table1",
+    Experiment(
+        "Table 1: the power k of the Minkowski pooling, after a short training",
+        (
+            _cross_entropy(66.8),
+            _ours("ours, k = 1", 70.1, power=1.0),
+            _ours("ours, k = 2", 70.9, power=2.0),
+            _ours("ours, k = 3", 71.2, power=3.0),
+            _ours("ours, k = 5", 70.6, power=5.0),
+        ),
+        steps=1000,
     ),
-    steps=1000,
+    "powers of the pooling",
 )
 
-TABLE2 = Experiment(
-    "Table 2: losses after the full training",
-    (
-        _cross_entropy(74.6),
-        Variant("center", "center", {"center_alpha": 0.5, "center_weight": 3e-4}, 74.5),
-        Variant("focal", "focal", {"focal_alpha": 0.25, "focal_gamma": 2.0}, 70.4),
-        Variant("loss max-pooling", "loss_max_pooling"),
-        Variant("hard pixels", "hard_pixel"),
-        _ours("ours, 3×3", 75.7, kernel_size=3),
-        _ours(OURS, 76.1, kernel_size=5),
-        _ours("ours, 7×7", 75.1, kernel_size=7),
+TABLE2 = EXPERIMENTS.add(
+    "table2",
+    Experiment(
+        "Table 2: losses after the full training",
+        (
+            _cross_entropy(74.6),
+            Variant(
+                "center", "center", {"center_alpha": 0.5, "center_weight": 3e-4}, 74.5
+            ),
+            Variant("focal", "focal", {"focal_alpha": 0.25, "focal_gamma": 2.0}, 70.4),
+            Variant("loss max-pooling", "loss_max_pooling"),
+            Variant("hard pixels", "hard_pixel"),
+            _ours("ours, 3×3", 75.7, kernel_size=3),
+            _ours(OURS, 76.1, kernel_size=5),
+            _ours("ours, 7×7", 75.1, kernel_size=7),
+        ),
+        shows=True,
     ),
-    shows=True,
+    "losses",
 )
 
 PARTS = ("score", "pooling", "Minkowski")
@@ -97,45 +111,57 @@ def _with_parts(*parts: str) -> Variant:
     return dataclasses.replace(variant, parts=frozenset(parts))
 
 
-ABLATIONS = Experiment(
-    "Ablations: which part of the loss does what",
-    (
-        dataclasses.replace(_cross_entropy(), parts=frozenset()),
-        _with_parts("Minkowski"),
-        _with_parts("score"),
-        _with_parts("score", "Minkowski"),
-        _with_parts("pooling"),
-        _with_parts("pooling", "Minkowski"),
-        _with_parts("score", "pooling"),
-        dataclasses.replace(_with_parts(*PARTS), label="all three (ours)"),
-        _ours("ours, divided by the weights", normalizer="weights"),
-        _ours("ours, uniform weights", neighbor_weights="uniform"),
-        _ours("ours, loss max-pooling as pool", pool="loss_max_pooling"),
-        _ours("ours, at the network's resolution", loss_resolution="network"),
-        Variant(
-            "cross-entropy, at the network's resolution",
-            "softmax_cross_entropy",
-            {"loss_resolution": "network"},
+ABLATIONS = EXPERIMENTS.add(
+    "ablations",
+    Experiment(
+        "Ablations: which part of the loss does what",
+        (
+            dataclasses.replace(_cross_entropy(), parts=frozenset()),
+            _with_parts("Minkowski"),
+            _with_parts("score"),
+            _with_parts("score", "Minkowski"),
+            _with_parts("pooling"),
+            _with_parts("pooling", "Minkowski"),
+            _with_parts("score", "pooling"),
+            dataclasses.replace(_with_parts(*PARTS), label="all three (ours)"),
+            _ours("ours, divided by the weights", normalizer="weights"),
+            _ours("ours, uniform weights", neighbor_weights="uniform"),
+            _ours("ours, loss max-pooling as pool", pool="loss_max_pooling"),
+            _ours("ours, at the network's resolution", loss_resolution="network"),
+            Variant(
+                "cross-entropy, at the network's resolution",
+                "softmax_cross_entropy",
+                {"loss_resolution": "network"},
+            ),
         ),
     ),
+    "parts of the loss",
 )
 
-LEARNING_RATES = Experiment(
-    "Table 2 again, each loss at its own best learning rate",
-    TABLE2.variants,
-    tunes=True,
+LEARNING_RATES = EXPERIMENTS.add(
+    "rates",
+    Experiment(
+        "Table 2 again, each loss at its own best learning rate",
+        TABLE2.variants,
+        tunes=True,
+    ),
+    "table2 with the best learning rate of each loss",
 )
 
 # The paper's columns.
-FIGURE3 = Experiment(
-    "Figure 3: the same images under each loss",
-    tuple(
-        variant
-        for variant in TABLE2.variants
-        if variant.label in ("cross-entropy", "center", "focal", OURS)
+FIGURE3 = EXPERIMENTS.add(
+    "figure3",
+    Experiment(
+        "Figure 3: the same images under each loss",
+        tuple(
+            variant
+            for variant in TABLE2.variants
+            if variant.label in ("cross-entropy", "center", "focal", OURS)
+        ),
+        shows=True,
+        most_seeds=1,
     ),
-    shows=True,
-    most_seeds=1,
+    "masks",
 )
 
 
