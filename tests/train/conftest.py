@@ -1,13 +1,14 @@
 """A small folder in VOC layout, and a configuration that trains on it in seconds."""
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.backbones import BACKBONES, BackboneEntry
 from models.registry import Registry
 from train.config import Config
 from train.data.augment import Augment
@@ -73,9 +74,11 @@ def add_entry(
     patch: pytest.MonkeyPatch, table: Registry, name: str, entry: object, summary: str
 ) -> None:
     """Adds an entry to a table of choices until the patches are undone."""
-    for part, kept in tuple(vars(table).items()):
-        if isinstance(kept, dict):
-            patch.setattr(table, part, dict(kept))
+    tables = {
+        part: kept for part, kept in vars(table).items() if isinstance(kept, dict)
+    }
+    for part, kept in tables.items():
+        patch.setattr(table, part, dict(kept))
     table.add(name, entry, summary)
 
 
@@ -105,6 +108,16 @@ def make_config(folder: Path, tmp_path: Path) -> MakeConfig:
         return Config().replace(**{**defaults, **options})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[str]:
+    """The name of a backbone for tests in which any would do."""
+    from .standins import Tiny  # loads JAX
+
+    with pytest.MonkeyPatch.context() as patch:
+        add_entry(patch, BACKBONES, "tiny", BackboneEntry(Tiny), "for tests")
+        yield "tiny"
 
 
 def batches_of(source: Source, config: Config, start: int = 0) -> list[Example]:

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 
+from models.layers import BatchNorm, Conv, FrozenBatchNorm
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
@@ -46,6 +48,28 @@ class Blurred(nnx.Module):
 
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
         return self.convolution(images)
+
+
+class Tiny(nnx.Module):
+    """A backbone of one convolution and its norm: little to compile."""
+
+    def __init__(
+        self,
+        *,
+        output_stride: int,
+        frozen_norm: bool,
+        norm_epsilon: float,
+        dtype: DTypeLike | None,
+        rngs: nnx.Rngs,
+        **others: Any,
+    ):
+        self.channels: tuple[int, ...] = (8,)
+        self.conv = Conv(3, 8, 3, stride=output_stride, dtype=dtype, rngs=rngs)
+        norm = FrozenBatchNorm if frozen_norm else BatchNorm
+        self.norm = norm(8, epsilon=norm_epsilon, dtype=dtype, rngs=rngs)
+
+    def __call__(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
+        return [nnx.relu(self.norm(self.conv(images), train=train))]
 
 
 def predictor(model: Any, **options: Any) -> tuple[Predictor, TrainState]:

@@ -1,5 +1,6 @@
 """The recipe: what each option does to a step, against the same thing by hand."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import jax
@@ -48,18 +49,20 @@ def config(make_config: MakeConfig) -> Config:
 
 
 def gradient_by_hand(
-    config: Config, graph: nnx.GraphDef[DeepLab], state: TrainState, batch: Example
-) -> dict[str, np.ndarray]:
-    """Returns the gradient of the loss alone, by path."""
+    graph: nnx.GraphDef[DeepLab], batch: Example
+) -> Callable[[TrainState], dict[str, np.ndarray]]:
+    """Returns a function that takes the gradient of the loss alone, by path."""
 
-    def loss(params: nnx.State) -> jax.Array:
+    @jax.jit
+    @jax.grad
+    def gradient(params: nnx.State, state: TrainState) -> jax.Array:
         model = nnx.merge(graph, params, state.statistics, copy=True)
         pixels = batch.image[..., ::-1].astype(np.float32)
         pixels = pixels - np.array([104.008, 116.669, 122.675], np.float32)
         logits = model(jnp.asarray(pixels), train=True)
         return lal_jax.locally_adaptive_loss(logits, jnp.asarray(batch.label)).mean()
 
-    return by_path(jax.jit(jax.grad(loss))(state.params))
+    return lambda state: by_path(gradient(state.params, state))
 
 
 def test_three_steps_are_the_update_by_hand_in_every_group(
@@ -69,8 +72,9 @@ def test_three_steps_are_the_update_by_hand_in_every_group(
     step = make_step(graph, config)
     weights = by_path(state.params)
     memory = {name: np.zeros_like(value) for name, value in weights.items()}
+    gradient = gradient_by_hand(graph, batch)
     for number in range(3):
-        slopes = gradient_by_hand(config, graph, state, batch)
+        slopes = gradient(state)
         rate = 1e-4 * (1 - number / 10) ** 0.9
         for name, weight in weights.items():
             decay = 0.2 if name.endswith("kernel") else 0.0
@@ -145,13 +149,13 @@ def test_pooled_head_trains_its_norm_over_a_frozen_backbone(
 
 @pytest.mark.parametrize("loss", ["locally_adaptive", "center"])
 def test_parts_of_a_batch_add_up_to_it(
-    config: Config, rng: np.random.Generator, loss: str
+    config: Config, rng: np.random.Generator, loss: str, tiny: str
 ) -> None:
     batch = Example(
         rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8),
         rng.integers(0, CLASSES, (6, 32, 32), dtype=np.uint8),
     )
-    config = config.replace(batch_size=6, loss=loss, center_alpha=0.01)
+    config = config.replace(backbone=tiny, batch_size=6, loss=loss, center_alpha=0.01)
     results = []
     for parts in (1, 3):
         divided = config.replace(accumulation=parts)
@@ -169,9 +173,11 @@ def test_parts_of_a_batch_add_up_to_it(
 
 
 def test_labels_shrink_to_the_networks_resolution(
-    make_config: MakeConfig, batch: Example
+    make_config: MakeConfig, batch: Example, tiny: str
 ) -> None:
-    config = make_config(loss="softmax_cross_entropy", loss_resolution="network")
+    config = make_config(
+        backbone=tiny, loss="softmax_cross_entropy", loss_resolution="network"
+    )
     graph, state = make_state(config, CLASSES, seed=0)
     model = make_model(config.model, CLASSES, seed=0)
     images = PREPROCESSINGS["imagenet"](jnp.asarray(batch.image))
@@ -185,9 +191,10 @@ def test_labels_shrink_to_the_networks_resolution(
 
 @pytest.mark.parametrize("resolution", ["full", "network"])
 def test_losses_of_all_scales_and_of_their_maximum_add_up(
-    make_config: MakeConfig, batch: Example, resolution: str
+    make_config: MakeConfig, batch: Example, resolution: str, tiny: str
 ) -> None:
     config = make_config(
+        backbone=tiny,
         loss="softmax_cross_entropy",
         loss_resolution=resolution,
         input_scales=(0.75, 0.5),
@@ -243,12 +250,12 @@ def test_bfloat16_is_for_activations_alone(
 
 
 def test_recomputing_blocks_keeps_little_and_changes_nothing() -> None:
-    images = jax.random.normal(jax.random.key(0), (1, 64, 64, 3))
+    images = jax.random.normal(jax.random.key(0), (1, 32, 32, 3))
     kept, results = [], []
     for remat in (False, True):
         model = DeepLab(
             classes=3,
-            backbone="resnet18",
+            backbone="resnet_small",
             dilations=(1,),
             remat=remat,
             rngs=nnx.Rngs(0),
@@ -279,17 +286,3 @@ def test_recomputing_blocks_keeps_little_and_changes_nothing() -> None:
             found[name], value, rtol=0, atol=1e-3 * scale, err_msg=name
         )
     assert kept[1] < 0.5 * kept[0]  # the stem and the input of each block
-
-
-def test_preprocessing_is_what_the_weights_were_trained_on() -> None:
-    pixel = jnp.array([[255, 0, 128]], jnp.uint8)
-    np.testing.assert_allclose(
-        PREPROCESSINGS["imagenet"](pixel)[0],
-        [(255 - 123.675) / 58.395, -116.28 / 57.12, (128 - 103.53) / 57.375],
-        rtol=1e-5,
-    )
-    np.testing.assert_allclose(
-        PREPROCESSINGS["bgr_mean"](pixel)[0],
-        [128 - 104.008, -116.669, 255 - 122.675],
-        rtol=1e-5,
-    )

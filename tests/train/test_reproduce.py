@@ -12,13 +12,14 @@ import pytest
 import train.reproduce
 from train.common.errors import UserError
 from train.config import Config
-from train.experiments.plans import OURS, TABLE2, Experiment
+from train.experiments.plans import EXPERIMENTS, OURS, TABLE2, Experiment
 from train.presets import PRESETS, parse_config
 from train.reproduce import Options, main
 
 from .conftest import NAMES, add_entry, make_folder, write_voc
 from .programs import OPTIONS, Ended, call
 
+SMALL = [word.replace("resnet_small", "tiny") for word in OPTIONS]
 ONE = ("--evaluation-batch", 1)  # one compiled program for pages and metrics
 COLUMNS = ("cross-entropy", "center", "focal", "ours, 5×5")
 
@@ -27,11 +28,11 @@ def reproduce(place: Path, *words: object) -> Ended:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
     where = ("--workdir", place / "out", "--results", place / "results")
     budget = ("--budget", 4, *ONE)
-    return call("reproduce", *words, *OPTIONS, *paths, *where, *budget)
+    return call("reproduce", *words, *SMALL, *paths, *where, *budget)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Path:
     """A folder with data and a finished figure 3."""
     place = tmp_path_factory.mktemp("reproduce")
     make_folder(place / "voc")
@@ -127,12 +128,12 @@ def test_commands_name_what_all_runs_share_alone(
 def rates(place: Path) -> Path:
     """A folder with rates of two losses, the second of which is too high for any."""
     two = tuple(v for v in TABLE2.variants if v.label in ("cross-entropy", OURS))
-    words = ("rates", "--factors", 1, 1e30, "--seeds", 2, "--budget", 4, *OPTIONS, *ONE)
+    words = ("rates", "--factors", 1, 1e30, "--seeds", 2, "--budget", 4, *SMALL, *ONE)
     where = ("--workdir", place / "out", "--prepared", place / "prepared")
     of = ("--data", os.path.relpath(place / "voc"))
     with pytest.MonkeyPatch.context() as patch:
         rates = Experiment("Rates of two", two, tunes=True)
-        patch.setattr("train.experiments.plans.LEARNING_RATES", rates)
+        patch.setitem(EXPERIMENTS._entries, "rates", rates)
         for _ in range(2):  # the second time there is nothing to do
             done = call("reproduce", *words, *where, *of)
             assert done.returncode == 0, done.stderr

@@ -47,7 +47,7 @@ def test_masks_stay_in_place_at_every_scale(
 
 
 def by_hand(
-    model: Any, images: np.ndarray, scales: tuple[float, ...], fusion: str
+    model: Any, images: jax.Array, scales: tuple[float, ...], fusion: str
 ) -> jax.Array:
     """Mirrored and not at every scale, with the tools of JAX alone."""
     pixels = (images - jnp.array([123.675, 116.28, 103.53])) / jnp.array(
@@ -77,7 +77,7 @@ def test_views_are_joined_as_by_hand(rng: np.random.Generator, fusion: str) -> N
         "flip": True,
         "fusion": fusion,
     }
-    wanted = by_hand(model, images, SCALES, fusion)
+    wanted = jax.jit(lambda images: by_hand(model, images, SCALES, fusion))(images)
     found = scores(model, images, IMAGENET, EvaluationOptions(**options))  # type: ignore[arg-type]
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     views, state = predictor(model, **options)

@@ -64,6 +64,12 @@ def test_loop_logs_evaluates_and_saves_in_time(make_config: MakeConfig) -> None:
     ]
 
 
+def test_last_step_is_left_to_the_final_evaluation(make_config: MakeConfig) -> None:
+    config = make_config(log_every=4, evaluate_every=2, checkpoint_every=4, steps=4)
+    logged = run_loop(config, [1.0] * 4)
+    assert logged == [(2, "val"), (4, "train"), (4, "saved")]
+
+
 @pytest.mark.parametrize("bad", [0, 3, 5])
 def test_loss_that_is_not_finite_stops_the_run(
     make_config: MakeConfig, bad: int

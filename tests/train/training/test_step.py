@@ -47,10 +47,15 @@ def test_step_is_the_update_by_hand(make_config: MakeConfig, batch: Example) -> 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_learns_one_batch(
-    name: str, make_config: MakeConfig, batch: Example
+    name: str, make_config: MakeConfig, batch: Example, tiny: str
 ) -> None:
     config = make_config(
-        loss=name, steps=12, learning_rate=0.3, max_gradient_norm=0.1, kernel_size=3
+        backbone=tiny,
+        loss=name,
+        steps=12,
+        learning_rate=0.3,
+        max_gradient_norm=0.1,
+        kernel_size=3,
     )
     # Striped labels that the image shows, so that there is something to learn.
     image = np.broadcast_to(batch.label[..., None] % 4 * 60, batch.image.shape)
