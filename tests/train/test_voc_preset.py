@@ -19,7 +19,7 @@ LISTS = {"train_aug": ("a", "b", "c"), "val": ("d", "e")}
 
 
 def make_voc(root: Path) -> Path:
-    """Writes images of several sizes, and masks of squares with void above them."""
+    """Writes images of several sizes, and masks of squares below ignored rows."""
     rng = np.random.default_rng(0)
 
     def draw() -> tuple[np.ndarray, np.ndarray]:

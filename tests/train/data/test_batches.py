@@ -168,7 +168,7 @@ def make_record(size: tuple[int, int]) -> dict[str, bytes]:
     return {"image": encode(image, "PNG"), "label": encode(label, "PNG")}
 
 
-def test_padding_is_void_below_and_right() -> None:
+def test_padding_is_ignored_below_and_right() -> None:
     example = Example(np.ones((5, 9, 3), np.uint8), np.ones((5, 9), np.uint8))
     padded = pad_to_multiple(example, 8)
     assert padded.label.shape == (8, 16)

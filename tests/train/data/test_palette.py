@@ -5,7 +5,7 @@ from train.data.palette import colorize, overlay, save_mask, voc_colormap
 
 COLORS = np.array([[10, 20, 30], [200, 100, 0]], np.uint8)
 MASK = np.array([[0, 1, 255], [1, 0, 7]], np.uint8)
-VOID = [224, 224, 192]
+IGNORED_COLOR = [224, 224, 192]
 
 
 def test_voc_colormap_is_the_published_one():
@@ -13,16 +13,19 @@ def test_voc_colormap_is_the_published_one():
     assert colors.dtype == np.uint8
     published = {0: [0, 0, 0], 6: [0, 128, 128], 15: [192, 128, 128], 20: [0, 64, 128]}
     assert {index: colors[index].tolist() for index in published} == published
-    assert colors[255].tolist() == VOID
+    assert colors[255].tolist() == IGNORED_COLOR
     assert len(np.unique(colors, axis=0)) == 256
     np.testing.assert_array_equal(voc_colormap(21), colors[:21])
 
 
-def test_colorize_paints_what_has_no_color_as_void():
+def test_colorize_paints_what_has_no_color_as_ignored():
     painted = colorize(MASK, COLORS)
     assert painted.dtype == np.uint8
     first, second = COLORS.tolist()
-    assert painted.tolist() == [[first, second, VOID], [second, first, VOID]]
+    assert painted.tolist() == [
+        [first, second, IGNORED_COLOR],
+        [second, first, IGNORED_COLOR],
+    ]
 
 
 def test_saved_mask_keeps_indices_and_colors(tmp_path):
@@ -35,7 +38,7 @@ def test_saved_mask_keeps_indices_and_colors(tmp_path):
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), expected[MASK])
 
 
-def test_overlay_mixes_and_leaves_void_as_the_image():
+def test_overlay_mixes_and_leaves_ignored_as_the_image():
     image = np.full((2, 3, 3), 100, np.uint8)
     mixed = overlay(image, MASK, COLORS, opacity=0.25)
     assert mixed.dtype == np.uint8

@@ -10,7 +10,7 @@ from train.data.scene_things import Thing
 CLASSES = len(scenes.CLASS_NAMES)
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
-# Pixels of each class, then of void; mean of red, green and blue. They belong to
+# Pixels of each class, then ignored ones; mean of red, green and blue. They belong to
 # VERSION: a change of one asks for a change of the other.
 FINGERPRINTS: dict[tuple[str, int], tuple[list[int], list[float]]] = {
     ("train", 0): (
@@ -98,16 +98,16 @@ def test_every_class_occurs_in_enough_scenes_to_be_measured(val: Batch) -> None:
         assert visible.sum() >= 25, scenes.CLASS_NAMES[number]
 
 
-def test_void_is_a_thin_border_between_classes(val: Batch) -> None:
+def test_ignored_is_a_thin_border_between_classes(val: Batch) -> None:
     labels = val[1]
     assert 0.03 < (labels == scenes.IGNORED).mean() < 0.1
     left, right = labels[..., :-1], labels[..., 1:]
-    void = (left == scenes.IGNORED) | (right == scenes.IGNORED)
+    ignored = (left == scenes.IGNORED) | (right == scenes.IGNORED)
     differ = left != right
-    assert (differ & ~void).sum() < 0.001 * differ.sum()
+    assert (differ & ~ignored).sum() < 0.001 * differ.sum()
 
 
-def test_colour_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
+def test_color_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
     counts = np.zeros((16**3, CLASSES))
     images, labels = train
     valid = labels != scenes.IGNORED
@@ -124,7 +124,7 @@ def test_colour_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
 
 
 def quantize(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
-    """Returns one of 16³ colours for each pixel."""
+    """Returns one of 16³ colors for each pixel."""
     return (images.astype(np.intp) // 16) @ np.array([256, 16, 1])
 
 

@@ -31,7 +31,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 @pytest.fixture
 def source(rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Four random images, half of each a random mask, their first two rows void."""
+    """Four random images, half of each a random mask, their first two rows ignored."""
     source: list[dict[str, Any]] = []
     for number, size in enumerate(((42, 60), (42, 60), (30, 31), (90, 70))):
         image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)

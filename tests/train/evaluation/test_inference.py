@@ -49,7 +49,7 @@ def test_masks_stay_in_place_at_every_scale(
 def by_hand(
     model: Any, images: jax.Array, scales: tuple[float, ...], fusion: str
 ) -> jax.Array:
-    """Mirrored and not at every scale, with the tools of JAX alone."""
+    """Flipped and not at every scale, with the tools of JAX alone."""
     pixels = (images - jnp.array([123.675, 116.28, 103.53])) / jnp.array(
         [58.395, 57.12, 57.375]
     )
@@ -97,8 +97,8 @@ def test_flip_makes_left_and_right_equal(rng: np.random.Generator, fusion: str) 
     image = random_image(rng, 48, 64)
     for flip in (False, True):
         views, state = predictor(Blurred(), flip=flip, fusion=fusion)
-        mask, mirrored = (views.mask(state, seen) for seen in (image, image[:, ::-1]))
-        assert np.array_equal(mirrored, mask[:, ::-1]) == flip
+        mask, flipped = (views.mask(state, seen) for seen in (image, image[:, ::-1]))
+        assert np.array_equal(flipped, mask[:, ::-1]) == flip
 
 
 def test_scores_of_one_view_are_held(rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Figures of merit, against counting by hand."""
+"""Metrics, against counting by hand."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from train.evaluation.metrics import (
 )
 
 
-def test_confusion_counts_pairs_and_leaves_void_out() -> None:
+def test_confusion_counts_pairs_and_leaves_ignored_out() -> None:
     truth = np.array([[0, 1, 255], [2, 2, 1]], np.uint8)
     prediction = np.array([[0, 2, 1], [2, 0, 1]], np.uint8)
     expected = [[1, 0, 0], [0, 1, 1], [1, 0, 1]]
@@ -64,7 +64,7 @@ def test_accuracy_and_weighted_iou_are_those_counted_by_hand(
     assert result["frequency_weighted_iou"] == pytest.approx(weighted, rel=1e-12)
 
 
-def test_split_without_a_valid_pixel_has_figures() -> None:
+def test_split_without_a_valid_pixel_has_metrics() -> None:
     result = measure(np.zeros((2, 2), np.int64), ["a", "b"])
     assert [result[name] for name in METRICS] == [0.0] * 4
 

@@ -207,7 +207,7 @@ def test_panels_show_truth_prediction_and_errors(tmp_path):
     assert page.picture("second, image").size == (20, 30)
     errors = np.asarray(page.picture("first, where wrong")).astype(int)
     reddish = errors[..., 0] - errors[..., 1] > 60
-    # Row 0 is void, row 1 wrong.
+    # Row 0 is ignored, row 1 wrong.
     assert reddish.any(axis=1).tolist() == [False, True] + [False] * 38
     assert "pixel accuracy 97.4%" in page.select("p")
 
