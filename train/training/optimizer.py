@@ -18,7 +18,6 @@ from train.common.options import (
     Limit,
     Rule,
     choice,
-    group,
     option,
 )
 
@@ -55,7 +54,6 @@ def _constant(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     return optax.constant_schedule(options.learning_rate)
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(Group):
     """Number and size of the steps, and the optimizer."""
