@@ -36,7 +36,7 @@ UPSAMPLINGS: Registry[UpsamplingEntry] = Registry("upsampling")
 
 
 def _bilinear(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
-    from models.upsample import BilinearUpsample
+    from models.interpolation import BilinearUpsample
 
     return BilinearUpsample(stride)
 
@@ -47,7 +47,7 @@ UPSAMPLINGS.add(
 
 
 def _half_pixel(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
-    from models.upsample import HalfPixelUpsample
+    from models.interpolation import HalfPixelUpsample
 
     return HalfPixelUpsample()
 
@@ -56,7 +56,7 @@ UPSAMPLINGS.add("half_pixel", UpsamplingEntry(_half_pixel), "as PyTorch resizes"
 
 
 def _learned(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
-    from models.upsample import LearnedUpsample
+    from models.interpolation import LearnedUpsample
 
     return LearnedUpsample(classes, stride=stride, rngs=rngs)
 

@@ -16,9 +16,9 @@ from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
 from train.data.dataset import load_dataset
-from train.evaluation.evaluator import Evaluator
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
+from train.evaluation.whole_split import Evaluator
 from train.workdir.trained import load_run
 
 

@@ -12,8 +12,8 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from PIL import Image
 
 from train.data.palette import VOID_COLOR, mask_image, overlay
-from train.evaluation.evaluator import Panel
 from train.evaluation.metrics import METRICS
+from train.evaluation.whole_split import Panel
 from train.report.html import (
     CHART_STYLE,
     css_color,
