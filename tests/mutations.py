@@ -8,6 +8,7 @@ the mistake is. Exit status 1 if one is not noticed. The tables are `mutants.py`
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -35,13 +36,8 @@ class Verdict(NamedTuple):
     text: str
 
 
-def judge(mutant: Mutant, copy: Path, compiled: Path) -> Verdict:
-    """Makes the mistake in a copy, runs the tests, and mends the copy again."""
-    path = copy / mutant.file
-    whole = path.read_text()
-    if whole.count(mutant.old) != 1:
-        return Verdict(False, f"stale: the text occurs {whole.count(mutant.old)} times")
-    path.write_text(whole.replace(mutant.old, mutant.new))
+def run_tests(tests: tuple[str, ...], copy: Path) -> tuple[int, str]:
+    """Runs tests of a copy up to the first that fails; returns status and output."""
     command = [
         sys.executable,
         "-B",
@@ -52,26 +48,56 @@ def judge(mutant: Mutant, copy: Path, compiled: Path) -> Verdict:
         "-p",
         "no:cacheprovider",
     ]
+    settings = {
+        "PYTHONPATH": str(copy),
+        "JAX_COMPILATION_CACHE_DIR": str(copy.with_name("compiled")),
+    }
+    done = subprocess.run(
+        [*command, *tests],
+        cwd=copy,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@functools.cache
+def sound(tests: tuple[str, ...], copy: Path) -> bool:
+    """Returns whether tests pass where no mistake is made."""
+    return run_tests(tests, copy)[0] == 0
+
+
+def judge(mutant: Mutant, copy: Path) -> Verdict:
+    """Makes the mistake in a copy, runs the tests, and mends the copy again."""
+    path = copy / mutant.file
+    whole = path.read_text()
+    if whole.count(mutant.old) != 1:
+        return Verdict(False, f"stale: the text occurs {whole.count(mutant.old)} times")
+    if not sound(mutant.tests, copy):
+        return Verdict(False, "stale: its tests fail without it, too")
+    path.write_text(whole.replace(mutant.old, mutant.new))
     try:
-        done = subprocess.run(
-            [*command, *mutant.tests],
-            cwd=copy,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(copy),
-                "JAX_COMPILATION_CACHE_DIR": str(compiled),
-            },
-            capture_output=True,
-            text=True,
-        )
+        status, output = run_tests(mutant.tests, copy)
     finally:
         path.write_text(whole)
-    if done.returncode == 0:
+    if status == 0:
         return Verdict(False, "survived")
-    first = re.search(r"^(?:FAILED|ERROR) \S*?::(\w+)", done.stdout, re.M)
-    if done.returncode != 1 or not first:  # no test ran, or none by that name
-        return Verdict(False, f"stale: {(done.stdout + done.stderr)[-300:]}")
+    first = re.search(r"^(?:FAILED|ERROR) \S*?::(\w+)", output, re.M)
+    if status != 1 or not first:  # no test ran, or none by that name
+        return Verdict(False, f"stale: {output[-300:]}")
     return Verdict(True, f"noticed by {first[1]}")
+
+
+def copy_repository(copy: Path) -> None:
+    """Copies what tests need; under Git, since runs note their commit."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, copy / name, ignore=CACHES)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, copy)
+    who = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
+    for words in (("init",), ("add", "."), (*who, "commit", "--message", "copy")):
+        subprocess.run(("git", *words), cwd=copy, check=True, capture_output=True)
 
 
 def main() -> None:
@@ -83,14 +109,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))
     try:
         copy = folder / "copy"
-        for name in FOLDERS:
-            shutil.copytree(ROOT / name, copy / name, ignore=CACHES)
-        for name in ("README.md", "pyproject.toml"):
-            shutil.copy(ROOT / name, copy)
+        copy_repository(copy)
         missed = 0
         for mutant in chosen:
             began = time.perf_counter()
-            verdict = judge(mutant, copy, folder / "compiled")
+            verdict = judge(mutant, copy)
             missed += not verdict.noticed
             seconds = time.perf_counter() - began
             print(
