@@ -1,6 +1,6 @@
 """Evaluates a run: python train/evaluate.py RUN [--split NAME] [--data DIR].
 
-[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] predict otherwise than the run.
+[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] override how the run predicts.
 """
 
 from __future__ import annotations

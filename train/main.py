@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def complete(config: Config) -> dict[str, Any]:
-    """Trains, evaluates and reports, as far as not done yet; returns the summary."""
+    """Completes a run: trains, evaluates, reports; returns its summary."""
     run = Run.open(config)
     if summary := run.summary():
         print(run.completion_notice(summary))

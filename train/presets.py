@@ -150,7 +150,7 @@ VOC_V3 = PRESETS.add(
     python train/main.py voc_v3 --data VOCdevkit/VOC2012
 
     Not run: it needs the data of preset voc, a GPU, and resnet50-11ad3fa6 converted to
-    weights/ (docs/weights.md). The learning rate is DeepLabV3's for 16 images a step.
+    weights/ (docs/weights.md). The learning rate is DeepLabV3's for 16 images per step.
     """,
 )
 

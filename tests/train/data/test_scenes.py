@@ -107,7 +107,7 @@ def test_void_is_a_thin_border_between_classes(val: Batch) -> None:
     assert (differ & ~void).sum() < 0.001 * differ.sum()
 
 
-def test_colour_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
+def test_color_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
     counts = np.zeros((16**3, CLASSES))
     images, labels = train
     valid = labels != scenes.IGNORED
@@ -124,7 +124,7 @@ def test_colour_alone_does_not_tell_the_class(train: Batch, val: Batch) -> None:
 
 
 def quantize(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
-    """Returns one of 16³ colours for each pixel."""
+    """Returns one of 16³ colors for each pixel."""
     return (images.astype(np.intp) // 16) @ np.array([256, 16, 1])
 
 

@@ -70,7 +70,7 @@ def test_center_is_cross_entropy_and_a_share_of_the_distances(
 
 
 @pytest.mark.parametrize("size", [(4, 3), (8, 6), (3, 2), (5, 1)])
-def test_shrunk_labels_are_those_at_the_cells_centres(size: tuple[int, int]) -> None:
+def test_shrunk_labels_are_those_at_the_cells_centers(size: tuple[int, int]) -> None:
     labels = jnp.arange(48).reshape(1, 8, 6)
     rows, columns = (
         np.floor((np.arange(cells) + 0.5) * pixels / cells).astype(int)
@@ -81,7 +81,7 @@ def test_shrunk_labels_are_those_at_the_cells_centres(size: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize("seen", ["logits", "head_input"])
-def test_steps_carry_the_centres_and_checkpoints_keep_them(
+def test_steps_carry_the_centers_and_checkpoints_keep_them(
     make_config: MakeConfig,
     batch: Example,
     tmp_path: Path,
