@@ -153,7 +153,7 @@ def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--size", type=int, default=321, help="height and width")
-    parser.add_argument("--batch", type=int, default=2, help="images a step")
+    parser.add_argument("--batch", type=int, default=2, help="images per step")
     parser.add_argument("--classes", type=int, default=21)
     parser.add_argument("--backbone", choices=BACKBONES, default="resnet101")
     parser.add_argument("--batch-norm", choices=("frozen", "trained"), default="frozen")

@@ -24,7 +24,7 @@ import lal_jax  # noqa: E402
 NAVIGATION = {
     "Guide": [
         "Using the losses <docs/losses>",
-        "Training step in your framework <docs/training_steps>",
+        "Training step in your framework <docs/frameworks>",
         "Training <docs/training>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",

@@ -13,7 +13,7 @@ from typing import Any
 PAGE = Path(__file__).with_suffix(".md")
 sys.path.insert(0, str(PAGE.parents[1]))
 
-from train.common.options import flag, option_names  # noqa: E402
+from train.common.options import flag, option_names, text_of  # noqa: E402
 from train.config import GROUPS, Config  # noqa: E402
 from train.presets import PRESETS  # noqa: E402
 
@@ -42,7 +42,7 @@ def _group(name: str) -> Iterator[str]:
     for field in dataclasses.fields(group):
         option, more = option_names(group)[field.name], field.metadata
         shown = _names(option, field.default) + " †" * more["free"]
-        help = more["help"]
+        help = text_of(more["about"])
         if more["earlier"]:
             help += f" Earlier name: {_names(more['earlier'], field.default)}."
         yield f"| {shown} | {_value(field.default)} | {help} |"

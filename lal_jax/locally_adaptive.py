@@ -98,6 +98,8 @@ def locally_adaptive_loss(
     )
     if pool is None:
         _checks.check_power(power)
+    elif not callable(pool):
+        raise ValueError(f"pool must be a function (losses, *, where), got {pool!r}")
     windows = arguments.windows
     predictions, _ = predictions_and_inverse_deviation(arguments)
     losses = window_losses(pool_windows(predictions, windows), arguments)
@@ -114,8 +116,6 @@ def _pooled_by(
     axes: tuple[int, ...],
 ) -> Float[Array, "*batch"]:
     """Returns the losses pooled by the caller's function, with their shape checked."""
-    if not callable(pool):
-        raise ValueError(f"pool must be a function (losses, *, where), got {pool!r}")
     pooled = pool(losses, where=valid)
     expected = losses.shape[: axes[0]]
     if getattr(pooled, "shape", None) != expected:

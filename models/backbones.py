@@ -69,6 +69,11 @@ def check_backbone(name: str, *, output_stride: int, style: str) -> None:
             raise ValueError(f"{name} has no {option} {value!r}; there is: {known}")
 
 
+def output_strides() -> list[int]:
+    """Returns the output strides that some backbone has."""
+    return sorted({s for entry in BACKBONES.values() for s in entry.output_strides})
+
+
 def make_backbone(
     name: str, *, output_stride: int = 8, style: str = "torchvision", **options: Any
 ) -> Backbone:

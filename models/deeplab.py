@@ -35,7 +35,7 @@ class DeepLab(nnx.Module):
         `models.resnet.ResNet`.
       head: one of `models.heads.HEADS`: `"v2"`, four summed convolutions, or `"v3"`,
         with image pooling.
-      output_stride: input pixels per feature, one of `models.backbones.OUTPUT_STRIDES`.
+      output_stride: input pixels per feature, one that the backbone has.
       dilations: of the head's 3×3 convolutions, in features; empty for those of its
         paper at this output stride.
       upsampling: one of `models.upsamplings.UPSAMPLINGS`: `"bilinear"`, between
@@ -86,7 +86,9 @@ class DeepLab(nnx.Module):
         )
         stride = HEADS[head].stride or output_stride
         # Named after the learned one: checkpoints know its kernel by this path.
-        self.deconvolution = UPSAMPLINGS[upsampling](classes, stride=stride, rngs=rngs)
+        self.deconvolution = UPSAMPLINGS[upsampling].make(
+            classes, stride=stride, rngs=rngs
+        )
 
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits `[batch, height, width, classes]`.

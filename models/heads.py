@@ -38,6 +38,7 @@ class HeadEntry(NamedTuple):
     # In features, by output stride; empty for a head that does not dilate.
     dilations: Mapping[int, tuple[int, ...]]
     stride: int = 0  # input pixels per logit; 0 for the backbone's output stride
+    fewest_images: int = 1  # that train it together
 
 
 HEADS: Registry[HeadEntry] = Registry("head")
@@ -65,16 +66,26 @@ def make_head(
     Raises:
       ValueError: no such head, or its paper has no dilations for the output stride.
     """
-    HEADS.check(name)
+    check_head(name, output_stride=output_stride, dilations=dilations)
     entry = HEADS[name]
     dilations = dilations or entry.dilations.get(output_stride, ())
-    if entry.dilations and not dilations:
-        known = ", ".join(map(str, entry.dilations))
+    return entry.make(channels, classes, dilations=dilations, **options)
+
+
+def check_head(name: str, *, output_stride: int, dilations: Sequence[int]) -> None:
+    """Refuses a head that is not there, and one that lacks dilations.
+
+    Raises:
+      ValueError: no such head, or its paper has no dilations for the output stride.
+    """
+    HEADS.check(name)
+    known = HEADS[name].dilations
+    if known and not dilations and output_stride not in known:
+        listed = ", ".join(map(str, known))
         raise ValueError(
-            f"head {name} has dilations for the output strides {known}, not for "
+            f"{name} has dilations for the output strides {listed}, not for "
             f"{output_stride}; set dilations"
         )
-    return entry.make(channels, classes, dilations=dilations, **options)
 
 
 def _v2(
@@ -101,6 +112,10 @@ def _v3(channels: Sequence[int], classes: int, **options: Any) -> Head:
 
 HEADS.add(
     "v3",
-    HeadEntry(_v3, {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}),
+    HeadEntry(
+        _v3,
+        {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)},
+        fewest_images=2,  # its batch norm sees one value of each image
+    ),
     "image pooling and batch norm",
 )

@@ -6,7 +6,7 @@ JAX is loaded when one is made, not by the table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from models.registry import Registry
 
@@ -18,32 +18,51 @@ if TYPE_CHECKING:
 class Upsampling(Protocol):
     """An `nnx.Module` that turns logits of the head into logits of pixels.
 
-    Entries of the table are called as `make(classes, stride=pixels per logit, rngs=)`.
+    Entries of the table are made as `make(classes, stride=pixels per logit, rngs=)`.
     """
 
     def __call__(self, logits: jax.Array, /, *, size: tuple[int, int]) -> jax.Array:
         """Returns `[batch, height, width, classes]` for `size` = (height, width)."""
 
 
-UPSAMPLINGS: Registry[Callable[..., Upsampling]] = Registry("upsampling")
+class UpsamplingEntry(NamedTuple):
+    """An upsampling of the table: how it is made, and whether it has parameters."""
+
+    make: Callable[..., Upsampling]
+    learns: bool = False
 
 
-@UPSAMPLINGS.register("bilinear", "between features where they stand")
+UPSAMPLINGS: Registry[UpsamplingEntry] = Registry("upsampling")
+
+
 def _bilinear(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
-    from models.upsample import BilinearUpsample
+    from models.interpolation import BilinearUpsample
 
     return BilinearUpsample(stride)
 
 
-@UPSAMPLINGS.register("half_pixel", "as PyTorch resizes")
+UPSAMPLINGS.add(
+    "bilinear", UpsamplingEntry(_bilinear), "between features where they stand"
+)
+
+
 def _half_pixel(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
-    from models.upsample import HalfPixelUpsample
+    from models.interpolation import HalfPixelUpsample
 
     return HalfPixelUpsample()
 
 
-@UPSAMPLINGS.register("learned", "a transposed convolution that starts as bilinear")
+UPSAMPLINGS.add("half_pixel", UpsamplingEntry(_half_pixel), "as PyTorch resizes")
+
+
 def _learned(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
-    from models.upsample import LearnedUpsample
+    from models.interpolation import LearnedUpsample
 
     return LearnedUpsample(classes, stride=stride, rngs=rngs)
+
+
+UPSAMPLINGS.add(
+    "learned",
+    UpsamplingEntry(_learned, learns=True),
+    "a transposed convolution that starts as bilinear",
+)

@@ -137,8 +137,8 @@ VIEWS = of(
     ),
 )
 WINDOWS = of(
-    "train/evaluation/windows.py",
-    "tests/train/evaluation/test_windows.py",
+    "train/evaluation/sliding_windows.py",
+    "tests/train/evaluation/test_sliding_windows.py",
     ("border fades", "rise if start > 0 else flat,", "rise,"),
     ("weight 0 at the edge", "np.arange(window) + 1", "np.arange(window)"),
     ("overlap unused", "window - math.ceil(overlap * window)", "window"),
@@ -149,7 +149,7 @@ WINDOWS = of(
     ),
 ) + of(
     "train/evaluation/inference.py",
-    "tests/train/evaluation/test_windows.py",
+    "tests/train/evaluation/test_sliding_windows.py",
     ("row above forgotten", "strip[: len(carried)] += carried", "pass"),
     ("a row too few", "yield strip[:done]", "yield strip[1:done]"),
 )

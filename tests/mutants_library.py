@@ -73,8 +73,8 @@ NETWORKS = [
         ("dilates a stage late", "before = dilation\n", "before = 1\n"),
     ),
     *of(
-        "models/upsample.py",
-        "tests/models/test_upsample.py",
+        "models/interpolation.py",
+        "tests/models/test_interpolation.py",
         (
             "past the last feature",
             "np.minimum(np.arange(length) / stride, count - 1)",

@@ -10,14 +10,18 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import tyro
 
+from models.heads import HEADS
+from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
 from train.common.files import replace_text
-from train.common.options import earlier_names, flag, free_options, option_names
+from train.common.options import earlier_names, flag, marked, option_names
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.evaluation.views import EvaluationOptions
@@ -43,16 +47,17 @@ class Config:
 
     def __post_init__(self) -> None:
         """Validates options across groups, before anything is read or written."""
-        if self.model.upsampling == "learned" and self.loss.loss_resolution != "full":
+        model, steps = self.model, self.optimizer
+        if UPSAMPLINGS[model.upsampling].learns and self.loss.loss_resolution != "full":
             raise UserError(
-                "--loss-resolution must be full with --upsampling learned, which could "
-                f"not learn otherwise, got {self.loss.loss_resolution!r}"
+                f"--loss-resolution must be full with --upsampling {model.upsampling}, "
+                f"which could not learn otherwise, got {self.loss.loss_resolution!r}"
             )
-        steps = self.optimizer
-        if self.model.head == "v3" and steps.batch_size <= steps.accumulation:
+        fewest = HEADS[model.head].fewest_images
+        if steps.batch_size < fewest * steps.accumulation:
             raise UserError(
-                "--accumulation must leave two images or more a part for --head v3, "
-                "whose batch norm would see a single value of the pooled image (raise "
+                f"--accumulation must leave {fewest} images or more per part for "
+                f"--head {model.head}, whose batch norm sees one value of each (raise "
                 f"--batch-size), got {steps.accumulation}"
             )
 
@@ -88,15 +93,32 @@ class Config:
 GROUPS: dict[str, Any] = {
     field.name: type(field.default) for field in dataclasses.fields(Config)
 }
-# The group and the field of each option, by its name.
-PLACES = {
-    name: (group, field)
-    for group, cls in GROUPS.items()
-    for field, name in option_names(cls).items()
-}
+
+
+def places_of(groups: Mapping[str, type]) -> dict[str, tuple[str, str]]:
+    """Returns the group and the field of each option, by its name.
+
+    Raises:
+      ValueError: two options have one name, or an earlier name is taken.
+    """
+    places: dict[str, tuple[str, str]] = {"version": ("", "")}  # of config.json
+    for group, cls in groups.items():
+        for field, name in option_names(cls).items():
+            if name in places:
+                raise ValueError(f"two options have the name {name!r}")
+            places[name] = group, field
+    taken = {old for cls in groups.values() for old, _ in earlier_names(cls)}
+    if taken := taken & places.keys():
+        raise ValueError(f"earlier names are those of other options: {taken}")
+    del places["version"]
+    return places
+
+
+EARLIER = {old: new for cls in GROUPS.values() for old, new in earlier_names(cls)}
+PLACES = places_of(GROUPS)
 # Options that a resumed run may change: they do not enter its result.
-FREE = frozenset[str]().union(*map(free_options, GROUPS.values()))
-_EARLIER = {old: new for cls in GROUPS.values() for old, new in earlier_names(cls)}
+FREE = frozenset[str]().union(*(marked(cls, "free") for cls in GROUPS.values()))
+PATHS = frozenset[str]().union(*(marked(cls, "path") for cls in GROUPS.values()))
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -118,38 +140,63 @@ def load_config(path: Path) -> Config:
             "train/main.py wrote (its --workdir)."
         )
     try:
-        described = json.loads(path.read_text())
-        return parse_options(described)
-    except (ValueError, TypeError, AttributeError) as error:
+        return parse_options(json.loads(path.read_text()))
+    except (ValueError, UserError) as error:
         raise UserError(
-            f"{path} cannot be read as a configuration ({error}). Restore it from a "
+            f"{path} cannot be read as a configuration: {error}. Restore it from a "
             "copy, or start another run with --workdir."
         ) from error
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
-def parse_options(described: dict[str, Any]) -> Config:
+def parse_options(described: object) -> Config:
     """Builds a configuration from the content of `config.json`.
 
     Raises:
-      UserError: it is of a later version, or an option is unknown or cannot work.
-      ValueError, TypeError, AttributeError: it is no such thing.
+      UserError: it is of another version, or an option is missing, unknown, of another
+        type, or cannot work.
     """
+    if not isinstance(described, dict):
+        raise UserError(f"it is no table of options but {described!r:.60}")
     options = dict(described)
     version = options.pop("version", 1)
-    if version not in (1, CONFIG_VERSION):
+    if version is True or version not in (1, CONFIG_VERSION):
         raise UserError(
-            f"this is a configuration of version {version}, and this code reads 1 to "
-            f"{CONFIG_VERSION}. Use the code that wrote it, or start another run with "
-            "--workdir."
+            f"it is of version {version!r}, and this code reads 1 to {CONFIG_VERSION}; "
+            "use the code that wrote it"
         )
     if version == 1:
-        options = {_EARLIER.get(name, name): value for name, value in options.items()}
-    for name, value in options.items():
-        if isinstance(value, list):
-            options[name] = tuple(value)
-    return Config().replace(**options)
+        options = _renamed(options)
+    missing = PLACES.keys() - options.keys()
+    if version == CONFIG_VERSION and missing:
+        raise UserError(f"it lacks {', '.join(sorted(missing))}")
+    return Config().replace(
+        **{name: _converted(name, value) for name, value in options.items()}
+    )
+
+
+def _renamed(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns options of version 1 by their present names."""
+    for old, new in EARLIER.items():
+        if old in options and new in options:
+            raise UserError(f"it has both {old!r} and {new!r}, its present name")
+    if not options:
+        raise UserError("it has no options")
+    return {EARLIER.get(name, name): value for name, value in options.items()}
+
+
+def _converted(name: str, value: object) -> Any:
+    """Returns a value of JSON in the type of its option, where there is one.
+
+    Raises:
+      UserError: it is of another type.
+    """
+    if name not in PLACES:
+        return value  # refused by `Config.replace`
+    group, field = PLACES[name]
+    try:
+        return msgspec.convert(value, get_type_hints(GROUPS[group])[field])
+    except msgspec.ValidationError as error:
+        raise UserError(f"--{flag(name)}: {error}, got {value!r}") from error
 
 
 def changed_options(config: Config, base: Config) -> dict[str, Any]:
@@ -164,7 +211,7 @@ def changed_options(config: Config, base: Config) -> dict[str, Any]:
 
 def _meaning(name: str, value: Any) -> Any:
     """Normalizes a value for comparison: paths are resolved."""
-    return Path(value).resolve() if name in ("data", "weights") and value else value
+    return Path(value).resolve() if name in PATHS and value else value
 
 
 def differing_options(saved: Config, wanted: Config) -> list[str]:

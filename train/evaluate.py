@@ -1,6 +1,6 @@
 """Evaluates a run: python train/evaluate.py RUN [--split NAME] [--data DIR].
 
-[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] predict otherwise than the run.
+[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] override how the run predicts.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
 from train.data.dataset import load_dataset
-from train.evaluation.evaluator import Evaluator
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
+from train.evaluation.whole_split import Evaluator
 from train.workdir.trained import load_run
 
 

@@ -14,8 +14,8 @@ from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
 from train.data.dataset import find_dataset, prepare_dataset
 from train.data.preprocessing import PREPROCESSINGS
-from train.evaluation.evaluator import Evaluator
 from train.evaluation.inference import Predictor
+from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
 from train.report.final_evaluation import finish
 from train.training.checkpoint import Checkpoints
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def complete(config: Config) -> dict[str, Any]:
-    """Trains, evaluates and reports, as far as not done yet; returns the summary."""
+    """Completes a run: trains, evaluates, reports; returns its summary."""
     run = Run.open(config)
     if summary := run.summary():
         print(run.completion_notice(summary))

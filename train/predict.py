@@ -34,8 +34,8 @@ def predict(
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
-    OUT/areas.csv gets each class's share of the pixels, a line an image, beside those
-    of earlier calls.
+    OUT/areas.csv gets each class's fraction of the pixels, one line per image; lines of
+    earlier calls are kept.
 
     Args:
       model: folder of a run, or weights (.safetensors).
@@ -54,7 +54,7 @@ def predict(
     # Pillow takes huge images for attacks, but these are the user's own.
     Image.MAX_IMAGE_PIXELS = None
     shares, failures = [], []
-    # Line by line, so that what is done stays, come what may.
+    # Line by line, so that finished images are kept if the program stops.
     with (out / "areas.csv").open(
         "w", buffering=1, newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:

@@ -9,7 +9,8 @@ import tyro
 
 from models.registry import Registry
 from train.common.errors import UserError
-from train.config import Config
+from train.common.options import annotate
+from train.config import GROUPS, Config
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.evaluation.views import EvaluationOptions
@@ -149,7 +150,7 @@ VOC_V3 = PRESETS.add(
     python train/main.py voc_v3 --data VOCdevkit/VOC2012
 
     Not run: it needs the data of preset voc, a GPU, and resnet50-11ad3fa6 converted to
-    weights/ (docs/weights.md). The learning rate is DeepLabV3's for 16 images a step.
+    weights/ (docs/weights.md). The learning rate is DeepLabV3's for 16 images per step.
     """,
 )
 
@@ -170,10 +171,18 @@ def parse_config(arguments: Sequence[str]) -> Config:
         close = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise UserError(f"no preset {name!r}{hint} Choose from: {', '.join(PRESETS)}.")
+    for group in GROUPS.values():
+        annotate(group)
     return tyro.cli(
         Config,
         args=options,
         default=PRESETS[name],
         prog=f"train/main.py {name}",
-        description=f"Presets: {', '.join(PRESETS)}. This one: {PRESETS.caption(name)}",
+        description=f"{_preset_list()}\n\nThis one: {PRESETS.caption(name)}",
     )
+
+
+def _preset_list() -> str:
+    """Returns the presets, each with the first line of its caption."""
+    lines = [f"{name}: {PRESETS.caption(name).splitlines()[0]}" for name in PRESETS]
+    return "\n".join(["Presets, named before all options:", *lines])

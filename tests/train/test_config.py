@@ -1,16 +1,18 @@
 """The command line: presets, every field an option, and what is refused."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.backbones import BACKBONES
 from models.heads import HEADS
 from train.common.errors import UserError
-from train.common.options import option_names
+from train.common.options import option, option_names
 from train.config import (
     CONFIG_VERSION,
     GROUPS,
@@ -18,6 +20,7 @@ from train.config import (
     Config,
     differing_options,
     load_config,
+    places_of,
     save_config,
 )
 from train.data.preprocessing import PREPROCESSINGS
@@ -101,7 +104,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--new-head"], "--new-head needs --weights"),
         (
             ["--head", "v3", "--batch-size", "4", "--accumulation", "4"],
-            "--accumulation must leave two images.*got 4",
+            "--accumulation must leave 2 images.*--head v3.*got 4",
         ),
         (["--input-scales", "1"], r"--input-scales must.*got \(1.0,\)"),
         (["--loss-resolution", "half"], "--loss-resolution must be.*got 'half'"),
@@ -158,11 +161,21 @@ def test_configuration_of_the_version_before_is_read(tmp_path: Path) -> None:
     ("text", "culprit"),
     [
         ('{"version": 3}', "of version 3, and this code reads 1 to 2.*--workdir"),
-        ('{"version": 2, "mirror": true}', "no option 'mirror'"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 2"),
+        ('{"version": true}', "of version True, and this code"),
+        ('{"version": 2, "steps": 7}', "lacks accumulation, backbone,"),
+        ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),
+        ('{"steps": 7, "mirrors": true}', "no option 'mirrors'"),
         ('{"momentun": 0.9}', "no option 'momentun'; did you mean 'momentum'"),
         ('{"momentum": 2}', r"--momentum must lie in \[0, 1\), got 2"),
-        ('{"crop": 7}', "cannot be read as a configuration"),
-        ("[1]", "cannot be read as a configuration"),
+        ('{"crop": 7}', "--crop: Expected `array`, got `int`, got 7"),
+        ('{"crop": [7]}', "--crop: Expected `array` of length 2, got 1"),
+        ('{"flip": "no"}', "--flip: Expected `bool`, got `str`, got 'no'"),
+        ('{"batch_size": 2.5}', "--batch-size: Expected `int`, got `float`, got 2.5"),
+        ('{"seed": true}', "--seed: Expected `int`, got `bool`"),
+        ("[1]", r"no table of options but \[1\]"),
+        ("{}", "has no options"),
+        ("null", "no table of options but None"),
         ("{", "cannot be read as a configuration"),
     ],
 )
@@ -183,6 +196,23 @@ def test_difference_names_what_changes_the_result_alone() -> None:
 def test_no_option_has_two_places() -> None:
     names = [n for cls in GROUPS.values() for n in option_names(cls).values()]
     assert len(names) == len(set(names)) == len(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (option(1, "Again.", name="steps"), "two options have the name 'steps'"),
+        (option(1, "Not one.", name="version"), "have the name 'version'"),
+        (option(1, "Old.", earlier="steps"), "earlier names are those of other"),
+    ],
+)
+def test_name_that_is_taken_fails(
+    monkeypatch: pytest.MonkeyPatch, field: Any, message: str
+) -> None:
+    more = dataclasses.make_dataclass("More", [("more", int, field)])
+    monkeypatch.setitem(GROUPS, "more", more)
+    with pytest.raises(ValueError, match=message):
+        places_of(GROUPS)
 
 
 def test_configuration_loads_neither_jax_nor_flax() -> None:

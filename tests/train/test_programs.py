@@ -201,6 +201,6 @@ def test_damaged_checkpoint_is_named(
     done = call("evaluate", damaged)
     assert done.returncode == 2
     assert "checkpoints/8 cannot be restored" in done.stderr
-    assert "Delete that folder to go on" in done.stderr
+    assert "move that folder elsewhere to resume" in done.stderr
     # TensorStore's threads may print a trace of their own; ours must not be in it.
     assert f'File "{ROOT / "train"}' not in done.stderr + capfd.readouterr().err

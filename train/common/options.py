@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import (
     Annotated,
     Any,
@@ -21,16 +21,20 @@ from typing import (
 
 import tyro
 
+from models.registry import Registry
 from train.common.errors import UserError
 
 _T = TypeVar("_T")
 
 
 class Limit(NamedTuple):
-    """A check of a value, and its wording: "must be above 0"."""
+    """A check of a value, and its wording: "must be above 0".
+
+    Texts may be functions, so that entries a table gets later are in them.
+    """
 
     holds: Callable[[Any], bool]
-    text: str
+    text: str | Callable[[], str]
 
 
 class Rule(NamedTuple):
@@ -55,12 +59,13 @@ BELOW_ONE = Limit(lambda value: 0 <= value < 1, "must lie in [0, 1)")
 
 def option(
     default: _T,
-    help: str,
+    help: str | Callable[[], str],
     limit: Limit | None = None,
     *,
     name: str = "",
     earlier: str = "",
     free: bool = False,
+    path: bool = False,
 ) -> _T:
     """Returns a field of a group.
 
@@ -71,31 +76,40 @@ def option(
       name: of the option, unless it is the field's.
       earlier: a name that the option had, which goes on working.
       free: a resumed run may change it, since it does not enter the result.
+      path: it is one, and means the same in every spelling.
     """
     metadata = {
-        "help": help,
+        "about": help,  # tyro would take "help" for its own
         "limit": limit,
         "name": name,
         "earlier": earlier,
         "free": free,
+        "path": path,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choice(default: str, help: str, choices: Mapping[str, object], **more: Any) -> Any:
+def choice(default: str, help: str, choices: Registry[Any], **more: Any) -> Any:
     """Returns a field that holds one of the names of a table; see `option`.
 
-    The help text lists the names, with what a `Registry` says of them.
+    The help text lists the names with their captions.
     """
-    listed = getattr(choices, "help", lambda: ", ".join(choices))()
-    text = f"{help.rstrip('.')}: {listed}."
-    return option(default, text, one_of(choices), **more)
+    return option(
+        default, lambda: f"{help}: {choices.help()}.", one_of(choices), **more
+    )
 
 
-def one_of(choices: Mapping[Any, object] | tuple[object, ...]) -> Limit:
+def one_of(choices: Collection[object]) -> Limit:
     """Returns the limit that allows the listed values."""
-    listed = ", ".join(str(name) for name in choices)
-    return Limit(lambda value: value in choices, f"must be one of: {listed}")
+    return Limit(
+        lambda value: value in choices,
+        lambda: f"must be one of: {', '.join(map(str, choices))}",
+    )
+
+
+def text_of(text: str | Callable[[], str]) -> str:
+    """Returns a text, or what a function returns for it now."""
+    return text() if callable(text) else text
 
 
 class Group:
@@ -112,7 +126,7 @@ class Group:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             limit = field.metadata["limit"]
             if limit is not None and not limit.holds(getattr(self, field.name)):
-                refuse(self, field.name, limit.text)
+                refuse(self, field.name, text_of(limit.text))
         for rule in self.rules:
             if not rule.holds(self):
                 refuse(self, rule.option, rule.text)
@@ -125,18 +139,17 @@ def refuse(group: Group, field: str, text: str) -> None:
     raise UserError(f"--{flag(option_names(type(group))[field])} {text}, got {shown}")
 
 
-def group(cls: type[_T]) -> type[_T]:
-    """Annotates a dataclass with the names and help texts that tyro shows."""
+def annotate(cls: type) -> None:
+    """Annotates a group with the names and help texts that tyro shows now."""
     hints = get_type_hints(cls)
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for field in dataclasses.fields(cls):
         earlier = field.metadata["earlier"]
         shown = tyro.conf.arg(
             name=flag(field.metadata["name"]) or None,
-            help=field.metadata["help"],
+            help=text_of(field.metadata["about"]),
             aliases=(f"--{flag(earlier)}",) if earlier else None,
         )
         cls.__annotations__[field.name] = Annotated[hints[field.name], shown]
-    return cls
 
 
 def option_names(cls: type) -> dict[str, str]:
@@ -152,11 +165,11 @@ def earlier_names(cls: type) -> Iterator[tuple[str, str]]:
             yield field.metadata["earlier"], option_names(cls)[field.name]
 
 
-def free_options(cls: type) -> set[str]:
-    """Returns the names of the options that a resumed run may change."""
+def marked(cls: type, mark: str) -> set[str]:
+    """Returns the names of the options with a mark, `"free"` or `"path"`."""
     names = option_names(cls)
     return {
-        names[field.name] for field in dataclasses.fields(cls) if field.metadata["free"]
+        names[field.name] for field in dataclasses.fields(cls) if field.metadata[mark]
     }
 
 

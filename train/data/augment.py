@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.common.options import Group, Limit, group, option
+from train.common.options import Group, Limit, option
 from train.data.images import Example, blank, rescale
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentationOptions(Group):
     """Augmentation of training images."""

@@ -31,7 +31,7 @@ def train_batches(
     Args:
       source: the records of the training split.
       augment: varies an example, given the random numbers of its place in the stream.
-      batch_size: images a step.
+      batch_size: images per step.
       seed: of order and augmentation.
       start: steps done already.
       steps: of the whole run.

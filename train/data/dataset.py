@@ -22,7 +22,6 @@ from train.common.options import (
     Group,
     Limit,
     Rule,
-    group,
     option,
 )
 from train.data.images import Source
@@ -108,13 +107,15 @@ _SPLIT = Limit(
 )
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataOptions(Group):
     """The data to train and evaluate on."""
 
     folder: str = option(
-        "", f"Folder of the data. Kinds: {DATA_KINDS.help()}.", name="data"
+        "",
+        lambda: f"Folder of the data. Kinds: {DATA_KINDS.help()}.",
+        name="data",
+        path=True,
     )
     train_split: str = option(
         "train", "Trains on ImageSets/Segmentation/NAME.txt.", _SPLIT
@@ -178,7 +179,9 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
     train, val = sources[options.train_split], sources[options.val_split]
     if options.holdout:
         train, val = _hold_out(train, options)
-    return Dataset(*found[:4], train, val)
+    return Dataset(
+        found.name, found.class_names, found.colors, found.fingerprint, train, val
+    )
 
 
 def load_dataset(options: DataOptions) -> Dataset:

@@ -36,5 +36,5 @@ PREPROCESSINGS.add(
 PREPROCESSINGS.add(
     "bgr_mean",
     Preprocessing((122.675, 116.669, 104.008), (1.0, 1.0, 1.0), bgr=True),
-    "BGR less ImageNet's mean, as Caffe and so DeepLabV2 have it",
+    "BGR minus ImageNet's mean, as Caffe and DeepLabV2 have it",
 )

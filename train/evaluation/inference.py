@@ -15,8 +15,8 @@ from flax import nnx
 from models.deeplab import DeepLab
 from train.data.images import Example, pad, pad_to_multiple
 from train.data.preprocessing import Preprocessing
+from train.evaluation.sliding_windows import Progress, Span, lay_windows
 from train.evaluation.views import EvaluationOptions, View, views
-from train.evaluation.windows import Progress, Span, lay_windows
 from train.training.scales import resize_linear, scaled_size
 from train.training.step import TrainState
 

@@ -14,13 +14,11 @@ from train.common.options import (
     POSITIVE,
     Group,
     Limit,
-    group,
     one_of,
     option,
 )
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationOptions(Group):
     """How masks are predicted."""

@@ -192,7 +192,7 @@ class Plan:
     def possible(self, variants: Sequence[Variant]) -> list[Variant]:
         """Returns the variants that work with the network.
 
-        Learned upsampling cannot learn from a loss that looks before it.
+        Learned upsampling cannot learn from a loss on the logits before it.
         """
         return [
             variant

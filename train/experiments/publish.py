@@ -17,7 +17,7 @@ from train.report.html import CHART_STYLE, svg, template
 
 
 def write_json(entries: Sequence[Entry], path: Path) -> None:
-    """Writes a JSON list, one line a run."""
+    """Writes a JSON list, one line per run."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
     replace_text(path, f"[\n{lines}\n]\n")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from train.config import Config
 from train.data.dataset import Dataset
-from train.evaluation.evaluator import Evaluator
 from train.evaluation.metrics import scalar_metrics, table
+from train.evaluation.whole_split import Evaluator
 from train.report.provenance import provenance
 from train.report.training_report import write_report
 from train.training.step import TrainState

@@ -12,8 +12,8 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from PIL import Image
 
 from train.data.palette import VOID_COLOR, mask_image, overlay
-from train.evaluation.evaluator import Panel
 from train.evaluation.metrics import METRICS
+from train.evaluation.whole_split import Panel
 from train.report.html import (
     CHART_STYLE,
     css_color,
@@ -189,7 +189,7 @@ def _learning_rate_chart(curve: _Curve) -> _Chart:
     figure, axes = _subplots()
     axes.plot(*curve, ".-", color=BLUE, markevery=[-1])
     axes.yaxis.set_major_formatter("{x:g}")
-    label = f"highest {curve.values.max():.3g}, last {curve.values[-1]:.3g}"
+    label = f"highest logged {curve.values.max():.3g}, last {curve.values[-1]:.3g}"
     return _Chart("Learning rate", [_Key("●", BLUE, label)], svg(figure))
 
 

@@ -78,8 +78,10 @@ class Checkpoints:
             )
         except Exception as error:  # Orbax raises a bare Exception for damaged arrays
             raise UserError(
-                f"{self.folder / str(step)} cannot be restored: {error}\n"
-                "Delete that folder to go on from the checkpoint before it."
+                f"{self.folder / str(step)} cannot be restored: {str(error)[:300]}\n"
+                "Either it is damaged, or config.json has changed since it was saved. "
+                "If it is damaged, move that folder elsewhere to resume from the "
+                "checkpoint before it."
             ) from error
         for name, wanted in self._position.items():
             if restored.position[name] != wanted:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from tqdm import tqdm
 
 from train.common.errors import Diverged
-from train.common.options import NOT_NEGATIVE, POSITIVE, Group, Limit, group, option
+from train.common.options import NOT_NEGATIVE, POSITIVE, Group, Limit, option
 from train.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from train.training.step import Step, TrainState
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunOptions(Group):
     """The run: its folder, seed, and intervals of logging, saving and evaluation."""

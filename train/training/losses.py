@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from models.registry import Registry
 from train.common.errors import UserError
@@ -25,7 +25,6 @@ from train.common.options import (
     Group,
     Limit,
     choice,
-    group,
     one_of,
     option,
 )
@@ -54,9 +53,9 @@ def _locally_adaptive(options: LossOptions) -> Loss:
     image_loss = functools.partial(
         lal_jax.locally_adaptive_loss,
         kernel_size=options.kernel_size,
-        normalization="none" if options.normalization == "none" else "standard_score",
+        normalization=cast("Any", options.normalization),
         neighbor_weights=weights,
-        normalizer="weights" if options.normalizer == "weights" else "count",
+        normalizer=cast("Any", options.normalizer),
         pool=POOLS[options.pool](options),
     )
     return _of_logits(image_loss)
@@ -117,7 +116,7 @@ def _center(options: LossOptions) -> Loss:
     return loss
 
 
-@LOSSES.register("loss_max_pooling", "cross-entropy weighted towards the hard pixels")
+@LOSSES.register("loss_max_pooling", "cross-entropy weighted toward the hard pixels")
 def _loss_max_pooling(options: LossOptions) -> Loss:
     """Cross-entropy under loss max-pooling."""
     import lal_jax
@@ -154,7 +153,6 @@ def _of_logits(image_loss: LogitLoss) -> Loss:
     return loss
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossOptions(Group):
     """The loss, and its options."""
@@ -232,7 +230,7 @@ class LossOptions(Group):
     )
     max_pooling_norm: float = option(
         1.7,
-        "p of loss max-pooling, above 1; towards 1 the hardest pixels take all.",
+        "p of loss max-pooling, above 1; toward 1 the hardest pixels take all.",
         Limit(lambda norm: 1 < norm < float("inf"), "must be above 1"),
     )
     max_pooling_fraction: float = option(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from models.backbones import BACKBONES, OUTPUT_STRIDES, check_backbone
-from models.heads import HEADS
+from models.backbones import BACKBONES, check_backbone, output_strides
+from models.heads import HEADS, check_head
 from models.styles import STYLES
 from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
@@ -19,7 +19,6 @@ from train.common.options import (
     Limit,
     Rule,
     choice,
-    group,
     one_of,
     option,
 )
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from models.deeplab import DeepLab
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelOptions(Group):
     """The network, and its initial weights."""
@@ -44,7 +42,12 @@ class ModelOptions(Group):
     )
     head: str = choice("v2", "Head", HEADS)
     output_stride: int = option(
-        8, "Pixels per feature, 8, 16 or 32.", one_of(OUTPUT_STRIDES)
+        8,
+        "Pixels per feature; what a backbone can do differs.",
+        Limit(
+            lambda stride: stride in output_strides(),
+            lambda: f"must be one of: {', '.join(map(str, output_strides()))}",
+        ),
     )
     dilations: tuple[int, ...] = option(
         (),
@@ -65,7 +68,9 @@ class ModelOptions(Group):
         1e-5, "Added to the variances of batch norm.", POSITIVE
     )
     weights: str = option(
-        "", "File of initial weights (.safetensors); empty for random ones."
+        "",
+        "File of initial weights (.safetensors); empty for random ones.",
+        path=True,
     )
     new_head: bool = option(
         False, "Initializes the head at random instead of from the file."
@@ -91,7 +96,7 @@ class ModelOptions(Group):
     )
 
     def __post_init__(self) -> None:
-        """Validates the options, also those that the backbone may not have.
+        """Validates the options, also those that backbone and head may not have.
 
         Raises:
           UserError: it names the option, the limit and the value.
@@ -103,6 +108,12 @@ class ModelOptions(Group):
             )
         except ValueError as error:
             raise UserError(f"--backbone {error}") from error
+        try:
+            check_head(
+                self.head, output_stride=self.output_stride, dilations=self.dilations
+            )
+        except ValueError as error:
+            raise UserError(f"--head {error}") from error
 
 
 def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:

@@ -18,7 +18,6 @@ from train.common.options import (
     Limit,
     Rule,
     choice,
-    group,
     option,
 )
 
@@ -41,21 +40,20 @@ def _poly(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     )
 
 
-@SCHEDULES.register("cosine", "half a cosine down to 0")
+@SCHEDULES.register("cosine", "half a period of a cosine, to 0")
 def _cosine(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     import optax
 
     return optax.cosine_decay_schedule(options.learning_rate, max(1, decay_steps))
 
 
-@SCHEDULES.register("constant", "stays")
+@SCHEDULES.register("constant", "no decay")
 def _constant(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     import optax
 
     return optax.constant_schedule(options.learning_rate)
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(Group):
     """Number and size of the steps, and the optimizer."""
@@ -71,7 +69,7 @@ class OptimizerOptions(Group):
         POSITIVE,
     )
     learning_rate: float = option(2.5e-4, "Highest learning rate.", POSITIVE)
-    schedule: str = choice("poly", "How the learning rate falls", SCHEDULES)
+    schedule: str = choice("poly", "Decay of the learning rate", SCHEDULES)
     warmup: int = option(
         0,
         "Steps in which the learning rate rises linearly, before the schedule begins.",

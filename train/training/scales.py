@@ -24,7 +24,7 @@ def training_outputs(
     of full resolution or of the network's, as `loss_resolution` says.
 
     Args:
-      model: the network, which notes its statistics.
+      model: the network; its batch statistics are updated.
       images: `[batch, height, width, 3]` float.
       options: without `input_scales` there is one entry.
     """

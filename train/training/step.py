@@ -119,8 +119,8 @@ Gradient = Callable[
 def _in_parts(gradient: Gradient, parts: int) -> Gradient:
     """Returns the mean gradient over equal parts of a batch, taken one after the other.
 
-    Losses are means over images, so this is the gradient of the whole batch, but for
-    batch norm, which sees a part at a time.
+    Losses are means over images, so this is the gradient of the whole batch, except for
+    batch norm and the centers of the center loss, which see one part at a time.
     """
     if parts == 1:
         return gradient

@@ -17,21 +17,22 @@ from train.common.options import (
     Group,
     Limit,
     Rule,
+    annotate,
     choice,
     earlier_names,
-    free_options,
-    group,
+    marked,
     option,
     option_names,
 )
 from train.presets import parse_config
+
+from ..conftest import add_entry
 
 MODES: Registry[int] = Registry("mode")
 MODES.add("bake", 1, "from below")
 MODES.add("grill", 2)
 
 
-@group
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OvenOptions(Group):
     """An oven."""
@@ -39,7 +40,9 @@ class OvenOptions(Group):
     heat: float = option(180.0, "Degrees.", POSITIVE, name="oven_heat", earlier="warm")
     fan: bool = option(True, "Air moves.", earlier="blower", free=True)
     trays: tuple[int, ...] = option((1,), "Heights.")
-    mode: str = choice("bake", "Where heat comes from.", MODES)
+    mode: str = choice("bake", "Where heat comes from", MODES)
+
+    shelf: str = option("", "Where books are.", path=True)
 
     rules = (
         Rule("fan", lambda oven: oven.fan or oven.heat < 250, "must be on above 250"),
@@ -47,6 +50,7 @@ class OvenOptions(Group):
 
 
 def parse(*words: str, **defaults: Any) -> OvenOptions:
+    annotate(OvenOptions)
     return tyro.cli(OvenOptions, args=words, default=OvenOptions(**defaults))
 
 
@@ -94,9 +98,11 @@ def test_names_are_those_of_the_fields_or_their_own() -> None:
         "fan": "fan",
         "trays": "trays",
         "mode": "mode",
+        "shelf": "shelf",
     }
     assert dict(earlier_names(OvenOptions)) == {"warm": "oven_heat", "blower": "fan"}
-    assert free_options(OvenOptions) == {"fan"}
+    assert marked(OvenOptions, "free") == {"fan"}
+    assert marked(OvenOptions, "path") == {"shelf"}
 
 
 def test_command_line_knows_the_names_and_those_before() -> None:
@@ -132,3 +138,14 @@ def test_earlier_options_of_the_trainer_go_on_working(
         assert config.model.dilations == (1, 2)
     else:
         assert config.augmentation.flip == (earlier == ["--mirror"])
+
+
+def test_entry_of_later_is_in_help_and_refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_entry(monkeypatch, MODES, "steam", 3, "wet")
+    with pytest.raises(SystemExit):
+        parse("--help")
+    assert "steam (wet)" in " ".join(capsys.readouterr().out.replace("│", "").split())
+    with pytest.raises(UserError, match="must be one of: bake, grill, steam, got 'x'"):
+        OvenOptions(mode="x")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from train.data.palette import voc_colormap
-from train.evaluation.evaluator import Panel
+from train.evaluation.whole_split import Panel
 from train.report.html import LONGEST_SIDE
 from train.report.training_report import write_report
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models.upsample import (
+from models.interpolation import (
     BilinearUpsample,
     HalfPixelUpsample,
     LearnedUpsample,

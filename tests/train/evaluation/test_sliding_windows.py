@@ -13,7 +13,7 @@ import pytest
 
 from train.config import Config
 from train.evaluation.inference import Predictor
-from train.evaluation.windows import lay_windows
+from train.evaluation.sliding_windows import lay_windows
 from train.training.step import make_state
 
 from ..standins import IMAGENET, Blurred, Brightest, Constant, predictor, random_image

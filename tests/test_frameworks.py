@@ -1,4 +1,4 @@
-"""The training steps of docs/training_steps.md run as they stand, and they learn."""
+"""The training steps of docs/frameworks.md run as they stand, and they learn."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-TEXT = (Path(__file__).parent.parent / "docs" / "training_steps.md").read_text()
+TEXT = (Path(__file__).parent.parent / "docs" / "frameworks.md").read_text()
 FRAMEWORKS = {
     "Flax NNX": "flax",
     "Flax Linen": "flax",
@@ -30,7 +30,7 @@ def run_here(block: str) -> str:
     """Runs a block as a program of its own would and returns what it prints."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(block, "training_steps.md", "exec"), {"__name__": "__main__"})
+        exec(compile(block, "frameworks.md", "exec"), {"__name__": "__main__"})
     return printed.getvalue()
 
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from train import evaluate
 from train.config import Config
-from train.evaluation.evaluator import Evaluator
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
+from train.evaluation.whole_split import Evaluator
 from train.workdir.trained import Trained
 
 from ..standins import IMAGENET, STATE, Brightest

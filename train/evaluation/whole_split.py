@@ -1,4 +1,4 @@
-"""The evaluator: compares masks with the truth over a whole split."""
+"""Evaluation of a whole split: predicted masks compared with the truth."""
 
 from __future__ import annotations
 
