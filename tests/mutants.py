@@ -213,7 +213,7 @@ OPTIONS = of(
         "aliases=None",
     ),
     ("rules unread", "for rule in self.rules:", "for rule in ():"),
-    ("help without choices", "{help.rstrip('.')}: {listed}.", "{help}"),
+    ("help without choices", "{help}: {choices.help()}.", "{help}"),
 )
 RUNS = (
     of(

@@ -184,5 +184,5 @@ def parse_config(arguments: Sequence[str]) -> Config:
 
 def _preset_list() -> str:
     """Returns the presets, each with the first line of its caption."""
-    lines = [f"{name}: {PRESETS.caption(name).splitlines()[0]}" for name in PRESETS]
+    lines = [f"{name}: " + PRESETS.caption(name).partition("\n")[0] for name in PRESETS]
     return "\n".join(["Presets, named before all options:", *lines])
