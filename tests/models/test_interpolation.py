@@ -22,6 +22,15 @@ def test_bilinear_keeps_features_on_their_pixels(stride: int) -> None:
     np.testing.assert_allclose(result[:, ::stride, ::stride], features, rtol=1e-6)
 
 
+def test_bilinear_repeats_the_last_feature() -> None:
+    features = jax.random.normal(jax.random.key(0), (1, 3, 4, 2))
+    result = BilinearUpsample(8)(features, size=(24, 32))
+    last_rows = np.repeat(result[:, 16:17], 8, axis=1)
+    np.testing.assert_allclose(result[:, 16:], last_rows, rtol=1e-6)
+    last_columns = np.repeat(result[:, :, 24:25], 8, axis=2)
+    np.testing.assert_allclose(result[:, :, 24:], last_columns, rtol=1e-6)
+
+
 def test_bilinear_continues_a_ramp_without_a_shift() -> None:
     pixels = jnp.arange(33.0)[:, None] + 2 * jnp.arange(41.0)[None, :]
     features = pixels[::8, ::8][None, ..., None]
