@@ -1,9 +1,9 @@
-"""Which tests notice which mistake: python tests/mutations.py [PATTERN]
+"""Which tests notice which mistake: python -m tests.mutation [PATTERN]
 
 Makes small mistakes in the code, one at a time, in copies of this repository, and runs
 the tests that must fail then. PATTERN, a regular expression, chooses by file or by what
-the mistake is. Exit status 1 if one is not noticed. The tables are `mutants.py` and
-`mutants_library.py`.
+the mistake is. Exit status 1 if one is not noticed. The tables are `trainer.py` and
+`library.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from tests.mutation.library import LIBRARY
+from tests.mutation.trainer import TRAINER, Mutant
 
-from tests.mutants import TRAINER, Mutant  # noqa: E402
-from tests.mutants_library import LIBRARY  # noqa: E402
-
+ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "docs", "lal_jax", "models", "tests", "train")
 CACHES = shutil.ignore_patterns("__pycache__")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import of
+from tests.mutation.trainer import of
 
 LOSSES = [
     *of(

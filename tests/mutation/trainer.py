@@ -1,4 +1,4 @@
-"""Mistakes in `train` that its tests must notice, for `mutations.py`."""
+"""Mistakes in `train` that its tests must notice, for `python -m tests.mutation`."""
 
 from __future__ import annotations
 
