@@ -30,7 +30,9 @@ from train.training.losses import LossOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions
 
-CONFIG_VERSION = 2  # of config.json; 1 had none, and other names for two options
+# Of config.json; 1 had none, and other names for two options. Raise it with each option
+# added: the present version must have them all, earlier ones take defaults.
+CONFIG_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,8 +125,12 @@ PATHS = frozenset[str]().union(*(marked(cls, "path") for cls in GROUPS.values())
 
 def save_config(config: Config, path: Path) -> None:
     """Writes the configuration as JSON, every option by its name."""
-    described = {"version": CONFIG_VERSION, **config.options()}
-    replace_text(path, json.dumps(described, indent=2) + "\n")
+    replace_text(path, json.dumps(describe(config), indent=2) + "\n")
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """Returns what `parse_options` reads, once it has been through JSON."""
+    return {"version": CONFIG_VERSION, **config.options()}
 
 
 def load_config(path: Path) -> Config:
@@ -159,7 +165,7 @@ def parse_options(described: object) -> Config:
         raise UserError(f"it is no table of options but {described!r:.60}")
     options = dict(described)
     version = options.pop("version", 1)
-    if version is True or version not in (1, CONFIG_VERSION):
+    if version is True or version not in range(1, CONFIG_VERSION + 1):
         raise UserError(
             f"it is of version {version!r}, and this code reads 1 to {CONFIG_VERSION}; "
             "use the code that wrote it"

@@ -18,7 +18,7 @@ from models.weights import (
     save_weights,
 )
 from train.common.errors import UserError
-from train.config import CONFIG_VERSION, Config, load_config, parse_options
+from train.config import Config, describe, load_config, parse_options
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
@@ -85,7 +85,7 @@ def save_trained(trained: Trained, path: Path) -> None:
     The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`.
     """
     metadata = {
-        "config": {"version": CONFIG_VERSION, **trained.config.options()},
+        "config": describe(trained.config),
         "class_names": trained.class_names,
         "colors": trained.colors.tolist(),
         "step": int(trained.state.step),
