@@ -25,6 +25,7 @@ Its counterparts, one loss per pixel
 
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels
+  class_balanced_mean       mean in which an image's rare classes weigh more
   hard_pixel_mean           mean of the largest losses (OHEM, top-k)
   loss_max_pooling          largest weighted sum with the weights' norms bounded
   weighted_ensemble         weighted mean of several estimates (Eq. 1)
@@ -40,6 +41,7 @@ Helpers
 
 from lal_jax import gradients
 from lal_jax.center import center_loss, update_centers
+from lal_jax.class_balance import class_balanced_mean
 from lal_jax.class_weights import class_weights_from_counts, label_counts
 from lal_jax.cross_entropy import softmax_cross_entropy
 from lal_jax.ensemble import weighted_ensemble
@@ -64,6 +66,7 @@ __all__ = [
     "center_loss",
     "check_labels",
     "chessboard_weights",
+    "class_balanced_mean",
     "class_weights_from_counts",
     "focal_loss",
     "gaussian_weights",

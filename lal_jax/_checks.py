@@ -139,6 +139,24 @@ def check_kernel_size(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
+def check_dilation(
+    dilation: int | Sequence[int], window: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Returns the distance of a window's places along each of its axes."""
+    _check_static("dilation", dilation)
+    steps = (
+        tuple(dilation) if isinstance(dilation, Sequence) else (dilation,) * len(window)
+    )
+    if len(steps) != len(window) or any(
+        not isinstance(step, int | np.integer) or step < 1 for step in steps
+    ):
+        raise ValueError(
+            "dilation must be an integer of at least 1, or a tuple with one for each "
+            f"of the window's {len(window)} axes: got {dilation!r}"
+        )
+    return tuple(int(step) for step in steps)
+
+
 def check_ignore_label(ignore_label: int) -> None:
     """Requires a 32-bit integer."""
     _check_static("ignore_label", ignore_label)
@@ -202,15 +220,29 @@ def as_class_weights(
     return weights.astype(logits.dtype)
 
 
+def as_scale(name: str, scale: ArrayLike, dtype: np.dtype) -> Float[Array, ""]:
+    """Returns one number in the given dtype, above 0 unless it is traced."""
+    if isinstance(scale, str) or np.shape(scale) != () or np.iscomplexobj(scale):
+        raise ValueError(f"{name} must be a single real number, got {scale!r}")
+    if _has_values(scale) and not 0 < float(np.asarray(scale, np.float64)) < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0, got {scale!r}")
+    return jnp.asarray(scale, dtype)
+
+
 def check_weights(name: str, weights: ArrayLike | Sequence[float]) -> None:
     """Requires finite weights that are not negative, unless they are traced."""
-    if isinstance(weights, jax.core.Tracer):
-        return
-    if isinstance(weights, jax.Array) and not weights.is_fully_addressable:
+    if not _has_values(weights):
         return
     values = np.asarray(weights, np.float64)
     if not (np.isfinite(values) & (values >= 0)).all():
         raise ValueError(f"{name} must be finite and not negative, got {weights!r}")
+
+
+def _has_values(array: object) -> bool:
+    """Whether an array's values can be looked at: not traced, nor on other hosts."""
+    if isinstance(array, jax.core.Tracer):
+        return False
+    return not isinstance(array, jax.Array) or array.is_fully_addressable
 
 
 def check_positive(name: str, value: float) -> None:
@@ -231,31 +263,21 @@ def check_share(name: str, value: float) -> None:
         raise ValueError(f"{name} must lie in (0, 1], got {value!r}")
 
 
+def check_exponent(exponent: float) -> None:
+    """Requires a number in [0, 1]."""
+    if not 0 <= _number("exponent", exponent) <= 1:
+        raise ValueError(
+            "exponent must lie in [0, 1], 0 to weigh all pixels alike and 1 all "
+            f"classes: got {exponent!r}"
+        )
+
+
 def check_norm(norm: float) -> None:
     """Requires a finite exponent above 1."""
     if not 1 < _number("norm", norm) < math.inf:
         raise ValueError(
             f"norm must be a finite number above 1 (its paper takes 1.7), got {norm!r}"
         )
-
-
-def as_centers(
-    centers: ArrayLike, features: Float[Array, "..."]
-) -> Float[Array, "classes depth"]:
-    """Returns class centers in the features' dtype, of the features' depth."""
-    centers = jnp.asarray(centers)
-    if centers.ndim != 2 or centers.shape[-1:] != features.shape[-1:]:
-        raise ValueError(
-            "centers must have shape [classes, depth] with the depth of the features, "
-            f"their last axis: got centers {centers.shape} and features "
-            f"{features.shape}"
-        )
-    if not jnp.issubdtype(centers.dtype, jnp.floating):
-        raise ValueError(
-            f"centers must be floating point, got {centers.dtype}; begin with "
-            "jnp.zeros((classes, depth))"
-        )
-    return centers.astype(features.dtype)
 
 
 def _check_static(name: str, value: object) -> None:

@@ -12,7 +12,7 @@ from lal_jax.masks import labels_and_mask
 from lal_jax.targets import has_class, is_target
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int
+    from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 
 def center_loss(
@@ -57,7 +57,7 @@ def center_loss(
     labels, valid = labels_and_mask(
         labels, features, ignore_label=ignore_label, where=where, name="features"
     )
-    centers = _checks.as_centers(centers, features)
+    centers = _as_centers(centers, features)
     offsets = _offsets(features, labels, jax.lax.stop_gradient(centers), valid)
     return 0.5 * jnp.sum(jnp.square(offsets), axis=-1)
 
@@ -104,7 +104,7 @@ def update_centers(
     labels, valid = labels_and_mask(
         labels, features, ignore_label=ignore_label, where=where, name="features"
     )
-    current = jax.lax.stop_gradient(_checks.as_centers(centers, features))
+    current = jax.lax.stop_gradient(_as_centers(centers, features))
     offsets = _offsets(features, labels, current, valid)
     pixels = tuple(range(labels.ndim))
 
@@ -134,3 +134,22 @@ def _offsets(
     member = is_target(labels, len(centers)).astype(features.dtype)
     own = jnp.matmul(member, centers, precision="highest")
     return jnp.where(counted[..., None], features - own, 0.0)
+
+
+def _as_centers(
+    centers: ArrayLike, features: Float[Array, "..."]
+) -> Float[Array, "classes depth"]:
+    """Returns class centers in the features' dtype, of the features' depth."""
+    centers = jnp.asarray(centers)
+    if centers.ndim != 2 or centers.shape[-1:] != features.shape[-1:]:
+        raise ValueError(
+            "centers must have shape [classes, depth] with the depth of the features, "
+            f"their last axis: got centers {centers.shape} and features "
+            f"{features.shape}"
+        )
+    if not jnp.issubdtype(centers.dtype, jnp.floating):
+        raise ValueError(
+            f"centers must be floating point, got {centers.dtype}; begin with "
+            "jnp.zeros((classes, depth))"
+        )
+    return centers.astype(features.dtype)

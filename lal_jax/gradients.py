@@ -7,19 +7,27 @@ lacks the factor 1/ξ. For studying the method and for checking autodiff.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.pooling import pool_windows, window_divisor
+from lal_jax.locally_adaptive import center_arguments
+from lal_jax.pool_gradients import (
+    class_balanced_gradient,
+    minkowski_gradient,
+    power_mean_gradient,
+)
+from lal_jax.pooling import window_divisor
 from lal_jax.printed_gradient import as_printed
-from lal_jax.reductions import checked_losses, power_mean, valid_only
 from lal_jax.selective_loss import (
     Arguments,
+    Normalization,
     checked_arguments,
-    predictions_and_inverse_deviation,
+    mean_over_deviation,
+    pooled_scores,
+    scores_and_inverse_deviation,
     window_losses,
 )
 from lal_jax.targets import has_class, smooth_target, target_weight
@@ -31,46 +39,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_printed",
+    "class_balanced_gradient",
     "locally_adaptive_gradient",
     "minkowski_gradient",
     "selective_gradient",
 ]
 
 
-def minkowski_gradient(
-    losses: Float[Array, "..."],
-    *,
-    power: float = 3.0,
-    where: Bool[Array, "..."] | None = None,
-    axis: int | Sequence[int] | None = (-2, -1),
-) -> Float[Array, "..."]:
-    r"""Returns the derivative of `minkowski_mean` by each pixel's loss.
+class PoolGradient(Protocol):
+    """The derivative of a `Pool`, by each loss; called as that is."""
 
-    .. math:: \frac{\partial L^{AD}}{\partial L_q} =
-              \frac{1}{M} \Bigl(\frac{L_q}{L^{AD}}\Bigr)^{k-1}
-
-    Args:
-      losses: losses per pixel, not negative.
-      power: k > 0.
-      where: False leaves a pixel out.
-      axis: the axes that were pooled.
-
-    Returns:
-      The derivative, same shape; 0 at ignored pixels and where the pooled loss is 0.
-
-    Raises:
-      ValueError: as `minkowski_mean`.
-
-    >>> import jax.numpy as jnp
-    >>> minkowski_gradient(jnp.array([[3.0, 4.0]]), power=2.0).round(4).tolist()
-    [[0.4243, 0.5657]]
-
-    Source: Eq. 7 of Guo et al. 2018, whose last factor, printed as a sum over pixels,
-    is L_q^(k−1) of the pixel alone.
-    """
-    _checks.check_power(power)
-    losses, valid, axes = checked_losses(losses, where, axis)
-    return _power_mean_gradient(losses, valid, axes, power=power)
+    def __call__(
+        self, losses: Float[Array, "..."], *, where: Bool[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """Returns an array of the losses' shape, 0 where `where` is False."""
 
 
 def selective_gradient(
@@ -80,6 +62,7 @@ def selective_gradient(
     cotangents: Float[Array, "*batch_centers"] | None = None,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
+    dilation: int | Sequence[int] = 1,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
@@ -98,6 +81,7 @@ def selective_gradient(
       cotangents: v, one factor for each center; None means 1.
       kernel_size: as in `selective_pool`.
       stride: as in `selective_pool`.
+      dilation: as in `selective_pool`.
       neighbor_weights: as in `selective_pool`.
       normalizer: as in `selective_pool`.
       class_weights: as in `selective_cross_entropy`.
@@ -121,6 +105,7 @@ def selective_gradient(
         name="predictions",
         kernel_size=kernel_size,
         stride=stride,
+        dilation=dilation,
         normalization="none",
         neighbor_weights=neighbor_weights,
         normalizer=normalizer,
@@ -129,7 +114,8 @@ def selective_gradient(
         ignore_label=ignore_label,
         where=where,
     )
-    pooled = pool_windows(arguments.logits, arguments.windows)
+    scores, _ = scores_and_inverse_deviation(arguments)
+    pooled = pooled_scores(scores, arguments)
     centers = pooled.shape[:-1]
     if cotangents is not None and jnp.shape(cotangents) != centers:
         raise ValueError(
@@ -145,8 +131,11 @@ def locally_adaptive_gradient(
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
+    dilation: int | Sequence[int] = 1,
     power: float = 3.0,
-    normalization: Literal["standard_score", "none"] = "standard_score",
+    pool_gradient: PoolGradient | None = None,
+    normalization: Normalization = "standard_score",
+    score_scale: float | Float[Array, ""] = 1.0,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
@@ -160,15 +149,21 @@ def locally_adaptive_gradient(
               \bigl(g_p - \overline{g_p} - x_p\, \overline{x_p g_p}\bigr), \quad
               g = \frac{\partial L}{\partial x}
 
-    with means over the classes, and g from Eq. 7 and 8.
+    with means over the classes, and g from Eq. 7 and 8. Under the image score σ, and
+    the last mean, are taken over the image's valid pixels as well.
 
     Args:
       logits: raw scores, `[..., height, width, classes]`.
       labels: class indices, `[..., height, width]`.
       kernel_size: as in `locally_adaptive_loss`.
       stride: as in `locally_adaptive_loss`.
+      dilation: as in `locally_adaptive_loss`.
       power: as in `locally_adaptive_loss`.
+      pool_gradient: replaces Eq. 7 where `pool` replaces the Minkowski pooling: returns
+        the derivative of the pooled loss by each pixel's, and is called as `pool` is.
+        For `class_balanced_mean` it is `class_balanced_gradient`.
       normalization: as in `locally_adaptive_loss`.
+      score_scale: as in `locally_adaptive_loss`.
       neighbor_weights: as in `locally_adaptive_loss`.
       normalizer: as in `locally_adaptive_loss`.
       class_weights: as in `locally_adaptive_loss`.
@@ -199,7 +194,9 @@ def locally_adaptive_gradient(
         labels,
         kernel_size=kernel_size,
         stride=stride,
+        dilation=dilation,
         normalization=normalization,
+        score_scale=score_scale,
         neighbor_weights=neighbor_weights,
         normalizer=normalizer,
         class_weights=class_weights,
@@ -209,35 +206,22 @@ def locally_adaptive_gradient(
     )
     _checks.check_power(power)
     windows = arguments.windows
-    predictions, inverse_deviation = predictions_and_inverse_deviation(arguments)
-    pooled = pool_windows(predictions, windows)
+    scores, inverse_deviation = scores_and_inverse_deviation(arguments)
+    pooled = pooled_scores(scores, arguments)
     losses = window_losses(pooled, arguments)
-    valid = windows.at_centers(windows.valid)
-    cotangents = _power_mean_gradient(losses, valid, windows.axes, power=power)  # Eq. 7
-    slope = _pool_gradient(pooled, arguments, cotangents)  # Eq. 8
+    if pool_gradient is None:
+        valid = windows.at_centers(windows.valid)
+        cotangents = power_mean_gradient(losses, valid, windows.axes, power=power)
+    else:
+        known = center_arguments(pool_gradient, windows, pooled.shape[-1])
+        cotangents = pool_gradient(losses, **known)
+    # Eq. 7 is done; Eq. 8, and the chain through the scale and the score:
+    slope = arguments.score_scale * _pool_gradient(pooled, arguments, cotangents)
     if inverse_deviation is None:
         return slope
     slope -= jnp.mean(slope, axis=-1, keepdims=True)
-    slope -= predictions * jnp.mean(predictions * slope, axis=-1, keepdims=True)
-    return slope * inverse_deviation
-
-
-def _power_mean_gradient(
-    losses: Float[Array, "..."],
-    valid: Bool[Array, "..."],
-    axes: tuple[int, ...],
-    *,
-    power: float,
-) -> Float[Array, "..."]:
-    """Returns Eq. 7 of checked arguments."""
-    losses, count = valid_only(losses, valid, axes)
-    pooled = power_mean(losses, valid, axes, power=power)
-    pooled, count = jnp.expand_dims(pooled, axes), jnp.expand_dims(count, axes)
-    counted = valid & (pooled != 0)
-    if power < 1:
-        counted &= losses != 0
-    ratio = jnp.where(counted, losses, 1.0) / jnp.where(pooled == 0, 1.0, pooled)
-    return jnp.where(counted, ratio ** (power - 1.0) / count, 0.0)
+    overlap = mean_over_deviation(scores * slope, arguments)
+    return (slope - scores * overlap) * inverse_deviation
 
 
 def _pool_gradient(
@@ -264,4 +248,4 @@ def _pool_gradient(
     centers = (..., *center_slices(windows.stride, rank), slice(None))
     spread = jnp.zeros_like(arguments.logits).at[centers].set(residual)
     mirrored = windows.weights[(slice(None, None, -1),) * rank]
-    return window_sum(spread, marks, mirrored, stride=1)
+    return window_sum(spread, marks, mirrored, stride=1, dilation=windows.dilation)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lal_jax import _checks
-from lal_jax.pooling import pool_windows
 from lal_jax.reductions import power_mean
 from lal_jax.selective_loss import (
+    Normalization,
     checked_arguments,
-    predictions_and_inverse_deviation,
+    pooled_scores,
+    scores_and_inverse_deviation,
     window_losses,
 )
+from lal_jax.windows import Windows
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 
 class Pool(Protocol):
-    """A reduction of losses `[..., height, width]` to one per image, `[...]`."""
+    """A reduction of losses `[..., height, width]` to one per image, `[...]`.
+
+    Called as `pool(losses, where=valid)`. A function with a parameter `labels` also
+    gets the labels of the losses' pixels, and the number of `classes` and the
+    `ignore_label` if it has parameters of these names.
+    """
 
     def __call__(
         self, losses: Float[Array, "..."], *, where: Bool[Array, "..."]
@@ -33,9 +41,11 @@ def locally_adaptive_loss(
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
+    dilation: int | Sequence[int] = 1,
     power: float = 3.0,
     pool: Pool | None = None,
-    normalization: Literal["standard_score", "none"] = "standard_score",
+    normalization: Normalization = "standard_score",
+    score_scale: float | Float[Array, ""] = 1.0,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
@@ -57,10 +67,14 @@ def locally_adaptive_loss(
       kernel_size: window size in pixels: an odd integer or one for each axis; the
         number of sizes is that of spatial axes (see `selective_pool`).
       stride: distance between the windows' centers in pixels.
+      dilation: distance between a window's places in pixels.
       power: k of the Minkowski pooling, above 0; unused when `pool` is given.
       pool: replaces the Minkowski pooling: called as `pool(losses, where=valid)` on
-        `[..., rows, columns]`.
-      normalization: `"standard_score"` or `"none"`.
+        `[..., rows, columns]`; one that takes `labels`, as `class_balanced_mean` does,
+        is handed those of the centers.
+      normalization: `"standard_score"`, `"image_score"` or `"none"`; see
+        `selective_cross_entropy`.
+      score_scale: multiplies the scores, above 0; may be a traced scalar, to learn it.
       neighbor_weights: ω, of the window's shape.
       normalizer: `"count"` (the paper's ξ) or `"weights"`.
       class_weights: one factor per class, `[classes]`.
@@ -81,14 +95,17 @@ def locally_adaptive_loss(
     >>> locally_adaptive_loss(logits, labels).round(3).tolist()
     [0.437, 0.437]
 
-    Source: Eq. 2–5 of Guo et al. 2018, whose batches hold one image each.
+    Source: Eq. 2–5 of Guo et al. 2018, whose batches hold one image each. The defaults
+    are the paper's.
     """
     arguments = checked_arguments(
         logits,
         labels,
         kernel_size=kernel_size,
         stride=stride,
+        dilation=dilation,
         normalization=normalization,
+        score_scale=score_scale,
         neighbor_weights=neighbor_weights,
         normalizer=normalizer,
         class_weights=class_weights,
@@ -101,22 +118,21 @@ def locally_adaptive_loss(
     elif not callable(pool):
         raise ValueError(f"pool must be a function (losses, *, where), got {pool!r}")
     windows = arguments.windows
-    predictions, _ = predictions_and_inverse_deviation(arguments)
-    losses = window_losses(pool_windows(predictions, windows), arguments)
-    valid = windows.at_centers(windows.valid)
+    scores, _ = scores_and_inverse_deviation(arguments)
+    losses = window_losses(pooled_scores(scores, arguments), arguments)
     if pool is None:
+        valid = windows.at_centers(windows.valid)
         return power_mean(losses, valid, windows.axes, power=power)
-    return _pooled_by(pool, losses, valid, windows.axes)
+    return _pooled_by(pool, losses, windows, arguments.logits.shape[-1])
 
 
 def _pooled_by(
-    pool: Pool,
-    losses: Float[Array, "*batch_centers"],
-    valid: Bool[Array, "*batch_centers"],
-    axes: tuple[int, ...],
+    pool: Pool, losses: Float[Array, "*batch_centers"], windows: Windows, classes: int
 ) -> Float[Array, "*batch"]:
     """Returns the losses pooled by the caller's function, with their shape checked."""
-    pooled = pool(losses, where=valid)
+    axes = windows.axes
+    known = center_arguments(pool, windows, classes)
+    pooled = pool(losses, **known)
     expected = losses.shape[: axes[0]]
     if getattr(pooled, "shape", None) != expected:
         raise ValueError(
@@ -125,3 +141,26 @@ def _pooled_by(
             f"axis={tuple(range(-len(axes), 0))}, with functools.partial"
         )
     return pooled
+
+
+def center_arguments(
+    function: Callable[..., Any], windows: Windows, classes: int
+) -> dict[str, Any]:
+    """Returns what a pool is told of the windows' centers.
+
+    The mask always; the labels where the function takes them, and with them what the
+    loss knows of them.
+    """
+    known: dict[str, Any] = {"where": windows.at_centers(windows.valid)}
+    try:
+        names = inspect.signature(function).parameters
+    except ValueError:  # a function that is not written in Python
+        return known
+    if "labels" in names:
+        of_labels = {
+            "labels": windows.at_centers(windows.labels),
+            "classes": classes,
+            "ignore_label": -1,  # no class: the mask has all that are ignored
+        }
+        known |= {name: value for name, value in of_labels.items() if name in names}
+    return known

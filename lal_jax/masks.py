@@ -39,7 +39,7 @@ def valid_mask(
     >>> valid_mask(jnp.array([[0, 255], [3, 1]])).tolist()
     [[True, False], [True, True]]
     """
-    return _mask(_checks.as_indices(labels), ignore_label, where)
+    return mask_of(_checks.as_indices(labels), ignore_label, where)
 
 
 def labels_and_mask(
@@ -52,12 +52,13 @@ def labels_and_mask(
 ) -> tuple[Int[Array, "*pixels"], Bool[Array, "*pixels"]]:
     """Returns labels whose shape fits the predictions of that name, and their mask."""
     labels = _checks.as_labels(labels, predictions, name)
-    return labels, _mask(labels, ignore_label, where)
+    return labels, mask_of(labels, ignore_label, where)
 
 
-def _mask(
+def mask_of(
     labels: Int[Array, "..."], ignore_label: int, where: ArrayLike | None
 ) -> Bool[Array, "..."]:
+    """Returns `valid_mask` of integer labels."""
     _checks.check_ignore_label(ignore_label)
     return (labels != ignore_label) & _checks.as_where(where, labels.shape, "labels")
 

@@ -22,6 +22,7 @@ def selective_pool(
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
+    dilation: int | Sequence[int] = 1,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
     ignore_label: int = 255,
@@ -44,6 +45,9 @@ def selective_pool(
         number of pixels in the window.
       stride: distance between centers in pixels, the same along every axis. Centers
         are at rows and columns 0, s, 2s, …; neighbors are taken at full resolution.
+      dilation: distance between a window's places in pixels, at least 1; an integer or
+        one for each axis. Logits upsampled from a coarse grid differ little within a
+        few pixels: a dilation of the output stride looks at the next features instead.
       neighbor_weights: ω, of the window's shape, such as `uniform_weights` or
         `gaussian_weights` return; None means `chessboard_weights(kernel_size)`. They
         can be learned, but their gradient takes as much memory as patches would.
@@ -66,7 +70,7 @@ def selective_pool(
     [2.5, 3.5, 18.0]
 
     Source: Eq. 2 of Guo et al. 2018. Places outside the image are ignored, which the
-    paper leaves open.
+    paper leaves open; the dilation is not in the paper.
     """
     predictions = _checks.as_logits(predictions, "predictions")
     windows = checked_windows(
@@ -75,6 +79,7 @@ def selective_pool(
         name="predictions",
         kernel_size=kernel_size,
         stride=stride,
+        dilation=dilation,
         neighbor_weights=neighbor_weights,
         normalizer=normalizer,
         ignore_label=ignore_label,
@@ -88,7 +93,13 @@ def pool_windows(
 ) -> Float[Array, "*batch_centers classes"]:
     """Returns f of checked arguments."""
     marks = windows.marks()
-    sums = window_sum(predictions, marks, windows.weights, stride=windows.stride)
+    sums = window_sum(
+        predictions,
+        marks,
+        windows.weights,
+        stride=windows.stride,
+        dilation=windows.dilation,
+    )
     pooled = sums * (1.0 / window_divisor(windows, marks))
     return jnp.where(windows.at_centers(windows.valid)[..., None], pooled, 0.0)
 
@@ -101,5 +112,7 @@ def window_divisor(
     if windows.normalizer == "count":
         weights = np.ones(weights.shape, weights.dtype)
     ones = windows.valid[..., None].astype(weights.dtype)
-    divisor = window_sum(ones, marks, weights, stride=windows.stride)
+    divisor = window_sum(
+        ones, marks, weights, stride=windows.stride, dilation=windows.dilation
+    )
     return jnp.where(divisor == 0, 1.0, divisor)

@@ -64,6 +64,7 @@ def as_printed(
         labels,
         kernel_size=kernel_size,
         stride=1,
+        dilation=1,
         normalization="none",
         neighbor_weights=None,
         normalizer="count",
@@ -77,7 +78,11 @@ def as_printed(
     onehot = jax.nn.one_hot(windows.labels, pooled.shape[-1], dtype=pooled.dtype)
     residual = jnp.where(valid[..., None], jax.nn.softmax(pooled) - onehot, 0.0)
     return factor[..., None] * window_sum(
-        residual, windows.marks(), windows.weights, stride=1
+        residual,
+        windows.marks(),
+        windows.weights,
+        stride=1,
+        dilation=windows.dilation,
     )
 
 

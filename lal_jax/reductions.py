@@ -88,9 +88,15 @@ def power_mean(
     axes: tuple[int, ...],
     *,
     power: float,
+    weights: Float[Array, "..."] | None = None,
 ) -> Float[Array, "..."]:
-    """Returns `minkowski_mean` of checked arguments."""
-    losses, count = valid_only(losses, valid, axes)
+    """Returns `minkowski_mean` of checked arguments, (Σ w L^k / Σ w)^(1/k).
+
+    The weights are 0 where not valid; None weighs all valid pixels alike.
+    """
+    losses, total = valid_only(losses, valid, axes)
+    if weights is not None:
+        total = total_weight(weights, axes)
     # The result does not depend on the scale, and so neither does the gradient. Powers
     # below 1 need none, and there it would cost the small losses' gradient its range.
     peak = jnp.max(losses, axis=axes, keepdims=True, initial=0.0)
@@ -100,10 +106,20 @@ def power_mean(
     if power < 1:  # the slope of a root is infinite at zero
         valid &= ratios != 0
     powers = jnp.where(valid, jnp.where(valid, ratios, 1.0) ** _exponent(power), 0.0)
-    mean = jnp.sum(powers, axis=axes) / count
+    if weights is not None:
+        powers *= weights
+    mean = jnp.sum(powers, axis=axes) / total
     empty = mean == 0  # not mean > 0, so that NaN stays NaN
     root = jnp.where(empty, 0.0, jnp.where(empty, 1.0, mean) ** (1.0 / power))
     return jnp.squeeze(scale, axes) * root
+
+
+def total_weight(
+    weights: Float[Array, "..."], axes: tuple[int, ...]
+) -> Float[Array, "..."]:
+    """Returns the sum of the weights, 1 where all are 0."""
+    total = jnp.sum(weights, axis=axes)
+    return jnp.where(total == 0, 1.0, total)
 
 
 def _exponent(power: float) -> float | int:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import jax.numpy as jnp
 
 from lal_jax import _checks
 from lal_jax.cross_entropy import target_cross_entropy
 from lal_jax.pooling import pool_windows
-from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
+from lal_jax.standard_score import (
+    EPSILON,
+    count_pixels,
+    image_score_and_inverse_deviation,
+    score_and_inverse_deviation,
+    score_mean,
+)
 from lal_jax.windows import Windows, checked_windows
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+Normalization = Literal["standard_score", "image_score", "none"]
 
 
 def selective_cross_entropy(
@@ -24,7 +32,9 @@ def selective_cross_entropy(
     *,
     kernel_size: int | Sequence[int] = 5,
     stride: int = 1,
-    normalization: Literal["standard_score", "none"] = "standard_score",
+    dilation: int | Sequence[int] = 1,
+    normalization: Normalization = "standard_score",
+    score_scale: float | Float[Array, ""] = 1.0,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
@@ -36,7 +46,8 @@ def selective_cross_entropy(
 
     .. math:: L^S(i,j) = -\log \mathrm{softmax}(f(i,j))_{y(i,j)}
 
-    with f the `selective_pool` of the standard scores of the logits.
+    with f the `selective_pool` of the standard scores of the logits, times
+    `score_scale`.
 
     Args:
       logits: raw scores, `[..., height, width, classes]`, floating point.
@@ -44,8 +55,15 @@ def selective_cross_entropy(
       kernel_size: window size in pixels: an odd integer or one for each axis; the
         number of sizes is that of spatial axes (see `selective_pool`).
       stride: distance between centers in pixels; see `selective_pool`.
-      normalization: `"standard_score"` as in the paper, or `"none"` to pool the
-        logits as they are.
+      dilation: distance between a window's places in pixels; see `selective_pool`.
+      normalization: `"standard_score"` as in the paper; `"image_score"`, which centers
+        each pixel's logits and divides them by their standard deviation over all
+        valid pixels and classes of the image, so that sure pixels stay apart from
+        unsure ones; or `"none"` to pool the logits as they are.
+      score_scale: multiplies the scores, above 0; a scalar array may be traced, to
+        learn it. A score is bounded, so the loss of a pixel that is right stays high
+        and pulls on; a scale above 1 lets it fall. With `"none"`, the logits' inverse
+        temperature.
       neighbor_weights: ω, of the window's shape; None means
         `chessboard_weights(kernel_size)`.
       normalizer: `"count"` (the paper's ξ) or `"weights"`; see `selective_pool`.
@@ -61,7 +79,7 @@ def selective_cross_entropy(
     Raises:
       ValueError: shapes, dtypes or options do not fit; the message has the values.
         The standard score needs three classes: it maps any two numbers to ±1, so that
-        nothing could be learned.
+        nothing could be learned. A traced `score_scale` cannot raise.
 
     >>> import jax.numpy as jnp
     >>> logits = jnp.zeros((4, 4, 3)).at[..., 1].set(5.0)
@@ -69,14 +87,17 @@ def selective_cross_entropy(
     >>> selective_cross_entropy(logits, labels).round(3)[0].tolist()
     [0.0, 0.302, 0.278, 0.294]
 
-    Source: Eq. 2–4 of Guo et al. 2018.
+    Source: Eq. 2–4 of Guo et al. 2018; dilation, image score and scale are not in the
+    paper.
     """
     arguments = checked_arguments(
         logits,
         labels,
         kernel_size=kernel_size,
         stride=stride,
+        dilation=dilation,
         normalization=normalization,
+        score_scale=score_scale,
         neighbor_weights=neighbor_weights,
         normalizer=normalizer,
         class_weights=class_weights,
@@ -84,8 +105,8 @@ def selective_cross_entropy(
         ignore_label=ignore_label,
         where=where,
     )
-    predictions, _ = predictions_and_inverse_deviation(arguments)
-    return window_losses(pool_windows(predictions, arguments.windows), arguments)
+    scores, _ = scores_and_inverse_deviation(arguments)
+    return window_losses(pooled_scores(scores, arguments), arguments)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,6 +116,7 @@ class Arguments:
     logits: Float[Array, "*batch_pixels classes"]
     windows: Windows
     normalization: str
+    score_scale: Float[Array, ""]
     class_weights: Float[Array, " classes"] | None
     label_smoothing: float
 
@@ -105,6 +127,7 @@ def checked_arguments(
     *,
     name: str = "logits",
     normalization: str,
+    score_scale: ArrayLike = 1.0,
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
     **window: Any,
@@ -115,7 +138,7 @@ def checked_arguments(
     """
     logits = _checks.as_logits(logits, name)
     windows = checked_windows(logits, labels, name=name, **window)
-    _checks.check_choice("normalization", normalization, ("standard_score", "none"))
+    _checks.check_choice("normalization", normalization, get_args(Normalization))
     _checks.check_below_one("label_smoothing", label_smoothing)
     weights = _checks.as_class_weights(class_weights, logits)
     if normalization == "standard_score":
@@ -124,28 +147,52 @@ def checked_arguments(
         logits=logits,
         windows=windows,
         normalization=normalization,
+        score_scale=_checks.as_scale("score_scale", score_scale, logits.dtype),
         class_weights=weights,
         label_smoothing=label_smoothing,
     )
 
 
-def predictions_and_inverse_deviation(
+def scores_and_inverse_deviation(
     arguments: Arguments,
 ) -> tuple[
     Float[Array, "*batch_pixels classes"], Float[Array, "*batch_pixels 1"] | None
 ]:
-    """Returns x, what is pooled, and 1/√(σ² + ε); None if x are the logits."""
-    valid = arguments.windows.valid[..., None]
-    logits = jnp.where(valid, arguments.logits, 0.0)  # before any arithmetic
+    """Returns x, before its scale, and 1/√(σ² + ε); None if x are the logits."""
+    windows = arguments.windows
+    # Before any arithmetic, so that ignored pixels have no effect.
+    logits = jnp.where(windows.valid[..., None], arguments.logits, 0.0)
     if arguments.normalization == "none":
         return logits, None
+    if arguments.normalization == "image_score":
+        return image_score_and_inverse_deviation(
+            logits, windows.valid, windows.axes, EPSILON
+        )
     return score_and_inverse_deviation(logits, EPSILON)
+
+
+def mean_over_deviation(
+    values: Float[Array, "*batch_pixels classes"], arguments: Arguments
+) -> Float[Array, "..."]:
+    """Returns the mean over what the scores' deviation was taken over."""
+    if arguments.normalization == "standard_score":
+        return score_mean(values, 1, ())
+    windows = arguments.windows
+    pixels = count_pixels(windows.valid, windows.axes, values.dtype)
+    return score_mean(values, pixels, windows.axes)
+
+
+def pooled_scores(
+    scores: Float[Array, "*batch_pixels classes"], arguments: Arguments
+) -> Float[Array, "*batch_centers classes"]:
+    """Returns f of the scores times their scale, which may come last: f is linear."""
+    return arguments.score_scale * pool_windows(scores, arguments.windows)
 
 
 def window_losses(
     pooled: Float[Array, "*batch_centers classes"], arguments: Arguments
 ) -> Float[Array, "*batch_centers"]:
-    """Returns L^S, the cross-entropy of the pooled predictions at the centers."""
+    """Returns L^S, the cross-entropy of the pooled scores at the centers."""
     windows = arguments.windows
     return target_cross_entropy(
         pooled,
@@ -161,5 +208,5 @@ def _check_classes(shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"the standard score needs at least 3 classes, got logits {shape}: the "
             "score of two numbers is ±1 whatever they are, so its gradient is zero and "
-            'nothing is learned; pass normalization="none"'
+            'nothing is learned; pass normalization="image_score" or "none"'
         )

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lal_jax import _checks
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Bool, Float
 
 EPSILON = 1e-6  # joins σ² inside the root, in squared logits
 # Larger logits are clipped: the sum of their differences would overflow float32.
@@ -57,11 +58,47 @@ def standard_score(
     return score
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def score_and_inverse_deviation(
     logits: Float[Array, "*pixels classes"], epsilon: float
 ) -> tuple[Float[Array, "*pixels classes"], Float[Array, "*pixels 1"]]:
-    """Returns the standard score and 1/√(σ² + ε).
+    """Returns the standard score and 1/√(σ² + ε), σ that of each pixel."""
+    return _score(logits, 1, (), epsilon)
+
+
+def image_score_and_inverse_deviation(
+    logits: Float[Array, "*batch_pixels classes"],
+    valid: Bool[Array, "*batch_pixels"],
+    axes: tuple[int, ...],
+    epsilon: float,
+) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
+    """Returns x = (x̂ − μ)/√(σ² + ε) and 1/√(σ² + ε), σ that of each image.
+
+    Args:
+      logits: 0 at ignored pixels.
+      valid: False at ignored pixels.
+      axes: the spatial ones, of `valid`; σ² is the mean of (x̂ − μ)² over them, the
+        valid pixels alone, and the classes.
+      epsilon: added to the variance.
+    """
+    return _score(logits, count_pixels(valid, axes, logits.dtype), axes, epsilon)
+
+
+def count_pixels(
+    valid: Bool[Array, "*batch_pixels"], axes: tuple[int, ...], dtype: np.dtype
+) -> Float[Array, "..."]:
+    """Returns the number of each image's valid pixels, at least 1, `[..., 1]`."""
+    pixels = jnp.maximum(jnp.sum(valid, axis=axes, keepdims=True), 1)
+    return pixels[..., None].astype(dtype)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _score(
+    logits: Float[Array, "*batch_pixels classes"],
+    pixels: Float[Array, "..."] | int,
+    axes: tuple[int, ...],
+    epsilon: float,
+) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
+    """Returns the score and 1/√(σ² + ε); the pixels along `axes` share their σ.
 
     The derivative is stated below in terms of these two alone, which takes fewer passes
     over the logits than autodiff's.
@@ -72,7 +109,7 @@ def score_and_inverse_deviation(
     # offset would cost.
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
     centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
-    variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
+    variance = score_mean(jnp.square(centered), pixels, axes)
     inverse = jnp.where(
         jnp.isfinite(variance),
         jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON)),
@@ -81,13 +118,26 @@ def score_and_inverse_deviation(
     return centered * inverse, inverse
 
 
-@score_and_inverse_deviation.defjvp
-def _score_jvp(epsilon, primals, tangents):
-    """Applies dx = (d − mean d − x mean(x d)) / σ and d(1/σ) = −mean(x d) / σ²."""
-    (logits,), (change,) = primals, tangents
-    score, inverse = score_and_inverse_deviation(logits, epsilon)
+@_score.defjvp
+def _score_jvp(axes, epsilon, primals, tangents):
+    """Applies dx = (d − mean d − x mean(x d)) / σ and d(1/σ) = −mean(x d) / σ².
+
+    The first mean is over the classes, the second over all that σ is taken over.
+    """
+    (logits, pixels), (change, _) = primals, tangents
+    score, inverse = _score(logits, pixels, axes, epsilon)
     score, inverse = jax.lax.optimization_barrier((score, inverse))
     mean = jnp.mean(change, axis=-1, keepdims=True)
-    overlap = jnp.mean(score * change, axis=-1, keepdims=True)
+    overlap = score_mean(score * change, pixels, axes)
     d_score = inverse * (change - mean - score * overlap)
     return (score, inverse), (d_score, -jnp.square(inverse) * overlap)
+
+
+def score_mean(
+    values: Float[Array, "*batch_pixels classes"],
+    pixels: Float[Array, "..."] | int,
+    axes: tuple[int, ...],
+) -> Float[Array, "..."]:
+    """Returns the mean over the classes and, divided by `pixels`, over the axes."""
+    of_pixels = jnp.mean(values, axis=-1, keepdims=True)
+    return jnp.sum(of_pixels / pixels, axis=axes, keepdims=True) if axes else of_pixels

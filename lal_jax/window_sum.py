@@ -8,7 +8,7 @@ To add an implementation, a GPU kernel for instance, write it in a file of its o
 `lal_jax.window_sum_slices.sum_of_slices`, and return it from `_implementation`. Where
 it serves some devices, shapes or dtypes only, it chooses itself: by
 `jax.lax.platform_dependent`, with `sum_of_slices` for the others. It gets any number of
-batch axes and spatial axes, either float dtype, and any odd window.
+batch axes and spatial axes, either float dtype, and any odd window with any dilation.
 
 JAX must be able to transpose it by the values at stride 1. A function of JAX operations
 needs nothing more. A kernel states its transpose, which is the kernel itself with the
@@ -42,6 +42,7 @@ class WindowSum(Protocol):
         marks: Int[Array, "*batch_pixels"],
         weights: Float[Array | np.ndarray, "*window"],
         stride: int,
+        dilation: tuple[int, ...],
         /,
     ) -> Float[Array, "*batch_centers channels"]:
         """Returns Σ μ ω x over each window, 0 at centers without a class."""
@@ -52,43 +53,45 @@ def _implementation() -> WindowSum:
     return sum_of_slices
 
 
-@functools.partial(jax.jit, static_argnames="stride")  # one program, also outside jit
+@functools.partial(jax.jit, static_argnames=("stride", "dilation"))
 def window_sum(
     values: Float[Array, "*batch_pixels channels"],
     marks: Int[Array, "*batch_pixels"],
     weights: Float[Array | np.ndarray, "*window"],
     *,
     stride: int,
+    dilation: tuple[int, ...],
 ) -> Float[Array, "*batch_centers channels"]:
-    """Returns S_ω x = Σ μ ω x over each window.
+    """Returns S_ω x = Σ μ ω x over each window: one program, also outside jit.
 
     μ is 1 where a place has its center's mark, other than `NO_CLASS`, and 0 elsewhere.
     """
-    return _window_sum(values, marks, weights, stride)
+    return _window_sum(values, marks, weights, stride, dilation)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 def _window_sum(
     values: Float[Array, "*batch_pixels channels"],
     marks: Int[Array, "*batch_pixels"],
     weights: Float[Array, "*window"],
     stride: int,
+    dilation: tuple[int, ...],
 ) -> Float[Array, "*batch_centers channels"]:
-    return _implementation()(values, marks, weights, stride)
+    return _implementation()(values, marks, weights, stride, dilation)
 
 
 @functools.partial(_window_sum.defjvp, symbolic_zeros=True)
-def _window_sum_jvp(stride, primals, tangents):
+def _window_sum_jvp(stride, dilation, primals, tangents):
     """The sum is linear in the values and in the weights."""
     values, marks, weights = primals
     d_values, _, d_weights = tangents
-    total = _window_sum(values, marks, weights, stride)
+    total = _window_sum(values, marks, weights, stride, dilation)
     change = jnp.zeros_like(total)
     if not isinstance(d_values, SymbolicZero):
-        change += _transpose_of_mirrored(d_values, marks, weights, stride)
+        change += _transpose_of_mirrored(d_values, marks, weights, stride, dilation)
     if not isinstance(d_weights, SymbolicZero):
         # Reverse mode makes of this a product of images, which is no window sum.
-        change += sum_of_slices(values, marks, d_weights, stride)
+        change += sum_of_slices(values, marks, d_weights, stride, dilation)
     return total, change
 
 
@@ -97,6 +100,7 @@ def _transpose_of_mirrored(
     marks: Int[Array, "*batch_pixels"],
     weights: Float[Array | np.ndarray, "*window"],
     stride: int,
+    dilation: tuple[int, ...],
 ) -> Float[Array, "*batch_centers channels"]:
     """Returns S_ω x as the transpose of the sum with mirrored weights.
 
@@ -107,7 +111,8 @@ def _transpose_of_mirrored(
     rank = weights.ndim
     mirrored = weights[(slice(None, None, -1),) * rank]
     transpose = jax.linear_transpose(
-        lambda cotangents: _implementation()(cotangents, marks, mirrored, 1), values
+        lambda cotangents: _implementation()(cotangents, marks, mirrored, 1, dilation),
+        values,
     )
     (total,) = transpose(values)
     return total[(..., *center_slices(stride, rank), slice(None))]

@@ -5,6 +5,7 @@ XLA fuses the slices into one loop, so no window is ever stored.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -21,11 +22,15 @@ def sum_of_slices(
     marks: Int[Array, "*batch_pixels"],
     weights: Float[Array | np.ndarray, "*window"],
     stride: int,
+    dilation: tuple[int, ...],
 ) -> Float[Array, "*batch_centers channels"]:
     """Returns Σ μ ω x over each window, 0 at centers without a class."""
     rank = weights.ndim
+    extents = marks.shape[-rank:]
+    offsets = dict(_offsets_within(extents, weights.shape, dilation))
+    reach = np.max([np.zeros(rank, int), *map(np.abs, offsets.values())], axis=0)
     batch = [(0, 0)] * (marks.ndim - rank)
-    border = [(size // 2, size // 2) for size in weights.shape]
+    border = [(side, side) for side in reach.tolist()]
     # These two selects also keep XLA from fusing the sum with what stands before and
     # after it, which would write every slice to memory.
     values = jnp.where((marks != NO_CLASS)[..., None], values, 0.0)  # 0 × NaN is NaN
@@ -33,12 +38,25 @@ def sum_of_slices(
     neighbors = jnp.pad(marks, [*batch, *border], constant_values=NO_CLASS)
     centers = marks[(..., *center_slices(stride, rank))]
     total = jnp.zeros((*centers.shape, values.shape[-1]), values.dtype)
-    for place in np.ndindex(*weights.shape):
+    for place, offset in offsets.items():
         window = tuple(
             slice(start, start + size, stride)
-            for start, size in zip(place, marks.shape[-rank:], strict=True)
+            for start, size in zip((reach + offset).tolist(), extents, strict=True)
         )
         same = (neighbors[(..., *window)] == centers).astype(values.dtype)  # μ
         share = weights[place] * same  # μ ω
         total += share[..., None] * padded[(..., *window, slice(None))]
     return jnp.where((centers != NO_CLASS)[..., None], total, 0.0)
+
+
+def _offsets_within(
+    extents: tuple[int, ...], window: tuple[int, ...], dilation: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Int[np.ndarray, " axes"]]]:
+    """Yields each window place and its offset from the center, in pixels.
+
+    Places that lie outside the image whatever the center are left out.
+    """
+    for place in np.ndindex(*window):
+        offset = (np.array(place) - np.array(window) // 2) * np.array(dilation)
+        if (np.abs(offset) < extents).all():
+            yield place, offset

@@ -29,6 +29,7 @@ class Windows:
     valid: Bool[Array, "*batch_pixels"]
     weights: Float[Array | np.ndarray, "*window"]
     stride: int
+    dilation: tuple[int, ...]
     normalizer: str
 
     @property
@@ -64,6 +65,7 @@ def checked_windows(
     name: str,
     kernel_size: int | Sequence[int],
     stride: int,
+    dilation: int | Sequence[int],
     neighbor_weights: ArrayLike | None,
     normalizer: str,
     ignore_label: int,
@@ -82,6 +84,7 @@ def checked_windows(
         valid=valid,
         weights=weights,
         stride=stride,
+        dilation=_checks.check_dilation(dilation, weights.shape),
         normalizer=normalizer,
     )
 

@@ -101,7 +101,7 @@ def evaluate(
 def sum_and_pullback(values, marks, weights, cotangents, stride):
     """S x, and the pullback of y at the centers."""
     total, pullback = jax.vjp(
-        lambda x: window_sum(x, marks, weights, stride=stride), values
+        lambda x: window_sum(x, marks, weights, stride=stride, dilation=(1, 1)), values
     )
     return total, pullback(cotangents)[0]
 
