@@ -26,13 +26,13 @@ from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.evaluation.views import EvaluationOptions
 from train.training.loop import RunOptions
-from train.training.losses import LossOptions
+from train.training.loss_options import LossOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 2
+CONFIG_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

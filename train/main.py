@@ -5,6 +5,7 @@ Called again with the same --workdir it resumes; --help lists every option.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -12,6 +13,7 @@ from train.common.command import cache_compilations, run_command
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
+from train.data.class_counts import count_pixels
 from train.data.dataset import find_dataset, prepare_dataset
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
@@ -21,7 +23,7 @@ from train.report.final_evaluation import finish
 from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
-from train.training.losses import check_classes
+from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
 from train.workdir.run import Run
 
@@ -49,13 +51,15 @@ def complete(config: Config) -> dict[str, Any]:
     seed, steps = config.run.seed, config.optimizer.steps
     batch_size = config.optimizer.batch_size
     check_batch_size(dataset.train, batch_size, steps=steps)
-    graph, state = make_state(config, len(dataset.class_names), seed=seed)
+    classes = len(dataset.class_names)
+    graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
     run.begin(config, dataset)
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
+    loss = with_class_weights(config.loss, lambda: count_pixels(dataset.train, classes))
     with run.alone():
         with Checkpoints(run.checkpoints, seed, dataset.fingerprint) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)
@@ -73,7 +77,7 @@ def complete(config: Config) -> dict[str, Any]:
             )
             state, seconds = train(
                 state,
-                make_step(graph, config),
+                make_step(graph, dataclasses.replace(config, loss=loss)),
                 batches,
                 config.optimizer,
                 config.run,

@@ -18,7 +18,7 @@ from train.common.errors import Diverged, UserError
 from train.config import Config
 from train.data.dataset import Dataset, load_dataset
 from train.report.provenance import provenance
-from train.training.losses import check_classes
+from train.training.loss_options import check_classes
 from train.workdir.run import Run
 
 Complete = Callable[[Config], object]  # trains and evaluates what is not done yet

@@ -6,8 +6,9 @@ JAX is imported where it is used, so that the options load without it.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.registry import Registry
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     import jax
     import numpy as np
 
-    from train.training.losses import LossOptions
+    from train.training.loss_options import LossOptions
 
-Pooling = Callable[..., "jax.Array"]  # of an image's losses and `where`, keyword-only
+# Of an image's losses, and by keyword the mask `where`; one that takes `labels` gets
+# those and the number of `classes` too.
+Pooling = Callable[..., "jax.Array"]
 
 POOLS: Registry[Callable[[LossOptions], Pooling]] = Registry("pool")
 NEIGHBOR_WEIGHTS: Registry[Callable[[int], np.ndarray]] = Registry("neighbor weights")
@@ -27,7 +30,13 @@ NEIGHBOR_WEIGHTS: Registry[Callable[[int], np.ndarray]] = Registry("neighbor wei
 def _minkowski_pool(options: LossOptions) -> Pooling:
     import lal_jax
 
-    return functools.partial(lal_jax.minkowski_mean, power=options.power)
+    if options.class_balance == 0:
+        return functools.partial(lal_jax.minkowski_mean, power=options.power)
+    return functools.partial(
+        lal_jax.class_balanced_mean,
+        exponent=options.class_balance,
+        power=options.power,
+    )
 
 
 @POOLS.register("loss_max_pooling")
@@ -46,6 +55,29 @@ def _hard_pixel_pool(options: LossOptions) -> Pooling:
     import lal_jax
 
     return functools.partial(lal_jax.hard_pixel_mean, fraction=options.hard_fraction)
+
+
+def mean_pool(options: LossOptions) -> Pooling:
+    """Returns the mean over an image's pixels, balanced by class if that is asked."""
+    import lal_jax
+
+    if options.class_balance == 0:
+        return lal_jax.masked_mean
+    return functools.partial(
+        lal_jax.class_balanced_mean, exponent=options.class_balance
+    )
+
+
+def pooled(
+    pool: Pooling, losses: jax.Array, labels: jax.Array, classes: int
+) -> jax.Array:
+    """Returns the pooled losses of pixels `[..., height, width]` with these labels."""
+    import lal_jax
+
+    known: dict[str, Any] = {"where": lal_jax.valid_mask(labels)}
+    if "labels" in inspect.signature(pool).parameters:
+        known |= {"labels": labels, "classes": classes}
+    return pool(losses, **known)
 
 
 @NEIGHBOR_WEIGHTS.register("chessboard", "the paper's")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from models.deeplab import DeepLab, NetworkOutputs
 
 if TYPE_CHECKING:
-    from train.training.losses import LossOptions
+    from train.training.loss_options import LossOptions
 
 
 def training_outputs(

@@ -13,7 +13,13 @@ from flax import nnx
 from models.deeplab import DeepLab
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
-from train.training.losses import LossOptions, initial_centers, make_loss
+from train.training.loss_options import LossOptions
+from train.training.losses import (
+    add_parameters,
+    initial_centers,
+    learned_scale,
+    make_loss,
+)
 from train.training.network import ModelOptions, make_model, split_model
 from train.training.optimizer import OptimizerOptions, learning_rate, make_optimizer
 from train.training.scales import shrink_labels, training_outputs
@@ -46,7 +52,7 @@ def make_state(
     recipe: Recipe, classes: int, *, seed: int
 ) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
     """Returns the network's structure and the state of step 0."""
-    model = make_model(recipe.model, classes, seed=seed)
+    model = _make_network(recipe, classes, seed=seed)
     graph, params, statistics = split_model(model)
     optimizer = make_optimizer(recipe.optimizer).init(params)
     centers = initial_centers(recipe.loss, model)
@@ -57,12 +63,19 @@ def abstract_state(
     recipe: Recipe, classes: int
 ) -> tuple[nnx.GraphDef[DeepLab], TrainState]:
     """Returns what `make_state` does with shapes in place of arrays, at no cost."""
-    model = nnx.eval_shape(lambda: make_model(recipe.model, classes, seed=0))
+    model = nnx.eval_shape(lambda: _make_network(recipe, classes, seed=0))
     graph, params, statistics = split_model(model)
     optimizer = jax.eval_shape(make_optimizer(recipe.optimizer).init, params)
     centers = jax.eval_shape(lambda: initial_centers(recipe.loss, model))
     step = jax.eval_shape(lambda: jnp.int32(0))
     return graph, TrainState(step, params, statistics, centers, optimizer)
+
+
+def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
+    """Returns the network with random weights, and with what the loss learns."""
+    model = make_model(recipe.model, classes, seed=seed)
+    add_parameters(recipe.loss, model)
+    return model
 
 
 def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
@@ -81,9 +94,10 @@ def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
         model = nnx.merge(graph, params, kept.statistics, copy=True)
         images = preprocess(jnp.asarray(batch.image))
         total, centers = jnp.float32(0), kept.centers
+        scale = learned_scale(model)
         for outputs in training_outputs(model, images, recipe.loss):
             labels = shrink_labels(jnp.asarray(batch.label), outputs.logits.shape[1:3])
-            losses, centers = loss(outputs, labels, centers)
+            losses, centers = loss(outputs, labels, centers, scale)
             total += jnp.mean(losses)
         return total, Kept(nnx.state(model, nnx.BatchStat), centers)
 

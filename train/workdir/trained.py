@@ -24,6 +24,7 @@ from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
 from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import loaded_state
+from train.training.losses import remove_parameters
 from train.training.step import TrainState, abstract_state
 from train.workdir.run import Run
 
@@ -91,6 +92,7 @@ def save_trained(trained: Trained, path: Path) -> None:
         "step": int(trained.state.step),
     }
     model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
+    remove_parameters(model)
     texts = {name: json.dumps(value) for name, value in metadata.items()}
     save_weights(model, path, texts)
 
@@ -106,7 +108,8 @@ def load_file(path: Path) -> Trained:
         config = parse_options(json.loads(metadata["config"]))
         class_names = tuple(json.loads(metadata["class_names"]))
         colors = np.array(json.loads(metadata["colors"]), np.uint8)
-        graph, state = abstract_state(config, len(class_names))
+        alone = config.replace(learn_score_scale=False)
+        graph, state = abstract_state(alone, len(class_names))
         state, loaded = loaded_state(state, graph, read_weights(path))
         if loaded.new:
             raise WeightsError(f"{path} has no {' and no '.join(loaded.new)}")

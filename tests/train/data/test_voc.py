@@ -13,7 +13,7 @@ from train.common.errors import UserError
 from train.data.dataset import find_dataset, load_dataset
 from train.data.images import read_image, read_mask
 from train.data.voc import VocLayout, read_pair, read_voc_folder
-from train.training.losses import check_classes
+from train.training.loss_options import check_classes
 
 from ..conftest import NAMES, SIZE, MakeConfig
 
