@@ -19,7 +19,8 @@ import jax
 import numpy as np
 
 from train.data.images import Example
-from train.experiments.plans import TABLE2, Variant
+from train.experiments.experiment import Variant
+from train.experiments.paper import TABLE2
 from train.presets import CAMVID_SMALL
 from train.training.step import make_state, make_step
 

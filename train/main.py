@@ -13,7 +13,7 @@ from train.common.command import cache_compilations, run_command
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
-from train.data.class_counts import count_pixels
+from train.data.class_counts import class_counts
 from train.data.dataset import find_dataset, prepare_dataset
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
@@ -59,7 +59,7 @@ def complete(config: Config) -> dict[str, Any]:
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
-    loss = with_class_weights(config.loss, lambda: count_pixels(dataset.train, classes))
+    loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
         with Checkpoints(run.checkpoints, seed, dataset.fingerprint) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)

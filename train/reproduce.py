@@ -10,7 +10,7 @@ import dataclasses
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,23 +21,24 @@ from train.common.errors import UserError
 from train.common.options import flag
 from train.config import Config
 from train.data.dataset import load_dataset
+from train.experiments.catalog import EXPERIMENTS
 from train.experiments.entries import (
     Entry,
-    best_learning_rates,
+    best_settings,
     make_entry,
     portable_words,
 )
+from train.experiments.experiment import Experiment, Variant
 from train.experiments.figure3 import RULE, draw_figure3
 from train.experiments.findings import Section, make_report
-from train.experiments.plans import (
-    EXPERIMENTS,
-    FIGURE3,
-    OURS,
-    Experiment,
-    Plan,
-    Planned,
+from train.experiments.paper import FIGURE3, OURS
+from train.experiments.plans import FIRST_SEED, Plan, Planned, Setting
+from train.experiments.publish import (
+    with_earlier,
+    write_json,
+    write_markdown,
+    write_page,
 )
-from train.experiments.publish import write_json, write_markdown, write_page
 from train.experiments.runner import check_data, complete_all
 from train.main import complete
 from train.presets import parse_config
@@ -65,8 +66,15 @@ class Options:
     """Steps of each run; 0 for 1,000 in table1, as the paper has it, and for the
     preset's own in the others."""
     factors: tuple[float, ...] = (1 / 3, 1.0, 3.0)
-    """rates: what the preset's learning rate is multiplied by; the best is chosen by
-    runs of seed 0 that hold out a fifth of the training split."""
+    """Experiments that tune: factors of the preset's learning rate to choose from, by
+    runs that hold out a fifth of the training split."""
+    unclipped: tuple[float, ...] = ()
+    """The same without gradient clipping."""
+    choosing_seeds: int = 1
+    """Seeds 0, 1, ... to choose by; the runs that confirm a choice have seeds from 10
+    on."""
+    only: tuple[str, ...] = ()
+    """Losses to run, by their labels, with the first; empty for all."""
     processes: int = 1
     """Runs made side by side; with two or more, run i sees GPU i alone."""
     workdir: str = ""
@@ -86,14 +94,26 @@ class Options:
                 f"no experiment {self.experiment!r}. Choose from: "
                 f"{', '.join(EXPERIMENTS)}."
             )
-        for name, least in (("seeds", 1), ("processes", 1), ("budget", 0)):
+        least_of = {"seeds": 1, "choosing_seeds": 1, "processes": 1, "budget": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if value < least:
-                raise UserError(f"--{name} must be at least {least}, got {value}")
-        if not self.factors or not all(0 < f < math.inf for f in self.factors):
-            raise UserError(f"--factors must be above 0, got {self.factors}")
-        if len({f"{factor:.4g}" for factor in self.factors}) < len(self.factors):
-            raise UserError(f"--factors must differ, got {self.factors}")
+                raise UserError(f"--{flag(name)} must be at least {least}, got {value}")
+        if not self.factors + self.unclipped:
+            raise UserError("--factors and --unclipped are both empty: name one factor")
+        for name in ("factors", "unclipped"):
+            factors = getattr(self, name)
+            if not all(0 < factor < math.inf for factor in factors):
+                raise UserError(f"--{name} must be above 0, got {factors}")
+            if len({f"{factor:.4g}" for factor in factors}) < len(factors):
+                raise UserError(f"--{name} must differ, got {factors}")
+        known = [v.label for v in EXPERIMENTS[self.experiment].variants]
+        for label in self.only:
+            if label not in known:
+                raise UserError(
+                    f"{self.experiment} has no loss {label!r}. Choose from: "
+                    f"{'; '.join(known)}."
+                )
 
 
 def main() -> None:
@@ -114,33 +134,60 @@ def main() -> None:
     for variant in experiment.variants:
         if variant not in variants:
             print(f"Left out, as --upsampling learned rules it out: {variant.label}.")
-    chosen_by: list[Planned] = []
-    rates: dict[str, dict[str, float]] = {}
-    if experiment.tunes:
-        chosen_by = plan.grid(variants, asked.factors)
-        complete_all(
-            [run.config for run in chosen_by], complete, processes=asked.processes
-        )
-        best = best_learning_rates(chosen_by)
-        variants = [variant for variant in variants if variant.label in best]
-        if experiment.variants[0] not in variants:
-            raise UserError(
-                f"{experiment.variants[0].label} diverged at every learning rate, so "
-                "there is nothing to compare with. Add smaller --factors."
-            )
-        rates = {label: {"learning_rate": rate} for label, rate in best.items()}
-    runs = [
-        plan.run(variant, seed, **rates.get(variant.label, {}))
-        for seed in range(asked.seeds)[: experiment.most_seeds]
-        for variant in variants
-    ]
-    complete_all([run.config for run in runs], complete, processes=asked.processes)
+    if asked.only:
+        chosen = (experiment.variants[0].label, *asked.only)
+        variants = [variant for variant in variants if variant.label in chosen]
+    tuning, settings = _tune(asked, plan, variants) if experiment.tunes else ([], {})
+    runs = _confirm(asked, plan, variants, settings) if experiment.confirms else []
     entries = [
         make_entry(run, base.replace(loss=run.variant.loss), asked.preset)
-        for run in runs + chosen_by
+        for run in runs + tuning
     ]
-    command = _command(asked, base.replace(loss=runs[0].variant.loss))
-    _write(asked, entries, runs, command, workdir, results)
+    command = _command(asked, base.replace(loss=variants[0].loss))
+    _write(asked, entries, runs or tuning, command, workdir, results)
+
+
+def _tune(
+    asked: Options, plan: Plan, variants: Sequence[Variant]
+) -> tuple[list[Planned], dict[str, Setting]]:
+    """Completes the runs to choose by; returns them and the best setting by label."""
+    runs = plan.grid(
+        variants,
+        plan.settings(asked.factors, asked.unclipped),
+        range(asked.choosing_seeds),
+    )
+    complete_all([run.config for run in runs], complete, processes=asked.processes)
+    best = best_settings(runs)
+    if variants[0].label not in best:
+        raise UserError(
+            f"{variants[0].label} diverged at every learning rate, so there is nothing "
+            "to compare with. Add smaller --factors."
+        )
+    return runs, best
+
+
+def _confirm(
+    asked: Options,
+    plan: Plan,
+    variants: Sequence[Variant],
+    settings: Mapping[str, Setting],
+) -> list[Planned]:
+    """Completes the runs on the validation split, each loss with its setting if any."""
+    experiment = EXPERIMENTS[asked.experiment]
+    first = FIRST_SEED if experiment.tunes else 0
+    seeds = range(first, first + asked.seeds)[: experiment.most_seeds]
+    runs = [
+        plan.run(variant, seed, **_options(settings.get(variant.label)))
+        for seed in seeds
+        for variant in variants
+        if not experiment.tunes or variant.label in settings
+    ]
+    complete_all([run.config for run in runs], complete, processes=asked.processes)
+    return runs
+
+
+def _options(setting: Setting | None) -> dict[str, float | None]:
+    return setting.options() if setting else {}
 
 
 def _write(
@@ -153,7 +200,10 @@ def _write(
 ) -> None:
     """Writes the results and prints where they are."""
     experiment = EXPERIMENTS[asked.experiment]
-    write_json(entries, results / f"{asked.preset}_{asked.experiment}.json")
+    path = results / f"{asked.preset}_{asked.experiment}.json"
+    if not experiment.confirms:  # a search goes on where earlier calls ended
+        entries = with_earlier(entries, path)
+    write_json(entries, path)
     report = make_report(asked.experiment, experiment, entries, command=command)
     if experiment.shows:
         report.sections.extend(_figure3(runs))
@@ -174,7 +224,7 @@ def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> 
         **dict.fromkeys(sorted(experiment.options), by_loss),
         "seed": "give the number of seeds with --seeds",
         "steps": "give them with --budget",
-        "holdout": "experiment rates holds out by itself",
+        "holdout": "experiments that tune hold out by themselves",
     }
     if "normalization" in experiment.options:
         remedies["normalization"] = f"{by_loss}, so it needs three classes or more"
@@ -218,7 +268,7 @@ def _command(asked: Options, config: Config) -> str:
       config: what its runs share.
     """
     words = ["python", "train/reproduce.py", asked.experiment, "--preset", asked.preset]
-    for name in ("seeds", "budget", "factors"):
+    for name in ("seeds", "choosing_seeds", "budget", "factors", "unclipped", "only"):
         value, default = getattr(asked, name), getattr(Options, name)
         if value != default:
             values = value if isinstance(value, tuple) else (value,)

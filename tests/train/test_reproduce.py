@@ -12,7 +12,9 @@ import pytest
 import train.reproduce
 from train.common.errors import UserError
 from train.config import Config
-from train.experiments.plans import EXPERIMENTS, OURS, TABLE2, Experiment
+from train.experiments.catalog import EXPERIMENTS
+from train.experiments.experiment import Experiment
+from train.experiments.paper import OURS, TABLE2
 from train.presets import PRESETS, parse_config
 from train.reproduce import Options, main
 

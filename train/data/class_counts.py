@@ -9,7 +9,7 @@ import lal_jax
 from train.data.images import IGNORED, Source, read_mask
 
 
-def count_pixels(source: Source, classes: int) -> np.ndarray:
+def class_counts(source: Source, classes: int) -> np.ndarray:
     """Returns the pixels of each class in each image, int64 `[images, classes]`."""
     indices = tqdm(
         range(len(source)), desc="counting pixels", unit="mask", dynamic_ncols=True

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import stats
 
 from train.experiments.entries import Entry
-from train.experiments.plans import PARTS, Variant
+from train.experiments.experiment import Variant
+from train.experiments.paper import PARTS
 
 
 class Measure(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from train.common.errors import UserError
 from train.config import Config, changed_options, command_words
-from train.experiments.plans import Planned, varied_options
+from train.experiments.plans import Planned, Setting, varied_options
 from train.presets import PRESETS
 from train.workdir.run import Run
 
@@ -35,6 +36,7 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         "options": {**variant.options, **varied_options(config, base)},
         "seed": config.run.seed,
         "learning_rate": config.optimizer.learning_rate,
+        "max_gradient_norm": config.optimizer.max_gradient_norm,
         "fingerprint": run.fingerprint(),
         **_result(run),
         "curve": [
@@ -73,18 +75,25 @@ def portable_words(
     )
 
 
-def best_learning_rates(runs: Sequence[Planned]) -> dict[str, float]:
-    """Returns the learning rate of each label whose run has the highest mean IoU.
+def best_settings(runs: Sequence[Planned]) -> dict[str, Setting]:
+    """Returns the setting of each label whose runs have the highest mean IoU.
 
-    A label whose every run diverged has none.
+    A setting with a run that diverged has no mean; a label without any other has none.
     """
-    found: dict[str, tuple[float, float]] = {}
+    reached: dict[str, dict[Setting, list[float]]] = {}
     for variant, config in runs:
+        optimizer = config.optimizer
+        setting = Setting(optimizer.learning_rate, optimizer.max_gradient_norm)
         summary = Run.open(config).summary()
-        if summary:
-            result = (summary["mean_iou"], config.optimizer.learning_rate)
-            found[variant.label] = max(result, found.get(variant.label, result))
-    return {label: rate for label, (_, rate) in found.items()}
+        reached.setdefault(variant.label, {}).setdefault(setting, []).append(
+            summary["mean_iou"] if summary else -math.inf
+        )
+    best = {label: max(of, key=lambda s: sum(of[s])) for label, of in reached.items()}
+    return {
+        label: setting
+        for label, setting in best.items()
+        if math.isfinite(sum(reached[label][setting]))
+    }
 
 
 def check_same_data(entries: Sequence[Entry]) -> None:

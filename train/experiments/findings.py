@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from train.experiments import charts
+from train.experiments.choice import at_the_edge, choice_table
 from train.experiments.comparison import (
     compare,
     effects,
@@ -17,7 +17,7 @@ from train.experiments.comparison import (
     thin_classes,
 )
 from train.experiments.entries import Entry, check_same_data, split_diverged
-from train.experiments.plans import Experiment
+from train.experiments.experiment import Experiment
 from train.experiments.tables import (
     Table,
     classes_table,
@@ -62,6 +62,9 @@ def make_report(
     """
     check_same_data(entries)
     held_out = [entry for entry in entries if "holdout" in entry["options"]]
+    if not experiment.confirms:
+        lead = _lead(held_out, [], command)
+        return Report(name, experiment.title, lead, [_choice(held_out)])
     final, diverged = split_diverged(
         [entry for entry in entries if "holdout" not in entry["options"]]
     )
@@ -88,7 +91,7 @@ def make_report(
         )
         sections.append(Section("Parts", effects_table(gains), note))
     if held_out:
-        sections.append(_rates(held_out))
+        sections.append(_choice(held_out))
     if len(first["curve"]) > 1:
         bands = "Mean over seeds; the bands are their standard deviation."
         sections.append(
@@ -179,36 +182,17 @@ def _note(entries: Sequence[Entry], several: bool) -> str:
     )
 
 
-def _rates(entries: Sequence[Entry]) -> Section:
-    rates = sorted({entry["learning_rate"] for entry in entries})
-    found: dict[str, dict[float, float]] = {}
-    for entry in entries:
-        reached = entry.get("mean_iou", -math.inf)
-        found.setdefault(entry["label"], {})[entry["learning_rate"]] = reached
-
-    def cell(figures: Mapping[float, float], rate: float) -> str:
-        if rate not in figures:
-            return "–"
-        if figures[rate] < 0:
-            return "diverged"
-        text = f"{100 * figures[rate]:.1f}"
-        return f"**{text}**" if figures[rate] == max(figures.values()) else text
-
-    rows = [
-        [label, *(cell(figures, rate) for rate in rates)]
-        for label, figures in found.items()
-    ]
-    edge = [
-        label
-        for label, figures in found.items()
-        if max(figures.values()) > 0
-        and max(figures, key=figures.__getitem__) in (min(figures), max(figures))
-    ]
+def _choice(entries: Sequence[Entry]) -> Section:
+    seeds = {entry["seed"] for entry in entries}
+    runs = "one run each" if len(seeds) == 1 else f"means over {len(seeds)} seeds"
+    table = choice_table(entries)
     note = (
         "Mean IoU, percent, on the held-out part of the training split, by learning "
-        "rate, one run each; the best of each loss is what it has above. At the end of "
-        f"the grid, so that a better one may lie beyond: {', '.join(edge) or 'none'}."
+        f"rate and gradient clipping, {runs}."
     )
-    return Section(
-        "Choice of rates", Table(["loss", *(f"{r:.2g}" for r in rates)], rows), note
-    )
+    if edge := at_the_edge(entries):
+        note += (
+            " The best rate is at the end of those tried, so that a better one may lie "
+            f"beyond: {', '.join(edge)}."
+        )
+    return Section("Choice on held-out images", table, note)

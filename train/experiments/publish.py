@@ -22,6 +22,16 @@ def write_json(entries: Sequence[Entry], path: Path) -> None:
     replace_text(path, f"[\n{lines}\n]\n")
 
 
+def with_earlier(entries: Sequence[Entry], path: Path) -> list[Entry]:
+    """Returns the entries of a JSON list that `write_json` wrote, and these.
+
+    An entry of the same command is replaced; the others keep their order.
+    """
+    earlier = json.loads(path.read_text()) if path.is_file() else []
+    merged = {entry["command"]: entry for entry in [*earlier, *entries]}
+    return list(merged.values())
+
+
 def write_markdown(
     report: Report, folder: Path, prefix: str, *, photographs: bool
 ) -> Path:

@@ -113,6 +113,8 @@ def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
         metrics = {"loss": value, "learning_rate": schedule(state.step)}
+        if recipe.loss.learn_score_scale:
+            metrics["score_scale"] = learned_scale(params)
         return TrainState(state.step + 1, params, *kept, memory), metrics
 
     return jax.jit(step, donate_argnums=0)

@@ -19,13 +19,14 @@ from train.experiments.comparison import (
     thin_classes,
 )
 from train.experiments.entries import (
-    best_learning_rates,
+    best_settings,
     check_same_data,
     make_entry,
     portable_words,
     split_diverged,
 )
-from train.experiments.plans import ABLATIONS, TABLE2, Plan, Planned
+from train.experiments.paper import ABLATIONS, TABLE2
+from train.experiments.plans import Plan, Planned, Setting
 from train.presets import PRESETS, parse_config
 from train.workdir.run import Run
 
@@ -174,20 +175,37 @@ def test_best_rate_is_that_of_the_highest_mean_iou(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     plan = Plan(make_config(), tmp_path / "runs")
-    runs = plan.grid(TABLE2.variants[:2], (0.5, 1.0, 2.0))
+    norm = make_config().optimizer.max_gradient_norm
+    settings = plan.settings((0.5, 1.0), (2.0,))
+    runs = plan.grid(TABLE2.variants[:2], settings, seeds=(0,))
     for run, reached in zip(runs, (0.1, 0.3, 0.2, 0.4, 0.2, 0.1), strict=True):
         finish(run, {"mean_iou": reached})
-    assert best_learning_rates(runs) == {"cross-entropy": 0.05, "center": 0.025}
+    assert best_settings(runs) == {
+        "cross-entropy": Setting(0.05, norm),
+        "center": Setting(0.025, norm),
+    }
+
+
+def test_best_setting_is_that_of_the_highest_mean_over_seeds(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    plan = Plan(make_config(), tmp_path / "runs")
+    settings = plan.settings((1.0,), (2.0,))
+    runs = plan.grid(TABLE2.variants[:1], settings, seeds=(0, 1))
+    for run, reached in zip(runs, (0.5, 0.1, 0.2, 0.42), strict=True):
+        finish(run, {"mean_iou": reached})
+    assert best_settings(runs) == {"cross-entropy": Setting(0.1, None)}
 
 
 def test_diverged_runs_are_no_choice(make_config: MakeConfig, tmp_path: Path) -> None:
     plan = Plan(make_config(), tmp_path / "runs")
-    runs = plan.grid(TABLE2.variants[:2], (1.0, 2.0))
+    settings = plan.settings((1.0, 2.0), ())
+    runs = plan.grid(TABLE2.variants[:2], settings, seeds=(0,))
     for run in runs[:2]:
         diverge(run, 7)
     diverge(runs[2], 9)
     finish(runs[3], {"mean_iou": 0.5})
-    assert best_learning_rates(runs) == {"center": 0.1}
+    assert best_settings(runs) == {"center": settings[1]}
     found = make_entry(runs[0], make_config(), "demo")
     assert (found["diverged_at"], found["commit"]) == (7, "abc")
     assert "mean_iou" not in found

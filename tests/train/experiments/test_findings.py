@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from train.experiments.charts import class_bars, curves, differences, label_colors
 from train.experiments.comparison import Measure, compare
+from train.experiments.experiment import Experiment, Variant
 from train.experiments.figure3 import choose
 from train.experiments.findings import Section, make_report
-from train.experiments.plans import ABLATIONS, TABLE1, TABLE2, Experiment, Variant
+from train.experiments.paper import ABLATIONS, TABLE1, TABLE2
 from train.experiments.publish import write_json, write_markdown, write_page
 from train.experiments.tables import interval, losses_table, mean_and_std
 
@@ -111,7 +112,7 @@ def test_rates_are_shown_with_what_chose_them(tmp_path: Path) -> None:
         for entry in ENTRIES
     ]
     sections = {section.title: section.content for section in report(chosen + tried)[3]}
-    table = sections["Choice of rates"]
+    table = sections["Choice on held-out images"]
     assert table.header == ["loss", "0.5", "2"]
     assert table.rows == [
         ["plain", "**40.0**", "30.0"],
@@ -137,12 +138,12 @@ def test_diverged_runs_stand_in_the_report() -> None:
     entries = [*ENTRIES, *tried, lost, lost_to_all]
     made = make_report("rates", of, entries, command="python x")
     sections: dict[str, Any] = {section.title: section for section in made.sections}
-    assert sections["Choice of rates"].content.rows == [
+    assert sections["Choice on held-out images"].content.rows == [
         ["plain", "**40.0**", "–"],
         ["ours, 5×5", "**20.0**", "diverged"],
         ["center", "diverged", "–"],
     ]
-    assert "lie beyond: plain, ours, 5×5." in sections["Choice of rates"].note
+    assert "lie beyond: ours, 5×5." in sections["Choice on held-out images"].note
     assert len(sections["Losses"].content.rows) == 2
     assert sections["Losses"].note.endswith(
         "Left out: focal (seed 1 diverged at step 1,200); center (diverged at every "

@@ -12,15 +12,8 @@ import lal_jax
 from models.deeplab import NetworkOutputs
 from train.config import Config
 from train.data.dataset import load_dataset
-from train.experiments.plans import (
-    ABLATIONS,
-    FIGURE3,
-    HOLDOUT,
-    PARTS,
-    TABLE1,
-    TABLE2,
-    Plan,
-)
+from train.experiments.paper import ABLATIONS, FIGURE3, PARTS, TABLE1, TABLE2
+from train.experiments.plans import HOLDOUT, Plan
 from train.presets import PRESETS
 from train.training.losses import LOSSES
 from train.training.step import make_state
@@ -92,7 +85,8 @@ def test_one_run_has_one_folder_in_every_experiment(plan: Plan) -> None:
 
 
 def test_grid_holds_out_and_varies_the_rate_alone(plan: Plan) -> None:
-    runs = plan.grid(TABLE2.variants[:2], (0.5, 1.0))
+    settings = plan.settings((0.5, 1.0), ())
+    runs = plan.grid(TABLE2.variants[:2], settings, seeds=(0,))
     rates = [run.config.optimizer.learning_rate for run in runs]
     assert rates == [0.025, 0.05] * 2
     assert {run.config.data.holdout for run in runs} == {HOLDOUT}
