@@ -13,7 +13,7 @@ from lal_jax.masks import check_labels
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_METHODS = ("inverse", "median_frequency", "effective_number")
+_METHODS = ("inverse", "inverse_root", "median_frequency", "effective_number")
 
 
 def label_counts(
@@ -47,7 +47,7 @@ def label_counts(
 def class_weights_from_counts(
     counts: ArrayLike,
     *,
-    method: Literal["inverse", "median_frequency", "effective_number"],
+    method: Literal["inverse", "inverse_root", "median_frequency", "effective_number"],
     beta: float = 0.9999,
 ) -> Float[np.ndarray, " classes"]:
     r"""Returns a weight for each class, for the losses' `class_weights`.
@@ -57,6 +57,8 @@ def class_weights_from_counts(
 
     - `"inverse"`: :math:`w_c = N / (K n_c)`; over the counted pixels the weights
       average 1, so that the loss keeps its scale.
+    - `"inverse_root"`: :math:`w_c = N / (\sqrt{n_c} \sum_k \sqrt{n_k})`, halfway to
+      equal weights; they average 1 over the counted pixels too.
     - `"median_frequency"`: :math:`w_c = \mathrm{median}(f) / f_c`, with f_c the
       fraction of class c among the pixels of the images that contain it.
     - `"effective_number"`: :math:`w_c \propto (1-\beta) / (1-\beta^{n_c})`, with the
@@ -102,6 +104,8 @@ def class_weights_from_counts(
     present = per_class[occurs]
     if method == "inverse":
         found = present.sum() / (len(present) * present)
+    elif method == "inverse_root":
+        found = present.sum() / (np.sqrt(present) * np.sqrt(present).sum())
     elif method == "median_frequency":
         pixels = (table > 0).T @ table.sum(axis=1)  # of the images that hold the class
         frequency = present / pixels[occurs]

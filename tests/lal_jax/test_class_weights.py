@@ -21,6 +21,13 @@ def test_inverse_weights_average_one_over_the_pixels():
     np.testing.assert_allclose(TABLE.sum(0) @ weights, TABLE.sum())
 
 
+def test_inverse_root_averages_one_over_the_pixels_and_goes_as_the_root():
+    counts = np.array([400.0, 0.0, 100.0, 1.0])
+    weights = class_weights_from_counts(counts, method="inverse_root")
+    np.testing.assert_allclose(weights @ counts / counts.sum(), 1.0)
+    np.testing.assert_allclose(weights, weights[3] * np.array([1 / 20, 0, 1 / 10, 1]))
+
+
 def test_median_frequency_counts_the_images_that_hold_a_class():
     weights = class_weights_from_counts(TABLE, method="median_frequency")
     np.testing.assert_allclose(weights, [1.0, 0.6 / 0.65, 6.0, 0])
@@ -44,7 +51,8 @@ def test_impossible_counts_are_refused(counts):
 
 def test_unknown_methods_and_betas_are_refused():
     with pytest.raises(
-        ValueError, match="'inverse' or 'median_frequency' or .*'median'"
+        ValueError,
+        match="'inverse' or 'inverse_root' or .*'median'",
     ):
         class_weights_from_counts(TABLE, method="median")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"beta must lie in \[0, 1\), got 1"):

@@ -53,7 +53,7 @@ def _balanced(exponent: float) -> Variant:
 WEIGHTED = Variant(
     "class-weighted cross-entropy",
     "softmax_cross_entropy",
-    {"class_weights": ("effective_number",)},
+    {"class_weights": ("inverse_root",)},
 )
 MEDIAN_WEIGHTED = Variant(
     "cross-entropy, median-frequency weights",

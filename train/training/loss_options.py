@@ -28,7 +28,12 @@ from train.training.losses import LOSSES
 from train.training.pools import NEIGHBOR_WEIGHTS, POOLS
 
 # Of class weights; `lal_jax.class_weights_from_counts` has the formulas.
-RULES = (("median_frequency",), ("inverse",), ("effective_number",))
+RULES = (
+    ("inverse_root",),
+    ("inverse",),
+    ("median_frequency",),
+    ("effective_number",),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,8 +102,8 @@ class LossOptions(Group):
     )
     class_weights: tuple[str, ...] = option(
         (),
-        "Factor of each class's loss: median_frequency, inverse or effective_number, "
-        "of the training split's pixels, or a number per class; none for 1.",
+        "Factor of each class's loss, by a rule from the training split's pixels "
+        f"({', '.join(rule for (rule,) in RULES)}), or a number per class; none for 1.",
         Limit(
             lambda words: tuple(words) in RULES or all(map(_is_weight, words)),
             f"must be {', '.join(rule for (rule,) in RULES)}, or a number per class, "
