@@ -64,6 +64,18 @@ STEP = (
     )
     + of(
         "train/training/losses.py",
+        "tests/train/training/test_loss_options.py",
+        ("scale not learned", "score_scale is None else score_scale", "True else 1"),
+        ("exported", "delattr(model, _LEARNED)", "pass"),
+        ("starts at 1", "nnx.Param(jnp.log(scale))", "nnx.Param(0 * scale)"),
+    )
+    + of(
+        "train/training/pools.py",
+        "tests/train/training/test_loss_options.py",
+        ("power lost", "power=options.power,\n    )", "power=1.0,\n    )"),
+    )
+    + of(
+        "train/training/losses.py",
         "tests/train/training/test_losses.py",
         ("center loss unweighted", "options.center_weight * pull", "pull"),
         (
