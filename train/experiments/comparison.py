@@ -37,13 +37,15 @@ class Row(NamedTuple):
     measures: dict[str, Measure]  # by name; "mean IoU" is the first
     iou: dict[str, Measure]  # by class
     time: float  # median of the seeds' ratios to the baseline's seconds
+    over_rival: Measure | None  # mean IoU, beside a second baseline's
 
 
-def compare(entries: Sequence[Entry]) -> list[Row]:
+def compare(entries: Sequence[Entry], rival: str = "") -> list[Row]:
     """Returns a row for each label, in their order; the first is the baseline.
 
     Args:
       entries: of one experiment; every label has the same seeds.
+      rival: label of a second baseline, if it is among them.
     """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -54,6 +56,7 @@ def compare(entries: Sequence[Entry]) -> list[Row]:
     for runs in groups.values():
         runs.sort(key=lambda run: run["seed"])
     baseline = next(iter(groups.values()))
+    second = groups.get(rival)
     return [
         Row(
             label,
@@ -64,6 +67,7 @@ def compare(entries: Sequence[Entry]) -> list[Row]:
                 run["seconds"] / other["seconds"]
                 for run, other in zip(runs, baseline, strict=True)
             ),
+            _measure(compared_metrics, runs, second)["mean IoU"] if second else None,
         )
         for label, runs in groups.items()
     ]

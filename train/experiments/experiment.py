@@ -15,6 +15,8 @@ class Variant:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     paper: float | None = None
     """Mean IoU on Pascal VOC 2012, percent."""
+    share: float = 1.0
+    """Fraction of the experiment's steps, for a comparison at equal time."""
     parts: frozenset[str] | None = None
     """Of the locally adaptive loss, where the variant is a combination of them."""
 

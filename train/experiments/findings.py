@@ -68,13 +68,16 @@ def make_report(
     final, diverged = split_diverged(
         [entry for entry in entries if "holdout" not in entry["options"]]
     )
-    rows = compare(final)
+    rows = compare(final, experiment.rival)
     first = final[0]
     several = len({entry["seed"] for entry in final}) > 1
     missing = _missing(experiment, [row.label for row in rows], diverged, held_out)
+    rival = f" The rival is {experiment.rival}." if experiment.rival else ""
     paper = {variant.label: variant.paper for variant in experiment.variants}
     sections = [
-        Section("Losses", losses_table(rows, paper), _note(final, several) + missing),
+        Section(
+            "Losses", losses_table(rows, paper), _note(final, several) + rival + missing
+        ),
         Section(
             "Differences",
             charts.differences(rows),

@@ -99,7 +99,7 @@ class Plan:
         config = base.replace(
             **variant.options,
             **changes,
-            steps=self.steps or base.optimizer.steps,
+            steps=round(variant.share * (self.steps or base.optimizer.steps)),
             seed=seed,
             compilation_cache=str(self.compiled),
         )

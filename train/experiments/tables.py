@@ -41,7 +41,9 @@ def losses_table(rows: Sequence[Row], paper: Mapping[str, float | None]) -> Tabl
     tuned = len({row.learning_rate for row in rows}) > 1
     others = [name for name in first.measures if name != "mean IoU"]
     known = [value for value in paper.values() if value is not None]
-    header = ["loss", *["rate"] * tuned, "mean IoU", "difference, 95 %", *others]
+    rival = first.over_rival is not None
+    header = ["loss", *["rate"] * tuned, "mean IoU", "difference, 95 %"]
+    header += [*["over the rival, 95 %"] * rival, *others]
     header += ["time", *["paper, on VOC"] * bool(known)]
     cells = []
     for row in rows:
@@ -49,6 +51,9 @@ def losses_table(rows: Sequence[Row], paper: Mapping[str, float | None]) -> Tabl
         baseline = row is first
         line = [row.label, *[f"{row.learning_rate:.2g}"] * tuned, mean_and_std(mean)]
         line.append("–" if baseline else interval(mean))
+        if row.over_rival:
+            itself = not any(row.over_rival.differences)
+            line.append("–" if itself else interval(row.over_rival))
         line += [beside(row.measures[name], baseline=baseline) for name in others]
         line.append(f"{row.time:.2f}×")
         if known:

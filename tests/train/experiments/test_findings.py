@@ -58,6 +58,23 @@ def test_table_reads_as_computed_by_hand() -> None:
     assert second["paper, on VOC"] == "76.1 (+1.5)"
 
 
+def test_the_rival_is_a_second_baseline() -> None:
+    third = [an_entry("weighted", 0, 0.51), an_entry("weighted", 1, 0.60)]
+    rows = compare([*ENTRIES, *third], rival="weighted")
+    table = losses_table(rows, {})
+    cells = [dict(zip(table.header, row, strict=True)) for row in table.rows]
+    assert [cell["over the rival, 95 %"] for cell in cells] == [
+        "−0.5 [−6.9, +5.9]",
+        "+1.5 [−4.9, +7.9]",
+        "–",
+    ]
+    assert "over the rival, 95 %" not in losses_table(compare(ENTRIES), {}).header
+    variants = (*EXPERIMENT.variants, Variant("weighted", "softmax_cross_entropy"))
+    of = EXPERIMENT._replace(variants=variants, rival="weighted")
+    note = make_report("x", of, ENTRIES + third, command="").sections[0].note
+    assert "The rival is weighted." in note
+
+
 def test_differences_that_may_be_none_are_not_bold() -> None:
     assert interval(Measure(0.5, 0.1, 0.02, 0.03, ())) == "+2.0 [−1.0, +5.0]"
     assert interval(Measure(0.5, 0.1, -0.02, 0.01, ())) == "**−2.0 [−3.0, −1.0]**"

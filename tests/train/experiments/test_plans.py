@@ -1,5 +1,6 @@
 """What is compared is trained alike, and each ablation is what its label says."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import lal_jax
 from models.deeplab import NetworkOutputs
 from train.config import Config
 from train.data.dataset import load_dataset
+from train.experiments.forms import FORMS
 from train.experiments.paper import ABLATIONS, FIGURE3, PARTS, TABLE1, TABLE2
 from train.experiments.plans import HOLDOUT, Plan
 from train.presets import PRESETS
@@ -95,10 +97,19 @@ def test_grid_holds_out_and_varies_the_rate_alone(plan: Plan) -> None:
     assert differing(runs[1].config, plain) == {"holdout", "workdir"}
 
 
+def test_a_share_of_the_steps(plan: Plan) -> None:
+    half = dataclasses.replace(TABLE2.variants[0], share=0.5)
+    assert plan.run(half, seed=0).config.optimizer.steps == 2
+    assert (
+        plan.run(half, seed=0).config.run.workdir
+        != plan.run(TABLE2.variants[0], seed=0).config.run.workdir
+    )
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_run_every_experiment(preset: str, tmp_path: Path) -> None:
     plan = Plan(PRESETS[preset], tmp_path)
-    for experiment in (TABLE1, TABLE2, ABLATIONS):
+    for experiment in (TABLE1, TABLE2, ABLATIONS, FORMS):
         variants = plan.possible(experiment.variants)
         assert len(variants) >= len(experiment.variants) - 2 * (preset == "voc")
         for variant in variants:
