@@ -144,3 +144,16 @@ def _resnet101(**options: Any) -> Backbone:
 
 
 BACKBONES.add("resnet101", BackboneEntry(_resnet101), "the paper's")
+
+
+def _efficientnet_lite0(**options: Any) -> Backbone:
+    from models.efficientnet import EfficientNetLite
+
+    return EfficientNetLite(**options)
+
+
+BACKBONES.add(
+    "efficientnet_lite0",
+    BackboneEntry(_efficientnet_lite0, styles=("torchvision",)),
+    "pretrained, for CPUs",
+)

@@ -6,6 +6,7 @@ A layout gives, for each module here, its name there; the arrays below it follow
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from fnmatch import filter as match
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from flax import nnx
 
 from models.aspp import AtrousPyramid, PooledPyramid
 from models.deeplab import DeepLab
+from models.efficientnet import EfficientNetLite
 from models.resnet import BasicBlock, ResNet
 
 # PyTorch's names of arrays, by those here.
@@ -35,6 +37,7 @@ class Layout(NamedTuple):
     backbone: type[nnx.Module] = ResNet  # that the names are for
     style: str = ""  # of the ResNet; empty for any
     preprocessing: str = ""  # of the images; empty for any
+    norm_epsilon: float = 1e-5  # that the weights were trained with; 0 for any
     output_stride: int = 0  # of a network with a head; 0 for any
     upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
@@ -97,12 +100,27 @@ def _kazuto_deeplab(model: DeepLab) -> dict[str, str]:
     return names
 
 
+def _efficientnet_lite(model: DeepLab) -> dict[str, str]:
+    network: Any = model.backbone
+    names = {"backbone.stem": "_conv_stem", "backbone.stem_norm": "_bn0"}
+    numbered = itertools.count()
+    for stage, blocks in enumerate(network.stages):
+        for index in range(len(blocks)):
+            ours = f"backbone.stages.{stage}.{index}"
+            theirs = f"_blocks.{next(numbered)}"
+            for number, layer in enumerate(("expand", "depthwise", "project")):
+                names[f"{ours}.{layer}"] = f"{theirs}._{layer}_conv"
+                names[f"{ours}.{layer}_norm"] = f"{theirs}._bn{number}"
+    return names
+
+
 LAYOUTS = (
     Layout(
         "this project",
         "backbone.*.kernel",
         lambda model: {},
         backbone=nnx.Module,
+        norm_epsilon=0.0,
         head_keys=("head.", "deconvolution."),
         prefixes=("",),
         native=True,
@@ -137,6 +155,15 @@ LAYOUTS = (
         style="torchvision",
         preprocessing="imagenet",
         unused=("fc.",),
+    ),
+    Layout(
+        "EfficientNet-Lite",
+        "_blocks.0._depthwise_conv.weight",
+        _efficientnet_lite,
+        backbone=EfficientNetLite,
+        preprocessing="plus_minus_one",
+        norm_epsilon=1e-3,
+        unused=("_conv_head.", "_bn1.", "_fc."),
     ),
 )
 
