@@ -37,7 +37,7 @@ class Layout(NamedTuple):
     backbone: type[nnx.Module] = ResNet  # that the names are for
     style: str = ""  # of the ResNet; empty for any
     preprocessing: str = ""  # of the images; empty for any
-    norm_epsilon: float = 1e-5  # that the weights were trained with; 0 for any
+    norm_epsilon: float = 0.0  # of batch norm; 0 for any
     output_stride: int = 0  # of a network with a head; 0 for any
     upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
@@ -120,7 +120,6 @@ LAYOUTS = (
         "backbone.*.kernel",
         lambda model: {},
         backbone=nnx.Module,
-        norm_epsilon=0.0,
         head_keys=("head.", "deconvolution."),
         prefixes=("",),
         native=True,
