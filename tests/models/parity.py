@@ -49,7 +49,8 @@ def random_array(key: str, shape: tuple[int, ...]) -> np.ndarray:
     elif len(shape) == 4:  # a kernel, out × in × height × width
         array = rng.normal(0, math.sqrt(1 / math.prod(shape[1:])), shape)
     elif key.endswith("weight"):
-        array = rng.uniform(0.3, 0.9, shape)
+        # With less, EfficientNet-Lite's features would fade and never reach ReLU6's 6.
+        array = rng.uniform(*((0.8, 1.6) if "_bn" in key else (0.3, 0.9)), shape)
     else:  # biases and running means
         array = rng.normal(0, 0.1, shape)
     return array.astype(np.float32)

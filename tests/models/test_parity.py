@@ -145,7 +145,9 @@ def loaded_model(network: str, output_stride: int, keys: str) -> DeepLab:
         for key in shapes
     )
     assert loaded.arrays == len(shapes) - extra == len(shapes) - len(loaded.unused)
-    assert loaded.new == (() if network.startswith(("kazuto", "deeplab")) else ("head",))
+    assert loaded.new == (
+        () if network.startswith(("kazuto", "deeplab")) else ("head",)
+    )
     return model
 
 
