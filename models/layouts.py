@@ -35,10 +35,12 @@ class Layout(NamedTuple):
     backbone: type[nnx.Module] = ResNet  # that the names are for
     style: str = ""  # of the ResNet; empty for any
     preprocessing: str = ""  # of the images; empty for any
+    norm_epsilon: float = 0.0  # of batch norm; 0 for any
     output_stride: int = 0  # of a network with a head; 0 for any
     upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
     unused: tuple[str, ...] = ()  # prefixes of keys that nothing here needs
+    stages: tuple[str, ...] = ()  # prefixes of the backbone's stages; a file may end
     # What may precede all keys; `module.` comes from training on several GPUs.
     prefixes: tuple[str, ...] = ("", "module.")
     native: bool = False  # keys and arrays are those of the model here
@@ -104,6 +106,7 @@ LAYOUTS = (
         lambda model: {},
         backbone=nnx.Module,
         head_keys=("head.", "deconvolution."),
+        stages=tuple(f"backbone.stages.{stage}." for stage in range(4)),
         prefixes=("",),
         native=True,
     ),
@@ -113,10 +116,12 @@ LAYOUTS = (
         _torchvision_deeplab,
         style="torchvision",
         preprocessing="imagenet",
+        norm_epsilon=1e-5,
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("classifier.",),
         unused=("aux_classifier.",),
+        stages=tuple(f"backbone.layer{stage}." for stage in range(1, 5)),
     ),
     Layout(
         "DeepLab of kazuto1011/deeplab-pytorch",
@@ -124,10 +129,12 @@ LAYOUTS = (
         _kazuto_deeplab,
         style="caffe",
         preprocessing="bgr_mean",
+        norm_epsilon=1e-5,
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("aspp.",),
         unused=("fc.",),
+        stages=tuple(f"layer{stage}." for stage in range(2, 6)),
         prefixes=("", "base.", "module.", "module.base."),
     ),
     Layout(
@@ -136,7 +143,9 @@ LAYOUTS = (
         lambda model: _torchvision_resnet(model.backbone),
         style="torchvision",
         preprocessing="imagenet",
+        norm_epsilon=1e-5,
         unused=("fc.",),
+        stages=tuple(f"layer{stage}." for stage in range(1, 5)),
     ),
 )
 
