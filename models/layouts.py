@@ -42,6 +42,7 @@ class Layout(NamedTuple):
     upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
     unused: tuple[str, ...] = ()  # prefixes of keys that nothing here needs
+    stages: tuple[str, ...] = ()  # prefixes of the backbone's stages; a file may end
     # What may precede all keys; `module.` comes from training on several GPUs.
     prefixes: tuple[str, ...] = ("", "module.")
     native: bool = False  # keys and arrays are those of the model here
@@ -121,6 +122,7 @@ LAYOUTS = (
         lambda model: {},
         backbone=nnx.Module,
         head_keys=("head.", "deconvolution."),
+        stages=tuple(f"backbone.stages.{stage}." for stage in range(4)),
         prefixes=("",),
         native=True,
     ),
@@ -130,10 +132,12 @@ LAYOUTS = (
         _torchvision_deeplab,
         style="torchvision",
         preprocessing="imagenet",
+        norm_epsilon=1e-5,
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("classifier.",),
         unused=("aux_classifier.",),
+        stages=tuple(f"backbone.layer{stage}." for stage in range(1, 5)),
     ),
     Layout(
         "DeepLab of kazuto1011/deeplab-pytorch",
@@ -141,10 +145,12 @@ LAYOUTS = (
         _kazuto_deeplab,
         style="caffe",
         preprocessing="bgr_mean",
+        norm_epsilon=1e-5,
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("aspp.",),
         unused=("fc.",),
+        stages=tuple(f"layer{stage}." for stage in range(2, 6)),
         prefixes=("", "base.", "module.", "module.base."),
     ),
     Layout(
@@ -153,10 +159,12 @@ LAYOUTS = (
         lambda model: _torchvision_resnet(model.backbone),
         style="torchvision",
         preprocessing="imagenet",
+        norm_epsilon=1e-5,
         unused=("fc.",),
+        stages=tuple(f"layer{stage}." for stage in range(1, 5)),
     ),
     Layout(
-        "EfficientNet-Lite",
+        "EfficientNet-Lite in PyTorch",
         "_blocks.0._depthwise_conv.weight",
         _efficientnet_lite,
         backbone=EfficientNetLite,

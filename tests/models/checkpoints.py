@@ -71,7 +71,9 @@ def tensors(arrays: Mapping[str, np.ndarray], legacy: bool = False) -> bytes:
 
 
 def storages(arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
-    return {str(index): a.tobytes("A") for index, a in enumerate(arrays.values())}
+    return {
+        str(index): a.ravel("K").tobytes() for index, a in enumerate(arrays.values())
+    }
 
 
 def write_zip(
