@@ -38,7 +38,7 @@ def check_initial_weights(options: ModelOptions) -> None:
     """Refuses an unsuitable weights file, before any data is prepared.
 
     Raises:
-      UserError: the file is missing, not installed or cannot be read, or its weights were trained
+      UserError: the file is missing or cannot be read, or its weights were trained
         with another style, preprocessing or epsilon of batch norm.
     """
     if not options.weights:
@@ -125,7 +125,8 @@ def _check_use(
         return
     these = ", ".join(f"{name} {value}" for name, value in other.items())
     here = ", ".join(str(getattr(options, name)) for name in other)
-    presumed = not layout.native and not set(STATED) & header.metadata.keys()
+    known = layout.native or options.weights in PRETRAINED
+    presumed = not known and not set(STATED) & header.metadata.keys()
     raise UserError(
         f"--weights {path} was trained with {these}; this run has {here}. "
         f"Add {_as_options(other)}."
