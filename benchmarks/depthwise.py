@@ -92,7 +92,8 @@ def main() -> None:
     shape = tuple(arguments.shape)
     print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}, {shape}")
     print(
-        "| Window | Stride | Dilation | XLA, ms | with gradients | slices | … | ratio |"
+        "| Window | Stride | Dilation | XLA, ms | with gradients "
+        "| shifted, ms | with gradients | ratio |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for case in CASES:

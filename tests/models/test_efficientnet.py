@@ -91,6 +91,14 @@ def test_statistics_move_by_a_hundredth_in_training(
     assert jnp.array_equal(same["stem_norm"]["mean"][...], before)
 
 
+def test_parameters_are_as_many_as_published() -> None:
+    network = nnx.eval_shape(make)
+    leaves = jax.tree.leaves(nnx.state(network, nnx.Param))
+    # What is behind the last block: 1280 channels with batch norm, and the classifier.
+    classifier = 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+    assert sum(leaf.size for leaf in leaves) + classifier == 4_652_008
+
+
 def test_frozen_network_has_kernels_alone_to_train() -> None:
     network = nnx.eval_shape(lambda: make(frozen_norm=True))
     paths = [path for path, _ in nnx.to_flat_state(nnx.state(network, nnx.Param))]
