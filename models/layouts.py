@@ -6,6 +6,7 @@ A layout gives, for each module here, its name there; the arrays below it follow
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from fnmatch import filter as match
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from flax import nnx
 
 from models.aspp import AtrousPyramid, PooledPyramid
 from models.deeplab import DeepLab
+from models.efficientnet import EfficientNetLite
 from models.resnet import BasicBlock, ResNet
 
 # PyTorch's names of arrays, by those here.
@@ -35,10 +37,12 @@ class Layout(NamedTuple):
     backbone: type[nnx.Module] = ResNet  # that the names are for
     style: str = ""  # of the ResNet; empty for any
     preprocessing: str = ""  # of the images; empty for any
+    norm_epsilon: float = 0.0  # of batch norm; 0 for any
     output_stride: int = 0  # of a network with a head; 0 for any
     upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
     unused: tuple[str, ...] = ()  # prefixes of keys that nothing here needs
+    stages: tuple[str, ...] = ()  # prefixes of the backbone's stages; a file may end
     # What may precede all keys; `module.` comes from training on several GPUs.
     prefixes: tuple[str, ...] = ("", "module.")
     native: bool = False  # keys and arrays are those of the model here
@@ -97,6 +101,20 @@ def _kazuto_deeplab(model: DeepLab) -> dict[str, str]:
     return names
 
 
+def _efficientnet_lite(model: DeepLab) -> dict[str, str]:
+    network: Any = model.backbone
+    names = {"backbone.stem": "_conv_stem", "backbone.stem_norm": "_bn0"}
+    numbered = itertools.count()
+    for stage, blocks in enumerate(network.stages):
+        for index in range(len(blocks)):
+            ours = f"backbone.stages.{stage}.{index}"
+            theirs = f"_blocks.{next(numbered)}"
+            for number, layer in enumerate(("expand", "depthwise", "project")):
+                names[f"{ours}.{layer}"] = f"{theirs}._{layer}_conv"
+                names[f"{ours}.{layer}_norm"] = f"{theirs}._bn{number}"
+    return names
+
+
 LAYOUTS = (
     Layout(
         "this project",
@@ -104,6 +122,7 @@ LAYOUTS = (
         lambda model: {},
         backbone=nnx.Module,
         head_keys=("head.", "deconvolution."),
+        stages=tuple(f"backbone.stages.{stage}." for stage in range(4)),
         prefixes=("",),
         native=True,
     ),
@@ -113,10 +132,12 @@ LAYOUTS = (
         _torchvision_deeplab,
         style="torchvision",
         preprocessing="imagenet",
+        norm_epsilon=1e-5,
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("classifier.",),
         unused=("aux_classifier.",),
+        stages=tuple(f"backbone.layer{stage}." for stage in range(1, 5)),
     ),
     Layout(
         "DeepLab of kazuto1011/deeplab-pytorch",
@@ -124,10 +145,12 @@ LAYOUTS = (
         _kazuto_deeplab,
         style="caffe",
         preprocessing="bgr_mean",
+        norm_epsilon=1e-5,
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("aspp.",),
         unused=("fc.",),
+        stages=tuple(f"layer{stage}." for stage in range(2, 6)),
         prefixes=("", "base.", "module.", "module.base."),
     ),
     Layout(
@@ -136,7 +159,18 @@ LAYOUTS = (
         lambda model: _torchvision_resnet(model.backbone),
         style="torchvision",
         preprocessing="imagenet",
+        norm_epsilon=1e-5,
         unused=("fc.",),
+        stages=tuple(f"layer{stage}." for stage in range(1, 5)),
+    ),
+    Layout(
+        "EfficientNet-Lite in PyTorch",
+        "_blocks.0._depthwise_conv.weight",
+        _efficientnet_lite,
+        backbone=EfficientNetLite,
+        preprocessing="plus_minus_one",
+        norm_epsilon=1e-3,
+        unused=("_conv_head.", "_bn1.", "_fc."),
     ),
 )
 

@@ -133,13 +133,14 @@ class ResNet(nnx.Module):
 
     Args:
       block: `BasicBlock` or `Bottleneck`.
-      blocks: number of blocks in each of the four stages.
+      blocks: number of blocks in each of the stages, four or fewer.
       widths: of each stage, in channels before a bottleneck's expansion.
       stem_width: channels of the first convolution.
       stem_kernel: side of its window.
       pool: a 3×3 max pool follows; else the first stage strides, which is faster on
         CPUs.
-      output_stride: input pixels per feature of the last stage, 8, 16 or 32.
+      output_stride: input pixels per feature of the last stage, 8, 16 or 32; of three
+        stages 8 or 16.
       style: `"torchvision"` or `"caffe"`.
       frozen_norm: batch norm keeps its statistics and affine.
       norm_epsilon: added to batch norm's variances.
@@ -189,7 +190,7 @@ class ResNet(nnx.Module):
         self.stages = nnx.List(stages)
 
     def __call__(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
-        """Returns the feature maps of the four stages, finest first.
+        """Returns the feature maps of the stages, finest first.
 
         Args:
           images: `[batch, height, width, 3]` float.
@@ -221,7 +222,7 @@ def _places(
     pool: bool,
 ) -> list[list[Place]]:
     """Returns the positions of all blocks, by stage."""
-    strides, dilations = atrous
+    strides, dilations = (values[: len(blocks)] for values in atrous)
     if not pool:
         strides = (2, *strides[1:])
     stages, before = [], 1

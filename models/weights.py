@@ -1,4 +1,4 @@
-"""Weights read from and written to safetensors; nothing here reads a pickle."""
+"""Weights read from files and written to safetensors, every key accounted for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -17,9 +18,16 @@ from safetensors.numpy import save
 
 from models.deeplab import DeepLab
 from models.layouts import Layout, find_layout, key_table
+from models.matching import match_keys
+from models.torch_files import (
+    TorchFileError,
+    is_torch_file,
+    read_torch_file,
+    read_torch_header,
+)
 
-_COUNTS = ".num_batches_tracked"  # PyTorch's, unused
-_PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle")
+# What a file's metadata may state, by the names of the options.
+STATED = ("style", "preprocessing", "norm_epsilon")
 
 
 class WeightsError(ValueError):
@@ -33,6 +41,7 @@ class WeightsError(ValueError):
       unexpected: keys that the model has no array for.
       wrong_shape: keys whose arrays do not fit, each with both shapes.
       damaged: keys of arrays that are not finite, or of negative variances.
+      absent: stages of the backbone that the file lacks altogether, with their keys.
       head_keys: prefixes of a head's keys.
     """
 
@@ -44,9 +53,11 @@ class WeightsError(ValueError):
         unexpected: Sequence[str] = (),
         wrong_shape: Sequence[str] = (),
         damaged: Sequence[str] = (),
+        absent: Mapping[str, Sequence[str]] = MappingProxyType({}),
         head_keys: tuple[str, ...] = (),
     ):
         lists = {
+            **{f"missing, all of {stage}": keys for stage, keys in absent.items()},
             "missing": missing,
             "unexpected": unexpected,
             "of another shape": wrong_shape,
@@ -55,6 +66,8 @@ class WeightsError(ValueError):
         lines = [f"  {name}: {_shorten(keys)}" for name, keys in lists.items() if keys]
         super().__init__("\n".join([problem, *lines]))
         self.keys = [key for keys in lists.values() for key in keys]
+        whole = sum(map(len, absent.values()))
+        self.absent_stages = tuple(absent) if len(self.keys) == whole else ()
         self.shapes_only = len(self.keys) == len(wrong_shape)
         self.head_only = bool(self.keys) and all(
             key.startswith(head_keys) for key in self.keys
@@ -76,46 +89,59 @@ class Loaded(NamedTuple):
     arrays: int
     new: tuple[str, ...]  # parts of the model that the file does not hold
     unused: tuple[str, ...]  # keys of the file that the model has no array for
+    unused_parts: tuple[str, ...]  # the names of their parts
 
 
-def read_header(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Returns the keys and the metadata of a safetensors file, without the arrays.
+class Header(NamedTuple):
+    """Content of a file of weights, without the arrays."""
+
+    keys: tuple[str, ...]
+    metadata: dict[str, str]  # of safetensors
+    aside: tuple[str, ...] = ()  # what a checkpoint holds beside the weights
+
+
+def read_header(path: Path) -> Header:
+    """Returns what a file of safetensors or PyTorch holds, without the arrays.
 
     Raises:
-      WeightsError: the file is missing, or is not a safetensors file.
+      WeightsError: the file is missing, is neither, or holds more than tensors.
     """
     with _open(path) as file:
-        return tuple(file.keys()), file.metadata() or {}
+        if file is None:
+            keys, aside = read_torch_header(path)
+            return Header(keys, {}, aside)
+        return Header(tuple(file.keys()), file.metadata() or {})
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of a safetensors file by key.
+    """Returns the arrays of a file of safetensors or PyTorch by key.
 
     Raises:
-      WeightsError: the file is missing, or is not a safetensors file.
+      WeightsError: the file is missing, is neither, or holds more than tensors.
     """
     with _open(path) as file:
+        if file is None:
+            return read_torch_file(path)
         return {key: file.get_tensor(key) for key in tuple(file.keys())}
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[Any]:
-    if path.suffix in _PICKLES:
-        raise WeightsError(
-            f"{path} may hold a pickle, which can run any code when it is read. "
-            f"Convert it: python models/convert_checkpoint.py {path} "
-            f"{path.with_suffix('.safetensors')} (needs torch)"
-        )
+    """Opens a safetensors file; yields None for PyTorch's, known by their content."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     try:
-        with safe_open(path, framework="numpy") as file:
-            yield file
+        if is_torch_file(path):
+            yield None
+        else:
+            with safe_open(path, framework="numpy") as file:
+                yield file
+    except TorchFileError as error:
+        raise WeightsError(str(error)) from error
     except (SafetensorError, TypeError, OSError) as error:
         raise WeightsError(
-            f"{path} cannot be read as safetensors ({error}). If it is a PyTorch "
-            "file under another name, convert it; else download it again and compare "
-            "its checksum."
+            f"{path} cannot be read as safetensors ({error}), and PyTorch did not "
+            "write it. Download it again and compare its checksum."
         ) from error
 
 
@@ -126,27 +152,38 @@ def save_weights(
 
     The file is written as a whole or not at all.
     """
-    arrays = {
-        key: np.ascontiguousarray(variable.get_value())
-        for key, variable in _variables(model).items()
-    }
+    variables = _variables(model).items()
+    write_weights({key: v.get_value() for key, v in variables}, path, metadata)
+
+
+def write_weights(
+    arrays: Mapping[str, Any], path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes arrays by key as safetensors, as a whole or not at all."""
+    solid = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     partial = path.with_suffix(".partial")
-    partial.write_bytes(save(arrays, dict(metadata or {})))
+    partial.write_bytes(save(solid, dict(metadata or {})))
     partial.replace(path)
 
 
 def load_weights(
-    model: DeepLab, arrays: Mapping[str, np.ndarray], *, new_head: bool = False
+    model: DeepLab,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    new_head: bool = False,
+    new_stages: bool = False,
 ) -> Loaded:
     """Loads the arrays of a file into a model, or changes nothing.
 
-    Every key is accounted for. A part of the model that the file lacks altogether, as a
-    classifier's file lacks the head, keeps its weights.
+    Every key is accounted for. The head, or a learned upsampling, keeps its weights if
+    the file lacks it altogether, as a classifier's file does; a stage of the backbone
+    only with `new_stages`.
 
     Args:
       model: is changed in place.
       arrays: by key, as `read_weights` returns them.
       new_head: ignores the file's head, whatever its classes.
+      new_stages: lets the file lack stages of the backbone.
 
     Raises:
       WeightsError: unknown layout, or that of another backbone; or arrays are missing,
@@ -155,35 +192,31 @@ def load_weights(
     layout, prefix = _layout_of(arrays, model)
     variables = _variables(model)
     table = key_table(layout, prefix, model, variables)
-    head = tuple(prefix + start for start in layout.head_keys)
-    aside = tuple(prefix + start for start in layout.unused)
-    aside += head if new_head else ()
-    unused = [key for key in arrays if key.startswith(aside) or key.endswith(_COUNTS)]
-    held = {_part(ours) for ours, key in table.items() if key in arrays} | {"backbone"}
-    held -= {"head", "deconvolution"} if new_head else set()
-    table = {ours: key for ours, key in table.items() if _part(ours) in held}
+    consent = {"new_head": new_head, "new_stages": new_stages}
+    match = match_keys(table, variables, arrays, layout, prefix, **consent)
     values = {
         ours: arrays[key] if layout.native else _from_torch(arrays[key])
-        for ours, key in table.items()
+        for ours, key in match.table.items()
         if key in arrays
     }
     fault = WeightsError(
         f"the weights, of {layout.title}, do not fit the model:",
-        missing=[key for key in table.values() if key not in arrays],
-        unexpected=sorted(set(arrays) - set(table.values()) - set(unused)),
+        absent=match.absent,
+        missing=match.missing,
+        unexpected=match.unexpected,
         wrong_shape=[
             f"{table[ours]} {value.shape} for {variables[ours].shape}"
             for ours, value in values.items()
             if value.shape != variables[ours].shape
         ],
         damaged=[table[ours] for ours, v in values.items() if not _sound(ours, v)],
-        head_keys=head,
+        head_keys=tuple(prefix + start for start in layout.head_keys),
     )
     if fault.keys:
         raise fault
     _assign(model, values)
-    new = {_part(ours) for ours in variables} - {_part(ours) for ours in values}
-    return Loaded(layout, len(values), tuple(sorted(new)), tuple(unused))
+    unused = tuple(key for keys in match.unused.values() for key in keys)
+    return Loaded(layout, len(values), match.new, unused, tuple(match.unused))
 
 
 def _layout_of(arrays: Mapping[str, np.ndarray], model: DeepLab) -> tuple[Layout, str]:
@@ -218,10 +251,6 @@ def _assign(model: DeepLab, values: Mapping[str, np.ndarray]) -> None:
 def _sound(ours: str, value: np.ndarray) -> bool:
     lowest = 0 if ours.endswith(".var") else -np.inf
     return bool(np.isfinite(value).all() and (value >= lowest).all())
-
-
-def _part(ours: str) -> str:
-    return ours.partition(".")[0]
 
 
 def _from_torch(array: np.ndarray) -> np.ndarray:

@@ -10,7 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from models.backbones import BackboneEntry
 from models.deeplab import DeepLab
+from models.resnet import BasicBlock, ResNet
+
+# The small backbone without its last stage.
+SMALL_C4 = BackboneEntry(
+    lambda **options: ResNet(
+        BasicBlock,
+        (1, 1, 1),
+        widths=(32, 64, 96),
+        stem_width=24,
+        stem_kernel=3,
+        pool=False,
+        **options,
+    ),
+    (8, 16),
+)
 
 Network = TypeVar("Network", bound=nnx.Module)
 

@@ -1,8 +1,9 @@
 """Random weights and images that two frameworks draw alike, from names and seeds.
 
-`python tests/models/parity.py KAZUTO` writes parity.json, the outputs of PyTorch's
-networks. It needs torch, torchvision and, in KAZUTO, kazuto1011/deeplab-pytorch;
-none of their weights or code enters this project.
+`python tests/models/parity.py [CASE …]` writes parity.json, the outputs of PyTorch's
+networks, or those of the cases named alone. It needs torch and, where a case compares
+with them, torchvision, kazuto1011/deeplab-pytorch (on PYTHONPATH) and
+efficientnet_lite_pytorch; none of their weights or code enters this project.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 
 EXPECTED = Path(__file__).with_name("parity.json")
 SAMPLES = 64
+INTERIOR = (slice(None), slice(4, 7), slice(4, 11))  # of 96×128 pixels at stride 8
 
-# Network, (height, width), options of torchvision's.
+# Network, (height, width), options; `stage` is that of the feature map compared, as far
+# as no border reaches.
 CASES: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
     "kazuto_321": ("kazuto", (321, 321), {}),
     "kazuto_513x385": ("kazuto", (513, 385), {}),
@@ -33,6 +36,8 @@ CASES: dict[str, tuple[str, tuple[int, int], dict[str, Any]]] = {
     "resnet50_stride_8": ("resnet50", (97, 130), {"output_stride": 8}),
     "resnet101_stride_16": ("resnet101", (97, 130), {"output_stride": 16}),
     "deeplabv3_resnet50": ("deeplabv3_resnet50", (129, 98), {}),
+    "efficientnet_lite0": ("efficientnet_lite0", (97, 129), {}),
+    "efficientnet_lite0_even": ("efficientnet_lite0", (96, 128), {"stage": 1}),
 }
 
 
@@ -44,7 +49,8 @@ def random_array(key: str, shape: tuple[int, ...]) -> np.ndarray:
     elif len(shape) == 4:  # a kernel, out × in × height × width
         array = rng.normal(0, math.sqrt(1 / math.prod(shape[1:])), shape)
     elif key.endswith("weight"):
-        array = rng.uniform(0.3, 0.9, shape)
+        # With less, EfficientNet-Lite's features would fade and never reach ReLU6's 6.
+        array = rng.uniform(*((0.8, 1.6) if "_bn" in key else (0.3, 0.9)), shape)
     else:  # biases and running means
         array = rng.normal(0, 0.1, shape)
     return array.astype(np.float32)
@@ -76,7 +82,9 @@ def digest(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _torch_network(name: str, options: dict[str, Any]) -> Any:
+def _torch_network(name: str, size: tuple[int, int], options: dict[str, Any]) -> Any:
+    if name == "efficientnet_lite0":
+        return _torch_efficientnet(size, options)
     import torch
     from torchvision.models import resnet, segmentation
 
@@ -98,10 +106,27 @@ def _torch_network(name: str, options: dict[str, Any]) -> Any:
     return made
 
 
+def _torch_efficientnet(size: tuple[int, int], options: dict[str, Any]) -> Any:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    made = EfficientNet.from_name("efficientnet-lite0", image_size=size)
+    blocks = (3, 5, 11, 16)[options.get("stage", 3)]
+
+    def forward(images: Any) -> Any:
+        x = made._swish(made._bn0(made._conv_stem(images)))
+        for block in made._blocks[:blocks]:
+            x = block(x)
+        rows, columns = INTERIOR[1:] if "stage" in options else (slice(None),) * 2
+        return x[:, :, rows, columns]
+
+    made.forward = forward
+    return made
+
+
 def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
     import torch
 
-    network = _torch_network(name, options).eval()
+    network = _torch_network(name, size, options).eval()
     state = network.state_dict()
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     network.load_state_dict(
@@ -130,10 +155,9 @@ def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
 
 def main() -> None:
     """Writes parity.json."""
-    sys.path.insert(0, sys.argv[1])
-    answers = {}
-    for case, arguments in CASES.items():
-        answers[case] = _answer(*arguments)
+    answers = json.loads(EXPECTED.read_text())
+    for case in sys.argv[1:] or CASES:
+        answers[case] = _answer(*CASES[case])
         print(case, answers[case]["shape"], answers[case]["deviation"])
     EXPECTED.write_text(json.dumps(answers, indent=1) + "\n")
 

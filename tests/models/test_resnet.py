@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models.backbones import make_backbone
+from models.backbones import BACKBONES, make_backbone
 from models.layers import Conv
 from models.resnet import ResNet
 
 from .networks import filled
 
-CHANNELS = {
+CHANNELS: dict[str, tuple[int, ...]] = {
     "resnet_small": (32, 64, 96, 128),
     "resnet18": (64, 128, 256, 512),
     "resnet34": (64, 128, 256, 512),
     "resnet50": (256, 512, 1024, 2048),
     "resnet101": (256, 512, 1024, 2048),
+    "resnet50_c4": (256, 512, 1024),
+    "resnet101_c4": (256, 512, 1024),
 }
 
 
@@ -51,8 +53,9 @@ def shapes(network: ResNet, size: tuple[int, int]) -> list[tuple[int, ...]]:
 # The two others differ from these in depth alone; parity holds them at 16 and 32.
 STRIDED = [(name, 8) for name in CHANNELS] + [
     (name, stride)
-    for name in ("resnet_small", "resnet18", "resnet50")
+    for name in ("resnet_small", "resnet18", "resnet50", "resnet50_c4")
     for stride in (16, 32)
+    if stride in BACKBONES[name].output_strides
 ]
 
 
@@ -66,6 +69,20 @@ def test_stages_are_strided_and_rounded_up(name: str, output_stride: int) -> Non
             stride = min(4 * 2**stage, output_stride)
             expected.append((2, *(-(-side // stride) for side in size), channels))
         assert shapes(network, size) == expected
+
+
+@pytest.mark.parametrize("name", [n for n, b in BACKBONES.items() if b.without])
+def test_shorter_backbone_is_the_longer_one_without_a_stage(name: str) -> None:
+    ((stage, shorter),) = BACKBONES[name].without.items()
+    for output_stride in (8, 16):
+        long, short = abstract(name, output_stride), abstract(shorter, output_stride)
+        assert stage == f"stage {len(long.stages)}"
+        assert str(nnx.state(long.stages[:3])) == str(nnx.state(short.stages))
+        for ours, theirs in zip(short.stages, long.stages, strict=False):
+            assert ours[1].conv2.kernel_dilation == theirs[1].conv2.kernel_dilation
+            assert ours[0].conv2.strides == theirs[0].conv2.strides
+    with pytest.raises(ValueError, match=f"{shorter} has no output stride 32"):
+        make(shorter, 32)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Loading and saving weights: every key is accounted for, nothing is half loaded."""
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -10,9 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from safetensors.numpy import load_file
 
-from models import convert_checkpoint
 from models.deeplab import DeepLab
 from models.layouts import LAYOUTS, find_layout, key_table
 from models.weights import (
@@ -23,6 +19,7 @@ from models.weights import (
     save_weights,
 )
 
+from .checkpoints import write_checkpoint, write_zip
 from .networks import make_model
 
 
@@ -56,8 +53,8 @@ def test_saved_weights_are_loaded(model: DeepLab, tmp_path: Path) -> None:
     assert loaded.arrays == len(expected) and loaded.new == ()
     for name, value in arrays_of(other).items():
         np.testing.assert_array_equal(value, expected[name])
-    keys, metadata = read_header(path)
-    assert metadata["note"] == "kept" and set(keys) == set(expected)
+    header = read_header(path)
+    assert header.metadata["note"] == "kept" and set(header.keys) == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +75,7 @@ def test_files_of_other_projects_are_loaded(title: str, head: str, prefix: str) 
     loaded = load_weights(model, {**file, counts: np.array(3)})
     assert loaded.layout.title.startswith(("DeepLab of", "torchvision"))
     assert title in loaded.layout.title and loaded.unused == (counts,)
+    assert loaded.unused_parts == ("counts",)
     new = ("deconvolution", "head") if "ResNet" in title else ("deconvolution",)
     assert loaded.new == new and loaded.arrays == len(file)
     for name, value in arrays_of(model).items():
@@ -182,11 +180,28 @@ class Command:
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".pkl", ".safetensors"])
 def test_pickles_are_never_read(suffix: str, tmp_path: Path) -> None:
     path, trace = tmp_path / f"weights{suffix}", tmp_path / "trace"
-    path.write_bytes(pickle.dumps({"weight": Command(trace)}))
-    expected = "safetensors" if suffix == ".safetensors" else "convert_checkpoint.py"
-    with pytest.raises(WeightsError, match=expected):
+    hostile = pickle.dumps({"weight": Command(trace)})
+    path.write_bytes(hostile)
+    with pytest.raises(WeightsError, match="safetensors.*PyTorch did not write it"):
         read_weights(path)
+    write_zip(path, hostile[2:-1])
+    for read in (read_weights, read_header):
+        with pytest.raises(WeightsError, match="asks for pathlib.*but tensors"):
+            read(path)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_files_of_pytorch_are_known_by_their_content(
+    model: DeepLab, tmp_path: Path, legacy: bool
+) -> None:
+    file = as_file_of("torchvision's ResNet", model)
+    path = write_checkpoint(tmp_path / "weights.safetensors", file, legacy)
+    assert read_header(path) == (tuple(file), {}, ())
+    loaded = load_weights(model, read_weights(path))
+    assert loaded.arrays == len(file) and loaded.new == ("deconvolution", "head")
+    stem = arrays_of(model)["backbone.stem.kernel"]
+    np.testing.assert_array_equal(stem, file["conv1.weight"].transpose(2, 3, 1, 0))
 
 
 def test_missing_and_truncated_files_are_named(model: DeepLab, tmp_path: Path) -> None:
@@ -220,40 +235,3 @@ def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> No
         return model(images, train=False)
 
     np.testing.assert_allclose(logits(frozen), logits(source), rtol=2e-4)
-
-
-def test_converter_says_what_it_needs(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"no checkpoint")
-    target = tmp_path / "weights.safetensors"
-    program = Path(convert_checkpoint.__file__)
-    done = subprocess.run(
-        [sys.executable, str(program), str(path), str(target)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and list(tmp_path.iterdir()) == [path]
-    assert "pip install torch" in done.stderr or "no checkpoint" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_converter_keeps_every_tensor(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="the converter runs where torch is")
-    tensors = {
-        "layer.weight": torch.arange(6.0).reshape(2, 3).T,
-        "count": torch.tensor(3),
-    }
-    source, target = tmp_path / "weights.pth", tmp_path / "new" / "w.safetensors"
-    torch.save({"state_dict": tensors}, source)
-    before = source.read_bytes()
-    for other in (source, tmp_path / "weights.bin"):
-        with pytest.raises(ValueError, match=r"must be a file named \*.safetensors"):
-            convert_checkpoint.convert(source, other)
-    assert source.read_bytes() == before
-    assert convert_checkpoint.convert(source, target) == 2
-    for key, value in load_file(target).items():
-        np.testing.assert_array_equal(value, tensors[key].numpy())
-    torch.save({"weight": Command(tmp_path / "trace")}, source)
-    with pytest.raises(ValueError, match="no checkpoint of tensors alone"):
-        convert_checkpoint.convert(source, target)
-    assert not (tmp_path / "trace").exists()

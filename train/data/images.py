@@ -18,7 +18,8 @@ from train.common.errors import UserError
 
 IGNORED = 255  # the label of pixels that do not count
 
-# What pads images: within 0.7 of 255 of the mean of every preprocessing, so about zero.
+# What pads images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
+# zero where a preprocessing subtracts 127.
 MEAN_COLOR = (123, 117, 104)
 
 

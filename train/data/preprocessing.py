@@ -38,3 +38,8 @@ PREPROCESSINGS.add(
     Preprocessing((122.675, 116.669, 104.008), (1.0, 1.0, 1.0), bgr=True),
     "BGR minus ImageNet's mean, as Caffe and DeepLabV2 have it",
 )
+PREPROCESSINGS.add(
+    "plus_minus_one",
+    Preprocessing((127.0, 127.0, 127.0), (128.0, 128.0, 128.0), bgr=False),
+    "RGB from about −1 to 1, as EfficientNet-Lite has it",
+)

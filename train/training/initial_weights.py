@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,15 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from models.backbones import BACKBONES
 from models.deeplab import DeepLab
 from models.heads import HEADS
 from models.layouts import Layout, find_layout
+from models.pretrained import PRETRAINED, PretrainedError, find_pretrained
+from models.styles import STYLES
 from models.weights import (
+    STATED,
+    Header,
     Loaded,
     WeightsError,
     load_weights,
@@ -21,6 +27,7 @@ from models.weights import (
     read_weights,
 )
 from train.common.errors import UserError
+from train.data.preprocessing import PREPROCESSINGS
 from train.training.network import ModelOptions, split_model
 from train.training.step import TrainState
 
@@ -31,46 +38,111 @@ def check_initial_weights(options: ModelOptions) -> None:
     """Refuses an unsuitable weights file, before any data is prepared.
 
     Raises:
-      UserError: the file is missing, is no safetensors file, or wants another ResNet
-        style or preprocessing.
+      UserError: the file is missing or cannot be read, or its weights were trained
+        with another style, preprocessing or epsilon of batch norm.
     """
     if not options.weights:
         return
-    path = Path(options.weights)
+    path = weights_file(options)
     if not path.is_file():
         raise UserError(
-            f"--weights {path}: no such file; {_HELP}. To begin at random weights add "
+            f"--weights {path}: no such file; {_HELP}. Installed weights go by name: "
+            f"{', '.join(PRETRAINED)}. To begin at random weights add "
             '--weights "" --batch-norm trained.'
         )
     try:
-        keys, metadata = read_header(path)
-        layout, _ = find_layout(keys)
+        header = read_header(path)
+        layout, _ = find_layout(header.keys)
     except WeightsError as error:
         raise UserError(str(error)) from error
     except LookupError as error:
         raise UserError(f"--weights {path}: {error}; {_HELP}.") from error
-    _check_use(options, path, _use(layout, metadata, ("style", "preprocessing")))
+    _check_use(options, path, layout, header)
 
 
-def _use(
-    layout: Layout, metadata: dict[str, str], names: Sequence[str]
-) -> dict[str, Any]:
-    """Returns the options that a file's weights were trained with, as far as known."""
-    use = (
-        json.loads(metadata.get("config", "{}")) if layout.native else layout._asdict()
-    )
+def weights_file(options: ModelOptions) -> Path:
+    """Returns the file that `--weights` names: a path, or one of `PRETRAINED`.
+
+    Raises:
+      UserError: the named weights are not installed, or damaged.
+    """
+    path = Path(options.weights)
+    if path.exists() or options.weights not in PRETRAINED:
+        return path
+    try:
+        return find_pretrained(options.weights)
+    except PretrainedError as error:
+        raise UserError(f"--weights {error}") from error
+
+
+def _use(layout: Layout, header: Header, names: Sequence[str]) -> dict[str, Any]:
+    """Returns the options that a file's weights were trained with, as far as known.
+
+    What the file states comes before what its layout presumes.
+
+    Raises:
+      UserError: it states what there is not.
+    """
+    presumed = layout._asdict()
+    if layout.native:
+        presumed = json.loads(header.metadata.get("config", "{}"))
+    use = presumed | _stated(header.metadata)
     return {name: use[name] for name in names if use.get(name)}
 
 
-def _check_use(options: ModelOptions, path: Path, trained: dict[str, Any]) -> None:
-    other = _differing(options, trained)
-    if other:
-        these = ", ".join(f"{name} {value}" for name, value in other.items())
-        here = ", ".join(str(getattr(options, name)) for name in other)
+def _stated(metadata: Mapping[str, str]) -> dict[str, Any]:
+    stated: dict[str, Any] = {key: metadata[key] for key in STATED if key in metadata}
+    try:
+        if "style" in stated:
+            STYLES.check(stated["style"])
+        if "preprocessing" in stated:
+            PREPROCESSINGS.check(stated["preprocessing"])
+        if "norm_epsilon" in stated:
+            stated["norm_epsilon"] = _positive(stated["norm_epsilon"])
+    except ValueError as error:
         raise UserError(
-            f"--weights {path} was trained with {these}; this run has {here}. "
-            f"Add {_as_options(other)}."
-        )
+            f"its metadata cannot be used: {error}. models/convert_checkpoint.py "
+            "writes a copy with others."
+        ) from error
+    return stated
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"norm_epsilon must be above 0, got {text!r}")
+    return value
+
+
+def _check_use(
+    options: ModelOptions, path: Path, layout: Layout, header: Header
+) -> None:
+    try:
+        other = _differing(options, _use(layout, header, STATED))
+    except UserError as error:
+        raise UserError(f"--weights {path}: {error}") from error
+    if not other:
+        return
+    these = ", ".join(f"{name} {value}" for name, value in other.items())
+    here = ", ".join(str(getattr(options, name)) for name in other)
+    known = layout.native or options.weights in PRETRAINED
+    presumed = not known and not set(STATED) & header.metadata.keys()
+    raise UserError(
+        f"--weights {path} was trained with {these}; this run has {here}. "
+        f"Add {_as_options(other)}."
+        + (_way_to_state(path, options) if presumed else "")
+    )
+
+
+def _way_to_state(path: Path, options: ModelOptions) -> str:
+    """Returns the way out where a layout's usual options are not the file's."""
+    ours = _as_options({name: getattr(options, name) for name in STATED})
+    copy = path.with_name(f"{path.stem}_stated.safetensors")
+    return (
+        " The names of its keys are all that tells; if it was trained as this run is, "
+        f"name a copy that says so: python models/convert_checkpoint.py {path} {copy} "
+        f"{ours}"
+    )
 
 
 def _differing(options: ModelOptions, trained: dict[str, Any]) -> dict[str, Any]:
@@ -98,17 +170,42 @@ def with_weights(
     """
     if not options.weights:
         return state
-    path = Path(options.weights)
+    path = weights_file(options)
     try:
-        _, metadata = read_header(path)
-        arrays = read_weights(path)
-        state, loaded = loaded_state(state, graph, arrays, new_head=options.new_head)
+        header = read_header(path)
+        state, loaded = loaded_state(
+            state,
+            graph,
+            read_weights(path),
+            new_head=options.new_head,
+            new_stages=options.new_stages,
+        )
     except WeightsError as error:
         raise UserError(f"--weights {path}: {error}{_hint(error, options)}") from error
-    new = f"; random weights: {', '.join(loaded.new)}" if loaded.new else ""
-    note = "" if "head" in loaded.new else _note(loaded.layout, metadata, options)
-    print(f"{path}: {loaded.arrays} arrays of {loaded.layout.title}{new}{note}")
+    print(f"{path}: {_summary(loaded, header, options)}")
     return state
+
+
+def _summary(loaded: Loaded, header: Header, options: ModelOptions) -> str:
+    """Returns what was loaded, what begins at random, and what stays unused."""
+    parts = [f"{loaded.arrays} arrays of {loaded.layout.title}"]
+    if loaded.new:
+        parts.append(f"random weights: {', '.join(loaded.new)}")
+    stages = [part for part in loaded.new if part.startswith("stage")]
+    if stages and options.batch_norm == "frozen":
+        parts.append(
+            f"--batch-norm frozen keeps that of {', '.join(stages)} at mean 0 and "
+            "variance 1"
+        )
+    if unused := (*loaded.unused_parts, *header.aside):
+        parts.append(f"unused: {', '.join(unused)}")
+    if "head" not in loaded.new:
+        other = _differing(
+            options, _use(loaded.layout, header, ("output_stride", "upsampling"))
+        )
+        if other:
+            parts.append(f"its head was trained with {_as_options(other)}")
+    return "; ".join(parts)
 
 
 def loaded_state(
@@ -117,6 +214,7 @@ def loaded_state(
     arrays: Mapping[str, np.ndarray],
     *,
     new_head: bool = False,
+    new_stages: bool = False,
 ) -> tuple[TrainState, Loaded]:
     """Returns a state with a file's weights in its network, and what was taken.
 
@@ -124,7 +222,7 @@ def loaded_state(
       WeightsError: they do not fit the network.
     """
     model = nnx.merge(graph, state.params, state.statistics, copy=True)
-    loaded = load_weights(model, arrays, new_head=new_head)
+    loaded = load_weights(model, arrays, new_head=new_head, new_stages=new_stages)
     _, params, statistics = split_model(model)
     return state._replace(params=params, statistics=statistics), loaded
 
@@ -134,6 +232,11 @@ def _hint(error: WeightsError, options: ModelOptions) -> str:
     new_head = "--new-head to begin the head at random weights"
     if not error.keys:
         return ""
+    if error.absent_stages:
+        without = BACKBONES[options.backbone].without
+        shorter = without.get(" ".join(error.absent_stages))
+        ends = f", or --backbone {shorter} to do without" if shorter else ""
+        return f"\nAdd --new-stages to begin them at random{ends}."
     if not error.head_only:
         return f"\nIs --backbone {options.backbone} that of the file?"
     if all(key.startswith("deconvolution") for key in error.keys):
@@ -145,10 +248,3 @@ def _hint(error: WeightsError, options: ModelOptions) -> str:
         return f"\nIts classes are others: add {new_head}."
     others = " or ".join(f"--head {name}" for name in HEADS if name != options.head)
     return f"\nIs its head of another kind? Try {others}, or add {new_head}."
-
-
-def _note(layout: Layout, metadata: dict[str, str], options: ModelOptions) -> str:
-    """Returns a note on options that a loaded head was not trained with."""
-    trained = _use(layout, metadata, ("output_stride", "upsampling"))
-    other = _differing(options, trained)
-    return f"; its head was trained with {_as_options(other)}" if other else ""

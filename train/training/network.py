@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.backbones import BACKBONES, check_backbone, output_strides
 from models.heads import HEADS, check_head
+from models.pretrained import PRETRAINED
 from models.styles import STYLES
 from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
@@ -69,11 +70,15 @@ class ModelOptions(Group):
     )
     weights: str = option(
         "",
-        "File of initial weights (.safetensors); empty for random ones.",
+        "File of initial weights (.safetensors or PyTorch's), or the name of installed "
+        f"ones: {PRETRAINED.help()}; empty for random ones.",
         path=True,
     )
     new_head: bool = option(
         False, "Initializes the head at random instead of from the file."
+    )
+    new_stages: bool = option(
+        False, "Initializes stages of the backbone that the file lacks at random."
     )
     preprocessing: str = choice(
         "imagenet", "What images become, to match the weights", PREPROCESSINGS
@@ -91,6 +96,11 @@ class ModelOptions(Group):
         Rule(
             "new_head",
             lambda options: options.weights != "" or not options.new_head,
+            "needs --weights",
+        ),
+        Rule(
+            "new_stages",
+            lambda options: options.weights != "" or not options.new_stages,
             "needs --weights",
         ),
     )

@@ -104,7 +104,7 @@ def load_file(path: Path) -> Trained:
       UserError: the file is missing, damaged, or of another project.
     """
     try:
-        _, metadata = read_header(path)
+        metadata = read_header(path).metadata
         config = parse_options(json.loads(metadata["config"]))
         class_names = tuple(json.loads(metadata["class_names"]))
         colors = np.array(json.loads(metadata["colors"]), np.uint8)
@@ -113,6 +113,11 @@ def load_file(path: Path) -> Trained:
         state, loaded = loaded_state(state, graph, read_weights(path))
         if loaded.new:
             raise WeightsError(f"{path} has no {' and no '.join(loaded.new)}")
+        if loaded.unused:
+            raise WeightsError(
+                f"{path} has {', '.join(loaded.unused_parts)}, which its own "
+                "configuration does not"
+            )
     except WeightsError as error:
         raise UserError(str(error)) from error
     except UserError as error:

@@ -18,3 +18,6 @@ def test_preprocessing_is_what_the_weights_were_trained_on() -> None:
         [128 - 104.008, -116.669, 255 - 122.675],
         rtol=1e-5,
     )
+    np.testing.assert_allclose(
+        PREPROCESSINGS["plus_minus_one"](pixel)[0], [1, -127 / 128, 1 / 128], rtol=1e-5
+    )

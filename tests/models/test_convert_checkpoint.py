@@ -1,0 +1,87 @@
+"""The converter: every tensor is kept, and what a file states is written into it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from models import convert_checkpoint
+from models.weights import read_header
+
+from .checkpoints import storages as storages_of
+from .checkpoints import table, tensors, value, write_checkpoint, write_zip
+
+ARRAYS = {
+    "layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+    "count": np.array(3),
+}
+STATED = ("--style", "caffe", "--preprocessing", "bgr_mean", "--norm-epsilon", "1e-5")
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    program = Path(convert_checkpoint.__file__)
+    words = [sys.executable, str(program), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+def test_every_tensor_is_kept_and_the_rest_named(tmp_path: Path) -> None:
+    items = {"state_dict": tensors(ARRAYS), "epoch": value(3)}
+    source = write_zip(tmp_path / "w.pth", table(items), storages_of(ARRAYS))
+    target = tmp_path / "new" / "w.safetensors"
+    done = run(source, target)
+    assert done.returncode == 0 and "(2 tensors)\nleft out: epoch\n" in done.stdout
+    assert convert_checkpoint.checksum(target) in done.stdout
+    for key, found in load_file(target).items():
+        np.testing.assert_array_equal(found, ARRAYS[key])
+    assert read_header(target).metadata == {}
+
+
+def test_what_weights_were_trained_with_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save_file({"w": np.ones(3, np.float32)}, source, {"note": "kept", "style": "x"})
+    assert run(source, target, *STATED).returncode == 0
+    assert read_header(target).metadata == {
+        "note": "kept",
+        "style": "caffe",
+        "preprocessing": "bgr_mean",
+        "norm_epsilon": "1e-05",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (STATED[:4], "need one another"),
+        (("--style", "tf", *STATED[2:]), "invalid choice: 'tf'"),
+        ((*STATED[:5], "much"), "invalid float value: 'much'"),
+    ],
+)
+def test_what_cannot_be_stated_is_refused(
+    options: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    source = write_checkpoint(tmp_path / "w.pth", ARRAYS)
+    done = run(source, tmp_path / "w.safetensors", *options)
+    assert done.returncode == 2 and message in done.stderr
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_no_file_is_lost(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "w.safetensors", ARRAYS)
+    before = source.read_bytes()
+    with pytest.raises(ValueError, match="is the source: name another target"):
+        convert_checkpoint.convert(source, source)
+    with pytest.raises(ValueError, match=r"must be a file named \*.safetensors"):
+        convert_checkpoint.convert(source, tmp_path / "w.bin")
+    assert source.read_bytes() == before and list(tmp_path.iterdir()) == [source]
+
+
+def test_unreadable_source_is_one_line(tmp_path: Path) -> None:
+    source = tmp_path / "w.pth"
+    source.write_text("no checkpoint")
+    done = run(source, tmp_path / "w.safetensors")
+    assert done.returncode == 1 and list(tmp_path.iterdir()) == [source]
+    assert done.stderr.startswith(f"error: {source} cannot be read")
+    assert len(done.stderr.splitlines()) == 1
