@@ -10,12 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 import lal_jax
-from tests import reference, reference_counterparts
+from tests import reference, reference_counterparts, reference_means, reference_scores
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 
 # Every function of the references by the name that the library has for it.
-REFERENCE = types.SimpleNamespace(**(vars(reference_counterparts) | vars(reference)))
+REFERENCE = types.SimpleNamespace(
+    **(
+        vars(reference_counterparts)
+        | vars(reference_scores)
+        | vars(reference_means)
+        | vars(reference)
+    )
+)
 
 IMAGES, HEIGHT, WIDTH, CLASSES = SHAPE = (4, 8, 6, 4)
 TERMS = 5 * 5 * CLASSES * HEIGHT * WIDTH
