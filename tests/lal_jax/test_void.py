@@ -36,7 +36,7 @@ IMAGE_SCORE: dict[str, Any] = {
     "score_scale": 2.0,
     **WINDOW,
 }
-CLASS_OF = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 3
+CLASS_OF: Any = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 3
 CENTERS = np.linspace(-1, 1, 3 * CLASSES).reshape(3, CLASSES)
 # Each takes logits, labels and `where`.
 OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
