@@ -293,8 +293,8 @@ def _check_static(name: str, value: object) -> None:
 
 
 def _number(name: str, value: ArrayLike) -> float:
-    """Returns the value as a float; it must be one number, known before tracing."""
+    """Returns the value in float64; it must be one number, known before tracing."""
     _check_static(name, value)
     if isinstance(value, str) or value is None or np.ndim(value) != 0:
         raise ValueError(f"{name} must be a single number, got {value!r}")
-    return float(np.asarray(value))
+    return np.float64(np.asarray(value))

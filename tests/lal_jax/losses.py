@@ -110,18 +110,25 @@ LOSSES = {
     "image score": same(
         lambda lib, x, y: lib.locally_adaptive_loss(x, y, **IMAGE_SCORE, **COLUMN)
     ),
+    # Times 10, so that Σ sin g is more than Σ g, which is 0, and rounding.
     "its gradient, class balanced": Loss(
-        lambda x, y: lal_jax.gradients.locally_adaptive_gradient(
-            x,
-            y,
-            **IMAGE_SCORE,
-            **COLUMN,
-            pool_gradient=functools.partial(
-                lal_jax.gradients.class_balanced_gradient, **BALANCE
-            ),
+        lambda x, y: (
+            10
+            * lal_jax.gradients.locally_adaptive_gradient(
+                x,
+                y,
+                **IMAGE_SCORE,
+                **COLUMN,
+                pool_gradient=functools.partial(
+                    lal_jax.gradients.class_balanced_gradient, **BALANCE
+                ),
+            )
         ),
-        lambda x, y: reference.locally_adaptive_gradient(
-            x, y, **IMAGE_SCORE, **COLUMN, **BALANCE
+        lambda x, y: (
+            10
+            * reference.locally_adaptive_gradient(
+                x, y, **IMAGE_SCORE, **COLUMN, **BALANCE
+            )
         ),
     ),
     "locally_adaptive_gradient": Loss(
