@@ -45,7 +45,7 @@ def value_and_gradients(losses, labels, where, **options):
 )
 def test_value_and_gradient_equal_reference(rng, exponent, power, classes, dtype):
     losses, labels, where = losses_and_labels(rng, dtype)
-    options = {"exponent": exponent, "power": power, "classes": classes}
+    options: dict[str, Any] = {"exponent": exponent, "power": power, "classes": classes}
     value, autodiff, closed = value_and_gradients(losses, labels, where, **options)
     assert value.dtype == autodiff.dtype == closed.dtype == dtype
     arrays = np.asarray(losses), np.asarray(labels)
@@ -59,7 +59,7 @@ def test_value_and_gradient_equal_reference(rng, exponent, power, classes, dtype
 
 def test_loops_equal_finite_differences(rng):
     losses, labels, where = map(np.asarray, losses_and_labels(rng))
-    options = {"exponent": 0.7, "power": 3.0, "where": where}
+    options: dict[str, Any] = {"exponent": 0.7, "power": 3.0, "where": where}
     change = 1e-6 * rng.normal(size=SHAPE)
     ahead, behind = (
         reference_means.class_balanced_mean(losses + step, labels, **options)
@@ -79,7 +79,7 @@ def test_axes(rng, axis, classes):
     last = range(-len(axes), 0)
     turned = [np.moveaxis(np.asarray(a), axes, last) for a in (losses, labels, where)]
     flat = [a.reshape(*a.shape[: a.ndim - len(axes)], 1, -1) for a in turned]
-    options = {"exponent": 1.0, "classes": classes}
+    options: dict[str, Any] = {"exponent": 1.0, "classes": classes}
     expected = reference_means.class_balanced_mean(*flat[:2], where=flat[2], **options)
     actual = class_balanced_mean(losses, labels, where=where, axis=axis, **options)
     assert_close(actual, expected, length=84)
@@ -110,7 +110,7 @@ def test_nothing_valid_is_zero(classes):
     labels = jnp.full((4, 3, 4), 255).at[1].set(9).at[2].set(0).at[3, 1, 2].set(3)
     where = jnp.ones((4, 3, 4), bool).at[1].set(classes is not None)
     for power in (1.0, 2.5):
-        options = {"exponent": 0.5, "power": power, "classes": classes}
+        options: dict[str, Any] = {"exponent": 0.5, "power": power, "classes": classes}
         value, autodiff, closed = value_and_gradients(losses, labels, where, **options)
         np.testing.assert_allclose(value, [0, 0, 0, 7], rtol=1e-14)
         for gradient in (autodiff, closed):

@@ -109,8 +109,8 @@ def value_and_gradient(logits, labels, where):
 @given(seed=seeds)
 def test_shifts_of_pixels_and_scales_of_images_do_not_matter(seed):
     """Up to ε. A pixel's own scale does matter, unlike with the standard score."""
-    rng, logits, *rest = scene(seed)
-    logits, rest = 1e3 * logits, [jnp.asarray(array) for array in rest]
+    rng, logits, *arrays = scene(seed)
+    logits, rest = 1e3 * logits, tuple(map(jnp.asarray, arrays))
     losses, gradient = value_and_gradient(jnp.asarray(logits), *rest)
     shift = 100 * rng.normal(size=(*logits.shape[:-1], 1))
     scale = np.exp(rng.normal(size=(len(logits), 1, 1, 1)))
@@ -126,9 +126,8 @@ def test_shifts_of_pixels_and_scales_of_images_do_not_matter(seed):
 @repeatable(8)
 @given(seed=seeds)
 def test_gradient_is_orthogonal_to_shifts_and_to_the_image(seed):
-    _, logits, *rest = scene(seed)
-    logits = 1e3 * logits
-    rest = [jnp.asarray(array) for array in rest]
+    _, logits, *arrays = scene(seed)
+    logits, rest = 1e3 * logits, tuple(map(jnp.asarray, arrays))
     _, gradient = value_and_gradient(jnp.asarray(logits), *rest)
     length = np.linalg.norm(gradient, axis=-1)
     assert length.any()
