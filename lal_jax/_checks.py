@@ -221,11 +221,14 @@ def as_class_weights(
 
 
 def as_scale(name: str, scale: ArrayLike, dtype: np.dtype) -> Float[Array, ""]:
-    """Returns one number in the given dtype, above 0 unless it is traced."""
-    if isinstance(scale, str) or np.shape(scale) != () or np.iscomplexobj(scale):
-        raise ValueError(f"{name} must be a single real number, got {scale!r}")
-    if _has_values(scale) and not 0 < float(np.asarray(scale, np.float64)) < math.inf:
-        raise ValueError(f"{name} must be a finite number above 0, got {scale!r}")
+    """Returns one number in the given dtype, above 0 in it unless it is traced."""
+    fits = np.shape(scale) == () and np.isrealobj(scale)
+    if fits and _has_values(scale):
+        fits = np.finfo(dtype).tiny <= _number(name, scale) <= np.finfo(dtype).max
+    if not fits:
+        raise ValueError(
+            f"{name} must be one finite {dtype} above 0 (default 1), got {scale!r}"
+        )
     return jnp.asarray(scale, dtype)
 
 
@@ -267,8 +270,7 @@ def check_exponent(exponent: float) -> None:
     """Requires a number in [0, 1]."""
     if not 0 <= _number("exponent", exponent) <= 1:
         raise ValueError(
-            "exponent must lie in [0, 1], 0 to weigh all pixels alike and 1 all "
-            f"classes: got {exponent!r}"
+            f"exponent must lie in [0, 1], 1 for all classes alike, got {exponent!r}"
         )
 
 
@@ -290,9 +292,9 @@ def _check_static(name: str, value: object) -> None:
         )
 
 
-def _number(name: str, value: float) -> float:
-    """Returns the value as a float; it must be one number, known before tracing."""
+def _number(name: str, value: ArrayLike) -> float:
+    """Returns the value in float64; it must be one number, known before tracing."""
     _check_static(name, value)
     if isinstance(value, str) or value is None or np.ndim(value) != 0:
         raise ValueError(f"{name} must be a single number, got {value!r}")
-    return float(value)
+    return np.float64(np.asarray(value))

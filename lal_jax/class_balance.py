@@ -100,8 +100,8 @@ def balanced_losses(
     labels = _checks.as_indices(labels)
     if labels.shape != losses.shape:
         raise ValueError(
-            "labels must have the shape of the losses: got labels "
-            f"{labels.shape} and losses {losses.shape}"
+            f"labels must have the shape of the losses: got labels {labels.shape} and "
+            f"losses {losses.shape}; with a stride pass labels of the centers"
         )
     valid &= mask_of(labels, ignore_label, None)
     if classes is None:

@@ -7,13 +7,13 @@ lacks the factor 1/ξ. For studying the method and for checking autodiff.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.locally_adaptive import center_arguments
+from lal_jax.locally_adaptive import LabelPool, Pool, center_arguments
 from lal_jax.pool_gradients import (
     class_balanced_gradient,
     minkowski_gradient,
@@ -45,14 +45,8 @@ __all__ = [
     "selective_gradient",
 ]
 
-
-class PoolGradient(Protocol):
-    """The derivative of a `Pool`, by each loss; called as that is."""
-
-    def __call__(
-        self, losses: Float[Array, "..."], *, where: Bool[Array, "..."]
-    ) -> Float[Array, "..."]:
-        """Returns an array of the losses' shape, 0 where `where` is False."""
+# Called as the pool is; returns an array of the losses' shape, 0 where ignored.
+PoolGradient = Pool | LabelPool
 
 
 def selective_gradient(
@@ -116,12 +110,8 @@ def selective_gradient(
     )
     scores, _ = scores_and_inverse_deviation(arguments)
     pooled = pooled_scores(scores, arguments)
-    centers = pooled.shape[:-1]
-    if cotangents is not None and jnp.shape(cotangents) != centers:
-        raise ValueError(
-            f"cotangents must have one number for each center, {centers}: got "
-            f"shape {jnp.shape(cotangents)}"
-        )
+    if cotangents is not None:
+        _check_cotangents("cotangents", cotangents, pooled.shape[:-1])
     return _pool_gradient(pooled, arguments, cotangents)
 
 
@@ -213,8 +203,11 @@ def locally_adaptive_gradient(
         valid = windows.at_centers(windows.valid)
         cotangents = power_mean_gradient(losses, valid, windows.axes, power=power)
     else:
-        known = center_arguments(pool_gradient, windows, pooled.shape[-1])
+        known = center_arguments(
+            "pool_gradient", pool_gradient, windows, pooled.shape[-1]
+        )
         cotangents = pool_gradient(losses, **known)
+        _check_cotangents("pool_gradient", cotangents, losses.shape)
     # Eq. 7 is done; Eq. 8, and the chain through the scale and the score:
     slope = arguments.score_scale * _pool_gradient(pooled, arguments, cotangents)
     if inverse_deviation is None:
@@ -222,6 +215,16 @@ def locally_adaptive_gradient(
     slope -= jnp.mean(slope, axis=-1, keepdims=True)
     overlap = mean_over_deviation(scores * slope, arguments)
     return (slope - scores * overlap) * inverse_deviation
+
+
+def _check_cotangents(
+    name: str, cotangents: Float[Array, "..."], centers: tuple[int, ...]
+) -> None:
+    if jnp.shape(cotangents) != centers:
+        raise ValueError(
+            f"{name} must have one number for each center, {centers}: got shape "
+            f"{jnp.shape(cotangents)}"
+        )
 
 
 def _pool_gradient(

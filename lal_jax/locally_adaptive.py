@@ -22,15 +22,27 @@ if TYPE_CHECKING:
 
 
 class Pool(Protocol):
-    """A reduction of losses `[..., height, width]` to one per image, `[...]`.
-
-    Called as `pool(losses, where=valid)`. A function with a parameter `labels` also
-    gets the labels of the losses' pixels, and the number of `classes` and the
-    `ignore_label` if it has parameters of these names.
-    """
+    """A reduction of losses `[..., height, width]` to one per image, `[...]`."""
 
     def __call__(
         self, losses: Float[Array, "..."], *, where: Bool[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """Pools the losses of the pixels where `where` is True."""
+
+
+class LabelPool(Protocol):
+    """A pool with a parameter `labels`, which gets those of the losses' pixels.
+
+    It also gets the number of `classes` and the `ignore_label` if it has parameters of
+    these names.
+    """
+
+    def __call__(
+        self,
+        losses: Float[Array, "..."],
+        *,
+        labels: Int[Array, "..."],
+        where: Bool[Array, "..."],
     ) -> Float[Array, "..."]:
         """Pools the losses of the pixels where `where` is True."""
 
@@ -43,7 +55,7 @@ def locally_adaptive_loss(
     stride: int = 1,
     dilation: int | Sequence[int] = 1,
     power: float = 3.0,
-    pool: Pool | None = None,
+    pool: Pool | LabelPool | None = None,
     normalization: Normalization = "standard_score",
     score_scale: float | Float[Array, ""] = 1.0,
     neighbor_weights: ArrayLike | None = None,
@@ -115,8 +127,6 @@ def locally_adaptive_loss(
     )
     if pool is None:
         _checks.check_power(power)
-    elif not callable(pool):
-        raise ValueError(f"pool must be a function (losses, *, where), got {pool!r}")
     windows = arguments.windows
     scores, _ = scores_and_inverse_deviation(arguments)
     losses = window_losses(pooled_scores(scores, arguments), arguments)
@@ -127,11 +137,14 @@ def locally_adaptive_loss(
 
 
 def _pooled_by(
-    pool: Pool, losses: Float[Array, "*batch_centers"], windows: Windows, classes: int
+    pool: Pool | LabelPool,
+    losses: Float[Array, "*batch_centers"],
+    windows: Windows,
+    classes: int,
 ) -> Float[Array, "*batch"]:
     """Returns the losses pooled by the caller's function, with their shape checked."""
     axes = windows.axes
-    known = center_arguments(pool, windows, classes)
+    known = center_arguments("pool", pool, windows, classes)
     pooled = pool(losses, **known)
     expected = losses.shape[: axes[0]]
     if getattr(pooled, "shape", None) != expected:
@@ -144,13 +157,17 @@ def _pooled_by(
 
 
 def center_arguments(
-    function: Callable[..., Any], windows: Windows, classes: int
+    name: str, function: Callable[..., Any], windows: Windows, classes: int
 ) -> dict[str, Any]:
-    """Returns what a pool is told of the windows' centers.
+    """Returns what a pool, the argument of that name, is told of the windows' centers.
 
     The mask always; the labels where the function takes them, and with them what the
     loss knows of them.
     """
+    if not callable(function):
+        raise ValueError(
+            f"{name} must be a function (losses, *, where), got {function!r}"
+        )
     known: dict[str, Any] = {"where": windows.at_centers(windows.valid)}
     try:
         names = inspect.signature(function).parameters

@@ -89,9 +89,16 @@ def selective_pool(
 
 
 def pool_windows(
-    predictions: Float[Array, "*batch_pixels classes"], windows: Windows
+    predictions: Float[Array, "*batch_pixels classes"],
+    windows: Windows,
+    *,
+    scale: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, "*batch_centers classes"]:
-    """Returns f of checked arguments."""
+    """Returns f of checked arguments, times the scale.
+
+    The scale joins ξ, an array without classes: a product of its own would cost the
+    backward pass another array of the logits' size.
+    """
     marks = windows.marks()
     sums = window_sum(
         predictions,
@@ -100,7 +107,7 @@ def pool_windows(
         stride=windows.stride,
         dilation=windows.dilation,
     )
-    pooled = sums * (1.0 / window_divisor(windows, marks))
+    pooled = sums * (scale / window_divisor(windows, marks))
     return jnp.where(windows.at_centers(windows.valid)[..., None], pooled, 0.0)
 
 

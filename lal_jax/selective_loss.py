@@ -185,8 +185,8 @@ def mean_over_deviation(
 def pooled_scores(
     scores: Float[Array, "*batch_pixels classes"], arguments: Arguments
 ) -> Float[Array, "*batch_centers classes"]:
-    """Returns f of the scores times their scale, which may come last: f is linear."""
-    return arguments.score_scale * pool_windows(scores, arguments.windows)
+    """Returns f of the scores times their scale."""
+    return pool_windows(scores, arguments.windows, scale=arguments.score_scale)
 
 
 def window_losses(

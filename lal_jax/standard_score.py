@@ -111,9 +111,11 @@ def _score(
     centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
     variance = score_mean(jnp.square(centered), pixels, axes)
     inverse = jnp.where(
-        jnp.isfinite(variance),
-        jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON)),
+        jnp.isinf(
+            variance
+        ),  # not where it is NaN, which pixels that share it must show
         0.0,
+        jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON)),
     )
     return centered * inverse, inverse
 

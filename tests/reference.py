@@ -4,19 +4,25 @@ Written from the equations of Guo et al. 2018 (arXiv:1802.08290), with Eq. 7 and
 corrected. It shares no code with `lal_jax` and is meant to be read, not to be fast.
 Predictions are `[..., H, W, C]` and labels `[..., H, W]`; p and q name one pixel of one
 image, `(*image, i, j)`. Options are those of the library's function of the same name;
-`window` stands for `kernel_size`, `stride`, `neighbor_weights` and `normalizer`.
+`window` stands for `kernel_size`, `dilation`, `stride`, `neighbor_weights` and
+`normalizer`. Scores are in `reference_scores.py`, means over pixels in
+`reference_means.py`.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from tests.reference_means import (
+    class_balanced_gradient,
+    class_balanced_mean,
+    minkowski_gradient,
+    minkowski_mean,
+)
+from tests.reference_scores import Array, scores, scores_gradient
+
 Index = tuple[int, ...]
-
-EPSILON = 1e-6  # joins σ² inside the root of the standard score
 
 
 def valid_mask(
@@ -27,16 +33,6 @@ def valid_mask(
     for q in np.ndindex(labels.shape):
         valid[q] = labels[q] != ignore_label and (where is None or where[q])
     return valid
-
-
-def standard_score(logits: Array, *, epsilon: float = EPSILON) -> Array:
-    """x = (x̂ − μ)/σ over the classes of each pixel."""
-    logits = np.asarray(logits, np.float64)
-    scores = np.zeros_like(logits)
-    for q in np.ndindex(logits.shape[:-1]):
-        deviation = logits[q] - logits[q].mean()
-        scores[q] = deviation / np.sqrt((deviation**2).mean() + epsilon)
-    return scores
 
 
 def chessboard_weights(kernel_size: int | tuple[int, ...]) -> Array:
@@ -95,6 +91,7 @@ def selective_cross_entropy(
     *,
     stride: int = 1,
     normalization: str = "standard_score",
+    score_scale: float = 1.0,
     class_weights: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_label: int = 255,
@@ -103,7 +100,8 @@ def selective_cross_entropy(
 ) -> Array:
     """Eq. 3: L^S, the cross-entropy of the local estimates f; 0 where ignored."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    x = standard_score(logits) if normalization == "standard_score" else logits
+    rank = _rank(**window)
+    x = score_scale * scores(logits, valid, normalization=normalization, rank=rank)
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
     return softmax_cross_entropy(
         pooled,
@@ -114,56 +112,37 @@ def selective_cross_entropy(
     )
 
 
-def masked_mean(losses: Array, *, where: Array | None = None) -> Array:
-    """1/M · Σ L over the M valid pixels of each image; zero if there are none."""
-    return minkowski_mean(losses, power=1.0, where=where)
-
-
-def minkowski_mean(
-    losses: Array, *, power: float = 3.0, where: Array | None = None, rank: int = 2
-) -> Array:
-    """Eq. 5: (1/M · Σ L^k)^(1/k) over the M valid pixels of each image."""
-    means = np.zeros(losses.shape[:-rank])
-    for image in np.ndindex(means.shape):
-        valid = slice(None) if where is None else where[image]
-        terms = [float(loss) ** power for loss in losses[image][valid].ravel()]
-        if terms:
-            means[image] = (sum(terms) / len(terms)) ** (1 / power)
-    return means
-
-
-def minkowski_gradient(
-    losses: Array, *, power: float, where: Array, rank: int = 2
-) -> Array:
-    """Eq. 7 without its last sum: M^(−1/k) (Σ L^k)^(1/k−1) · L_q^(k−1)."""
-    gradient = np.zeros(losses.shape)
-    for q in np.ndindex(losses.shape):
-        image = q[:-rank]
-        valid = losses[image][where[image]]
-        total = (valid**power).sum()
-        if where[q] and total > 0:
-            gradient[q] = valid.size ** (-1 / power) * total ** (1 / power - 1)
-            gradient[q] *= losses[q] ** (power - 1)
-    return gradient
-
-
 def locally_adaptive_loss(
     logits: Array,
     labels: Array,
     *,
     stride: int = 1,
     power: float = 3.0,
+    exponent: float | None = None,
     ignore_label: int = 255,
     where: Array | None = None,
     **options: Any,
 ) -> Array:
-    """L^AD: Eq. 5 of Eq. 3; `options` are those of `selective_cross_entropy`."""
+    """L^AD: Eq. 5 of Eq. 3; `options` are those of `selective_cross_entropy`.
+
+    With an `exponent` the mean is balanced by class.
+    """
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
     losses = selective_cross_entropy(
         logits, labels, stride=stride, where=valid, **options
     )
-    centers = _centers(valid, stride, **options)
-    return minkowski_mean(losses, power=power, where=centers, rank=_rank(**options))
+    centers, rank = _centers(valid, stride, **options), _rank(**options)
+    if exponent is None:
+        return minkowski_mean(losses, power=power, where=centers, rank=rank)
+    return class_balanced_mean(
+        losses,
+        _centers(labels, stride, **options),
+        exponent=exponent,
+        power=power,
+        where=centers,
+        classes=logits.shape[-1],
+        rank=rank,
+    )
 
 
 def locally_adaptive_gradient(
@@ -172,7 +151,9 @@ def locally_adaptive_gradient(
     *,
     stride: int = 1,
     power: float = 3.0,
+    exponent: float | None = None,
     normalization: str = "standard_score",
+    score_scale: float = 1.0,
     class_weights: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_label: int = 255,
@@ -181,34 +162,32 @@ def locally_adaptive_gradient(
 ) -> Array:
     """∂L^AD/∂x̂ of every image: Eq. 6, with the 1/ξ that Eq. 8 lacks."""
     valid = valid_mask(labels, ignore_label=ignore_label, where=where)
-    x = standard_score(logits) if normalization == "standard_score" else logits
+    form: Any = {"normalization": normalization, "rank": _rank(**window)}
+    x = score_scale * scores(logits, valid, **form)
     pooled = selective_pool(x, labels, stride=stride, where=valid, **window)
+    centers = _centers(labels, stride, **window)
     losses = softmax_cross_entropy(
         pooled,
-        _centers(labels, stride, **window),
+        centers,
         class_weights=class_weights,
         label_smoothing=label_smoothing,
         where=_centers(valid, stride, **window),
     )
-    outer = minkowski_gradient(
-        losses,
-        power=power,
-        where=_centers(valid, stride, **window),
-        rank=_rank(**window),
-    )
-    gradient = np.zeros(logits.shape)  # ∂L/∂x
+    mean: Any = {"power": power, "where": _centers(valid, stride, **window)}
+    mean["rank"] = _rank(**window)
+    if exponent is None:
+        outer = minkowski_gradient(losses, **mean)
+    else:
+        mean |= {"exponent": exponent, "classes": logits.shape[-1]}
+        outer = class_balanced_gradient(losses, centers, **mean)
+    gradient = np.zeros(logits.shape)  # by the scaled scores
     for out, q, shares in _windows(labels, valid, stride=stride, **window):
         _, residual = _cross_entropy(
             pooled[out], labels[q], class_weights, label_smoothing
         )
         for p, share in shares:
             gradient[p] += share * outer[out] * residual
-    if normalization == "standard_score":
-        for p in np.ndindex(labels.shape):
-            # ∂L/∂x̂ = (g − mean(g) − x · mean(x · g)) / σ with g = ∂L/∂x
-            g, sigma = gradient[p], np.sqrt(np.var(logits[p]) + EPSILON)
-            gradient[p] = (g - g.mean() - x[p] * (x[p] * g).mean()) / sigma
-    return gradient
+    return scores_gradient(score_scale * gradient, logits, valid, **form)
 
 
 def as_printed(
@@ -245,20 +224,22 @@ def _windows(
     *,
     kernel_size: int | tuple[int, ...] = 5,
     stride: int = 1,
+    dilation: int | tuple[int, ...] = 1,
     neighbor_weights: Array | None = None,
     normalizer: str = "count",
 ) -> Iterator[tuple[Index, Index, list[tuple[Index, float]]]]:
     """Every valid center: its place in the output, q, and μ_q(p) ω(p−q)/ξ(q) by p."""
     omega = chessboard_weights(kernel_size)
     omega = omega if neighbor_weights is None else neighbor_weights
+    gaps = (dilation,) * omega.ndim if isinstance(dilation, int) else dilation
     for q in np.ndindex(labels.shape):
         image, center = q[: -omega.ndim], q[-omega.ndim :]
         if not valid[q] or any(i % stride for i in center):
             continue
         matches = []
         for place, weight in np.ndenumerate(omega):
-            steps = zip(center, place, omega.shape, strict=True)
-            p = (*image, *(i + a - size // 2 for i, a, size in steps))
+            steps = zip(center, place, omega.shape, gaps, strict=True)
+            p = (*image, *(i + d * (a - size // 2) for i, a, size, d in steps))
             inside = all(0 <= n < size for n, size in zip(p, labels.shape, strict=True))
             if inside and valid[p] and labels[p] == labels[q]:
                 matches.append((p, weight))

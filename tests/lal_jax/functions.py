@@ -11,6 +11,7 @@ import pytest
 from lal_jax import (
     center_loss,
     chessboard_weights,
+    class_balanced_mean,
     focal_loss,
     gaussian_weights,
     gradients,
@@ -57,18 +58,37 @@ OF_LABELS: dict[str, Function] = {
     ),
     "as_printed": gradients.as_printed,
 }
+
+
+def of_any_labels(pool: Function) -> Function:
+    """A pool that takes labels, as one of losses alone."""
+
+    def pooled(losses, **options):
+        return pool(losses, np.zeros(np.shape(losses), int), **options)
+
+    return pooled
+
+
 # Each takes losses.
 POOLS: dict[str, Function] = {
     "masked_mean": masked_mean,
     "minkowski_mean": minkowski_mean,
     "hard_pixel_mean": hard_pixel_mean,
     "loss_max_pooling": loss_max_pooling,
+    "class_balanced_mean": of_any_labels(class_balanced_mean),
     "minkowski_gradient": gradients.minkowski_gradient,
+    "class_balanced_gradient": of_any_labels(gradients.class_balanced_gradient),
 }
 POWERED: dict[str, Function] = {
     "minkowski_mean": lambda power: minkowski_mean(LOGITS[..., 0], power=power),
     "minkowski_gradient": lambda power: gradients.minkowski_gradient(
         LOGITS[..., 0], power=power
+    ),
+    "class_balanced_mean": lambda power: class_balanced_mean(
+        LOGITS[..., 0], LABELS, power=power
+    ),
+    "class_balanced_gradient": lambda power: gradients.class_balanced_gradient(
+        LOGITS[..., 0], LABELS, power=power
     ),
     "locally_adaptive_loss": lambda power: locally_adaptive_loss(
         LOGITS, LABELS, kernel_size=1, power=power

@@ -10,20 +10,33 @@ import jax.numpy as jnp
 import numpy as np
 
 import lal_jax
-from tests import reference, reference_counterparts
+from tests import reference, reference_counterparts, reference_means, reference_scores
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 
 # Every function of the references by the name that the library has for it.
-REFERENCE = types.SimpleNamespace(**(vars(reference_counterparts) | vars(reference)))
+REFERENCE = types.SimpleNamespace(
+    **(
+        vars(reference_counterparts)
+        | vars(reference_scores)
+        | vars(reference_means)
+        | vars(reference)
+    )
+)
 
 IMAGES, HEIGHT, WIDTH, CLASSES = SHAPE = (4, 8, 6, 4)
 TERMS = 5 * 5 * CLASSES * HEIGHT * WIDTH
 CENTERS = np.cos(np.arange(CLASSES * CLASSES)).reshape(CLASSES, CLASSES)
 CLASS_WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0])
+BALANCE: dict[str, Any] = {"exponent": 1.0, "power": 2.0}
 TARGETS: dict[str, Any] = {"class_weights": CLASS_WEIGHTS, "label_smoothing": 0.1}
 # A column, since every place is compiled for every test, and columns cross the shards.
 COLUMN: dict[str, Any] = {"kernel_size": (3, 1), "neighbor_weights": LOPSIDED[:, :1]}
+IMAGE_SCORE: dict[str, Any] = {
+    "normalization": "image_score",
+    "score_scale": 2.0,
+    "dilation": (2, 1),
+}
 
 
 class Loss(NamedTuple):
@@ -85,6 +98,39 @@ LOSSES = {
             reference.selective_cross_entropy(x, y, **COLUMN), where=valid(y)
         ),
     ),
+    "class balanced": Loss(
+        lambda x, y: lal_jax.locally_adaptive_loss(
+            x,
+            y,
+            **COLUMN,
+            pool=functools.partial(lal_jax.class_balanced_mean, **BALANCE),
+        ),
+        lambda x, y: reference.locally_adaptive_loss(x, y, **COLUMN, **BALANCE),
+    ),
+    "image score": same(
+        lambda lib, x, y: lib.locally_adaptive_loss(x, y, **IMAGE_SCORE, **COLUMN)
+    ),
+    # Times 10, so that Σ sin g is more than Σ g, which is 0, and rounding.
+    "its gradient, class balanced": Loss(
+        lambda x, y: (
+            10
+            * lal_jax.gradients.locally_adaptive_gradient(
+                x,
+                y,
+                **IMAGE_SCORE,
+                **COLUMN,
+                pool_gradient=functools.partial(
+                    lal_jax.gradients.class_balanced_gradient, **BALANCE
+                ),
+            )
+        ),
+        lambda x, y: (
+            10
+            * reference.locally_adaptive_gradient(
+                x, y, **IMAGE_SCORE, **COLUMN, **BALANCE
+            )
+        ),
+    ),
     "locally_adaptive_gradient": Loss(
         lambda x, y: lal_jax.gradients.locally_adaptive_gradient(
             x, y, **COLUMN, **TARGETS
@@ -113,6 +159,12 @@ LOSSES = {
     ),
     "loss_max_pooling": same(
         lambda lib, x, y: lib.loss_max_pooling(squares(x), where=valid(y))
+    ),
+    "class_balanced_mean": same(
+        lambda lib, x, y: lib.class_balanced_mean(squares(x), y, classes=CLASSES)
+    ),
+    "class_balanced_mean of any labels": same(
+        lambda lib, x, y: lib.class_balanced_mean(squares(x), y, power=3.0)
     ),
     "weighted_ensemble": Loss(
         lambda x, y: lal_jax.weighted_ensemble([x, x**2], [1.0, 3.0]),

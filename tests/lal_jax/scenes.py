@@ -27,6 +27,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "normalizer": {"kernel_size": 3, "normalizer": "weights"},
     "class_weights": {"kernel_size": 3, **TARGETS["class_weights"]},
     "label_smoothing": {"kernel_size": 3, **TARGETS["label_smoothing"]},
+    "image_score": {"kernel_size": 3, "normalization": "image_score"},
+    "score_scale": {"kernel_size": 3, "score_scale": 2.5},
+    "dilation": {"kernel_size": (3, 5), "dilation": (1, 2), "stride": 2},
+    "dilation beyond the image": {"dilation": 4, "normalizer": "weights"},
     "together": {
         "kernel_size": 3,
         "stride": 2,
@@ -34,6 +38,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "normalizer": "weights",
         **TARGETS["class_weights"],
         **TARGETS["label_smoothing"],
+    },
+    "all together": {
+        "kernel_size": 3,
+        "stride": 2,
+        "dilation": (2, 3),
+        "normalization": "image_score",
+        "score_scale": 4.0,
+        "neighbor_weights": LOPSIDED,
+        **TARGETS["class_weights"],
     },
 }
 

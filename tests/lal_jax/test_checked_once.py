@@ -43,9 +43,11 @@ def test_locally_adaptive_loss_checks_each_argument_once(calls):
         ("check_ignore_label",): 1,
         ("check_kernel_size",): 1,
         ("check_integer", "stride"): 1,
+        ("check_dilation",): 1,
         ("check_choice", "normalizer"): 1,
         ("check_choice", "normalization"): 1,
         ("check_rank", "logits"): 1,
+        ("as_scale", "score_scale"): 1,
         ("check_below_one", "label_smoothing"): 1,
         ("check_power",): 1,
     }

@@ -18,7 +18,7 @@ from lal_jax.gradients import (
     minkowski_gradient,
     selective_gradient,
 )
-from tests import reference
+from tests import reference, reference_means
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, OPTIONS, random_losses, random_scene
 from tests.tolerances import assert_close
@@ -96,7 +96,7 @@ def test_minkowski_gradient_equals_loops_and_autodiff(rng, power):
     losses, where = random_losses(rng)
     where = where.at[1].set(False)
     closed = minkowski_gradient(losses, power=power, where=where)
-    loops = reference.minkowski_gradient(
+    loops = reference_means.minkowski_gradient(
         np.asarray(losses), power=power, where=np.asarray(where)
     )
     autodiff = jax.grad(lambda x: minkowski_mean(x, power=power, where=where).sum())

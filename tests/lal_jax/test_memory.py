@@ -4,12 +4,21 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from lal_jax import locally_adaptive_loss
+from lal_jax import class_balanced_mean, locally_adaptive_loss
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"kernel_size": 7}, {"label_smoothing": 0.1}, {"normalization": "none"}],
+    [
+        {},
+        {"kernel_size": 7},
+        {"label_smoothing": 0.1},
+        {"normalization": "none"},
+        {"score_scale": 4.0},
+        {"dilation": 8},
+        {"dilation": 8, "normalization": "image_score", "score_scale": 4.0},
+        {"pool": class_balanced_mean},
+    ],
     ids=str,
 )
 def test_memory_stays_far_below_materialized_patches(options):

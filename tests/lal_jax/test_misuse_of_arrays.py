@@ -14,7 +14,9 @@ import pytest
 from lal_jax import (
     center_loss,
     check_labels,
+    class_balanced_mean,
     class_weights_from_counts,
+    gradients,
     label_counts,
     locally_adaptive_loss,
     masked_mean,
@@ -73,6 +75,22 @@ def test_a_where_that_does_not_fit_the_losses(function):
         function(losses, where=np.ones((2, 3, 4), int))
     with refuses("where must have the shape of the losses", "(3, 4)", "(2, 3, 4)"):
         function(losses, where=np.ones((3, 4), bool))
+
+
+@every(
+    {
+        "class_balanced_mean": class_balanced_mean,
+        "class_balanced_gradient": gradients.class_balanced_gradient,
+    }
+)
+def test_labels_that_do_not_fit_the_losses(function):
+    losses = np.ones((2, 3, 4))
+    remedy = "pass labels of the centers"
+    for labels in (np.ones((2, 3, 5), int), np.ones((3, 4), int)):
+        with refuses("labels must have the shape of the losses", labels.shape, remedy):
+            function(losses, labels)
+    with refuses("labels must be integer", "got float64", "jnp.int32"):
+        function(losses, losses)
 
 
 @every(POOLS)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lal_jax import (
+    class_balanced_mean,
     class_weights_from_counts,
     focal_loss,
     gaussian_weights,
@@ -23,6 +24,7 @@ from lal_jax import (
     standard_score,
     update_centers,
 )
+from lal_jax.gradients import class_balanced_gradient
 from tests.lal_jax.functions import (
     CENTERS,
     KERNELS,
@@ -35,6 +37,12 @@ from tests.lal_jax.functions import (
     every,
     refuses,
 )
+
+SCALED = {name: WINDOWED[name] for name in WINDOWED if name in TARGETED}
+BALANCED: dict[str, Function] = {
+    "class_balanced_mean": class_balanced_mean,
+    "class_balanced_gradient": class_balanced_gradient,
+}
 
 
 @every(KERNELS)
@@ -55,6 +63,47 @@ def test_strides_that_are_no_positive_integers(function, stride):
 
 
 @every(WINDOWED)
+@pytest.mark.parametrize("dilation", [0, -1, 1.5, (2,), (1, 0), (1, 2, 3), None, "2"])
+def test_dilations_that_are_no_positive_integers(function, dilation):
+    expected = refuses(
+        "dilation must be an integer of at least 1", "2 axes", f"got {dilation!r}"
+    )
+    with expected:
+        function(LOGITS, LABELS, dilation=dilation)
+
+
+@every(SCALED)
+@pytest.mark.parametrize(
+    "scale",
+    [0, -2.0, np.nan, np.inf, 1e39, 1e-39, "2", None, [1.0, 2.0], 2j, jnp.ones(1)],
+)
+def test_scales_that_are_no_positive_numbers(function, scale):
+    """Of float32 logits, in which 1e39 is infinite and 1e-39 is flushed to 0."""
+    with refuses("score_scale must be", f"got {scale!r}"):
+        function(LOGITS.astype(np.float32), LABELS, score_scale=scale)
+
+
+@every(SCALED)
+def test_traced_scales_of_another_shape(function):
+    with refuses("score_scale must be one finite float64 above 0", "default 1", "got"):
+        jax.jit(lambda scale: function(LOGITS, LABELS, score_scale=scale))(np.ones(5))
+
+
+@every(BALANCED)
+@pytest.mark.parametrize("exponent", [-0.1, 1.1, float("nan"), float("inf")])
+def test_exponents_out_of_range(function, exponent):
+    with refuses("exponent must lie in [0, 1]", "classes alike", f"got {exponent!r}"):
+        function(LOGITS[..., 0], LABELS, exponent=exponent)
+
+
+@every(BALANCED)
+@pytest.mark.parametrize("classes", [0, -3, 2.0, "5"])
+def test_numbers_of_classes_that_are_none(function, classes):
+    with refuses("classes must be an integer of at least 1", f"got {classes!r}"):
+        function(LOGITS[..., 0], LABELS, classes=classes)
+
+
+@every(WINDOWED)
 def test_normalizers_that_are_unknown(function):
     for normalizer in ("sum", "Count", None):
         with refuses("normalizer must be 'count' or 'weights'", f"got {normalizer!r}"):
@@ -68,12 +117,12 @@ def test_neighbor_weights_of_another_shape(function):
             function(LOGITS, LABELS, neighbor_weights=weights)
 
 
-@every({name: WINDOWED[name] for name in WINDOWED if name in TARGETED})
+@every(SCALED)
 def test_normalizations_that_are_unknown_or_learn_nothing(function):
     for normalization in ("softmax", None):
-        with refuses("'standard_score' or 'none'", f"got {normalization!r}"):
+        with refuses("'standard_score'", "'none'", f"got {normalization!r}"):
             function(LOGITS, LABELS, normalization=normalization)
-    with refuses("at least 3 classes", "(2, 6, 7, 2)", 'pass normalization="none"'):
+    with refuses("at least 3 classes", "(2, 6, 7, 2)", 'pass normalization="image'):
         function(LOGITS[..., :2], LABELS)
 
 
@@ -141,6 +190,9 @@ NUMBERS: dict[str, Function] = {
     "alpha": lambda value: focal_loss(LOGITS, LABELS, alpha=value),
     "gamma": lambda value: focal_loss(LOGITS, LABELS, gamma=value),
     "epsilon": lambda value: standard_score(LOGITS, epsilon=value),
+    "exponent": lambda value: class_balanced_mean(
+        LOGITS[..., 0], LABELS, exponent=value
+    ),
     "fraction": lambda value: hard_pixel_mean(LOGITS, fraction=value),
     "norm": lambda value: loss_max_pooling(LOGITS, norm=value),
     "minimal_fraction": lambda value: loss_max_pooling(LOGITS, minimal_fraction=value),
@@ -159,8 +211,8 @@ def test_options_that_are_no_numbers(name, function):
             function(value)
 
 
-def test_a_traced_kernel_stride_or_ignore_label():
-    for name in ("kernel_size", "stride", "ignore_label"):
+def test_a_traced_kernel_stride_dilation_or_ignore_label():
+    for name in ("kernel_size", "stride", "dilation", "ignore_label"):
         remedy = f'static_argnames=("{name}",)'
         with refuses(f"{name} must be known before tracing", "Tracer", remedy):
             jax.jit(

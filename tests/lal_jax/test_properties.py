@@ -34,6 +34,8 @@ class Setting(NamedTuple):
     normalizer: str
     power: float
     weights: Callable[..., np.ndarray]
+    dilation: int = 1
+    score_scale: float = 1.0
 
 
 def lopsided_weights(kernel_size: tuple[int, int]) -> np.ndarray:
@@ -47,6 +49,7 @@ SETTINGS = [
     Setting((5, 5), 1, "count", 3.0, chessboard_weights),
     Setting((3, 3), 2, "count", 1.0, lopsided_weights),
     Setting((3, 5), 2, "weights", 2.5, gaussian_weights),
+    Setting((3, 3), 1, "count", 3.0, lopsided_weights, 2, 4.0),
 ]
 
 
@@ -58,22 +61,28 @@ class Outcome(NamedTuple):
 
 
 @functools.cache
-def _compiled(kernel_size, stride, normalizer, power, weights):
+def _compiled(setting, weights):
     window: dict[str, Any] = {
-        "kernel_size": kernel_size,
-        "stride": stride,
-        "normalizer": normalizer,
+        "kernel_size": np.shape(weights),
+        "stride": setting.stride,
+        "dilation": setting.dilation,
+        "normalizer": setting.normalizer,
         "neighbor_weights": np.array(weights),
     }
 
     @quick_jit
     def outcome(logits, labels, where, class_weights):
         target = {"class_weights": class_weights, "label_smoothing": 0.1}
+        target["score_scale"] = setting.score_scale
         window["where"] = where
-        per_image, pullback = jax.vjp(
-            lambda x: locally_adaptive_loss(x, labels, power=power, **window, **target),
-            logits,
+        loss = functools.partial(
+            locally_adaptive_loss,
+            labels=labels,
+            power=setting.power,
+            **window,
+            **target,
         )
+        per_image, pullback = jax.vjp(loss, logits)
         return Outcome(
             selective_pool(logits, labels, **window),
             selective_cross_entropy(logits, labels, **window, **target),
@@ -89,9 +98,7 @@ def evaluate(
 ) -> Outcome:
     """All outcomes of a setting; `turn` is applied to the neighbor weights."""
     weights = turn(setting.weights(setting.kernel_size))
-    function = _compiled(
-        weights.shape, *setting[1:4], tuple(tuple(row) for row in weights.tolist())
-    )
+    function = _compiled(setting, tuple(tuple(row) for row in weights.tolist()))
     if class_weights is None:
         class_weights = np.ones(CLASSES)
     return function(*map(jnp.asarray, (logits, labels, where, class_weights)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lal_jax import masked_mean, minkowski_mean
-from tests import reference
+from tests import reference_means
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_losses
 from tests.tolerances import assert_close
 
@@ -17,7 +17,7 @@ def test_minkowski_equals_reference(rng, power, dtype):
     losses, where = random_losses(rng, dtype)
     actual = minkowski_mean(losses, power=power, where=where)
     assert actual.dtype == dtype
-    expected = reference.minkowski_mean(
+    expected = reference_means.minkowski_mean(
         np.asarray(losses), power=power, where=np.asarray(where)
     )
     assert_close(actual, expected, length=42)
@@ -28,7 +28,7 @@ def test_masked_mean_equals_reference(rng, dtype):
     losses, where = random_losses(rng, dtype)
     actual = masked_mean(losses, where=where)
     assert actual.dtype == dtype
-    expected = reference.masked_mean(np.asarray(losses), where=np.asarray(where))
+    expected = reference_means.masked_mean(np.asarray(losses), where=np.asarray(where))
     assert_close(actual, expected, length=42)
 
 
@@ -42,10 +42,10 @@ def test_axes(rng, mean, axis):
         np.moveaxis(np.asarray(x), axes, range(-len(axes), 0)) for x in (losses, where)
     ]
     flat = [x.reshape(*x.shape[: x.ndim - len(axes)], 1, -1) for x in turned]
-    expected = getattr(reference, mean.__name__)(flat[0], where=flat[1])
+    expected = getattr(reference_means, mean.__name__)(flat[0], where=flat[1])
     reduce = jax.jit(functools.partial(mean, axis=axis))
     assert_close(reduce(losses, where=where), expected, length=84)
-    without = getattr(reference, mean.__name__)(flat[0])
+    without = getattr(reference_means, mean.__name__)(flat[0])
     assert_close(reduce(losses), without, length=84)
 
 
@@ -70,9 +70,11 @@ def test_neither_overflows_nor_underflows(rng, scale):
     losses = losses * jnp.float32(scale)
     value, pullback = jax.vjp(lambda x: minkowski_mean(x, where=where), losses)
     wide = np.asarray(losses, np.float64), np.asarray(where)
-    assert_close(value, reference.minkowski_mean(wide[0], where=wide[1]), length=42)
+    assert_close(
+        value, reference_means.minkowski_mean(wide[0], where=wide[1]), length=42
+    )
     (gradient,) = pullback(jnp.ones_like(value))
-    expected = reference.minkowski_gradient(wide[0], power=3.0, where=wide[1])
+    expected = reference_means.minkowski_gradient(wide[0], power=3.0, where=wide[1])
     assert_close(gradient, expected, length=42)
 
 

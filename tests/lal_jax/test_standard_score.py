@@ -5,7 +5,7 @@ import pytest
 
 from lal_jax import standard_score
 from lal_jax.standard_score import score_and_inverse_deviation
-from tests import reference
+from tests import reference_scores
 from tests.lal_jax.scenes import DTYPES
 from tests.tolerances import assert_close
 
@@ -22,20 +22,20 @@ def test_equals_reference(rng, shape, dtype):
     logits = jnp.asarray(rng.normal(size=shape), dtype)
     actual = standard_score(logits, epsilon=0.5)
     assert actual.dtype == dtype
-    expected = reference.standard_score(np.asarray(logits), epsilon=0.5)
+    expected = reference_scores.standard_score(np.asarray(logits), epsilon=0.5)
     assert_close(actual, expected, length=shape[-1])
 
 
 def test_default_epsilon(rng):
     logits = jnp.asarray(1e-3 * rng.normal(size=(4, 5)))
-    expected = reference.standard_score(np.asarray(logits))
+    expected = reference_scores.standard_score(np.asarray(logits))
     assert_close(standard_score(logits), expected, length=5)
 
 
 def test_variance_survives_an_offset(rng):
     """E[x²] − E[x]² would be wrong by more than 1 here, a float32 mean by 1e-3."""
     logits = jnp.asarray(rng.normal(1e4, size=(50, 21)), "float32")
-    expected = reference.standard_score(np.asarray(logits))
+    expected = reference_scores.standard_score(np.asarray(logits))
     np.testing.assert_allclose(standard_score(logits), expected, atol=5e-3)
 
 
@@ -49,7 +49,7 @@ def test_constant_logits():
 def test_large_logits(rng, scale):
     logits = jnp.asarray(rng.normal(scale=scale, size=(4, 21)), "float32")
     scores, gradient = score_and_gradient(logits, jnp.eye(4, 21, dtype="float32"))
-    assert_close(scores, reference.standard_score(np.asarray(logits)), length=21)
+    assert_close(scores, reference_scores.standard_score(np.asarray(logits)), length=21)
     assert jnp.isfinite(gradient).all()
 
 
@@ -58,7 +58,7 @@ def test_half_precision_is_computed_in_float32(rng, dtype):
     logits = jnp.asarray(rng.normal(size=(4, 21)), dtype)
     actual = standard_score(logits)
     assert actual.dtype == "float32"
-    expected = reference.standard_score(np.asarray(logits, np.float64))
+    expected = reference_scores.standard_score(np.asarray(logits, np.float64))
     assert_close(actual, expected, length=21)
 
 
@@ -93,7 +93,7 @@ def test_two_classes_carry_no_gradient(rng):
     """Why the losses refuse C = 2: the scores are ±1 whatever the logits are."""
     logits = jnp.asarray(rng.normal(size=(3, 2)))
     np.testing.assert_allclose(
-        reference.standard_score(np.asarray(logits), epsilon=0.0),
+        reference_scores.standard_score(np.asarray(logits), epsilon=0.0),
         np.sign(logits - logits[:, ::-1]),
         rtol=1e-15,
     )

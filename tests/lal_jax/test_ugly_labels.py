@@ -100,6 +100,17 @@ def test_a_label_out_of_range_counts_in_the_mean(name, power, logits):
     assert not actual[1][:, 3:5, 1:3].any()
 
 
+@pytest.mark.parametrize("stray", [77, -1])
+def test_a_label_out_of_range_weighs_nothing_in_a_balanced_mean(stray, logits):
+    """Which knows the number of classes from the loss."""
+    strays, voids = LABELS.copy(), LABELS.copy()
+    strays[:, 3:5, 1:3], voids[:, 3:5, 1:3] = stray, 255
+    actual = evaluate(LOSSES["class balanced"], logits, strays)
+    expected = evaluate(LOSSES["class balanced"], logits, voids)
+    for with_strays, with_voids in zip(actual, expected, strict=True):
+        assert_close(with_strays, with_voids, length=CLASSES)
+
+
 def test_closed_form_gradient_of_labels_out_of_range(logits):
     strays = LABELS.copy()
     strays[0, 3:5, 1:3], strays[1, 0, 0] = 77, -1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lal_jax import (
     center_loss,
+    class_balanced_mean,
     focal_loss,
     gradients,
     hard_pixel_mean,
@@ -29,6 +30,13 @@ from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
 from tests.lal_jax.quick import quick_jit
 
 WINDOW: dict[str, Any] = {"kernel_size": 3}
+IMAGE_SCORE: dict[str, Any] = {
+    "normalization": "image_score",
+    "dilation": 2,
+    "score_scale": 2.0,
+    **WINDOW,
+}
+CLASS_OF: Any = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 3
 CENTERS = np.linspace(-1, 1, 3 * CLASSES).reshape(3, CLASSES)
 # Each takes logits, labels and `where`.
 OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
@@ -47,6 +55,10 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
     "… with hard pixels": functools.partial(
         locally_adaptive_loss, pool=hard_pixel_mean, stride=2, **WINDOW
     ),
+    "… class balanced": functools.partial(
+        locally_adaptive_loss, pool=class_balanced_mean, **WINDOW
+    ),
+    "… of image scores": functools.partial(locally_adaptive_loss, **IMAGE_SCORE),
 }
 # As well, but without a gradient of their own.
 NOT_LOSSES: dict[str, Callable[..., jax.Array]] = {
@@ -55,6 +67,11 @@ NOT_LOSSES: dict[str, Callable[..., jax.Array]] = {
     ),
     "locally_adaptive_gradient": functools.partial(
         gradients.locally_adaptive_gradient, **WINDOW
+    ),
+    "… of image scores": functools.partial(
+        gradients.locally_adaptive_gradient,
+        pool_gradient=gradients.class_balanced_gradient,
+        **IMAGE_SCORE,
     ),
     "selective_gradient": functools.partial(gradients.selective_gradient, **WINDOW),
     "as_printed": functools.partial(gradients.as_printed, **WINDOW),
@@ -66,6 +83,10 @@ OF_LOSSES: dict[str, Callable[..., jax.Array]] = {
     "minkowski_mean of roots": functools.partial(minkowski_mean, power=0.5),
     "hard_pixel_mean": hard_pixel_mean,
     "loss_max_pooling": loss_max_pooling,
+    "class_balanced_mean": functools.partial(class_balanced_mean, labels=CLASS_OF),
+    "class_balanced_gradient": functools.partial(
+        gradients.class_balanced_gradient, labels=CLASS_OF, power=2.0
+    ),
     "minkowski_gradient": gradients.minkowski_gradient,
 }
 

@@ -15,21 +15,21 @@ from tests.lal_jax.scenes import LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
 
-def loops(values, marks, weights, stride):
+def loops(values, marks, weights, stride, dilation):
     """The window sum of images in NumPy loops."""
     values, marks, weights = map(np.asarray, (values, marks, weights))
     total = np.zeros_like(values)
     for q in np.ndindex(marks.shape):
         for place in np.ndindex(weights.shape):
-            steps = zip(q[1:], place, weights.shape, strict=True)
-            p = (q[0], *(i + a - size // 2 for i, a, size in steps))
+            steps = zip(q[1:], place, weights.shape, dilation, strict=True)
+            p = (q[0], *(i + d * (a - size // 2) for i, a, size, d in steps))
             inside = 0 <= p[1] < marks.shape[1] and 0 <= p[2] < marks.shape[2]
             if inside and marks[q] == marks[p] >= 0:
                 total[q] += weights[place] * values[p]
     return total[:, ::stride, ::stride]
 
 
-def kernel_sum(values, marks, weights, stride):
+def kernel_sum(values, marks, weights, stride, dilation):
     """The loops as a kernel opaque to JAX, with its transpose stated."""
 
     def call(residuals, x, stride=1):
@@ -37,7 +37,7 @@ def kernel_sum(values, marks, weights, stride):
         rows, columns = (-(-size // stride) for size in marks.shape[1:])
         shape = jax.ShapeDtypeStruct((len(marks), rows, columns, x.shape[-1]), x.dtype)
         return jax.pure_callback(
-            lambda x, marks, weights: loops(x, marks, weights, stride),
+            lambda x, marks, weights: loops(x, marks, weights, stride, dilation),
             shape,
             x,
             marks,
@@ -74,7 +74,12 @@ def kernel_alone(monkeypatch):
 def test_another_implementation_serves_every_derivative(rng, stride):
     """Value, reverse and forward mode, and a Hessian's product, with lopsided ω."""
     logits, labels, where = random_scene(rng, (2, 4, 5))
-    window = {"kernel_size": 3, "neighbor_weights": LOPSIDED, "stride": stride}
+    window = {
+        "kernel_size": 3,
+        "neighbor_weights": LOPSIDED,
+        "stride": stride,
+        "dilation": (1, 2),
+    }
     arrays = np.asarray(logits), np.asarray(labels)
     options = {**window, "where": np.asarray(where)}
 

@@ -25,13 +25,14 @@ from tests.tolerances import assert_close
 SHAPES = {(3,): (2, 9), (5,): (7,), (3, 3, 3): (2, 3, 4, 5), (1, 3, 5): (3, 4, 5)}
 
 
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 2)])
 @pytest.mark.parametrize("kernel_size", SHAPES)
-def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride):
+def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride, dilation):
     logits, labels, where = random_scene(rng, SHAPES[kernel_size])
     options: dict[str, Any] = {
         "kernel_size": kernel_size,
         "stride": stride,
+        "dilation": dilation,
         "where": where,
     }
 

@@ -14,6 +14,7 @@ import pytest
 
 from lal_jax import (
     center_loss,
+    class_balanced_mean,
     focal_loss,
     hard_pixel_mean,
     locally_adaptive_loss,
@@ -50,6 +51,15 @@ BY_SCORE: Losses = {
     "with hard pixels": functools.partial(
         locally_adaptive_loss, pool=hard_pixel_mean, stride=2, **SMALL
     ),
+    "class balanced": functools.partial(
+        locally_adaptive_loss, pool=class_balanced_mean, **SMALL
+    ),
+    "image score": functools.partial(
+        locally_adaptive_loss, normalization="image_score", score_scale=4.0, **SMALL
+    ),
+    "dilated": functools.partial(
+        locally_adaptive_loss, dilation=3, score_scale=8.0, stride=2, **SMALL
+    ),
     "by pixel": functools.partial(
         selective_cross_entropy, class_weights=WEIGHTS, label_smoothing=0.1, **SMALL
     ),
@@ -67,6 +77,9 @@ BY_LOGITS: Losses = {
     "mean": pooled(masked_mean),
     "power mean": pooled(minkowski_mean),
     "root mean": pooled(functools.partial(minkowski_mean, power=0.5)),
+    "balanced mean": lambda x, y: class_balanced_mean(
+        softmax_cross_entropy(x, y), y, power=2.0
+    ),
     "max-pooling": pooled(loss_max_pooling),
     "hard pixels": pooled(hard_pixel_mean),
 }

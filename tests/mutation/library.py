@@ -52,9 +52,112 @@ LOSSES = [
         "tests/lal_jax/test_standard_score.py",
         (
             "slope without the overlap",
-            "overlap = jnp.mean(score * change",
-            "overlap = 0 * jnp.mean(score * change",
+            "overlap = score_mean(score * change",
+            "overlap = 0 * score_mean(score * change",
         ),
+    ),
+    *of(
+        "lal_jax/standard_score.py",
+        "tests/lal_jax/test_image_score.py",
+        (
+            "void counts in the image",
+            "jnp.sum(valid, axis=axes, keepdims=True)",
+            "jnp.sum(valid | True, axis=axes, keepdims=True)",
+        ),
+        ("a NaN is hidden from its image", "jnp.isinf(variance)", "~(variance < 1e38)"),
+        (
+            "the mean of the image beside those of the pixels",
+            "centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)",
+            "centered = shifted - jnp.mean(shifted, axis=(*axes, -1), keepdims=True)",
+        ),
+    ),
+    *of(
+        "lal_jax/pooling.py",
+        "tests/lal_jax/test_score_scale.py",
+        ("no scale", "(scale / window", "(scale / scale / window"),
+        (
+            "a scale held constant",
+            "(scale / window",
+            "(jax.lax.stop_gradient(scale) / window",
+        ),
+    ),
+    *of(
+        "lal_jax/_checks.py",
+        "tests/lal_jax/test_misuse_of_options.py",
+        ("a scale beyond float32", "<= np.finfo(dtype).max", "< math.inf"),
+        (
+            "dilations of another length",
+            "len(steps) != len(window) or any(",
+            "any(",
+        ),
+    ),
+    *of(
+        "lal_jax/window_sum_slices.py",
+        "tests/lal_jax/test_dilation.py",
+        (
+            "one dilation for all axes",
+            "* np.array(dilation)",
+            "* np.array(dilation)[0]",
+        ),
+    ),
+    *of(
+        "lal_jax/window_sum.py",
+        "tests/lal_jax/test_gradients.py",
+        (
+            "gradients without dilation",
+            "mirrored, 1, dilation)",
+            "mirrored, 1, (1,) * rank)",
+        ),
+    ),
+    *of(
+        "lal_jax/gradients.py",
+        "tests/lal_jax/test_gradients.py",
+        (
+            "closed form without the scale",
+            "slope = arguments.score_scale * _pool",
+            "slope = 1.0 * _pool",
+        ),
+        (
+            "closed form without dilation",
+            "stride=1, dilation=windows.dilation)",
+            "stride=1, dilation=(1,) * rank)",
+        ),
+    ),
+    *of(
+        "lal_jax/class_balance.py",
+        "tests/lal_jax/test_class_balance.py",
+        ("void counts in its class", " & valid[..., None]\n", "\n"),
+        ("strays weigh", "valid = has_class(labels, valid, classes)", "pass"),
+        (
+            "counts of the batch",
+            "_by_sorting(labels, valid, axes)",
+            "_by_sorting(labels, valid, tuple(range(labels.ndim)))",
+        ),
+        ("weights with the count", "count**-exponent", "count**exponent"),
+    ),
+    *of(
+        "lal_jax/reductions.py",
+        "tests/lal_jax/test_class_balance.py",
+        ("weights in the divisor alone", "powers *= weights", "pass"),
+    ),
+    *of(
+        "lal_jax/pool_gradients.py",
+        "tests/lal_jax/test_class_balance.py",
+        (
+            "gradient by the number of pixels",
+            "total = total_weight(weights, axes)",
+            "pass",
+        ),
+    ),
+    *of(
+        "lal_jax/locally_adaptive.py",
+        "tests/lal_jax/test_class_balance.py",
+        (
+            "labels of all pixels",
+            '"labels": windows.at_centers(windows.labels)',
+            '"labels": windows.labels',
+        ),
+        ("no number of classes", '"classes": classes', '"classes": None'),
     ),
 ]
 NETWORKS = [
