@@ -97,7 +97,7 @@ shifted_products.defvjp(_forward, _backward)
 
 
 def _images_gradient(
-    gradient: jax.Array, kernel: jax.Array, size: tuple[int, int], window: Window
+    gradient: jax.Array, kernel: jax.Array, size: Sequence[int], window: Window
 ) -> jax.Array:
     """Returns the turned window over the gradient, with zeros between by the stride."""
     pads = []

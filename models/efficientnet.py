@@ -17,7 +17,7 @@ from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, recomputed
 from models.resnet import ATROUS
 
 
-class Group(NamedTuple):
+class BlockGroup(NamedTuple):
     """Blocks of one width and window."""
 
     blocks: int
@@ -30,10 +30,10 @@ class Group(NamedTuple):
 STEM = 32
 # What each feature map's stage is made of.
 STAGES = (
-    (Group(1, 3, 1, 16, strides=False), Group(2, 3, 6, 24)),
-    (Group(2, 5, 6, 40),),
-    (Group(3, 3, 6, 80), Group(3, 5, 6, 112, strides=False)),
-    (Group(4, 5, 6, 192), Group(1, 3, 6, 320, strides=False)),
+    (BlockGroup(1, 3, 1, 16, strides=False), BlockGroup(2, 3, 6, 24)),
+    (BlockGroup(2, 5, 6, 40),),
+    (BlockGroup(3, 3, 6, 80), BlockGroup(3, 5, 6, 112, strides=False)),
+    (BlockGroup(4, 5, 6, 192), BlockGroup(1, 3, 6, 320, strides=False)),
 )
 MOMENTUM = 0.99  # of the running statistics, as the published weights were trained
 
@@ -53,7 +53,7 @@ class InvertedResidual(nnx.Module):
     def __init__(
         self,
         inputs: int,
-        group: Group,
+        group: BlockGroup,
         *,
         stride: int,
         dilation: int,
@@ -109,7 +109,7 @@ class EfficientNetLite(nnx.Module):
       rngs: the source of the initial weights.
     """
 
-    channels = (24, 40, 112, 320)
+    channels: tuple[int, ...] = (24, 40, 112, 320)
 
     def __init__(
         self,

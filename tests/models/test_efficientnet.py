@@ -1,6 +1,7 @@
 """EfficientNet-Lite0: sizes, dilations, normalization."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from models.efficientnet import EfficientNetLite
 from .networks import filled
 
 
-def make(output_stride: int = 8, **options: bool) -> EfficientNetLite:
+def make(output_stride: int = 8, **options: Any) -> EfficientNetLite:
     network = make_backbone(
         "efficientnet_lite0", output_stride=output_stride, rngs=nnx.Rngs(0), **options
     )

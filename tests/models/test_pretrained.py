@@ -4,6 +4,7 @@ import hashlib
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +89,8 @@ def arrays() -> dict[str, np.ndarray]:
 
 def portrait(side: int) -> np.ndarray:
     """Returns matplotlib's photograph of Grace Hopper in uniform."""
-    with cbook.get_sample_data("grace_hopper.jpg") as opened:
+    opened: Any = cbook.get_sample_data("grace_hopper.jpg")
+    with opened:
         image = Image.open(opened).convert("RGB")
     square = (0, 0, image.width, image.width)  # it is taller than wide
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, square))
