@@ -43,11 +43,11 @@ HOSTILE = {
     "appended": (ORDERED + b"Na", "appends to a dict"),
     "persistent id": (value("storage") + b"Q", "refers to something"),
     "persistent text": (b"P0\n", "the operation PERSID"),
-    "persistent length": (
-        value(("storage", "a", "0", "cpu", 4, 1)) + b"Q",
-        "refers to",
+    "persistent length": (FLOATS[:-2] + b"NtQ", "refers to something"),
+    "module": (
+        FLOATS.replace(value("storage"), value("module")),
+        "refers to something",
     ),
-    "module": (value(("module", 1, "0", "cpu", 4)) + b"Q", "refers to something"),
     "storage of no kind": (value(("storage", 1, "0", "cpu", 4)) + b"Q", "refers to"),
     "storage of no key": (
         FLOATS.replace(value("0"), value(0)),
@@ -72,7 +72,7 @@ HOSTILE = {
         "values are not those of its storage",
     ),
     "parameter": (call("torch._utils _rebuild_parameter", value((1,))), "no tensor"),
-    "tuple key": (table({(1, 2): b"N"}), "key that is not a string"),
+    "tuple key": (table({(1, 2): b"N"}), "not a string but a tuple"),
     "key of pairs": (
         call("collections OrderedDict", value(([[(1,), 2]],))),
         "key that is not a string",

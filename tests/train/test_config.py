@@ -18,6 +18,7 @@ from train.config import (
     GROUPS,
     PLACES,
     Config,
+    describe,
     differing_options,
     load_config,
     places_of,
@@ -150,7 +151,15 @@ def test_saved_configuration_is_read_back(tmp_path: Path) -> None:
     assert described["version"] == CONFIG_VERSION and described["loss"] == "focal"
 
 
-def test_configuration_of_the_version_before_is_read(tmp_path: Path) -> None:
+def test_options_added_since_take_their_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    options = describe(Config().replace(steps=7))
+    del options["new_stages"]
+    path.write_text(json.dumps({**options, "version": 2}))
+    assert load_config(path) == Config().replace(steps=7)
+
+
+def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"rates": [1, 2], "mirror": false, "loss": "focal", "steps": 7}')
     expected = Config().replace(dilations=(1, 2), flip=False, loss="focal", steps=7)
@@ -160,10 +169,10 @@ def test_configuration_of_the_version_before_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 3}', "of version 3, and this code reads 1 to 2.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 2"),
+        ('{"version": 4}', "of version 4, and this code reads 1 to 3.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 3"),
         ('{"version": true}', "of version True, and this code"),
-        ('{"version": 2, "steps": 7}', "lacks accumulation, backbone,"),
+        ('{"version": 3, "steps": 7}', "lacks accumulation, backbone,"),
         ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),
         ('{"steps": 7, "mirrors": true}', "no option 'mirrors'"),
         ('{"momentun": 0.9}', "no option 'momentun'; did you mean 'momentum'"),

@@ -128,7 +128,8 @@ def _check_use(
     known = layout.native or options.weights in PRETRAINED
     presumed = not known and not set(STATED) & header.metadata.keys()
     raise UserError(
-        f"--weights {path} was trained with {these}; this run has {here}. "
+        f"--weights {path}{', by the names of its keys,' if presumed else ''} was "
+        f"trained with {these}; this run has {here}. "
         f"Add {_as_options(other)}."
         + (_way_to_state(path, options) if presumed else "")
     )
@@ -139,8 +140,8 @@ def _way_to_state(path: Path, options: ModelOptions) -> str:
     ours = _as_options({name: getattr(options, name) for name in STATED})
     copy = path.with_name(f"{path.stem}_stated.safetensors")
     return (
-        " The names of its keys are all that tells; if it was trained as this run is, "
-        f"name a copy that says so: python models/convert_checkpoint.py {path} {copy} "
+        " If it was trained as this run is instead, name a copy that says so: "
+        f"python models/convert_checkpoint.py {path} {copy} "
         f"{ours}"
     )
 

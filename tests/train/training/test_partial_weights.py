@@ -102,7 +102,8 @@ def test_presumed_epsilon_is_checked_and_the_way_to_state_another_named(
             make_config(weights=path, norm_epsilon=1e-3, **options).model
         )
     message = str(raised.value)
-    assert "--norm-epsilon 1e-05. The names of its keys" in message
+    assert ", by the names of its keys, was trained with" in message
+    assert "--norm-epsilon 1e-05. If it was trained as this run is instead," in message
     command = f"models/convert_checkpoint.py {path} {path[:-12]}_stated.safetensors "
     stated = "--style caffe --preprocessing bgr_mean --norm-epsilon 0.001"
     assert message.endswith(command + stated)
