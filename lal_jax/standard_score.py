@@ -110,13 +110,9 @@ def _score(
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
     centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
     variance = score_mean(jnp.square(centered), pixels, axes)
-    inverse = jnp.where(
-        jnp.isinf(
-            variance
-        ),  # not where it is NaN, which pixels that share it must show
-        0.0,
-        jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON)),
-    )
+    far = jnp.isinf(variance)  # and not NaN, which must show in all that share it
+    root = jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON))
+    inverse = jnp.where(far, 0.0, root)
     return centered * inverse, inverse
 
 

@@ -78,7 +78,7 @@ LOSSES = [
         (
             "a scale held constant",
             "(scale / window",
-            "(jax.lax.stop_gradient(scale) / window",
+            '(__import__("jax").lax.stop_gradient(scale) / window',
         ),
     ),
     *of(
