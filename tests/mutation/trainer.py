@@ -66,7 +66,7 @@ STEP = (
         "train/training/losses.py",
         "tests/train/training/test_loss_options.py",
         ("scale not learned", "score_scale is None else score_scale", "True else 1"),
-        ("exported", "delattr(model, _LEARNED)", "pass"),
+        ("exported", "    delattr(model, _LEARNED)\n    yield", "    yield"),
         ("starts at 1", "nnx.Param(jnp.log(scale))", "nnx.Param(0 * scale)"),
     )
     + of(

@@ -28,6 +28,7 @@ from models.weights import (
 )
 from train.common.errors import UserError
 from train.data.preprocessing import PREPROCESSINGS
+from train.training.losses import network_alone
 from train.training.network import ModelOptions, split_model
 from train.training.step import TrainState
 
@@ -223,7 +224,8 @@ def loaded_state(
       WeightsError: they do not fit the network.
     """
     model = nnx.merge(graph, state.params, state.statistics, copy=True)
-    loaded = load_weights(model, arrays, new_head=new_head, new_stages=new_stages)
+    with network_alone(model):
+        loaded = load_weights(model, arrays, new_head=new_head, new_stages=new_stages)
     _, params, statistics = split_model(model)
     return state._replace(params=params, statistics=statistics), loaded
 

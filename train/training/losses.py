@@ -7,8 +7,9 @@ where it is used, so that the options load without it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from models.registry import Registry
@@ -204,10 +205,16 @@ def add_parameters(options: LossOptions, model: DeepLab) -> None:
         setattr(model, _LEARNED, nnx.Param(jnp.log(scale)))
 
 
-def remove_parameters(model: DeepLab) -> None:
-    """Removes what `add_parameters` added, which leaves the network alone."""
-    if hasattr(model, _LEARNED):
-        delattr(model, _LEARNED)
+@contextlib.contextmanager
+def network_alone(model: DeepLab) -> Iterator[None]:
+    """Sets aside what `add_parameters` added, within the block."""
+    learned = getattr(model, _LEARNED, None)
+    if learned is None:
+        yield
+        return
+    delattr(model, _LEARNED)
+    yield
+    setattr(model, _LEARNED, learned)
 
 
 def learned_scale(model: DeepLab) -> jax.Array | None:

@@ -24,7 +24,7 @@ from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
 from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import loaded_state
-from train.training.losses import remove_parameters
+from train.training.losses import network_alone
 from train.training.step import TrainState, abstract_state
 from train.workdir.run import Run
 
@@ -92,9 +92,9 @@ def save_trained(trained: Trained, path: Path) -> None:
         "step": int(trained.state.step),
     }
     model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
-    remove_parameters(model)
     texts = {name: json.dumps(value) for name, value in metadata.items()}
-    save_weights(model, path, texts)
+    with network_alone(model):
+        save_weights(model, path, texts)
 
 
 def load_file(path: Path) -> Trained:

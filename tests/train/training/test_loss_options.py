@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import lal_jax
 from models.deeplab import NetworkOutputs
@@ -17,8 +18,9 @@ from train.data.class_counts import class_counts
 from train.data.dataset import load_dataset
 from train.data.images import Example, decode
 from train.training.checkpoint import Checkpoints
+from train.training.initial_weights import with_weights
 from train.training.loss_options import check_classes, with_class_weights
-from train.training.losses import make_loss
+from train.training.losses import learned_scale, make_loss
 from train.training.step import make_state, make_step
 from train.workdir.trained import Trained, load_trained, save_trained
 
@@ -209,3 +211,23 @@ def test_a_learned_scale_is_saved_with_the_run_and_not_exported(
         loaded.predictor().batch(loaded.state, images),
         trained.predictor().batch(trained.state, images),
     )
+
+
+def test_weights_are_loaded_beside_a_learned_scale(
+    learning: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph, state = make_state(learning, CLASSES, seed=1)
+    colors = np.zeros((CLASSES, 3), np.uint8)
+    path = tmp_path / "model.safetensors"
+    save_trained(Trained(learning, ("a", "b", "c"), colors, graph, state), path)
+    config = learning.replace(weights=str(path), score_scale=5.0)
+    graph, start = make_state(config, CLASSES, seed=2)
+    loaded = with_weights(start, graph, config.model)
+    assert "random weights" not in capsys.readouterr().out
+    model = nnx.merge(graph, loaded.params, loaded.statistics)
+    scale = learned_scale(model)
+    assert scale is not None and float(scale) == pytest.approx(5.0)
+    for name in ("backbone", "head"):
+        jax.tree.map(
+            np.testing.assert_array_equal, loaded.params[name], state.params[name]
+        )
