@@ -92,6 +92,9 @@ def _measure(
 def compared_metrics(entry: Entry) -> dict[str, float]:
     """Returns what is compared of a run, by name."""
     found = {"mean IoU": entry["mean_iou"]}
+    common = common_classes(entry)
+    if len(common) < len(_occurring(entry)):
+        found["common"] = float(np.mean([entry["iou"][name] for name in common]))
     for distance, near in entry["boundary"].items():
         found[f"within {distance} px"] = near["mean_iou"]
     groups = {"rare": rare_classes(entry), "thin": thin_classes(entry)}
@@ -165,6 +168,14 @@ def pixel_shares(entry: Entry) -> dict[str, float]:
     """Returns each class's share of the pixels, a fraction."""
     total = max(1, sum(entry["pixels"].values()))
     return {name: count / total for name, count in entry["pixels"].items()}
+
+
+def common_classes(entry: Entry) -> list[str]:
+    """Returns the classes with half a percent of the pixels or more.
+
+    A class of fewer has a handful of images, and an IoU that says little.
+    """
+    return [name for name, share in pixel_shares(entry).items() if share >= 0.005]
 
 
 def rare_classes(entry: Entry) -> list[str]:

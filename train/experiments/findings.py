@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from train.experiments import charts
 from train.experiments.choice import at_the_edge, choice_table
 from train.experiments.comparison import (
+    common_classes,
     compare,
+    compared_metrics,
     effects,
     pixel_shares,
     rare_classes,
@@ -168,6 +170,10 @@ def _note(entries: Sequence[Entry], several: bool) -> str:
     baseline = entries[0]["label"]
     rare = ", ".join(rare_classes(entries[0])) or "none"
     thin = ", ".join(thin_classes(entries[0])) or "none"
+    common = ""
+    if "common" in compared_metrics(entries[0]):
+        names = ", ".join(common_classes(entries[0]))
+        common = f"Common: over the classes with 0.5 % of the pixels ({names}). "
     chance = (
         f"IoU in percent ± the seeds' standard deviation; differences to {baseline} in "
         "points, paired by seed, with Student's 95 % interval, bold where it leaves "
@@ -177,7 +183,7 @@ def _note(entries: Sequence[Entry], several: bool) -> str:
         "chance does is not known."
     )
     return (
-        f"{chance} Within 2 and 5 px: mean IoU of the pixels that have "
+        f"{chance} {common}Within 2 and 5 px: mean IoU of the pixels that have "
         "another label, void included, so near. Rare: mean over the classes with less "
         f"than a quarter of an equal share of the pixels ({rare}). Thin: over those "
         f"with more than half of their pixels within 2 px of another label ({thin}). "

@@ -75,6 +75,29 @@ def test_the_rival_is_a_second_baseline() -> None:
     assert "The rival is weighted." in note
 
 
+def test_common_classes_are_shown_where_some_are_not() -> None:
+    assert "common" not in losses_table(compare(ENTRIES), {}).header
+    entries = [
+        {
+            **entry,
+            "pixels": {**entry["pixels"], "bird": 5},
+            "iou": {**entry["iou"], "bird": 0.0},
+            "boundary": {
+                distance: {**near, "pixels": {**near["pixels"], "bird": 0}}
+                for distance, near in entry["boundary"].items()
+            },
+        }
+        for entry in ENTRIES
+    ]
+    table = losses_table(compare(entries), {})
+    first = dict(zip(table.header, table.rows[0], strict=True))
+    assert first["common"] == "51.7"  # (90 + 15 + 50) / 3
+    note = report(entries).sections[0].note
+    assert (
+        "Common: over the classes with 0.5 % of the pixels (road, pole, car)." in note
+    )
+
+
 def test_differences_that_may_be_none_are_not_bold() -> None:
     assert interval(Measure(0.5, 0.1, 0.02, 0.03, ())) == "+2.0 [−1.0, +5.0]"
     assert interval(Measure(0.5, 0.1, -0.02, 0.01, ())) == "**−2.0 [−3.0, −1.0]**"
