@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from train.experiments.experiment import Experiment, Variant
-from train.experiments.paper import OURS, cross_entropy, ours
+from train.experiments.paper import OURS, TABLE2, cross_entropy
 
 _NAMES = {"none": "logits", "standard_score": "score", "image_score": "image score"}
 _EXPONENTS = {0.25: "¼", 0.5: "½"}
@@ -60,8 +60,13 @@ MEDIAN_WEIGHTED = Variant(
     "softmax_cross_entropy",
     {"class_weights": ("median_frequency",)},
 )
-FOCAL = Variant("focal", "focal", {"focal_alpha": 0.25, "focal_gamma": 2.0})
-PAPER = ours(OURS, 76.1, kernel_size=5)
+# Those of the paper's Table 2.
+CENTER, FOCAL, *WINDOWS = (
+    variant
+    for variant in TABLE2.variants
+    if variant.label in ("center", "focal", "ours, 3×3", OURS, "ours, 7×7")
+)
+PAPER = WINDOWS[1]
 SCORES = ("standard_score", "image_score")
 SCALES = (2.0, 4.0, 8.0)
 
