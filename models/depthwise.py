@@ -71,10 +71,13 @@ def shifted_products(images: jax.Array, kernel: jax.Array, window: Window) -> ja
     """
     (top, bottom), (left, right) = window.padding
     padded = jnp.pad(images, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    # The barriers keep XLA from computing what stands before once for each tap.
+    padded = jax.lax.optimization_barrier(padded)
     shifts = _shifts(padded, kernel.shape[:2], window)
     weights = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.float32)
     products = [shift * weight for shift, weight in zip(shifts, weights, strict=True)]
-    return functools.reduce(jnp.add, products).astype(images.dtype)
+    total = functools.reduce(jnp.add, products).astype(images.dtype)
+    return jax.lax.optimization_barrier(total)
 
 
 def _forward(
