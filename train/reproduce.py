@@ -99,6 +99,10 @@ class Options:
             value = getattr(self, name)
             if value < least:
                 raise UserError(f"--{flag(name)} must be at least {least}, got {value}")
+        self._check_factors()
+        self._check_only()
+
+    def _check_factors(self) -> None:
         if not self.factors + self.unclipped:
             raise UserError("--factors and --unclipped are both empty: name one factor")
         for name in ("factors", "unclipped"):
@@ -107,6 +111,8 @@ class Options:
                 raise UserError(f"--{name} must be above 0, got {factors}")
             if len({f"{factor:.4g}" for factor in factors}) < len(factors):
                 raise UserError(f"--{name} must differ, got {factors}")
+
+    def _check_only(self) -> None:
         known = [v.label for v in EXPERIMENTS[self.experiment].variants]
         for label in self.only:
             if label not in known:

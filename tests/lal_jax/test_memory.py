@@ -19,7 +19,7 @@ from lal_jax import class_balanced_mean, locally_adaptive_loss
         {"dilation": 8, "normalization": "image_score", "score_scale": 4.0},
         {"pool": class_balanced_mean},
     ],
-    ids=str,
+    ids=lambda options: " ".join(options) or "defaults",
 )
 def test_memory_stays_far_below_materialized_patches(options):
     """Value and gradient take at most 4 × the logits; 5×5 patches alone are 25 ×."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_rates_are_chosen_by_what_was_held_out(rates: Path) -> None:
     held = [entry for entry in entries if "holdout" in entry["options"]]
     final = [entry for entry in entries if "holdout" not in entry["options"]]
     assert [entry["seed"] for entry in held] == [0] * 4
-    assert sorted(entry["seed"] for entry in final) == [0, 0, 1, 1]
+    assert sorted(entry["seed"] for entry in final) == [10, 10, 11, 11]
     for entry in final:
         assert entry["learning_rate"] == 0.5 and entry["mean_iou"] > 0
     by_hand = [entry["command"] for entry in final]
@@ -176,6 +177,56 @@ def test_what_held_out_is_evaluated_on_the_validation_split(rates: Path) -> None
     assert val == 2 * held  # two images in place of one, all of one size
 
 
+def test_a_search_trains_what_it_is_told_and_keeps_what_is_there(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variants = tuple(v for v in TABLE2.variants if v.label in COLUMNS)
+    search = Experiment("Search", variants, tunes=True, confirms=False)
+    monkeypatch.setitem(EXPERIMENTS._entries, "forms", search)
+    norm = ("--max-gradient-norm", 0.1)
+    for label, seeds in (("focal", 1), ("center", 2)):
+        words = ("forms", "--only", label, "--choosing-seeds", seeds, *norm)
+        done = reproduce(place, *words, "--factors", 1, "--unclipped", 0.5)
+        assert done.returncode == 0, done.stderr
+    path = place / "results" / "demo_forms.json"
+    found = {
+        (e["label"], e["seed"], e["learning_rate"], e["max_gradient_norm"])
+        for e in json.loads(path.read_text())
+    }
+    settings = ((0.5, 0.1), (0.25, None))  # of the preset
+    assert found == {
+        (label, seed, *setting)
+        for label, seed in (
+            ("cross-entropy", 0),
+            ("cross-entropy", 1),
+            ("focal", 0),
+            ("center", 0),
+            ("center", 1),
+        )
+        for setting in settings
+    }
+    assert all("holdout" in e["options"] for e in json.loads(path.read_text()))
+    assert "| center |" in path.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"only": ("cross",)},
+            "table2 has no loss 'cross'. Choose from: cross-entropy",
+        ),
+        ({"factors": ()}, "--factors and --unclipped are both empty"),
+        ({"unclipped": (0.0,)}, r"--unclipped must be above 0, got \(0.0,\)"),
+        ({"unclipped": (1.0, 1.0)}, "--unclipped must differ"),
+        ({"choosing_seeds": 0}, "--choosing-seeds must be at least 1, got 0"),
+    ],
+)
+def test_choices_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Options("table2", **options)
+
+
 def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +240,7 @@ def test_a_loss_that_cannot_learn_is_refused_before_the_first_run(
     words = ["", "table2", *OPTIONS, *paths, *where]
     monkeypatch.setattr(sys, "argv", [str(word) for word in words])
     monkeypatch.setattr(train.reproduce, "cache_compilations", lambda folder: None)
-    with pytest.raises(UserError, match="cannot learn 2 classes: .* --normalization n"):
+    with pytest.raises(UserError, match="cannot learn 2 classes: .* --normalization i"):
         main()
     assert not list((tmp_path / "out").glob("runs/*/config.json"))
 
