@@ -3,9 +3,12 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from docs import verdict
+from train.experiments import charts
 from train.experiments.entries import Entry
 from train.experiments.findings import Report, make_report
 from train.experiments.tables import Table
@@ -98,6 +101,42 @@ def test_readme_says_what_came_of_the_loss() -> None:
         assert not cell.startswith("**")
     assert "within chance" in prose
     assert differences("demo_table2")["ours, 5×5"].startswith("−0.1 ")  # "even"
+
+
+def test_verdict_s_table_is_that_of_its_page() -> None:
+    if rows_of := verdict.comparisons():
+        assert verdict.table(rows_of).markdown() in TEXT
+        assert "results/verdict.svg" in TEXT
+
+
+def test_verdict_is_over_data_sets_and_shows_what_was_run(tmp_path: Path) -> None:
+    def runs(label: str, *reached: float) -> list[dict[str, Any]]:
+        entry = json.loads(RESULTS[0].read_text())[0]
+        return [
+            {**entry, "label": label, "seed": seed, "mean_iou": iou, "options": {}}
+            for seed, iou in enumerate(reached)
+        ]
+
+    def write(preset: str, entries: list[dict[str, Any]]) -> None:
+        (tmp_path / f"{preset}_verdict.json").write_text(json.dumps(entries))
+
+    plain, ours = runs("cross-entropy", 0.5, 0.6), runs("ours, 5×5", 0.52, 0.62)
+    held = {**ours[0], "mean_iou": 0.1, "options": {"holdout": 0.2}}
+    write("demo", [*plain, *runs("focal", 0.5, 0.6)])
+    write("camvid_small", [*plain, *ours, held])
+    rows_of = verdict.comparisons(tmp_path)
+    assert verdict.table(rows_of).header == [
+        "loss",
+        "CamVid, random start",
+        "built-in scenes, random start",
+    ]
+    assert verdict.table(rows_of).rows == [
+        ["cross-entropy", "55.0 ± 7.1", "55.0 ± 7.1"],
+        ["ours, 5×5", "**+2.0 [+2.0, +2.0]**", "–"],
+        ["focal", "–", "0.0 [0.0, 0.0]"],
+    ]
+    titles = [axes.get_title() for axes in charts.verdict(rows_of).axes]
+    assert titles == [f"{title}: cross-entropy 55.0 %" for title in rows_of]
 
 
 def test_links_lead_somewhere() -> None:

@@ -172,7 +172,20 @@ VOC_ANIMALS = PRESETS.add(
 
     python train/main.py voc_animals --data DIR
 
-    For a part of the data, such as the images with animals; any folder in VOC layout.
+    For a part of the data too, such as the images with animals.
+    """,
+)
+
+CLOTHING = PRESETS.add(
+    "clothing",
+    VOC_ANIMALS.replace(
+        data="clothing", classes=(), crop=(224, 160), workdir="runs/clothing"
+    ),
+    """Clothing Co-Parsing at half size from ImageNet weights, on a CPU.
+
+    python train/main.py clothing --data DIR
+
+    For upright photographs of one person with many small classes, in VOC layout.
     """,
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from models.registry import Registry
 from train.experiments.experiment import Experiment
-from train.experiments.forms import FORMS
+from train.experiments.forms import FORMS, VERDICT
 from train.experiments.paper import ABLATIONS, FIGURE3, LEARNING_RATES, TABLE1, TABLE2
 
 EXPERIMENTS: Registry[Experiment] = Registry("experiment")
@@ -19,3 +19,4 @@ EXPERIMENTS.add(
 )
 EXPERIMENTS.add("figure3", FIGURE3, "masks")
 EXPERIMENTS.add("forms", FORMS, "a search among forms of the loss")
+EXPERIMENTS.add("verdict", VERDICT, "the losses that matter, each at its best")

@@ -44,9 +44,38 @@ def label_colors(rows: Sequence[Row]) -> dict[str, str]:
 @matplotlib.rc_context(CHART_STYLE)
 def differences(rows: Sequence[Row], name: str = "mean IoU") -> Figure:
     """Draws each variant's difference to the baseline, with interval and seeds."""
-    shown, palette = list(rows[1:]), label_colors(rows)
-    figure = _figure(7, 0.8 + 0.32 * len(shown))
+    figure = _figure(7, 0.8 + 0.32 * (len(rows) - 1))
     axes = figure.add_subplot()
+    _draw_differences(axes, rows, name)
+    axes.set_xlabel(f"{name}: points above {rows[0].label}; ◆ mean and 95 %, ● seeds")
+    return figure
+
+
+@matplotlib.rc_context(CHART_STYLE)
+def verdict(comparisons: Mapping[str, Sequence[Row]]) -> Figure:
+    """Draws the differences in mean IoU on several data sets, one above the other.
+
+    Args:
+      comparisons: rows by the title of their data set.
+    """
+    heights = [0.5 + 0.28 * (len(rows) - 1) for rows in comparisons.values()]
+    figure = _figure(7, 0.5 + sum(heights))
+    grid = figure.subplots(
+        len(comparisons), sharex=True, squeeze=False, height_ratios=heights
+    )
+    for axes, (title, rows) in zip(grid[:, 0], comparisons.items(), strict=True):
+        _draw_differences(axes, rows, "mean IoU")
+        mean = rows[0].measures["mean IoU"].mean
+        axes.set_title(f"{title}: {rows[0].label} {100 * mean:.1f} %", fontsize=9)
+    first = next(iter(comparisons.values()))[0]
+    grid[-1, 0].set_xlabel(
+        f"mean IoU: points above {first.label}; ◆ mean and 95 %, ● seeds"
+    )
+    return figure
+
+
+def _draw_differences(axes: Axes, rows: Sequence[Row], name: str) -> None:
+    shown, palette = list(rows[1:]), label_colors(rows)
     axes.axvline(0, color=BASELINE, linewidth=1)
     for place, row in enumerate(shown):
         measure, color = row.measures[name], palette[row.label]
@@ -64,8 +93,6 @@ def differences(rows: Sequence[Row], name: str = "mean IoU") -> Figure:
         axes.plot(seeds, np.full(len(seeds), place), "o", color=color, alpha=0.35)
     axes.set_yticks(range(len(shown)), [row.label for row in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlabel(f"{name}: points above {rows[0].label}; ◆ mean and 95 %, ● seeds")
-    return figure
 
 
 @matplotlib.rc_context(CHART_STYLE)

@@ -97,3 +97,13 @@ FORMS = Experiment(
     tunes=True,
     confirms=False,
 )
+
+# Of the search's forms, the one that is recommended.
+RECOMMENDED = form("image_score", score_scale=4.0, class_balance=0.5)
+
+VERDICT = Experiment(
+    "The verdict: each loss with its own learning rate and gradient clipping",
+    (cross_entropy(74.6), WEIGHTED, CENTER, FOCAL, *WINDOWS, RECOMMENDED),
+    tunes=True,
+    rival=WEIGHTED.label,
+)

@@ -55,7 +55,7 @@ def write_markdown(
         else:
             suffix = "png" if section.photographs else "svg"
             chart = f"{stem}_{section.title.lower().replace(' ', '_')}.{suffix}"
-            _save(section.content, folder / chart)
+            save_figure(section.content, folder / chart)
             parts.append(f"![{section.title}]({chart})\n")
         if section.note:
             parts.append(f"{section.note}\n")
@@ -64,7 +64,7 @@ def write_markdown(
     return path
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Writes a picture reproducibly: without dates or versions."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with matplotlib.rc_context(CHART_STYLE):  # its salt names what is in the file

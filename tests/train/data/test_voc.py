@@ -214,7 +214,7 @@ def test_two_classes_need_another_normalization(
     config = make_config()
     classes = len(find_dataset(config.data).class_names)
     assert not Path(config.data.prepared).exists()  # found without writing
-    with pytest.raises(UserError, match="cannot learn 2 classes.*--normalization none"):
+    with pytest.raises(UserError, match="cannot learn 2 classes.*--normalization image"):
         check_classes(config.loss, classes)
     check_classes(make_config(normalization="none").loss, classes)
     check_classes(make_config(loss="softmax_cross_entropy").loss, classes)
