@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from train.common.errors import UserError
+from train.common.errors import UserError, lacks_memory
+from train.common.files import plain_path
 from train.data.images import Source, encode
 
 _T = TypeVar("_T")
@@ -32,7 +34,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, data_dir: str, **options: Any):
         options["file_format"] = "array_record"
-        super().__init__(data_dir=data_dir, **options)
+        super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
