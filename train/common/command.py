@@ -75,8 +75,8 @@ def _message(error: Exception) -> str:
 class _Steady:
     """A stream that takes whatever is printed, and never fails.
 
-    Characters that it cannot encode are escaped. Once its reader is gone, or its disk is
-    full, the rest is dropped: a night of training must not end for a line of text.
+    Characters that it cannot encode are escaped. Once its reader is gone, or its disk
+    is full, the rest is dropped: training must not end for a line of text.
     """
 
     def __init__(self, stream: TextIO):

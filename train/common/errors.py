@@ -85,6 +85,4 @@ def memory_for(what: str, way_out: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
-        raise UserError(
-            f"{what} takes more memory than there is. {way_out}"
-        ) from error
+        raise UserError(f"{what} takes more memory than there is. {way_out}") from error

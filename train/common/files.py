@@ -1,4 +1,4 @@
-"""Files: written as a whole or not at all, under any name, and named where that fails."""
+"""Files: whole or not there, of any name, and named where they cannot be written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def replace_bytes(path: Path, content: bytes) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replaces a text file atomically; what UTF-8 cannot hold is written as \\udcff."""
+    """Replaces a text file atomically; what UTF-8 cannot hold is written as escapes."""
     replace_bytes(path, text.encode(errors="backslashreplace"))
 
 

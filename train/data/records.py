@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from train.common.errors import UserError, lacks_memory
+from train.common.errors import UserError
 from train.common.files import plain_path
 from train.data.images import Source, encode
 
@@ -85,6 +85,6 @@ def _open(builder: SegmentationBuilder, split: str) -> Source:
     except Exception as error:  # array_record raises various errors for a damaged file
         raise UserError(
             f"{builder.data_dir}: the prepared records of split {split!r} cannot be "
-            f"read ({error}). Delete that folder; the next run writes it again."
+            f"read ({error}). Move that folder elsewhere; the next run writes it again."
         ) from error
     return source

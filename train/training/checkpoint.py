@@ -137,5 +137,4 @@ class Checkpoints:
 
 def _reason(error: Exception) -> str:
     """Returns the end of an error's text, where the cause stands."""
-    text = str(error).partition(" [os_error_code")[0]
-    return text if len(text) <= 200 else f"…{text[-200:]}"
+    return str(error).partition(" [os_error_code")[0].rpartition(": ")[2]
