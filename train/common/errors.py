@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
+import os
 from collections.abc import Iterator
 
 # What is wrong with the place of a file, whichever file it is.
@@ -55,10 +57,8 @@ def lacks_space(error: BaseException) -> bool:
     """
     if isinstance(error, OSError) and error.errno in _PLACE:
         return True
-    said = str(error)
-    return any(f"[os_error_code='{code}']" in said for code in _PLACE) or (
-        "No space left on device" in said
-    )
+    told = (f"[os_error_code='{code}']" for code in _PLACE), map(os.strerror, _PLACE)
+    return any(words in str(error) for words in itertools.chain(*told))
 
 
 def lacks_memory(error: BaseException) -> bool:

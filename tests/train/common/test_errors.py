@@ -15,6 +15,7 @@ SPACE = [
     ValueError("RESOURCE_EXHAUSTED: Error writing: No space [os_error_code='28']"),
     ValueError("INTERNAL: Error writing: File too large [os_error_code='27']"),
     RuntimeError("RESOURCE_EXHAUSTED: write() failed: No space left on device; at 8"),
+    RuntimeError("Failed to finalize: write() failed: File too large; at byte 8"),
 ]
 
 
