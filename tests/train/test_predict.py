@@ -72,6 +72,7 @@ def read_areas(out: Path) -> list[list[str]]:
         ("empty", "empty has no image directly in it (.bmp"),
         ("*.tif", "*.tif matches no file"),
         ("**/*.tif", "**/*.tif matches no file"),
+        ("empty [1]/*.png", "matches no file. A bracket that is meant is written [[]."),
     ],
 )
 def test_what_stands_for_nothing_is_named(
