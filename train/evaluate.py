@@ -28,6 +28,7 @@ def evaluate(
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     split: str = "",
     data: str = "",
+    evaluation_batch: int = 0,
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
@@ -39,6 +40,7 @@ def evaluate(
       split: list in ImageSets/Segmentation; empty for the run's validation split, also
         where the run itself held out part of its training split.
       data: folder in VOC layout with the same classes; empty for the run's own.
+      evaluation_batch: images of equal size evaluated together; 0 does as the run.
     """
     trained = load_run(run)
     cache_compilations(trained.config.run.compilation_cache)
@@ -52,6 +54,7 @@ def evaluate(
             val_split=name,
             train_split=name,
             holdout=0.0,
+            pixel_limit=prediction.pixel_limit or its.pixel_limit,
         )
     )
     if dataset.class_names != trained.class_names:
@@ -60,6 +63,8 @@ def evaluate(
             f"{dataset.name} has {', '.join(dataset.class_names)}."
         )
     options = prediction.applied(trained.config.evaluation)
+    if evaluation_batch:
+        options = dataclasses.replace(options, batch_size=evaluation_batch)
     evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)
     counts = evaluator.counts(trained.state)
     path = run / f"evaluation_{'_'.join([name, *prediction.named()])}.json"
@@ -71,8 +76,8 @@ def evaluate(
         "window": options.window,
         **counts.measure(dataset.class_names),
     }
-    replace_text(path, json.dumps(result, indent=2) + "\n")
     print(table(counts.whole, dataset.class_names))
+    replace_text(path, json.dumps(result, indent=2) + "\n")
     print(f"Step {result['step']}, {len(dataset.val)} images. Metrics: {path}")
 
 

@@ -14,12 +14,13 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import tyro
 from flax import nnx
 
 from train.common.command import run_command
-from train.common.errors import UserError
-from train.common.files import replace_bytes
+from train.common.errors import NotFinite, UserError
+from train.common.files import naming, replace_bytes
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import probabilities, scores
 from train.workdir.trained import Trained, load_trained, save_trained
@@ -45,9 +46,11 @@ def export(
     height, width = size if size != (0, 0) else trained.config.augmentation.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
+    _check_finite(run, trained, (height, width))
     out.mkdir(parents=True, exist_ok=True)
     model, function = out / "model.safetensors", out / "inference.jax"
-    save_trained(trained, model)
+    with naming(model):
+        save_trained(trained, model)
     print(f"{model}: for train/predict.py, or train/main.py --weights")
     replace_bytes(function, serialized(trained, (height, width)))
     print(
@@ -56,12 +59,26 @@ def export(
     )
 
 
+def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:
+    """Refuses a network that cannot predict an image of noise.
+
+    Raises:
+      UserError: its logits are not finite.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    try:
+        trained.predictor().batch(trained.state, noise)
+    except NotFinite as error:
+        raise UserError(f"{run}: {error}") from error
+
+
 def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     """Returns inference on images of one size and any number, parameters included.
 
     The function takes uint8 RGB `[batch, height, width, 3]` and returns masks, uint8
     `[batch, height, width]`, and the probability of each mask's class, float32 of the
-    same shape. It predicts as the configuration says, without windows.
+    same shape; NaN where the network's logits are not finite, so that the mask there
+    is none. It predicts as the configuration says, without windows.
     """
     options, state = trained.config.evaluation, trained.state
     preprocess = PREPROCESSINGS[trained.config.model.preprocessing]

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from train.common.command import cache_compilations, run_command
+from train.common.errors import memory_for
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
@@ -26,6 +27,11 @@ from train.training.loop import train
 from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
 from train.workdir.run import Run
+
+FEWER_PIXELS = (
+    "Choose a smaller --batch-size or --crop, or a larger --accumulation, with another "
+    "--workdir."
+)
 
 
 def main() -> None:
@@ -75,17 +81,18 @@ def complete(config: Config) -> dict[str, Any]:
                 steps=steps,
                 workers=config.run.workers,
             )
-            state, seconds = train(
-                state,
-                make_step(graph, dataclasses.replace(config, loss=loss)),
-                batches,
-                config.optimizer,
-                config.run,
-                log=run.log,
-                evaluate=evaluator.metrics,
-                save=checkpoints.save,
-                seconds=seconds,
-            )
+            with memory_for("a step of training", FEWER_PIXELS):
+                state, seconds = train(
+                    state,
+                    make_step(graph, dataclasses.replace(config, loss=loss)),
+                    batches,
+                    config.optimizer,
+                    config.run,
+                    log=run.log,
+                    evaluate=evaluator.metrics,
+                    save=checkpoints.save,
+                    seconds=seconds,
+                )
         return finish(run, config, dataset, evaluator, state, seconds)
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
-from PIL import Image
 from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
-from train.common.errors import UserError
-from train.data.images import read_image
+from train.common.errors import NotFinite, UserError, lacks_space, memory_for
+from train.common.files import append_text, replace_bytes
+from train.data.images import encode, limit_pixels, read_image
 from train.data.palette import overlay, save_mask
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
@@ -49,29 +50,33 @@ def predict(
     cache_compilations(trained.config.run.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.config.evaluation))
     header = ["image", "width", "height", *trained.class_names]
-    earlier = _earlier_areas(out / "areas.csv", header, outputs)
+    areas = out / "areas.csv"
+    lines = [header, *_earlier_areas(areas, header, outputs)]
     out.mkdir(parents=True, exist_ok=True)
-    # Pillow takes huge images for attacks, but these are the user's own.
-    Image.MAX_IMAGE_PIXELS = None
+    replace_bytes(areas, _csv(lines).encode(errors="surrogateescape"))
+    limit_pixels(prediction.pixel_limit or trained.config.data.pixel_limit)
     shares, failures = [], []
-    # Line by line, so that finished images are kept if the program stops.
-    with (out / "areas.csv").open(
-        "w", buffering=1, newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
-        table = csv.writer(file)
-        table.writerows([header, *earlier])
-        progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
-        for path, files in progress:
-            progress.set_description(path.name)
-            try:
-                mask = _predict_one(path, files, predictor, trained)
-            except UserError as error:
-                failures.append(str(error))
-                continue
-            shares.append(class_shares(mask, len(trained.class_names)))
-            areas = (f"{share:.6f}" for share in shares[-1])
-            table.writerow((path, *mask.shape[::-1], *areas))
-    _summarize(shares, failures, trained.class_names, out)
+    progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
+    for path, files in progress:
+        progress.set_description(path.name)
+        try:
+            mask = _predict_one(path, files, predictor, trained)
+            found = class_shares(mask, len(trained.class_names))
+            texts = [f"{share:.6f}" for share in found]
+            # At once, so that finished images are kept if the program stops.
+            append_text(areas, _csv([[path, *mask.shape[::-1], *texts]]))
+            shares.append(found)
+        except (UserError, OSError) as error:
+            failures.append(str(error))
+            if lacks_space(error):
+                break
+    _summarize(shares, failures, len(outputs), trained.class_names, out)
+
+
+def _csv(lines: Iterable[Sequence[object]]) -> str:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(lines)
+    return file.getvalue()
 
 
 def _earlier_areas(
@@ -88,8 +93,7 @@ def _earlier_areas(
         found, *lines = list(csv.reader(file)) or [header]
     if found != header:
         raise UserError(
-            f"{path} is of a model with other classes. Choose another --out, or delete "
-            "that folder."
+            f"{path} is of a model with other classes. Choose another --out."
         )
     again = {str(image) for image in images}
     return [line for line in lines if line and line[0] not in again]
@@ -101,24 +105,23 @@ def _predict_one(
     """Writes the mask and the overlay of one image, and returns the mask.
 
     Raises:
-      UserError: it cannot be read, or memory does not suffice.
+      UserError: it cannot be read, memory does not suffice, or the network gives no
+        prediction.
+      OSError: a file cannot be written; both are then as they were.
     """
-    try:
+    way_out = "Predict it in windows, or in smaller ones: --window 513 513."
+    with memory_for(str(path), way_out):
         image = read_image(path)
         bar = functools.partial(tqdm, desc="rows of windows", leave=False, disable=None)
-        mask = predictor.mask(trained.state, image, progress=bar)
-        save_mask(files.mask, mask, trained.colors)
+        try:
+            mask = predictor.mask(trained.state, image, progress=bar)
+        except NotFinite as error:
+            raise UserError(f"{path}: {error}") from error
         painted = np.empty_like(image)
         for rows in _bands(len(image)):
             painted[rows] = overlay(image[rows], mask[rows], trained.colors)
-        Image.fromarray(painted).save(files.overlay)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise UserError(
-            f"{path} takes more memory than there is. Predict it in windows, or in "
-            "smaller ones: --window 513 513."
-        ) from error
+        replace_bytes(files.overlay, encode(painted, "PNG"))
+        save_mask(files.mask, mask, trained.colors)
     return mask
 
 
@@ -139,10 +142,11 @@ def _bands(height: int) -> Iterator[slice]:
 def _summarize(
     shares: Sequence[np.ndarray],
     failures: Sequence[str],
+    total: int,
     class_names: Sequence[str],
     out: Path,
 ) -> None:
-    """Prints the largest classes and the number of masks written.
+    """Prints the largest classes and the number of masks written, of so many in all.
 
     Raises:
       UserError: there are failures; it lists them.
@@ -154,7 +158,6 @@ def _summarize(
         print(f"{'class':<{width}}  mean area %")
         for index in largest:
             print(f"{class_names[index]:<{width}}  {100 * mean[index]:>11.2f}")
-    total = len(shares) + len(failures)
     written = f"{len(shares)} of {total} masks written to {out}"
     if failures:
         raise UserError(f"{written}; {len(failures)} failed:\n" + "\n".join(failures))

@@ -2,8 +2,8 @@
 
 Makes small mistakes in the code, one at a time, in copies of this repository, and runs
 the tests that must fail then. PATTERN, a regular expression, chooses by file or by what
-the mistake is. Exit status 1 if one is not noticed. The tables are `trainer.py` and
-`library.py`.
+the mistake is. Exit status 1 if one is not noticed. The tables are `trainer.py`,
+`places.py` and `library.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutation.library import LIBRARY
+from tests.mutation.places import PLACES
 from tests.mutation.trainer import TRAINER, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +103,9 @@ def main() -> None:
     """Judges the mistakes that the command line chooses, and prints a table."""
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [
-        m for m in [*TRAINER, *LIBRARY] if pattern.search(f"{m.file} {m.mistake}")
+        m
+        for m in [*TRAINER, *PLACES, *LIBRARY]
+        if pattern.search(f"{m.file} {m.mistake}")
     ]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))
     try:

@@ -99,7 +99,7 @@ LOOP = of(
 SAVES = of(
     "train/training/checkpoint.py",
     "tests/train/training/test_checkpoint.py",
-    ("save interrupted", "with uninterrupted():", "if True:"),
+    ("save interrupted", "with uninterrupted(), ", "with "),
 ) + of(
     "train/common/command.py",
     "tests/train/common/test_command.py",
@@ -179,7 +179,7 @@ IMAGES = of(
     "train/predict.py",
     "tests/train/test_predict.py",
     ("lines of others dropped", "if line and line[0] not in again]", "if False]"),
-    ("table at the end", 'buffering=1, newline=""', 'newline=""'),
+    ("line not written", "append_text(areas, ", "str, (areas, "),
     ("second lines", "line[0] not in again", "line[0]"),
 )
 DATA = (

@@ -9,6 +9,7 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -78,6 +79,7 @@ def call(program: str, *arguments: object) -> Ended:
         patch.setattr("train.common.command.cache_compilations", lambda folder: None)
         patch.setattr(sys, "argv", [path, *words])
         patch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        patch.setattr(threading, "excepthook", threading.excepthook)
         for name, value in ENVIRONMENT.items():  # for the processes that it starts
             patch.setenv(name, value)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):

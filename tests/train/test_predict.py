@@ -18,6 +18,7 @@ from PIL import Image
 from train import predict
 from train.common.errors import UserError
 from train.config import Config
+from train.data import images
 from train.data.palette import overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.views import PredictionOptions
@@ -36,8 +37,8 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
     trained = Trained(Config(), NAMES, COLORS, graph, STATE)
     monkeypatch.setattr(predict, "load_trained", lambda path: trained)
-    # predict lifts the limit for its process.
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    # predict sets the limit for its process.
+    monkeypatch.setattr(images, "_limit", images.PIXEL_LIMIT)
     Brightest.sizes.clear()
     return tmp_path / "model"
 
@@ -71,6 +72,7 @@ def read_areas(out: Path) -> list[list[str]]:
         ("empty", "empty has no image directly in it (.bmp"),
         ("*.tif", "*.tif matches no file"),
         ("**/*.tif", "**/*.tif matches no file"),
+        ("empty [1]/*.png", "matches no file. A bracket that is meant is written [[]."),
     ],
 )
 def test_what_stands_for_nothing_is_named(
@@ -155,7 +157,7 @@ def test_only_the_ten_largest_classes_are_shown(
 ) -> None:
     names = [f"class {index}" for index in range(12)]
     shares = np.arange(12) / 66
-    predict._summarize([shares, shares], [], names, tmp_path)
+    predict._summarize([shares, shares], [], 2, names, tmp_path)
     lines = capsys.readouterr().out.splitlines()
     assert [line[:8].strip() for line in lines[1:-1]] == names[:1:-1]
 
@@ -263,11 +265,20 @@ def test_interruption_keeps_what_is_done(
     assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png"]
 
 
-def test_huge_images_are_no_attack(
+def test_limit_of_pixels_is_the_models_or_the_calls(
     model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    call(model, photos, out=photos.parent / "out")
+    trained = predict.load_trained(model)
+    config = trained.config.replace(pixel_limit=SIZE[0] * SIZE[1])
+    own = trained._replace(config=config)
+    monkeypatch.setattr(predict, "load_trained", lambda path: own)
+    out = photos.parent / "out"
+    with pytest.raises(
+        UserError, match=r"2 of 3 .*\n.*b\.png has .*--pixel-limit 1200"
+    ):
+        call(model, photos, out=out)
+    call(model, photos, out=out, pixel_limit=1200)
+    assert len(read_areas(out)) == 4
 
 
 def test_options_reach_the_predictor(model: Path, tmp_path: Path) -> None:

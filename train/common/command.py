@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any, TextIO, cast
 
 import jax
 
-from train.common.errors import UserError
+from train.common.errors import UserError, lacks_memory, lacks_space
 
 
 def cache_compilations(folder: str) -> None:
@@ -31,27 +34,89 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("absl").addFilter(_no_interruption)
+    logging.getLogger("absl").addFilter(_nothing_told_twice)
     sys.unraisablehook = _interrupt_again
+    threading.excepthook = _trace_of_thread
+    with _steady("stdout") as output, _steady("stderr"):
+        try:
+            main()
+        except KeyboardInterrupt:
+            # A save that was just beginning would show Orbax's own traces at the exit;
+            # the checkpoint before it is whole.
+            logging.getLogger("absl").setLevel(logging.CRITICAL)
+            print(f"\nStopped.{resume}")
+            sys.exit(130)
+        except Exception as error:
+            if not (message := _message(error)):
+                raise
+            print(f"\nerror: {message}", file=sys.stderr)
+            sys.exit(2)
+        output.flush()
+        if output.lost:
+            print(
+                f"\nerror: not all could be printed ({output.lost}), but all was done. "
+                "Send the output elsewhere.",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+
+
+def _message(error: Exception) -> str:
+    """Returns what the user can do about an error, "" about a defect of ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if lacks_space(error) or (isinstance(error, OSError) and error.filename):
+        return f"{error}. Check the path, its permissions and the space left."
+    if lacks_memory(error):
+        return f"memory does not suffice ({str(error)[:200]}). Choose smaller images."
+    return ""
+
+
+class _Steady:
+    """A stream that takes whatever is printed, and never fails.
+
+    Characters that it cannot encode are escaped. Once its reader is gone, or its disk
+    is full, the rest is dropped: training must not end for a line of text.
+    """
+
+    def __init__(self, stream: TextIO):
+        self.lost: OSError | None = None  # why, unless the reader went away
+        self._stream = stream
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        self._attempt(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._attempt(self._stream.flush)
+
+    def _attempt(self, action: Callable[..., object], *arguments: str) -> None:
+        try:
+            action(*arguments)
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.lost = error
+            # What is still in the buffer goes nowhere, too.
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _steady(name: str) -> Iterator[_Steady]:
+    """Makes `sys.stdout` or `sys.stderr` steady within the block."""
+    before = getattr(sys, name)
+    steady = _Steady(before)
+    setattr(sys, name, cast(TextIO, steady))
     try:
-        main()
-    except UserError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if error.filename is None:  # not about a file: a defect of ours
-            raise
-        print(
-            f"\nerror: {error}. Check the path, its permissions and the space left.",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    except KeyboardInterrupt:
-        # A save that was just beginning would show Orbax's own traces at the exit; the
-        # checkpoint before it is whole.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
-        print(f"\nStopped.{resume}")
-        sys.exit(130)
+        yield steady
+    finally:
+        steady.flush()
+        setattr(sys, name, before)
 
 
 @contextlib.contextmanager
@@ -79,6 +144,19 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(lost)
 
 
-def _no_interruption(record: logging.LogRecord) -> bool:
-    """Drops Orbax's log record of a Ctrl-C, which it takes for a failure."""
-    return not record.exc_info or record.exc_info[0] is not KeyboardInterrupt
+def _nothing_told_twice(record: logging.LogRecord) -> bool:
+    """Drops Orbax's log records of a Ctrl-C or a full disk, which end in a message."""
+    return not record.exc_info or not _is_told(record.exc_info[1])
+
+
+def _trace_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Shows what a thread failed of, unless its error comes to the main thread too."""
+    if not _is_told(failed.exc_value):
+        threading.__excepthook__(failed)
+
+
+def _is_told(error: BaseException | None) -> bool:
+    """Returns whether `run_command` has a message of its own for an error."""
+    return isinstance(error, KeyboardInterrupt) or (
+        error is not None and lacks_space(error)
+    )

@@ -1,5 +1,16 @@
 """Errors that a user can fix."""
 
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+
+# What is wrong with the place of a file, whichever file it is.
+_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
 
 class UserError(Exception):
     """Something in the options, the data or the run folder is wrong.
@@ -10,7 +21,7 @@ class UserError(Exception):
 
 
 class Diverged(UserError):
-    """The loss of a run is no longer finite.
+    """The loss or the logits of a run are no longer finite.
 
     Args:
       message: names the culprit and the way out.
@@ -20,3 +31,58 @@ class Diverged(UserError):
     def __init__(self, message: str, step: int):
         super().__init__(message)
         self.step = step
+
+
+class NotFinite(UserError):
+    """A network's logits are not finite, so there is no prediction.
+
+    Args:
+      index: of the first such image in its batch.
+    """
+
+    def __init__(self, index: int = 0):
+        super().__init__(
+            "the network's logits are not finite (NaN or infinity), which is no "
+            "prediction: its training diverged. Train another with a lower "
+            "--learning-rate or --max-gradient-norm, in another --workdir."
+        )
+        self.index = index
+
+
+def lacks_space(error: BaseException) -> bool:
+    """Returns whether a file could not be written because of its place.
+
+    That is a full disk, a quota, or a file system that is read-only. Orbax and
+    array_record tell it in words alone.
+    """
+    if isinstance(error, OSError) and error.errno in _PLACE:
+        return True
+    told = (f"[os_error_code='{code}']" for code in _PLACE), map(os.strerror, _PLACE)
+    return any(words in str(error) for words in itertools.chain(*told))
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Returns whether memory, the device's or the host's, did not suffice."""
+    if isinstance(error, MemoryError):
+        return True
+    told = isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return told and not lacks_space(error)
+
+
+@contextlib.contextmanager
+def memory_for(what: str, way_out: str) -> Iterator[None]:
+    """Says in one message what does not fit into memory within the block.
+
+    Args:
+      what: takes the memory.
+      way_out: how to do with less.
+
+    Raises:
+      UserError: memory did not suffice.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise UserError(f"{what} takes more memory than there is. {way_out}") from error

@@ -1,17 +1,83 @@
-"""Atomic file writes: a kill leaves the old file or the new one."""
+"""Files: whole or not there, of any name, and named where they cannot be written."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+# What every library takes literally; others read [, \ and gs:/ in a path as their own.
+_PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Replaces a file atomically."""
+    """Replaces a file atomically: a kill or a full disk leaves the old one or none.
+
+    Raises:
+      OSError: it names the file, also where the disk is full.
+    """
     partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with naming(path):
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replaces a text file atomically."""
-    replace_bytes(path, text.encode())
+    """Replaces a text file atomically; what UTF-8 cannot hold is written as escapes."""
+    replace_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds text at the end of a file.
+
+    Raises:
+      OSError: it names the file, also where the disk is full.
+    """
+    # Names of files that are no UTF-8 come back as they were.
+    with naming(path), path.open("ab") as file:
+        file.write(text.encode(errors="surrogateescape"))
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Adds the file's name to errors without one, such as those of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def plain_path(folder: Path) -> Path:
+    """Returns a path of a folder that any library takes as it is.
+
+    That is its own, or a link for as long as this process lives (the folder is made for
+    it): some libraries take brackets and backslashes in a path for a pattern, and some
+    pass on UTF-8 alone.
+    """
+    path = folder.resolve()
+    return path if _PLAIN.fullmatch(str(path)) else _link(path)
+
+
+@functools.cache
+def _link(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    link = Path(_links().name) / str(_link.cache_info().currsize)
+    os.symlink(path, link)
+    return link
+
+
+@functools.cache
+def _links() -> tempfile.TemporaryDirectory[str]:
+    """Returns the folder of all links, removed with them when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="links_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import grain
 import numpy as np
@@ -10,7 +11,7 @@ from absl import flags
 
 from train.common.errors import UserError
 from train.data.augment import Augment
-from train.data.images import Example, Source, blank, decode, pad_to_multiple
+from train.data.images import Example, Size, Source, blank, decode, pad
 
 
 def train_batches(
@@ -76,30 +77,39 @@ def _stack(examples: Sequence[Example]) -> Example:
     return Example(np.stack(images), np.stack(labels))
 
 
+class EvaluationBatch(NamedTuple):
+    """Images of one padded size at full resolution."""
+
+    examples: Example  # padded with ignored pixels; blank images may follow at the end
+    indices: Sequence[int]  # of the images in the source
+    sizes: Sequence[Size]  # of the images before they were padded
+
+
 def evaluation_batches(
-    source: Source, *, batch_size: int, multiple: int
-) -> Iterator[tuple[Example, list[tuple[int, ...]]]]:
-    """Yields the whole split at full resolution, in order, and each image's true size.
+    source: Source, sizes: Sequence[Size], *, batch_size: int, multiple: int
+) -> Iterator[EvaluationBatch]:
+    """Yields the whole split, images of equal padded size together.
 
-    Sizes are padded with ignored pixels to the next multiple; neighbors of equal padded
-    size share a batch, and a short batch is filled with blank images, so every size
-    compiles one program.
+    Each padded size has batches of one size, as equal as can be, so that it compiles
+    one program and few blank images are computed.
+
+    Args:
+      source: the records of the split.
+      sizes: `mask_sizes(source)`.
+      batch_size: most images of a batch.
+      multiple: heights and widths are padded to the next multiple, pixels.
     """
-    waiting: list[Example] = []
-    sizes: list[tuple[int, ...]] = []
-    for index in range(len(source)):
-        example = decode(source[index])
-        padded = pad_to_multiple(example, multiple)
-        changes = bool(waiting) and waiting[0].label.shape != padded.label.shape
-        if changes or len(waiting) == batch_size:
-            yield _fill(waiting, batch_size), sizes
-            waiting, sizes = [], []
-        waiting.append(padded)
-        sizes.append(example.label.shape)
-    if waiting:
-        yield _fill(waiting, batch_size), sizes
-
-
-def _fill(examples: list[Example], batch_size: int) -> Example:
-    height, width = examples[0].label.shape
-    return _stack(examples + [blank((height, width))] * (batch_size - len(examples)))
+    alike: dict[Size, list[int]] = {}
+    for index, (height, width) in enumerate(sizes):
+        padded = (-height % multiple + height, -width % multiple + width)
+        alike.setdefault(padded, []).append(index)
+    for padded, indices in alike.items():
+        count = -(-len(indices) // batch_size)
+        even = -(-len(indices) // count)
+        for start in range(0, len(indices), even):
+            chosen = indices[start : start + even]
+            examples = [pad(decode(source[index]), padded) for index in chosen]
+            examples += [blank(padded)] * (even - len(chosen))
+            yield EvaluationBatch(
+                _stack(examples), chosen, [sizes[index] for index in chosen]
+            )

@@ -15,16 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.registry import Registry
-from train.common.errors import UserError
+from train.common.errors import UserError, memory_for
 from train.common.options import (
     BELOW_ONE,
     NOT_NEGATIVE,
+    POSITIVE,
     Group,
     Limit,
     Rule,
     option,
 )
-from train.data.images import Source
+from train.data.images import PIXEL_LIMIT, Source, limit_pixels
 from train.data.palette import voc_colormap
 
 
@@ -140,6 +141,13 @@ class DataOptions(Group):
         "aspect ratio kept; 0 leaves them as they are.",
         NOT_NEGATIVE,
     )
+    pixel_limit: int = option(
+        PIXEL_LIMIT,
+        "Images and masks of more pixels are refused, in training and in prediction: a "
+        "small file may claim any size.",
+        POSITIVE,
+        free=True,
+    )
     prepared: str = option(
         "data",
         "Folder for the prepared records; may be shared by all runs.",
@@ -163,6 +171,7 @@ def find_dataset(options: DataOptions) -> Found:
     Raises:
       UserError: a list, an image, a mask or a name of a class is missing.
     """
+    limit_pixels(options.pixel_limit)
     for find in reversed(tuple(DATA_KINDS.values())):
         if found := find(options):
             return found
@@ -175,7 +184,9 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
     Raises:
       UserError: an image or a mask is not sound, or the holdout leaves a side empty.
     """
-    sources = found.prepare((options.train_split, options.val_split))
+    way_out = "Prepare it smaller, by --image-height, or leave it out."
+    with memory_for(f"an image of {found.name}", way_out):
+        sources = found.prepare((options.train_split, options.val_split))
     train, val = sources[options.train_split], sources[options.val_split]
     if options.holdout:
         train, val = _hold_out(train, options)

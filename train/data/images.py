@@ -23,6 +23,15 @@ IGNORED = 255  # the label of pixels that do not count
 MEAN_COLOR = (123, 117, 104)
 
 
+# Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
+# in each process. Prepared records have been checked.
+Image.MAX_IMAGE_PIXELS = None
+PIXEL_LIMIT = 1_000_000_000
+_limit = PIXEL_LIMIT
+
+Size = tuple[int, int]  # height and width, pixels
+
+
 class Source(Protocol):
     """Records by index."""
 
@@ -36,6 +45,12 @@ class Example(NamedTuple):
 
     image: np.ndarray  # uint8 [..., height, width, 3]
     label: np.ndarray  # uint8 [..., height, width]
+
+
+def limit_pixels(limit: int) -> None:
+    """Refuses files of more pixels from now on, in this process."""
+    global _limit
+    _limit = limit
 
 
 def decode(record: Mapping[str, Any]) -> Example:
@@ -74,6 +89,15 @@ def read_mask(source: Path | bytes) -> np.ndarray:
     return np.asarray(image, np.uint8)
 
 
+def mask_sizes(source: Source) -> list[Size]:
+    """Returns height and width of every mask, from the heads of their files."""
+    sizes = []
+    for index in range(len(source)):
+        with Image.open(io.BytesIO(source[index]["label"])) as mask:
+            sizes.append((mask.height, mask.width))
+    return sizes
+
+
 def encode(pixels: np.ndarray, format: str, **options: Any) -> bytes:
     """Returns the file of an image or a mask, in one of Pillow's formats."""
     buffer = io.BytesIO()
@@ -89,15 +113,33 @@ def _load(source: Path | bytes, *, upright: bool = False) -> Image.Image:
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with Image.open(file) as image:
+            if isinstance(source, Path):
+                _check_pixels(source, image)
             image.load()  # a truncated file is only noticed here
             return ImageOps.exif_transpose(image) if upright else image
     except FileNotFoundError as error:
         raise UserError(f"{source!s}: no such file.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # not of Pillow
+            raise UserError(
+                f"{source!s} cannot be read ({error.strerror}). Check its permissions "
+                "and the disk it is on."
+            ) from error
         raise UserError(
             f"{_name(source)} cannot be decoded ({error}). Replace the file, or leave "
             "it out."
         ) from error
+
+
+def _check_pixels(path: Path, image: Image.Image) -> None:
+    """Refuses what is larger than `limit_pixels` allows, before it takes memory."""
+    count = image.width * image.height
+    if count > _limit:
+        raise UserError(
+            f"{path} has {image.width}×{image.height} = {count} pixels, more than the "
+            f"{_limit} of --pixel-limit. If it is meant to be as large, give the "
+            f"command again with --pixel-limit {count}."
+        )
 
 
 def rescale(example: Example, scale: float) -> Example:

@@ -1,9 +1,12 @@
 """Masks as pictures: class colors, palette PNGs and overlays."""
 
-from os import PathLike
+import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from train.common.files import replace_bytes
 
 
 def voc_colormap(count: int = 256) -> np.ndarray:
@@ -62,15 +65,17 @@ def mask_image(mask: np.ndarray, colors: np.ndarray) -> Image.Image:
     return image
 
 
-def save_mask(path: str | PathLike[str], mask: np.ndarray, colors: np.ndarray) -> None:
-    """Writes a mask as a palette PNG, the form of Pascal VOC's own masks.
+def save_mask(path: Path, mask: np.ndarray, colors: np.ndarray) -> None:
+    """Writes a mask as a palette PNG, the form of Pascal VOC's own masks, atomically.
 
     Args:
       path: Where to write.
       mask: uint8 [H, W], class indices.
       colors: uint8 [C, 3], the data set's colors.
     """
-    mask_image(mask, colors).save(path, format="PNG")
+    file = io.BytesIO()
+    mask_image(mask, colors).save(file, format="PNG")
+    replace_bytes(path, file.getvalue())
 
 
 def overlay(

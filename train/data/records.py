@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.files import plain_path
 from train.data.images import Source, encode
 
 _T = TypeVar("_T")
@@ -32,7 +34,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, data_dir: str, **options: Any):
         options["file_format"] = "array_record"
-        super().__init__(data_dir=data_dir, **options)
+        super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -83,6 +85,6 @@ def _open(builder: SegmentationBuilder, split: str) -> Source:
     except Exception as error:  # array_record raises various errors for a damaged file
         raise UserError(
             f"{builder.data_dir}: the prepared records of split {split!r} cannot be "
-            f"read ({error}). Delete that folder; the next run writes it again."
+            f"read ({error}). Move that folder elsewhere; the next run writes it again."
         ) from error
     return source

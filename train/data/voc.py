@@ -258,7 +258,7 @@ class VocLayout(SegmentationBuilder):
 
     def __init__(self, *, folder: VocFolder, height: int, data_dir: str):
         self._folder, self._height = folder, height
-        slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)
+        slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)[:80]
         name = f"{slug}_{folder.fingerprint}" + (f"_{height}" if height else "")
         config = tfds.core.BuilderConfig(name=name)
         super().__init__(data_dir=data_dir, config=config)

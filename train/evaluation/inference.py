@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from models.deeplab import DeepLab
+from train.common.errors import NotFinite
 from train.data.images import Example, pad, pad_to_multiple
 from train.data.preprocessing import Preprocessing
 from train.evaluation.sliding_windows import Progress, Span, lay_windows
@@ -71,13 +72,17 @@ def join(
 
 
 def _logits(model: DeepLab, pixels: jax.Array, view: View) -> jax.Array:
-    """Returns logits of the pixels' size and place from a view of them."""
+    """Returns logits of the pixels' size and place from a view of them.
+
+    Those that are not finite are NaN, which no joining hides.
+    """
     if view.flipped:
         upright = view._replace(flipped=False)
         return _logits(model, pixels[:, :, ::-1], upright)[:, :, ::-1]
     size = pixels.shape[1:3]
     resized = resize_linear(pixels, scaled_size(size, view.scale), antialias=True)
-    return resize_linear(model(resized, train=False), size)
+    found = resize_linear(model(resized, train=False), size)
+    return jnp.where(jnp.isfinite(found), found, jnp.nan)
 
 
 def probabilities(found: jax.Array, options: EvaluationOptions) -> jax.Array:
@@ -119,13 +124,17 @@ class Predictor:
             return join(joined, model, pixels, view, options)
 
         @jax.jit
-        def label(found: jax.Array) -> jax.Array:
-            return jnp.argmax(found, axis=-1).astype(jnp.uint8)
+        def label(found: jax.Array) -> tuple[jax.Array, jax.Array]:
+            masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
+            return masks, jnp.isfinite(found).all(axis=(1, 2, 3))
 
         @jax.jit
-        def weigh(found: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+        def weigh(
+            found: jax.Array, rows: jax.Array, columns: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
             weights = rows[:, None, None] * columns[:, None]
-            return probabilities(found[0], options) * weights
+            finite = jnp.isfinite(found).all()
+            return probabilities(found[0], options) * weights, finite
 
         self._look, self._label, self._weigh = look, label, weigh
 
@@ -139,8 +148,15 @@ class Predictor:
         return joined
 
     def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
-        """Returns masks uint8 `[batch, height, width]` of whole uint8 images."""
-        return np.asarray(self._label(self._scores(state, images)))
+        """Returns masks uint8 `[batch, height, width]` of whole uint8 images.
+
+        Raises:
+          NotFinite: an image has a logit that is NaN or infinite.
+        """
+        masks, finite = jax.device_get(self._label(self._scores(state, images)))
+        if not finite.all():
+            raise NotFinite(int(np.argmin(finite)))
+        return masks
 
     def mask(
         self, state: TrainState, image: np.ndarray, *, progress: Progress = iter
@@ -151,6 +167,9 @@ class Predictor:
           state: parameters and statistics of the network.
           image: uint8 `[height, width, 3]`.
           progress: passes the rows of windows on, of an image larger than a window.
+
+        Raises:
+          NotFinite: a logit is NaN or infinite.
         """
         height, width = image.shape[:2]
         if self.options.window != (0, 0) and (
@@ -178,6 +197,9 @@ class Predictor:
 
         Yields:
           float32 `[rows, width, classes]`; the rows add up to the height.
+
+        Raises:
+          NotFinite: a logit is NaN or infinite.
         """
         height, width = image.shape[:2]
         rows = lay_windows(height, self.options.window[0], self.options.overlap)
@@ -202,7 +224,7 @@ class Predictor:
         height, width = self.options.window
         band = image[row.start : row.start + height]
 
-        def weighed(column: Span) -> jax.Array:
+        def weighed(column: Span) -> tuple[jax.Array, jax.Array]:
             piece = band[:, column.start : column.start + width]
             blank = np.zeros(piece.shape[:2], np.uint8)
             padded = pad(Example(piece, blank), self.options.window).image
@@ -210,11 +232,14 @@ class Predictor:
             return self._weigh(found, row.weights, column.weights)
 
         strip = np.zeros((0, 0, 0), np.float32)
-        for column, found in _ahead((column, weighed(column)) for column in columns):
+        for column, weighted in _ahead((each, weighed(each)) for each in columns):
+            found, finite = jax.device_get(weighted)
+            if not finite:
+                raise NotFinite
             if not strip.size:
                 strip = np.zeros((*band.shape[:2], found.shape[-1]), np.float32)
             part = strip[:, column.start : column.start + width]
-            part += np.asarray(found)[: part.shape[0], : part.shape[1]]
+            part += found[: part.shape[0], : part.shape[1]]
         return strip
 
 

@@ -52,7 +52,8 @@ def _expanded(path: Path) -> list[Path]:
     matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
     files = [match for match in matches if match.is_file()]
     if not files:
-        raise UserError(f"{path} matches no file.")
+        hint = " A bracket that is meant is written [[]." if "[" in str(path) else ""
+        raise UserError(f"{path} matches no file.{hint}")
     return files
 
 

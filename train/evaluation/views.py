@@ -97,6 +97,9 @@ class PredictionOptions:
     window: tuple[int, int] | None = None
     """Larger images are predicted in windows of this height and width, pixels. 0 0
     takes each image whole; None does as the model."""
+    pixel_limit: int = 0
+    """Images of more pixels are refused; 0 for the limit that the model was trained
+    with."""
 
     def named(self) -> list[str]:
         """Returns a word for each option given, for file names."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from train.common.errors import Diverged, NotFinite, memory_for
 from train.data.batches import evaluation_batches
-from train.data.images import Source, decode
+from train.data.images import Size, Source, decode, mask_sizes
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
 from train.training.step import TrainState
@@ -44,29 +47,65 @@ class Evaluator:
         Args:
           state: parameters and statistics of the network.
           borders: distances from a border to count apart, pixels.
+
+        Raises:
+          Diverged: the network gives an image logits that are not finite.
+          UserError: memory does not suffice.
         """
-        return count(self._pairs(state), len(self.class_names), borders)
+        with memory_for("evaluation", self._way_out()):
+            return count(self._pairs(state), len(self.class_names), borders)
+
+    def _way_out(self) -> str:
+        """Returns what to change where memory does not suffice."""
+        options = self.predictor.options
+        if options.window != (0, 0):
+            return "Choose smaller windows: train/evaluate.py RUN --window 321 321."
+        if options.batch_size > 1:
+            return "Give the command again with --evaluation-batch 1."
+        return (
+            "Evaluate in windows: train/evaluate.py RUN --window 513 513, or "
+            "train/main.py --window 513 513 with another --workdir."
+        )
+
+    @functools.cached_property
+    def _sizes(self) -> list[Size]:
+        return mask_sizes(self.source)
 
     def _pairs(self, state: TrainState) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields truth and prediction of each image."""
+        """Yields truth and prediction of each image, those of one size together."""
         options = self.predictor.options
         if options.window != (0, 0):
             for index in range(len(self.source)):
                 image, truth = decode(self.source[index])
-                yield truth, self.predictor.mask(state, image)
+                with self._finite(state, [index]):
+                    mask = self.predictor.mask(state, image)
+                yield truth, mask
             return
-        batches = evaluation_batches(
+        for batch in evaluation_batches(
             self.source,
+            self._sizes,
             batch_size=options.batch_size,
             multiple=options.size_multiple,
-        )
-        for examples, sizes in batches:
-            masks = self.predictor.batch(state, examples.image)
-            # The last batch may be filled with blank images.
+        ):
+            with self._finite(state, batch.indices):
+                masks = self.predictor.batch(state, batch.examples.image)
+            # Blank images may fill a batch.
             for truth, mask, (height, width) in zip(
-                examples.label, masks, sizes, strict=False
+                batch.examples.label, masks, batch.sizes, strict=False
             ):
                 yield truth[:height, :width], mask[:height, :width]
+
+    @contextlib.contextmanager
+    def _finite(self, state: TrainState, indices: Sequence[int]) -> Iterator[None]:
+        """Names step and image where a network gives no prediction."""
+        try:
+            yield
+        except NotFinite as error:
+            # A blank image that fills a batch is as good as the last of the others.
+            index = indices[min(error.index, len(indices) - 1)]
+            name = self.source[index]["name"].decode()
+            step = int(state.step)
+            raise Diverged(f"step {step}, image {name!r}: {error}", step) from error
 
     def metrics(self, state: TrainState) -> dict[str, float]:
         """Returns every scalar metric by name."""

@@ -108,7 +108,7 @@ def check_same_data(entries: Sequence[Entry]) -> None:
             names = [f"{e['label']}, seed {e['seed']}" for e in (known[0], entry)]
             raise UserError(
                 f"the data set has changed between the runs of {names[0]} and of "
-                f"{names[1]}. Choose another --workdir, or delete the older runs."
+                f"{names[1]}. Choose another --workdir."
             )
 
 

@@ -22,9 +22,12 @@ def finish(
     state: TrainState,
     seconds: float,
 ) -> dict[str, Any]:
-    """Evaluates the last state, writes report and summary, and prints the table."""
+    """Evaluates the last state, prints the table, writes report and summary."""
     steps = config.optimizer.steps
     counts = evaluator.counts(state)
+    # First, in case that no file can be written.
+    print(table(counts.whole, dataset.class_names))
+    print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
     run.log(steps, "val", **scalar_metrics(counts.whole))
     run.close()
     images = steps * config.optimizer.batch_size
@@ -45,7 +48,5 @@ def finish(
         panels=evaluator.panels(state),
     )
     run.write_summary(summary)
-    print(table(counts.whole, dataset.class_names))
-    print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
     print(f"Report: {report}")
     return summary

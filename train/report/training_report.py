@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from PIL import Image
 
+from train.common.files import replace_text
 from train.data.palette import VOID_COLOR, mask_image, overlay
 from train.evaluation.metrics import METRICS
 from train.evaluation.whole_split import Panel
@@ -108,7 +109,7 @@ def write_report(
         error_color=css_color(RED),
     )
     path = workdir / "report.html"
-    path.write_text(html, encoding="utf-8")
+    replace_text(path, html)
     return path
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
-from train.common.errors import UserError
+from train.common.errors import UserError, lacks_memory, lacks_space
+from train.common.files import plain_path
 from train.training.step import TrainState
 
 
@@ -32,7 +35,7 @@ class Checkpoints:
         self.folder = folder.resolve()
         self._position = {"seed": seed, "fingerprint": fingerprint}
         self._manager = ocp.CheckpointManager(
-            self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=keep)
+            plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
 
     def save(self, state: TrainState, seconds: float) -> None:
@@ -41,11 +44,14 @@ class Checkpoints:
         Args:
           state: what to save.
           seconds: of training so far.
+
+        Raises:
+          UserError: there is no space for this one, or was none for the one before.
         """
         step = int(state.step)
         position = {"step": step, "seconds": seconds, **self._position}
         # Stopped halfway, it would leave threads that wait for it for many minutes.
-        with uninterrupted():
+        with uninterrupted(), self._space():
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -54,8 +60,25 @@ class Checkpoints:
                 ),
             )
 
+    @contextlib.contextmanager
+    def _space(self) -> Iterator[None]:
+        """Says in one message that a checkpoint could not be written."""
+        try:
+            yield
+        except Exception as error:  # Orbax raises errors of various types
+            if not lacks_space(error):
+                raise
+            kept = self._manager.all_steps(read=True)
+            goes_on = f"from step {max(kept)}" if kept else "from the start"
+            raise UserError(
+                f"{self.folder}: a checkpoint could not be saved ({_reason(error)}). "
+                f"Make room there; then the same command goes on {goes_on}."
+            ) from error
+
     def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
         """Returns the newest state and its seconds, or None before the first save.
+
+        The state comes to this process's first device, wherever it was saved.
 
         Args:
           like: a state of the same structure, shapes and dtypes.
@@ -67,7 +90,11 @@ class Checkpoints:
         step = self._manager.latest_step()
         if step is None:
             return None
-        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            like._asdict(),
+        )
         try:
             restored = self._manager.restore(
                 step,
@@ -77,6 +104,8 @@ class Checkpoints:
                 ),
             )
         except Exception as error:  # Orbax raises a bare Exception for damaged arrays
+            if lacks_memory(error) or isinstance(error, PermissionError):
+                raise
             raise UserError(
                 f"{self.folder / str(step)} cannot be restored: {str(error)[:300]}\n"
                 "Either it is damaged, or config.json has changed since it was saved. "
@@ -96,6 +125,16 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, *unused: object) -> None:
+    def __exit__(self, kind: object, *unused: object) -> None:
         """Waits until everything is on disk, also after Ctrl-C."""
-        self._manager.close()
+        try:
+            with self._space():
+                self._manager.close()
+        except UserError:
+            if kind is None:  # otherwise the error that comes through says enough
+                raise
+
+
+def _reason(error: Exception) -> str:
+    """Returns the end of an error's text, where the cause stands."""
+    return str(error).partition(" [os_error_code")[0].rpartition(": ")[2]

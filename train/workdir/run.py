@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 from tensorboardX import SummaryWriter
 
 from train.common.errors import UserError
-from train.common.files import replace_text
+from train.common.files import append_text, replace_text
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import Dataset
+
+# Bytes of a run's path: with the files directly in it, Linux takes 4,095.
+_LONGEST = 3900
 
 
 class Run:
@@ -44,13 +48,19 @@ class Run:
             configuration; the message names the options that differ.
         """
         run = cls(Path(config.run.workdir))
+        length = len(os.fsencode(run.workdir.absolute()))
+        if length > _LONGEST:
+            raise UserError(
+                f"--workdir has {length} bytes as a whole path; files in it would have "
+                f"names that are too long. Choose one of {_LONGEST} or less."
+            )
         if run.config_path.is_file():
             differing = differing_options(load_config(run.config_path), config)
             if differing:
                 listed = "\n  ".join(differing)
                 raise UserError(
                     f"{run.workdir} holds a run of another configuration:\n  {listed}\n"
-                    "Choose another folder with --workdir, or delete this one."
+                    "Choose another folder with --workdir."
                 )
         elif run.workdir.exists() and any(run.workdir.iterdir()):
             raise UserError(
@@ -129,8 +139,7 @@ class Run:
             f"{self.workdir} is complete: {summary['steps']} steps, mean IoU "
             f"{100 * summary['mean_iou']:.1f} %.\n"
             f"Report: {self.report}\n"
-            "To start another run, give it a folder with --workdir DIR, or delete "
-            "this one."
+            "To start another run, give it a folder with --workdir DIR."
         )
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -153,8 +162,8 @@ class Run:
 
     def log(self, step: int, split: str, **metrics: float) -> None:
         """Adds a line to metrics.jsonl and to the TensorBoard events."""
-        with self._metrics.open("a") as file:
-            file.write(json.dumps({"step": step, "split": split, **metrics}) + "\n")
+        line = {"step": step, "split": split, **metrics}
+        append_text(self._metrics, json.dumps(line) + "\n")
         if self._events is not None:
             for name, value in metrics.items():
                 self._events.add_scalar(f"{split}/{name}", value, step)

@@ -2,20 +2,28 @@
 
 import gc
 import logging
+import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from train.common.command import run_command, uninterrupted
+
+from ..programs import ROOT
 
 
 @pytest.fixture(autouse=True)
 def hook(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts back what `run_command` replaces."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
 
 def test_interruption_of_garbage_collection_is_not_lost() -> None:
@@ -96,3 +104,83 @@ def test_other_threads_are_not_interrupted_anyway() -> None:
     thread.start()
     thread.join()
     assert done == ["here"]
+
+
+def run_here(code: str, **options: Any) -> subprocess.Popen[str]:
+    """Runs `main`, whose body is given, as a program."""
+    program = (
+        "import errno, sys, threading, time\n"
+        "from train.common.command import run_command\n"
+        f"def main():\n{textwrap.indent(textwrap.dedent(code), '    ')}\n"
+        "run_command(main)\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        text=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+def test_lost_reader_does_not_end_the_work(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    process = run_here(
+        f"""
+        for line in range(30000):
+            print("line", line)
+            print("line", line, file=sys.stderr)
+        open({str(done)!r}, "w").close()
+        """,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "line 0\n"
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert done.exists()
+
+
+def test_output_to_a_full_disk_is_said_at_the_end() -> None:
+    with open("/dev/full", "w") as full:
+        process = run_here("print('a'); print('worked', file=sys.stderr)", stdout=full)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert said.startswith("worked\n") and "error: not all could be printed" in said
+    assert "Traceback" not in said
+
+
+def test_characters_that_the_output_lacks_are_escaped() -> None:
+    process = run_here(
+        r"print('ü – \udcff')", env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert said == "\\xfc \\u2013 \\udcff\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("raise OSError(errno.ENOSPC, 'No space left', 'a.json')", "'a.json'. Check"),
+        ("raise OSError(errno.ENOSPC, 'No space left')", "left. Check the path"),
+        ("raise MemoryError", "memory does not suffice"),
+    ],
+)
+def test_lack_of_space_or_memory_is_one_message(code: str, message: str) -> None:
+    thread = """
+    def fail():
+        raise ValueError("Failed writing [os_error_code='28']")
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    """
+    process = run_here(textwrap.dedent(thread) + code)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert said.startswith("\nerror: ") and message in said and said.count("\n") == 2
+
+
+def test_defects_of_ours_show_their_trace() -> None:
+    process = run_here("raise OSError('of no file')")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Traceback" in said

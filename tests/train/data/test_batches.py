@@ -1,21 +1,30 @@
 """The stream: pure in (seed, step), masks stay on their images."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from train.common.errors import UserError
 from train.data.augment import Augment, AugmentationOptions
-from train.data.batches import check_batch_size, evaluation_batches
+from train.data.batches import (
+    EvaluationBatch,
+    check_batch_size,
+    evaluation_batches,
+)
 from train.data.dataset import Dataset, held_out, load_dataset
 from train.data.images import (
     IGNORED,
     MEAN_COLOR,
     Example,
+    Source,
     decode,
     encode,
+    mask_sizes,
     pad_to_multiple,
     read_image,
     rescale,
@@ -45,7 +54,7 @@ def test_records_hold_the_files(dataset: Dataset, folder: Path) -> None:
     )
     masks = folder / "SegmentationClass"
     expected = read_pair(folder / "JPEGImages" / "b.jpg", masks / "b.png", 3)
-    batch, _ = next(evaluation_batches(dataset.train, batch_size=4, multiple=8))
+    batch = next(in_batches(dataset.train, batch_size=4, multiple=8)).examples
     np.testing.assert_array_equal(batch.label[1], expected.label)
 
 
@@ -146,20 +155,46 @@ def test_resized_edges_stay_aligned() -> None:
 def test_evaluation_sees_every_image_once(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
-    batches = list(evaluation_batches(dataset.train, batch_size=3, multiple=32))
-    assert [batch.label.shape for batch, _ in batches] == [(3, 64, 64)] * 2
-    filled = [int((mask != IGNORED).any()) for b, _ in batches for mask in b.label]
-    assert filled == [1, 1, 1, 1, 0, 0]
-    assert [sizes for _, sizes in batches] == [[SIZE] * 3, [SIZE]]
+    records = [dataset.train[index % 4] for index in range(5)]
+    batches = list(in_batches(records, batch_size=4, multiple=32))
+    # Three and two, not four and one: fewer blank images.
+    assert [batch.examples.label.shape for batch in batches] == [(3, 64, 64)] * 2
+    filled = [(mask != IGNORED).any() for b in batches for mask in b.examples.label]
+    assert filled == [True] * 5 + [False]
+    assert [list(batch.indices) for batch in batches] == [[0, 1, 2], [3, 4]]
+    assert [batch.sizes for batch in batches] == [[SIZE] * 3, [SIZE] * 2]
 
 
-def test_other_sizes_go_to_other_batches() -> None:
-    sizes = [(8, 8), (8, 8), (16, 8), (8, 8)]
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.sampled_from([(8, 8), (16, 8), (8, 16), (9, 3)]), max_size=20),
+    st.integers(1, 6),
+)
+def test_images_of_one_size_go_together(
+    sizes: list[tuple[int, int]], batch_size: int
+) -> None:
     records = [make_record(size) for size in sizes]
-    batches = list(evaluation_batches(records, batch_size=2, multiple=8))
-    shapes = [batch.label.shape for batch, _ in batches]
-    assert shapes == [(2, 8, 8), (2, 16, 8), (2, 8, 8)]
-    assert [true for _, true in batches] == [[(8, 8)] * 2, [(16, 8)], [(8, 8)]]
+    batches = list(in_batches(records, batch_size=batch_size, multiple=8))
+    assert sorted(i for batch in batches for i in batch.indices) == [*range(len(sizes))]
+    shapes: dict[tuple[int, ...], set[int]] = {}
+    computed = 0
+    for batch in batches:
+        count, *padded = batch.examples.label.shape
+        shapes.setdefault(tuple(padded), set()).add(count)
+        assert len(batch.indices) <= count <= batch_size
+        assert batch.sizes == [sizes[index] for index in batch.indices]
+        computed += count
+        for label, (height, width) in zip(
+            batch.examples.label, batch.sizes, strict=False
+        ):
+            assert (label != IGNORED).sum() == height * width
+    assert all(len(counts) == 1 for counts in shapes.values())  # one program a size
+    # Within a size, no batch lacks more than one image.
+    assert computed - len(sizes) <= len(batches)
+
+
+def in_batches(source: Source, **options: int) -> Iterator[EvaluationBatch]:
+    return evaluation_batches(source, mask_sizes(source), **options)
 
 
 def make_record(size: tuple[int, int]) -> dict[str, bytes]:

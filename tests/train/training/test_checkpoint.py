@@ -1,17 +1,23 @@
 """Checkpoints: whole, or not there."""
 
+import resource
 import signal
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+from train.common.errors import UserError
 from train.training.checkpoint import Checkpoints
-from train.training.step import make_state
+from train.training.step import TrainState, make_state
 
 from ..conftest import CLASSES, MakeConfig
+from ..names import HOSTILE
+from ..standins import STATE
 
 
 def test_interruption_leaves_what_is_being_saved_whole(
@@ -32,3 +38,89 @@ def test_interruption_leaves_what_is_being_saved_whole(
         restored = checkpoints.restore(state)
     assert restored is not None and restored[1] == 7.0
     jax.tree.map(np.testing.assert_array_equal, restored[0].params, state.params)
+
+
+@pytest.fixture
+def small() -> TrainState:
+    """A state of a few numbers."""
+    params = nnx.State({"kernel": nnx.Param(jnp.arange(6.0))})
+    return STATE._replace(params=params)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_folder_of_any_name_is_restored_from(
+    small: TrainState, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / name
+    with Checkpoints(folder, 0, "data") as checkpoints:
+        for step in (1, 2, 3):
+            checkpoints.save(small._replace(step=jnp.int32(step)), 7.0)
+    with Checkpoints(folder, 0, "data") as checkpoints:
+        restored = checkpoints.restore(small)
+    assert restored is not None and int(restored[0].step) == 3
+    assert {path.name for path in folder.iterdir()} == {"2", "3"}
+
+
+@pytest.mark.parametrize("abstract", [True, False])
+@pytest.mark.parametrize("elsewhere", ["another", "gone"])
+def test_state_comes_to_the_device_that_is_here(
+    small: TrainState, tmp_path: Path, elsewhere: str, abstract: bool
+) -> None:
+    there = jax.device_put(small, jax.devices()[3])
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        checkpoints.save(there, 7.0)
+    if elsewhere == "gone":
+        for path in tmp_path.rglob("_sharding"):
+            path.write_text(path.read_text().replace("cpu:3", "cuda:0"))
+    like = jax.eval_shape(lambda: small) if abstract else there
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        restored = checkpoints.restore(like)
+    assert restored is not None
+    for leaf in jax.tree.leaves(restored[0]):
+        assert leaf.devices() == {jax.devices()[0]}
+    jax.tree.map(np.testing.assert_array_equal, restored[0].params, small.params)
+
+
+@pytest.mark.parametrize("sharded", [True, False])
+def test_state_of_several_devices_comes_to_one(
+    small: TrainState, tmp_path: Path, sharded: bool
+) -> None:
+    mesh = jax.make_mesh((2,), ("x",), devices=jax.devices()[:2])
+    places = jax.P("x") if sharded else jax.P()
+    params = jax.device_put(small.params, jax.NamedSharding(mesh, places))
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        checkpoints.save(small._replace(params=params), 7.0)
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        restored = checkpoints.restore(jax.eval_shape(lambda: small))
+    assert restored is not None
+    (kernel,) = jax.tree.leaves(restored[0].params)
+    assert kernel.devices() == {jax.devices()[0]}
+    np.testing.assert_array_equal(kernel, np.arange(6.0))
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_full_disk_keeps_the_checkpoints_before(
+    small: TrainState, tmp_path: Path, waiting: bool
+) -> None:
+    noise = np.random.default_rng(0).random(1 << 18)
+    large = small._replace(step=jnp.int32(2), centers=jnp.array(noise))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(UserError) as raised:
+        with Checkpoints(tmp_path, 0, "data") as checkpoints:
+            checkpoints.save(small._replace(step=jnp.int32(1)), 7.0)
+            checkpoints._manager.wait_until_finished()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, before[1]))
+            try:
+                checkpoints.save(large, 7.0)
+                if waiting:
+                    checkpoints.save(large._replace(step=jnp.int32(3)), 7.0)
+                else:
+                    checkpoints.__exit__(None)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = str(raised.value)
+    assert f"{tmp_path}: a checkpoint could not be saved (File too large)" in message
+    assert "goes on from step 1" in message
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        restored = checkpoints.restore(small)
+    assert restored is not None and int(restored[0].step) == 1

@@ -1,0 +1,98 @@
+"""Files: whole or not there, of any name, named where they cannot be written."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from train.common.files import (
+    append_text,
+    naming,
+    plain_path,
+    replace_bytes,
+    replace_text,
+)
+
+from ..names import HOSTILE
+from ..programs import ROOT
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    """Lets no file grow beyond 4 KiB, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path, full: None) -> None:
+    path = tmp_path / "a.json"
+    replace_text(path, "old")
+    with pytest.raises(OSError) as raised:
+        replace_bytes(path, b"x" * 5000)
+    assert raised.value.errno == errno.EFBIG and raised.value.filename == str(path)
+    assert os.listdir(tmp_path) == ["a.json"] and path.read_text() == "old"
+
+
+def test_line_that_does_not_fit_is_named(tmp_path: Path, full: None) -> None:
+    path = tmp_path / "a.csv"
+    append_text(path, "first\n")
+    with pytest.raises(OSError) as raised:
+        append_text(path, "x" * 5000)
+    assert raised.value.filename == str(path)
+    assert path.read_text().startswith("first\n")
+
+
+def test_error_that_names_a_file_keeps_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised, naming(tmp_path / "other"):
+        (tmp_path / "missing").read_text()
+    assert raised.value.filename == str(tmp_path / "missing")
+    with pytest.raises(OSError, match="^no number$"), naming(tmp_path):
+        raise OSError("no number")
+
+
+def test_text_beyond_unicode_is_escaped(tmp_path: Path) -> None:
+    replace_text(tmp_path / "a", "ü \udcff")
+    assert (tmp_path / "a").read_bytes() == "ü \\udcff".encode()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_plain_path_leads_to_the_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    path = plain_path(folder)
+    assert path == plain_path(folder)
+    assert set(str(path)) <= set(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./ -"
+    )
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "here").touch()
+    assert (folder / "here").exists()
+
+
+def test_usual_folders_need_no_link(tmp_path: Path) -> None:
+    assert plain_path(tmp_path / "run 1") == (tmp_path / "run 1").resolve()
+    assert not (tmp_path / "run 1").exists()
+
+
+def test_links_end_with_the_process_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from train.common.files import *;"
+        "path = plain_path(Path(sys.argv[1])); (path / 'kept').touch(); print(path)"
+    )
+    folder = tmp_path / "[a]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    link = Path(done.stdout.strip())
+    assert link != folder and not link.parent.exists()
+    assert (folder / "kept").exists()

@@ -1,0 +1,158 @@
+"""Places: folders of any name, and disks without space."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flax import nnx
+
+from train import predict
+from train.common.errors import UserError
+from train.config import Config
+from train.data.dataset import load_dataset
+from train.data.images import decode, encode
+from train.evaluation.views import PredictionOptions
+from train.workdir.run import Run
+from train.workdir.trained import Trained
+
+from .conftest import SIZE, MakeConfig
+from .names import HOSTILE
+from .programs import OPTIONS, call
+from .standins import STATE, Brightest
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_data_of_any_name_are_prepared_in_a_folder_of_any(
+    make_config: MakeConfig, folder: Path, tmp_path: Path, name: str
+) -> None:
+    data, prepared = tmp_path / "data" / name, tmp_path / "prepared" / name
+    shutil.copytree(folder, data)
+    for _ in ("written", "read"):
+        dataset = load_dataset(make_config(data=str(data), prepared=str(prepared)).data)
+        examples = [decode(dataset.train[i]) for i in range(len(dataset.train))]
+        assert [example.label.shape for example in examples] == [SIZE] * 4
+    assert (prepared / "voc_layout").is_dir()
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model without parameters, in the place of a trained one."""
+    graph: nnx.GraphDef = nnx.graphdef(Brightest())
+    colors = np.zeros((3, 3), np.uint8)
+    trained = Trained(Config(), ("a", "b", "c"), colors, graph, STATE)
+    monkeypatch.setattr(predict, "load_trained", lambda path: trained)
+    return Path("model")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_masks_go_to_a_folder_of_any_name(
+    model: Path, tmp_path: Path, name: str
+) -> None:
+    image, out = tmp_path / "images" / name / "a.png", tmp_path / "out" / name
+    image.parent.mkdir(parents=True)
+    image.write_bytes(encode(np.zeros((8, 9, 3), np.uint8), "PNG"))
+    for _ in ("first", "again"):
+        predict.predict(model, (image,), out, PredictionOptions())
+        with (out / "areas.csv").open(newline="", errors="surrogateescape") as file:
+            _, line = csv.reader(file)
+        assert line[0] == str(image)
+    assert set(os.listdir(out)) == {"a.png", "a_overlay.png", "areas.csv"}
+
+
+def test_image_whose_mask_would_have_too_long_a_name_is_noted(
+    model: Path, tmp_path: Path
+) -> None:
+    images = [tmp_path / f"{'x' * 250}.png", tmp_path / "z.png"]
+    for image in images:
+        image.write_bytes(encode(np.zeros((8, 9, 3), np.uint8), "PNG"))
+    with pytest.raises(UserError, match="1 of 2 masks .*\n.*name too long"):
+        predict.predict(model, tuple(images), tmp_path / "out", PredictionOptions())
+    written = {"z.png", "z_overlay.png", "areas.csv"}
+    assert set(os.listdir(tmp_path / "out")) == written
+
+
+@pytest.mark.parametrize("length", [3901, 4000, 5000])
+def test_path_too_long_is_refused_first(make_config: MakeConfig, length: int) -> None:
+    config = make_config()
+    workdir = config.run.workdir
+    workdir += "/" + "/".join(["y" * 99] * 50)
+    with pytest.raises(UserError, match=f"--workdir has {length} bytes"):
+        Run.open(make_config(workdir=workdir[:length]))
+
+
+def test_run_in_folders_of_odd_names_is_used_by_all_programs(
+    folder: Path, tmp_path: Path
+) -> None:
+    data = folder.rename(tmp_path / "a [b] #100% $HOME")
+    run, out = tmp_path / "exp [1]\nü", tmp_path / "-out*"
+    prepared = tmp_path / "\\p'\"?"
+    paths = ("--data", data, "--prepared", prepared, "--workdir", run)
+    done = call("main", "demo", *OPTIONS, "--steps", 2, *paths)
+    assert done.returncode == 0, done.stderr
+    image = data / "JPEGImages" / "e.jpg"
+    for program, *words in (
+        ("evaluate", run),
+        ("predict", run, image, "--out", out),
+        ("export", run, "--out", out),
+        ("predict", out / "model.safetensors", image, "--out", tmp_path / "b[]"),
+    ):
+        done = call(program, *words)
+        assert done.returncode == 0, done.stderr
+    found, summary = (
+        json.loads((run / f"{name}.json").read_text())
+        for name in ("evaluation_val", "summary")
+    )
+    assert found["iou"] == summary["iou"]
+    assert (out / "e.png").read_bytes() == (tmp_path / "b[]" / "e.png").read_bytes()
+
+
+def test_full_disk_while_predicting_keeps_and_shows_what_is_done(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    images = []
+    for name, pixels in (("a", noise[:8, :8]), ("b", noise), ("c", noise[:8, :8])):
+        images.append(tmp_path / f"{name}.png")
+        images[-1].write_bytes(encode(pixels, "PNG"))
+    # What it compiles is kept in files, too.
+    predict.predict(model, tuple(images), tmp_path / "warm", PredictionOptions())
+    capsys.readouterr()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(UserError, match="1 of 3 masks .*; 1 failed:\n.*b_overlay"):
+            predict.predict(model, tuple(images), tmp_path / "o", PredictionOptions())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    written = {"a.png", "a_overlay.png", "areas.csv"}
+    assert set(os.listdir(tmp_path / "o")) == written
+    assert "mean area" in capsys.readouterr().out
+
+
+def test_full_disk_while_preparing_is_one_message(folder: Path, tmp_path: Path) -> None:
+    paths = (
+        "--data",
+        folder,
+        "--prepared",
+        tmp_path / "p",
+        "--workdir",
+        tmp_path / "r",
+    )
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        done = call("main", "demo", *OPTIONS, "--steps", 2, *paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.returncode == 2
+    said = done.stderr.partition("error: ")[2]
+    assert str(tmp_path / "p") in said and "space left" in said
+    assert said.count("\n") == 1 and "Traceback" not in done.stderr
+    assert not (tmp_path / "r").exists()
