@@ -14,15 +14,11 @@ from train.common.options import annotate
 from train.config import GROUPS, Config
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
+from train.data.voc_classes import VOC_CLASSES
 from train.evaluation.views import EvaluationOptions
 from train.training.loop import RunOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions
-
-VOC_CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
-    "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
-).split()
 
 PRESETS: Registry[Config] = Registry("preset")
 
