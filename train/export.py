@@ -54,6 +54,8 @@ def export(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"
     )
+    if trained.config.evaluation.window != (0, 0):
+        print(f"{function} takes images whole; --window is used by train/predict.py")
 
 
 def serialized(trained: Trained, size: tuple[int, int]) -> bytes:

@@ -87,6 +87,12 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--neighbor-weights", "x"], "--neighbor-weights must be one of: chess"),
         (["--normalizer", "sum"], "--normalizer must be one of: count, weights"),
         (["--holdout", "1"], r"--holdout must lie in \[0, 1\), got 1.0"),
+        (["--classes", "a", "b"], "--classes needs --data; the built-in.*got a b"),
+        (
+            ["--holdout", "0.2", "--val-split", "test"],
+            "--val-split is not evaluated with --holdout, .*got test",
+        ),
+        (["--schedule", "cosine", "--poly-power", "2"], "--poly-power needs --sched"),
         (["--image-height", "9"], "--image-height needs --data.*got 9"),
         (["--power", "0"], "--power must be above 0, got 0"),
         (["--steps", "-1"], "--steps must be finite and ≥ 0, got -1"),

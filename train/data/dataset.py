@@ -183,11 +183,11 @@ def warn_of_shared(found: Found, options: DataOptions) -> None:
     if options.holdout or not found.shared:
         return
     names = ", ".join(found.shared[:5]) + ", …" * (len(found.shared) > 5)
-    lists = f"{options.train_split} and {options.val_split}"
     print(
-        f"warning: {len(found.shared)} images are in the lists {lists} alike ({names}), "
-        "so metrics are not those of new images. Remove the lines from one list, or "
-        "evaluate on a part of the training list with --holdout 0.2.",
+        f"warning: {len(found.shared)} of the images evaluated (list "
+        f"{options.val_split}) are trained on as well (list {options.train_split}): "
+        f"{names}. Metrics are not those of new images. Take the lines out of one "
+        "list, or evaluate on a part of the training list with --holdout 0.2.",
         file=sys.stderr,
     )
 

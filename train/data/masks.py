@@ -1,7 +1,7 @@
 """Masks: from the pixels of a picture to the class indices that they mean.
 
-A pixel's stored value is its class. Colors are read only by a `labelmap.txt`, which gives
-each class one; where value and color say different things, neither is guessed.
+A pixel's stored value is its class. Colors are read only by a `labelmap.txt`, which
+gives each class one; where value and color say different things, neither is guessed.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def _check_lossless(image: Image.Image, content: bytes, name: str) -> None:
         held = "JPEG" if held == "MPO" else held
         raise UserError(
             f"{name} holds {held}, which changes the values of pixels, so some are of "
-            "another class than was drawn. Export the masks once more, as PNG, from the "
-            "program that drew them; converting this file does not bring them back."
+            "another class than was drawn. Export the masks once more, as PNG, from "
+            "the program that drew them; converting this file does not mend it."
         )
     if held not in _READ:
         raise UserError(
