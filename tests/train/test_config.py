@@ -142,6 +142,19 @@ def test_what_cannot_work_is_named(arguments: list[str], culprit: str) -> None:
         parse_config(arguments)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--data d --classes a b",
+        "--holdout 0.2 --train-split all_of_it --val-split all_of_it --data d",
+        "--schedule poly --poly-power 2",
+        "--loss softmax_cross_entropy --focal-gamma 1 --kernel-size 7",  # compared
+    ],
+)
+def test_options_that_have_an_effect_or_compare_losses_are_taken(words: str) -> None:
+    assert parse_config(words.split()) != PRESETS["demo"]
+
+
 def test_unknown_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse_config(["demo", "--lerning-rate", "1"])

@@ -277,6 +277,7 @@ def test_a_folder_that_is_a_file_is_refused_before_the_first_run(
         (("table1", "--factors", "1"), "--factors (1.0,) is not used by table1"),
         (("table1", "--choosing-seeds", "2"), "--choosing-seeds 2 is not used by tab"),
         (("figure3", "--seeds", "4"), "--seeds 4 is not used by figure3. Leave it"),
+        (("forms", "--seeds", "4"), "--seeds 4 is not used by forms. Leave it"),
         (("rates", "--compilation-cache", "c"), "--compilation-cache c cannot be set"),
         (("table1", "--processes", "0"), "--processes must be at least 1, got 0"),
         (("table1", "--budget", "-5"), "--budget must be"),

@@ -65,7 +65,7 @@ def _check_asked(asked: Sequence[str], names: Sequence[str], path: Path) -> None
     raise UserError(
         f"{path} names the classes {', '.join(names)}, but --classes (or the trained "
         f"network) has {', '.join(asked)}. Make them the same, in the order of the "
-        "masks' values, or leave --classes out."
+        "masks' values; where --classes was given, it may be left out."
     )
 
 
