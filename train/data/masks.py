@@ -42,9 +42,9 @@ def mask_indices(
     _check_lossless(image, content, name)
     if image.mode == "P":
         return _of_palette(image, name, colors)
-    pixels, shown = _opaque_pixels(image, content, name)
+    pixels, depth = _opaque_pixels(image, content, name)
     if pixels.ndim == 2:
-        return _of_gray(pixels, shown, name, colors)
+        return _of_gray(pixels, depth, name, colors)
     if colors is not None:
         return _by_color(pixels, name, colors)
     if (pixels == pixels[..., :1]).all():
@@ -94,15 +94,12 @@ def _png_depth(content: bytes) -> tuple[int, int] | None:
 
 def _opaque_pixels(
     image: Image.Image, content: bytes, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the values stored, `[height, width]` of gray, else `[…, 3]`; and shown.
-
-    What is shown of a gray value is its gray level from 0 to 255, −1 between levels.
-    """
-    depth = _png_depth(content)
-    if depth == (16, _GRAY_ALPHA):
+) -> tuple[np.ndarray, int]:
+    """Returns the values stored, `[height, width]` of gray, else `[…, 3]`; and bits."""
+    depth, kind = _png_depth(content) or (8, _GRAY)
+    if (depth, kind) == (16, _GRAY_ALPHA):
         pixels = _deep_gray_with_alpha(content)
-    elif depth and depth[0] == 16 and depth[1] != _GRAY:
+    elif depth == 16 and kind != _GRAY:
         raise UserError(
             f"{name} holds colors of 16 bits a channel. Save it with 8 bits a channel, "
             "or as grayscale whose values are class indices."
@@ -111,19 +108,16 @@ def _opaque_pixels(
         pixels = np.asarray(image)
     if image.mode in ("LA", "RGBA"):
         pixels = _without_alpha(pixels, name)
-    if pixels.ndim == 3:
-        return pixels, pixels
-    return _stored_and_shown(pixels, depth[0] if depth else 8)
-
-
-def _stored_and_shown(pixels: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-    """Undoes Pillow's scaling of gray with few bits to the levels 0 to 255."""
     if pixels.dtype == bool:
-        return pixels.astype(np.uint8), 255 * pixels.astype(np.int64)
-    if pixels.dtype != np.uint8:
-        levels = np.where(pixels % 257 == 0, pixels // 257, -1)
-        return pixels, levels.astype(np.int64)
-    return pixels // (255 // (2 ** min(depth, 8) - 1)), pixels.astype(np.int64)
+        return pixels.astype(np.uint8), 1
+    if depth < 8:  # which Pillow scales to the levels 0 to 255
+        pixels = pixels // _scale(depth)
+    return pixels, depth
+
+
+def _scale(depth: int) -> int:
+    """Returns the gray level of 0 to 255 that the value 1 is shown at."""
+    return 255 // (2**depth - 1)
 
 
 def _deep_gray_with_alpha(content: bytes) -> np.ndarray:
@@ -153,17 +147,22 @@ def _without_alpha(pixels: np.ndarray, name: str) -> np.ndarray:
 
 
 def _of_gray(
-    values: np.ndarray, shown: np.ndarray, name: str, colors: np.ndarray | None
+    values: np.ndarray, depth: int, name: str, colors: np.ndarray | None
 ) -> np.ndarray:
     """Returns gray values as indices; as colors where they can be nothing else."""
-    by_color = None if colors is None else _gray_by_color(shown, colors)
-    if colors is None or by_color is None:
+    if colors is None:
         return _as_indices(values, name)
-    if ((values >= len(colors)) & (values != IGNORED)).any():
-        return by_color
-    if (by_color == values).all():
-        return values.astype(np.uint8)
-    listed = ", ".join(map(str, np.unique(values).tolist()))
+    used, places = np.unique(values.astype(np.int64), return_inverse=True)
+    levels = _levels(used, depth)
+    grays = colors[(colors == colors[:, :1]).all(axis=1), 0]
+    if not np.isin(levels, grays).all():
+        return _as_indices(values, name)
+    if ((used >= len(colors)) & (used != IGNORED)).any():
+        shown = levels[places].reshape(*values.shape, 1).repeat(3, axis=-1)
+        return _by_color(shown, name, colors)
+    if used[-1] < len(colors) and (colors[used] == levels[:, None]).all():
+        return values.astype(np.uint8)  # both say the same
+    listed = ", ".join(map(str, used.tolist()))
     raise UserError(
         f"{name} is grayscale with the values {listed}, which are class indices (255 "
         "is ignored) and colors of labelmap.txt as well, of other classes. If they are "
@@ -172,18 +171,11 @@ def _of_gray(
     )
 
 
-def _gray_by_color(shown: np.ndarray, colors: np.ndarray) -> np.ndarray | None:
-    """Returns the classes of gray levels by color, None where one is no class's."""
-    grays = {
-        color[0]: index
-        for index, color in enumerate(colors.tolist())
-        if len(set(color)) == 1
-    }
-    levels, places = np.unique(shown, return_inverse=True)
-    if not set(levels.tolist()) <= grays.keys():
-        return None
-    classes = np.array([grays[level] for level in levels.tolist()], np.uint8)
-    return classes[places].reshape(shown.shape)
+def _levels(values: np.ndarray, depth: int) -> np.ndarray:
+    """Returns the gray levels of 0 to 255 of values, −1 of those between levels."""
+    if depth <= 8:
+        return values * _scale(depth)
+    return np.where(values % 257 == 0, values // 257, -1)
 
 
 def _as_indices(values: np.ndarray, name: str) -> np.ndarray:
@@ -209,8 +201,7 @@ def _of_palette(image: Image.Image, name: str, colors: np.ndarray | None) -> np.
     listed = np.array(image.getpalette("RGB"), np.int64).reshape(-1, 3)
     palette[: len(listed)] = listed
     if (palette[used] == used[:, None]).all():
-        levels = indices.astype(np.int64)
-        return _of_gray(indices, levels, name, colors)
+        return _of_gray(indices, 8, name, colors)
     classes = used[used < len(colors)]
     if len(classes) and (palette[classes] == colors[classes]).all():
         return indices  # a value that is no class is refused as such

@@ -156,6 +156,16 @@ def test_gray_that_is_index_and_color_of_other_classes_is_refused(
     assert read_mask(bits, colors).tolist() == [[0, 1]]  # both say the same
 
 
+def test_gray_of_two_classes_is_refused_as_a_color_alone(tmp_path: Path) -> None:
+    colors = np.array([(0, 0, 0), (128, 128, 128), (128, 128, 128)], np.uint8)
+    path = saved(Image.fromarray(np.array([[0, 128]], np.uint8)), tmp_path / "m.png")
+    with pytest.raises(UserError, match="gives 128,128,128 to several classes"):
+        read_mask(path, colors)
+    colors[:, 0] = (0, 1, 2)  # index and color say the same but for the colors' grays
+    path = saved(Image.fromarray(np.array([[0, 1, 2]], np.uint8)), tmp_path / "n.png")
+    assert read_mask(path, colors).tolist() == [[0, 1, 2]]
+
+
 def transparent(drawn: np.ndarray, path: Path) -> None:
     alpha = np.full(SIZE, 255, np.uint8)
     alpha[2, 3] = 0
