@@ -64,6 +64,18 @@ def test_equal_palettes_are_fine(folder: Path, make_config: MakeConfig) -> None:
     assert len(load_dataset(make_config().data).train) == 4
 
 
+def test_colors_of_several_values_say_nothing_of_order(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    for path, colors in zip(masks(folder), ((1, 2, 2), (1, 3, 2)) * 3, strict=True):
+        image = Image.fromarray(read_mask(path))
+        palette = np.full((256, 3), 9, np.uint8)
+        palette[:3] = np.array(colors)[:, None]
+        image.putpalette(palette.tobytes())
+        image.save(path)
+    assert len(load_dataset(make_config().data).train) == 4
+
+
 def test_colors_of_labelmap_are_of_the_fingerprint(
     folder: Path, make_config: MakeConfig
 ) -> None:

@@ -152,6 +152,9 @@ def test_gray_that_is_index_and_color_of_other_classes_is_refused(
     said = "m.png is grayscale with the values 0, 255, .*save the mask as RGB"
     with pytest.raises(UserError, match=said):
         read_mask(path, colors)
+    black = saved(Image.new("L", (2, 1)), tmp_path / "m.png")
+    with pytest.raises(UserError, match="m.png is grayscale with the values 0, which"):
+        read_mask(black, colors[::-1])
     bits = saved(Image.fromarray(np.array([[False, True]])), tmp_path / "bits.png")
     assert read_mask(bits, colors).tolist() == [[0, 1]]  # both say the same
 
