@@ -20,7 +20,8 @@ from models.deeplab import DeepLab, NetworkOutputs
 from train.config import Config
 from train.data.augment import Augment
 from train.data.images import Example
-from train.presets import VOC, VOC_CLASSES
+from train.data.voc_classes import VOC_CLASSES
+from train.presets import VOC
 from train.training.losses import LOSSES
 from train.training.step import TrainState, abstract_state, make_step
 

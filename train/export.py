@@ -57,6 +57,8 @@ def export(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"
     )
+    if trained.config.evaluation.window != (0, 0):
+        print(f"{function} takes images whole; --window is used by train/predict.py")
 
 
 def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:

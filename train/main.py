@@ -15,7 +15,7 @@ from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
 from train.data.class_counts import class_counts
-from train.data.dataset import find_dataset, prepare_dataset
+from train.data.dataset import find_dataset, prepare_dataset, warn_of_shared
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
@@ -53,6 +53,7 @@ def complete(config: Config) -> dict[str, Any]:
         check_initial_weights(config.model)
     found = find_dataset(config.data)
     check_classes(config.loss, len(found.class_names))
+    warn_of_shared(found, config.data)
     dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps
     batch_size = config.optimizer.batch_size
@@ -93,7 +94,9 @@ def complete(config: Config) -> dict[str, Any]:
                     save=checkpoints.save,
                     seconds=seconds,
                 )
-        return finish(run, config, dataset, evaluator, state, seconds)
+        summary = finish(run, config, dataset, evaluator, state, seconds)
+        warn_of_shared(found, config.data)  # beside the metrics that it is about
+        return summary
 
 
 if __name__ == "__main__":

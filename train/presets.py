@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tyro
 
 from models.registry import Registry
 from train.common.errors import UserError
-from train.common.options import annotate
-from train.config import GROUPS, Config
+from train.common.options import annotate, flag
+from train.config import GROUPS, Config, command_words
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
+from train.data.voc_classes import VOC_CLASSES
 from train.evaluation.views import EvaluationOptions
 from train.training.loop import RunOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions
-
-VOC_CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
-    "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
-).split()
 
 PRESETS: Registry[Config] = Registry("preset")
 
@@ -235,13 +232,60 @@ def parse_config(arguments: Sequence[str]) -> Config:
         raise UserError(f"no preset {name!r}{hint} Choose from: {', '.join(PRESETS)}.")
     for group in GROUPS.values():
         annotate(group)
-    return tyro.cli(
+    config = tyro.cli(
         Config,
         args=options,
         default=PRESETS[name],
         prog=f"train/main.py {name}",
         description=f"{_preset_list()}\n\nThis one: {PRESETS.caption(name)}",
     )
+    _check_used(config, PRESETS[name])
+    return config
+
+
+class Unused(NamedTuple):
+    """An option that has no effect beside others, and what to say of it."""
+
+    option: str
+    holds: Callable[[Config], bool]
+    text: str
+
+
+# Here, not as rules of the groups: the configurations of earlier runs stay readable.
+UNUSED = (
+    Unused(
+        "classes",
+        lambda config: not config.data.folder,
+        "needs --data; the built-in scenes have classes of their own",
+    ),
+    Unused(
+        "val_split",
+        lambda config: (
+            config.data.holdout > 0 and config.data.val_split != config.data.train_split
+        ),
+        "is not evaluated with --holdout, which takes its place; leave one of them out",
+    ),
+    Unused(
+        "poly_power",
+        lambda config: config.optimizer.schedule != "poly",
+        "needs --schedule poly",
+    ),
+)
+
+
+def _check_used(config: Config, preset: Config) -> None:
+    """Refuses options that are given, other than the preset's, and have no effect.
+
+    Those of losses and pools that are not chosen may stand: see `LossOptions`.
+
+    Raises:
+      UserError: it names the option, and the one that rules it out.
+    """
+    given, before = config.options(), preset.options()
+    for option, unused, text in UNUSED:
+        if unused(config) and given[option] != before[option]:
+            value = " ".join(command_words({option: given[option]})[1:])
+            raise UserError(f"--{flag(option)} {text}, got {value}")
 
 
 def _preset_list() -> str:

@@ -99,8 +99,21 @@ class Options:
             value = getattr(self, name)
             if value < least:
                 raise UserError(f"--{flag(name)} must be at least {least}, got {value}")
+        self._check_used()
         self._check_factors()
         self._check_only()
+
+    def _check_used(self) -> None:
+        experiment = EXPERIMENTS[self.experiment]
+        unused = [] if experiment.tunes else ["factors", "unclipped", "choosing_seeds"]
+        most = experiment.most_seeds or self.seeds
+        unused += ["seeds"] * (not experiment.confirms or self.seeds > most)
+        for name in unused:
+            if getattr(self, name) != getattr(Options, name):
+                raise UserError(
+                    f"--{flag(name)} {getattr(self, name)} is not used by "
+                    f"{self.experiment}. Leave it out."
+                )
 
     def _check_factors(self) -> None:
         if not self.factors + self.unclipped:
@@ -231,6 +244,7 @@ def _check_others(preset: str, words: Sequence[str], experiment: Experiment) -> 
         "seed": "give the number of seeds with --seeds",
         "steps": "give them with --budget",
         "holdout": "experiments that tune hold out by themselves",
+        "compilation_cache": "the runs share one in their --workdir",
     }
     if "normalization" in experiment.options:
         remedies["normalization"] = f"{by_loss}, so it needs three classes or more"

@@ -87,6 +87,12 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--neighbor-weights", "x"], "--neighbor-weights must be one of: chess"),
         (["--normalizer", "sum"], "--normalizer must be one of: count, weights"),
         (["--holdout", "1"], r"--holdout must lie in \[0, 1\), got 1.0"),
+        (["--classes", "a", "b"], "--classes needs --data; the built-in.*got a b"),
+        (
+            ["--holdout", "0.2", "--val-split", "test"],
+            "--val-split is not evaluated with --holdout, .*got test",
+        ),
+        (["--schedule", "cosine", "--poly-power", "2"], "--poly-power needs --sched"),
         (["--image-height", "9"], "--image-height needs --data.*got 9"),
         (["--power", "0"], "--power must be above 0, got 0"),
         (["--steps", "-1"], "--steps must be finite and ≥ 0, got -1"),
@@ -134,6 +140,19 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_work_is_named(arguments: list[str], culprit: str) -> None:
     with pytest.raises(UserError, match=culprit):
         parse_config(arguments)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--data d --classes a b",
+        "--holdout 0.2 --train-split all_of_it --val-split all_of_it --data d",
+        "--schedule poly --poly-power 2",
+        "--loss softmax_cross_entropy --focal-gamma 1 --kernel-size 7",  # compared
+    ],
+)
+def test_options_that_have_an_effect_or_compare_losses_are_taken(words: str) -> None:
+    assert parse_config(words.split()) != PRESETS["demo"]
 
 
 def test_unknown_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,3 +82,14 @@ def test_size_that_cannot_be_is_refused(trained: Trained, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="--size must be.*got -1 8"):
         export(source, tmp_path / "out", (-1, 8))
     assert not (tmp_path / "out").exists()
+
+
+def test_windows_that_the_function_has_not_are_named(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for window, said in (((0, 0), False), ((64, 64), True)):
+        config = trained.config.replace(window=window)
+        save_trained(trained._replace(config=config), tmp_path / "w.safetensors")
+        export(tmp_path / "w.safetensors", out=tmp_path / "out", size=(32, 32))
+        printed = capsys.readouterr().out
+        assert ("takes images whole; --window is used" in printed) is said

@@ -118,6 +118,37 @@ def test_evaluate_knows_the_classes_that_a_split_lacks(place: Path) -> None:
     assert "blue" in done.stdout
 
 
+def test_evaluate_refuses_other_classes(place: Path) -> None:
+    other = place / "renamed"
+    shutil.copytree(place / "voc", other)
+    (other / "class_names.txt").write_text("ground\nblue\nred\n")
+    done = call("evaluate", place / "run", "--data", other)
+    assert done.returncode == 2
+    assert "ground, blue, red, but --classes (or the trained network)" in done.stderr
+
+
+def test_images_trained_on_and_evaluated_are_named_beside_the_metrics(
+    place: Path,
+) -> None:
+    folder = place / "shared"
+    shutil.copytree(place / "voc", folder)
+    (folder / "ImageSets" / "Segmentation" / "val.txt").write_text("e\nb\n")
+    paths = ("--data", folder, "--prepared", place / "prepared_shared")
+    done = call(
+        "main",
+        "demo",
+        *OPTIONS,
+        *paths,
+        "--workdir",
+        place / "shared_run",
+        "--steps",
+        1,
+    )
+    assert done.returncode == 0, done.stderr
+    said = "1 of the images evaluated (list val) are trained on as well (list train): b"
+    assert done.stderr.count(said) == 2
+
+
 def test_predict_writes_masks_and_names_the_broken(place: Path) -> None:
     image = place / "voc" / "JPEGImages" / "e.jpg"
     broken = place / "broken.jpg"

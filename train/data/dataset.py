@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ class Found(NamedTuple):
     colors: np.ndarray  # uint8 [classes, 3]
     fingerprint: str
     prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
+    shared: tuple[str, ...] = ()  # names of images in both splits
 
 
 class Dataset(NamedTuple):
@@ -87,6 +89,7 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
         return None
     from train.data.records import open_splits
     from train.data.voc import VocLayout, read_voc_folder
+    from train.data.voc_lists import shared_names
 
     splits = (options.train_split, options.val_split)
     folder = read_voc_folder(Path(options.folder), splits, options.classes)
@@ -98,7 +101,12 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
         return open_splits(builder, splits)
 
     return Found(
-        options.folder, folder.class_names, folder.colors, folder.fingerprint, prepare
+        options.folder,
+        folder.class_names,
+        folder.colors,
+        folder.fingerprint,
+        prepare,
+        shared_names(folder.splits),
     )
 
 
@@ -126,7 +134,8 @@ class DataOptions(Group):
     )
     classes: tuple[str, ...] = option(
         (),
-        "Class names in the order of the mask values, where the folder has no list.",
+        "Class names in the order of the mask values, where the folder has no list; "
+        "one that names others is an error.",
     )
     holdout: float = option(
         0.0,
@@ -176,6 +185,20 @@ def find_dataset(options: DataOptions) -> Found:
         if found := find(options):
             return found
     raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")
+
+
+def warn_of_shared(found: Found, options: DataOptions) -> None:
+    """Says which images are trained on and evaluated, if any."""
+    if options.holdout or not found.shared:
+        return
+    names = ", ".join(found.shared[:5]) + ", …" * (len(found.shared) > 5)
+    print(
+        f"warning: {len(found.shared)} of the images evaluated (list "
+        f"{options.val_split}) are trained on as well (list {options.train_split}): "
+        f"{names}. Metrics are not those of new images. Take the lines out of one "
+        "list, or evaluate on a part of the training list with --holdout 0.2.",
+        file=sys.stderr,
+    )
 
 
 def prepare_dataset(found: Found, options: DataOptions) -> Dataset:

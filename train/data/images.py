@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from train.common.errors import UserError
-
-IGNORED = 255  # the label of pixels that do not count
+from train.data.masks import IGNORED, mask_indices
 
 # What pads images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
 # zero where a preprocessing subtracts 127.
 MEAN_COLOR = (123, 117, 104)
+
+_ORIENTATION = ExifTags.Base.Orientation
 
 
 # Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
@@ -64,29 +65,39 @@ def read_image(source: Path | bytes) -> np.ndarray:
     Raises:
       UserError: the file is missing, truncated or no image.
     """
-    image = _load(source, upright=True)
+    image = _load(source)
     if image.mode.startswith("I") or image.mode == "F":
         raise UserError(
             f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
             "Convert it to 8 bits, with the contrast you want the network to see."
         )
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_mask(source: Path | bytes) -> np.ndarray:
-    """Decodes a mask to the class indices it stores, uint8 `[height, width]`.
+def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndarray:
+    """Decodes a mask to class indices, uint8 `[height, width]`, upright as images are.
+
+    Args:
+      source: the file.
+      colors: uint8 `[classes, 3]` of labelmap.txt, by which colors are read.
 
     Raises:
-      UserError: the file is missing, broken, or holds colors instead of indices.
+      UserError: the file is missing, broken, or its indices cannot be told.
     """
     image = _load(source)
-    if image.mode not in ("P", "L", "1"):
-        raise UserError(
-            f"{_name(source)} has mode {image.mode}: a mask must be a palette or "
-            "grayscale PNG whose pixel values are class indices (255 is ignored). "
-            "Convert it first, each color to the index of its class."
-        )
-    return np.asarray(image, np.uint8)
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    indices = mask_indices(image, content, _name(source), colors)
+    if (turned := image.getexif().get(_ORIENTATION, 1)) == 1:
+        return indices
+    upright = Image.fromarray(indices)
+    upright.getexif()[_ORIENTATION] = turned
+    return np.asarray(ImageOps.exif_transpose(upright))
+
+
+def orientation(path: Path) -> int:
+    """Returns the EXIF orientation by which a file is turned, 1 for none."""
+    with Image.open(path) as image:
+        return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def mask_sizes(source: Source) -> list[Size]:
@@ -109,14 +120,14 @@ def _name(source: Path | bytes) -> str:
     return "a prepared record" if isinstance(source, bytes) else str(source)
 
 
-def _load(source: Path | bytes, *, upright: bool = False) -> Image.Image:
+def _load(source: Path | bytes) -> Image.Image:
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with Image.open(file) as image:
             if isinstance(source, Path):
                 _check_pixels(source, image)
             image.load()  # a truncated file is only noticed here
-            return ImageOps.exif_transpose(image) if upright else image
+            return image
     except FileNotFoundError as error:
         raise UserError(f"{source!s}: no such file.") from error
     except (OSError, SyntaxError, ValueError) as error:

@@ -1,9 +1,9 @@
-"""Folders in VOC layout: their lists, files and classes, validated.
+"""Folders in VOC layout: found whole, then checked image by image while prepared.
 
 JPEGImages/NAME.jpg                     (or .jpeg, .png)
-SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/)
-ImageSets/Segmentation/SPLIT.txt        one NAME a line
-labelmap.txt or class_names.txt         optional
+SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/, file by file)
+ImageSets/Segmentation/SPLIT.txt        one NAME a line (voc_lists.py)
+labelmap.txt or class_names.txt         optional (voc_classes.py)
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from train.data.images import (
     IGNORED,
     Example,
     encode,
+    orientation,
     read_image,
     read_mask,
     rescale,
 )
-from train.data.palette import voc_colormap
+from train.data.mask_checks import MaskChecks
 from train.data.records import SegmentationBuilder, make_record, progress
-
-_MASK_FOLDERS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+from train.data.voc_classes import Classes, read_classes
+from train.data.voc_lists import Files, Pair, read_list
 
 
 class VocFolder(NamedTuple):
@@ -40,8 +40,9 @@ class VocFolder(NamedTuple):
     root: Path
     class_names: tuple[str, ...]
     colors: np.ndarray  # uint8 [classes, 3]
-    splits: dict[str, list[tuple[str, Path, Path]]]  # name, image, mask
+    splits: dict[str, list[Pair]]
     fingerprint: str
+    by_color: bool = False  # whether masks may have the classes' colors
 
 
 def read_voc_folder(
@@ -52,7 +53,7 @@ def read_voc_folder(
     Args:
       root: the folder.
       splits: names of lists in ImageSets/Segmentation.
-      class_names: used where the folder has no list of its own.
+      class_names: used where the folder has no list, whose names they must be.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -63,158 +64,24 @@ def read_voc_folder(
             f"--data {root}: {problem}. Name a folder in VOC layout, with "
             "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/."
         )
-    names = {split: _read_split(root, split) for split in splits}
-    masks = _mask_folder(root, next(iter(names.values()))[0])
-    files = {
-        split: [(name, _image_path(root, name), _mask_path(masks, name)) for name in v]
-        for split, v in names.items()
-    }
-    class_names, colors = _read_classes(root, files, class_names)
-    fingerprint = _fingerprint(files, class_names)
-    return VocFolder(root, tuple(class_names), colors, files, fingerprint)
-
-
-def _read_split(root: Path, split: str) -> list[str]:
-    path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
-    if not path.is_file():
-        there = sorted(file.stem for file in path.parent.glob("*.txt"))
-        found = f"It has: {', '.join(there)}." if there else "It has no lists."
-        raise UserError(
-            f"{path} is missing. Write one image name a line, without its ending, or "
-            f"choose a list with --train-split and --val-split. {found}"
-        )
-    # VOC's own lists of one class add a column: 1, 0 or -1.
-    names = [re.sub(r"\s+-?[01]$", "", line) for line in _read_lines(path) if line]
-    if not names:
-        raise UserError(f"{path} is empty. Write one image name a line.")
-    return names
-
-
-def _read_lines(path: Path) -> list[str]:
-    """Returns the stripped lines, blank ones too, so that line numbers are right."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows may begin with a mark
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 text ({error}). Save it as that."
-        ) from error
-    return [line.strip() for line in text.splitlines()]
-
-
-def _mask_folder(root: Path, name: str) -> Path:
-    """Returns the folder that has a mask for the first image."""
-    for folder in _MASK_FOLDERS:
-        if (root / folder / f"{name}.png").is_file():
-            return root / folder
-    return root / "SegmentationClass"
-
-
-def _image_path(root: Path, name: str) -> Path:
-    for suffix in _IMAGE_SUFFIXES:
-        path = root / "JPEGImages" / (name + suffix)
-        if path.is_file():
-            return path
-    remedy = "Add the image (.jpg, .jpeg or .png) or remove the line."
-    if name.endswith(_IMAGE_SUFFIXES):
-        remedy = "Write the names in the list without their ending."
-    raise UserError(
-        f"{root / 'JPEGImages' / (name + '.jpg')} is missing, but a split lists "
-        f"{name!r}. {remedy}"
+    files = Files(root)
+    pairs = {split: read_list(root, split, files) for split in splits}
+    masks = [pair.mask for split in pairs.values() for pair in split]
+    classes = read_classes(root, masks, class_names)
+    fingerprint = _fingerprint(pairs, classes)
+    return VocFolder(
+        root, classes.names, classes.colors, pairs, fingerprint, classes.by_color
     )
 
 
-def _mask_path(folder: Path, name: str) -> Path:
-    path = folder / f"{name}.png"
-    if not path.is_file():
-        raise UserError(
-            f"{path} is missing: image {name!r} has no mask. Add the mask or remove "
-            "the name from its split."
-        )
-    return path
-
-
-def _read_classes(
-    root: Path,
-    files: dict[str, list[tuple[str, Path, Path]]],
-    class_names: Sequence[str],
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns names and colors from the folder, the option, or the masks."""
-    labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
-    if labelmap.is_file():
-        return _read_labelmap(labelmap)
-    if listed.is_file():
-        class_names = [line for line in _read_lines(listed) if line]
-    if not class_names:
-        masks = [mask for split in files.values() for _, _, mask in split]
-        class_names = [str(index) for index in range(_count_classes(masks))]
-    _check_names(class_names, listed if listed.is_file() else "--classes")
-    return tuple(class_names), voc_colormap()[: len(class_names)]
-
-
-def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Reads CVAT's `name:r,g,b:parts:actions` lines."""
-    names, colors = [], []
-    for number, line in enumerate(_read_lines(path), start=1):
-        if not line or line.startswith("#"):
-            continue
-        try:
-            name, color = line.split(":")[:2]
-            red, green, blue = (int(part) for part in color.split(","))
-            colors.append(np.array([red, green, blue], np.uint8))
-        except (ValueError, OverflowError) as error:
-            raise UserError(
-                f"{path}, line {number}: expected name:red,green,blue::, got {line!r}"
-            ) from error
-        names.append(name)
-    _check_names(names, path)
-    return tuple(names), np.stack(colors)
-
-
-def _check_names(names: Sequence[str], source: object) -> None:
-    if not 2 <= len(names) <= IGNORED:
-        raise UserError(
-            f"{source} must name 2 to {IGNORED} classes, it has {len(names)}."
-        )
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise UserError(
-            f"{source} must name each class once; repeated: {', '.join(repeated)}."
-        )
-
-
-def _count_classes(masks: Sequence[Path]) -> int:
-    """Returns one more than the largest value; every value up to it must occur."""
-    first_with: dict[int, Path] = {}
-    for path in masks:
-        for value in np.unique(read_mask(path)).tolist():
-            first_with.setdefault(value, path)
-    first_with.pop(IGNORED, None)
-    count = 1 + max(first_with, default=0)
-    remedy = (
-        "Name the classes in class_names.txt (one a line) or with --classes, or mend "
-        "the masks."
-    )
-    if count < 2:
-        raise UserError(f"the masks in {masks[0].parent} hold no class but 0. {remedy}")
-    absent = sorted(set(range(count)) - set(first_with))
-    if absent:
-        shown = ", ".join(map(str, absent[:5])) + (", …" if len(absent) > 5 else "")
-        raise UserError(
-            f"{first_with[count - 1]} has the value {count - 1}, but no mask has "
-            f"{shown}: without a list of class names every value up to the largest "
-            f"must occur. {remedy}"
-        )
-    return count
-
-
-def _fingerprint(
-    files: dict[str, list[tuple[str, Path, Path]]], class_names: Sequence[str]
-) -> str:
+def _fingerprint(files: dict[str, list[Pair]], classes: Classes) -> str:
     """Returns a hash of the lists, the masks, the images' file sizes and the classes.
 
     A copy of the folder has the same: times and paths do not enter.
     """
-    digest = hashlib.sha256(repr(tuple(class_names)).encode())
+    digest = hashlib.sha256(repr(classes.names).encode())
+    if classes.by_color:
+        digest.update(classes.colors.tobytes())
     for split, entries in files.items():
         for name, image, mask in entries:
             labels = hashlib.sha256(mask.read_bytes()).hexdigest()
@@ -222,25 +89,23 @@ def _fingerprint(
     return digest.hexdigest()[:12]
 
 
-def read_pair(image: Path, mask: Path, classes: int) -> Example:
+def read_pair(
+    image: Path, mask: Path, classes: int, colors: np.ndarray | None = None
+) -> Example:
     """Reads an image and its mask, and checks that they belong together.
 
     Args:
       image: path of the image.
       mask: path of the mask.
       classes: the mask may hold 0 … classes − 1 and 255.
+      colors: of the classes, where the mask may have them.
 
     Raises:
       UserError: sizes differ, a value is no class, or a file is broken.
     """
-    example = Example(read_image(image), read_mask(mask))
+    example = Example(read_image(image), read_mask(mask, colors))
     if example.image.shape[:2] != example.label.shape:
-        height, width = example.image.shape[:2]
-        mask_height, mask_width = example.label.shape
-        raise UserError(
-            f"{image} is {width}×{height} but its mask {mask} is "
-            f"{mask_width}×{mask_height}. Save the mask at the size of the image."
-        )
+        raise UserError(_other_size(image, mask, example))
     try:
         lal_jax.check_labels(
             example.label, classes=classes, ignore_label=IGNORED, name=str(mask)
@@ -253,11 +118,34 @@ def read_pair(image: Path, mask: Path, classes: int) -> Example:
     return example
 
 
+def _other_size(image: Path, mask: Path, example: Example) -> str:
+    """Returns the refusal of a mask whose size is not the image's."""
+    height, width = example.image.shape[:2]
+    mask_height, mask_width = example.label.shape
+    sizes = (
+        f"{image} is {width}×{height} but its mask {mask} is "
+        f"{mask_width}×{mask_height}."
+    )
+    turned = [
+        f"{file} by {flag}" for file in (image, mask) if (flag := orientation(file)) > 1
+    ]
+    if not turned:
+        return f"{sizes} Save the mask at the size of the image."
+    return (
+        f"{sizes} Files are turned as their EXIF orientation says: "
+        f"{' and '.join(turned)}. Save the mask as the image is seen, turned, without "
+        "that flag."
+    )
+
+
 class VocLayout(SegmentationBuilder):
     """A folder in VOC layout. Every image and mask is checked while it is written."""
 
+    VERSION = tfds.core.Version("1.1.0")  # raise it where a mask is read as another
+
     def __init__(self, *, folder: VocFolder, height: int, data_dir: str):
         self._folder, self._height = folder, height
+        self._checks = MaskChecks()
         slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)[:80]
         name = f"{slug}_{folder.fingerprint}" + (f"_{height}" if height else "")
         config = tfds.core.BuilderConfig(name=name)
@@ -270,16 +158,21 @@ class VocLayout(SegmentationBuilder):
         return {split: self._generate_examples(split) for split in self._folder.splits}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        classes = len(self._folder.class_names)
-        files = self._folder.splits[split]
+        folder = self._folder
+        classes, files = len(folder.class_names), folder.splits[split]
+        colors = folder.colors if folder.by_color else None
         for index, (name, image, mask) in enumerate(progress(files, split)):
-            example = read_pair(image, mask, classes)
+            example = read_pair(image, mask, classes, colors)
+            if colors is None:
+                self._checks.add(mask, example.label)
             if self._height:
                 example = rescale(example, self._height / len(example.label))
                 encoded = encode(example.image, "PNG")
             else:
                 encoded = image.read_bytes()
             yield index, make_record(encoded, example.label, name)
+        if split == list(folder.splits)[-1]:
+            self._checks.finish(files[0].mask.parent)
 
 
 def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout:

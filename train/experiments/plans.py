@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from train.common.errors import UserError
 from train.config import Config, changed_options
 from train.experiments.experiment import Variant
 
@@ -85,9 +86,17 @@ class Plan:
         Args:
           factors: of the learning rate of `base`, with its gradient clipping.
           unclipped: the same without clipping.
+
+        Raises:
+          UserError: there is nothing to leave unclipped.
         """
         optimizer = self.base.optimizer
         rate, norm = optimizer.learning_rate, optimizer.max_gradient_norm
+        if unclipped and norm is None:
+            raise UserError(
+                f"--unclipped {' '.join(map(str, unclipped))} is not used without "
+                "--max-gradient-norm: nothing is clipped. Give them to --factors."
+            )
         return [
             *(Setting(factor * rate, norm) for factor in factors),
             *(Setting(factor * rate, None) for factor in unclipped),

@@ -38,7 +38,7 @@ RULES = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossOptions(Group):
-    """The loss, and its options."""
+    """The loss, and its options; those of losses and pools not chosen do nothing."""
 
     name: str = choice("locally_adaptive", "Loss", LOSSES, name="loss")
     loss_resolution: str = option(

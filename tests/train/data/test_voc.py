@@ -123,7 +123,7 @@ def foreign_value(folder: Path) -> None:
 
 
 def color_mask(folder: Path) -> None:
-    Image.new("RGB", SIZE[::-1]).save(mask_path(folder))
+    Image.new("RGB", SIZE[::-1], (128, 0, 0)).save(mask_path(folder))
 
 
 def truncate_image(folder: Path) -> None:
@@ -172,7 +172,7 @@ def deep_image(folder: Path) -> None:
         (remove_image, r"b\.jpg is missing"),
         (shrink_mask, r"b\.jpg is 48×40 but its mask .*b\.png is 10×20"),
         (foreign_value, r"b\.png must lie in 0…2 .*got 9 at \(5, 7\), 1 of .*labelmap"),
-        (color_mask, r"b\.png has mode RGB: a mask must be a palette"),
+        (color_mask, r"b\.png holds colors \(RGB\).*: 128,0,0\. Write labelmap"),
         (truncate_image, r"b\.jpg cannot be decoded"),
         (bad_labelmap, r"labelmap\.txt, line 2: expected name:red,green,blue"),
         (repeated_class, r"class_names\.txt must name each class once; repeated: red"),
@@ -214,7 +214,9 @@ def test_two_classes_need_another_normalization(
     config = make_config()
     classes = len(find_dataset(config.data).class_names)
     assert not Path(config.data.prepared).exists()  # found without writing
-    with pytest.raises(UserError, match="cannot learn 2 classes.*--normalization image"):
+    with pytest.raises(
+        UserError, match="cannot learn 2 classes.*--normalization image_score, or none"
+    ):
         check_classes(config.loss, classes)
     check_classes(make_config(normalization="none").loss, classes)
     check_classes(make_config(loss="softmax_cross_entropy").loss, classes)
@@ -227,7 +229,7 @@ def test_lists_from_other_programs_are_read(
     lists = folder / "ImageSets" / "Segmentation"
     (folder / "JPEGImages" / "a.jpg").rename(folder / "JPEGImages" / "my photo.jpg")
     mask_path(folder, "a").rename(mask_path(folder, "my photo"))
-    (lists / "train.txt").write_text("\ufeffmy photo  1\r\nb -1\r\n\r\nc\r\nd\r\n")
+    (lists / "train.txt").write_text("\ufeffmy photo  1\r\nb -1\r\n\r\nc\t0\r\nd 1\r\n")
     found = load_dataset(make_config().data)
     listed = [found.train[index]["name"] for index in range(4)]
     assert listed == [b"my photo", b"b", b"c", b"d"]

@@ -11,6 +11,7 @@ import pytest
 
 import lal_jax
 from models.deeplab import NetworkOutputs
+from train.common.errors import UserError
 from train.config import Config
 from train.data.dataset import load_dataset
 from train.experiments.forms import FORMS
@@ -95,6 +96,13 @@ def test_grid_holds_out_and_varies_the_rate_alone(plan: Plan) -> None:
     assert differing(runs[0].config, runs[1].config) == {"learning_rate", "workdir"}
     plain = plan.run(TABLE2.variants[0], seed=0).config
     assert differing(runs[1].config, plain) == {"holdout", "workdir"}
+
+
+def test_what_is_not_clipped_cannot_be_unclipped(plan: Plan) -> None:
+    loose = dataclasses.replace(plan, base=plan.base.replace(max_gradient_norm=None))
+    assert len(loose.settings((1.0,), ())) == 1
+    with pytest.raises(UserError, match=r"--unclipped 0\.5 is not used.*--factors"):
+        loose.settings((1.0,), (0.5,))
 
 
 def test_a_share_of_the_steps(plan: Plan) -> None:

@@ -1,0 +1,136 @@
+"""Masks that are sound alone and wrong together; classes asked for and listed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.common.errors import UserError
+from train.data.dataset import find_dataset, load_dataset
+from train.data.images import read_mask
+from train.data.palette import voc_colormap
+from train.data.voc_classes import VOC_CLASSES
+
+from ..conftest import MakeConfig, batches_of
+
+COLORS = np.array([(0, 0, 0), (48, 112, 32), (176, 112, 32)], np.uint8)
+
+
+def masks(folder: Path) -> list[Path]:
+    return sorted((folder / "SegmentationClass").iterdir())
+
+
+def reorder(path: Path, order: tuple[int, ...]) -> None:
+    """Writes a mask with class `order[i]` stored as i, and the colors of that."""
+    stored = np.full(256, 255, np.uint8)
+    stored[list(order)] = np.arange(len(order))
+    image = Image.fromarray(stored[read_mask(path)])
+    palette = np.full((256, 3), (224, 224, 192), np.uint8)
+    palette[: len(order)] = COLORS[list(order)]
+    image.putpalette(palette.tobytes())
+    image.save(path)
+
+
+def write_labelmap(folder: Path) -> None:
+    lines = zip(("ground", "red", "blue"), COLORS.tolist(), strict=True)
+    (folder / "labelmap.txt").write_text(
+        "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in lines)
+    )
+
+
+def test_palettes_in_different_orders_need_colors(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    drawn = [read_mask(path) for path in masks(folder)]
+    for number, path in enumerate(masks(folder)):
+        reorder(path, (0, 1, 2) if number % 2 else (0, 2, 1))
+    said = r"b\.png shows 48,112,32 where the value is 1, but .*a\.png where it is 2"
+    with pytest.raises(UserError, match=said + ".*Write labelmap"):
+        load_dataset(make_config().data)
+    write_labelmap(folder)
+    found = load_dataset(make_config().data)
+    for index in range(4):
+        label = read_mask(found.train[index]["label"])
+        np.testing.assert_array_equal(label, drawn[index])
+
+
+def test_equal_palettes_are_fine(folder: Path, make_config: MakeConfig) -> None:
+    for path in masks(folder):
+        image = Image.fromarray(read_mask(path))
+        image.putpalette(voc_colormap().tobytes())
+        image.save(path)
+    Image.fromarray(read_mask(masks(folder)[1])).save(masks(folder)[1])  # one gray
+    assert len(load_dataset(make_config().data).train) == 4
+
+
+def test_colors_of_several_values_say_nothing_of_order(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    for path, colors in zip(masks(folder), ((1, 2, 2), (1, 3, 2)) * 3, strict=True):
+        image = Image.fromarray(read_mask(path))
+        palette = np.full((256, 3), 9, np.uint8)
+        palette[:3] = np.array(colors)[:, None]
+        image.putpalette(palette.tobytes())
+        image.save(path)
+    assert len(load_dataset(make_config().data).train) == 4
+
+
+def test_colors_of_labelmap_are_of_the_fingerprint(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    write_labelmap(folder)
+    before = find_dataset(make_config().data).fingerprint
+    labelmap = folder / "labelmap.txt"
+    labelmap.write_text(labelmap.read_text().replace("176", "177"))
+    assert find_dataset(make_config().data).fingerprint != before
+
+
+def test_black_and_white_masks_are_refused(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    for path in masks(folder):
+        white = np.where(read_mask(path) == 1, 255, 0).astype(np.uint8)
+        Image.fromarray(white).save(path)
+    said = "SegmentationClass have the values 0 and 255 alone.*its index, 1"
+    with pytest.raises(UserError, match=said):
+        load_dataset(make_config().data)
+    one = np.where(read_mask(masks(folder)[0]) == 255, 1, 0).astype(np.uint8)
+    Image.fromarray(one).save(masks(folder)[0])
+    assert len(load_dataset(make_config().data).train) == 4
+
+
+def test_rgb_masks_train_as_their_indices_do(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    config = make_config()
+    expected = batches_of(load_dataset(config.data).train, config)
+    palette = np.full((256, 3), (224, 224, 192), np.uint8)
+    palette[:3] = COLORS
+    for path in masks(folder):
+        Image.fromarray(palette[read_mask(path)]).save(path)
+    write_labelmap(folder)
+    for batch, other in zip(
+        batches_of(load_dataset(config.data).train, config), expected, strict=True
+    ):
+        np.testing.assert_array_equal(batch.label, other.label)
+
+
+@pytest.mark.parametrize("listed", ["labelmap.txt", "class_names.txt"])
+def test_classes_asked_for_must_be_those_listed(
+    folder: Path,
+    make_config: MakeConfig,
+    listed: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if listed == "labelmap.txt":
+        write_labelmap(folder)
+    said = rf"{listed} names the classes ground, red, blue, but --classes .*has red, g"
+    with pytest.raises(UserError, match=said):
+        find_dataset(make_config(classes=("red", "ground", "blue")).data)
+    same = find_dataset(make_config(classes=("ground", "red", "blue")).data)
+    assert same.class_names == ("ground", "red", "blue")
+    assert not capsys.readouterr().err
+    presets = find_dataset(make_config(classes=tuple(VOC_CLASSES)).data)
+    assert presets.class_names == same.class_names
+    assert f"{listed} names the classes, in place of Pasc" in capsys.readouterr().err

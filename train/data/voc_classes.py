@@ -1,0 +1,129 @@
+"""Classes of a folder in VOC layout: their names, and colors where it has some."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.data.images import IGNORED, read_mask
+from train.data.palette import voc_colormap
+from train.data.voc_lists import read_lines
+
+# Presets name them, for Pascal VOC has no list of its own.
+VOC_CLASSES = (
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
+    "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
+).split()
+
+
+class Classes(NamedTuple):
+    """The classes of a folder."""
+
+    names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    by_color: bool  # whether the colors are the folder's, so that masks may have them
+
+
+def read_classes(root: Path, masks: Sequence[Path], asked: Sequence[str]) -> Classes:
+    """Returns the classes of the folder's list, those asked for, or of the masks.
+
+    Args:
+      root: the folder.
+      masks: all of them, to count the classes where nothing names them.
+      asked: names, in the order of the masks' values, where the folder has no list.
+
+    Raises:
+      UserError: a list cannot be read, or names other classes than are asked for.
+    """
+    labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
+    if labelmap.is_file():
+        names, colors = _read_labelmap(labelmap)
+        _check_asked(asked, names, labelmap)
+        return Classes(names, colors, by_color=True)
+    if listed.is_file():
+        names = tuple(line for line in read_lines(listed) if line)
+        _check_names(names, listed)
+        _check_asked(asked, names, listed)
+    else:
+        names = tuple(asked) or tuple(map(str, range(_count_classes(masks))))
+        _check_names(names, "--classes")
+    return Classes(names, voc_colormap()[: len(names)], by_color=False)
+
+
+def _check_asked(asked: Sequence[str], names: Sequence[str], path: Path) -> None:
+    """Refuses other names than those of the folder's list."""
+    if not asked or tuple(asked) == tuple(names):
+        return
+    if list(asked) == VOC_CLASSES:
+        print(f"{path} names the classes, in place of Pascal VOC's.", file=sys.stderr)
+        return
+    raise UserError(
+        f"{path} names the classes {', '.join(names)}, but --classes (or the trained "
+        f"network) has {', '.join(asked)}. Make them the same, in the order of the "
+        "masks' values; where --classes was given, it may be left out."
+    )
+
+
+def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Reads CVAT's `name:r,g,b:parts:actions` lines."""
+    names, colors = [], []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line or line.startswith("#"):
+            continue
+        try:
+            name, color = line.split(":")[:2]
+            red, green, blue = (int(part) for part in color.split(","))
+            colors.append(np.array([red, green, blue], np.uint8))
+        except (ValueError, OverflowError) as error:
+            raise UserError(
+                f"{path}, line {number}: expected name:red,green,blue::, got {line!r}"
+            ) from error
+        names.append(name)
+    _check_names(names, path)
+    return tuple(names), np.stack(colors)
+
+
+def _check_names(names: Sequence[str], source: object) -> None:
+    if not 2 <= len(names) <= IGNORED:
+        raise UserError(
+            f"{source} must name 2 to {IGNORED} classes, it has {len(names)}."
+        )
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise UserError(
+            f"{source} must name each class once; repeated: {', '.join(repeated)}."
+        )
+
+
+def _count_classes(masks: Sequence[Path]) -> int:
+    """Returns one more than the largest value; every value up to it must occur."""
+    first_with: dict[int, Path] = {}
+    for path in masks:
+        for value in np.unique(read_mask(path)).tolist():
+            first_with.setdefault(value, path)
+    values = set(first_with)
+    first_with.pop(IGNORED, None)
+    count = 1 + max(first_with, default=0)
+    remedy = (
+        "Name the classes in class_names.txt (one a line) or with --classes, or mend "
+        "the masks."
+    )
+    if count < 2:
+        ignored = " and ignored pixels (255)" * (IGNORED in values)
+        raise UserError(
+            f"the masks in {masks[0].parent} hold no class but 0{ignored}. {remedy}"
+        )
+    absent = sorted(set(range(count)) - set(first_with))
+    if absent:
+        shown = ", ".join(map(str, absent[:5])) + (", …" if len(absent) > 5 else "")
+        raise UserError(
+            f"{first_with[count - 1]} has the value {count - 1}, but no mask has "
+            f"{shown}: without a list of class names every value up to the largest "
+            f"must occur. {remedy}"
+        )
+    return count
