@@ -22,6 +22,7 @@ from train.common.errors import UserError
 from train.common.files import replace_bytes
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import probabilities, scores
+from train.evaluation.preparation import masks_at_size, prepared_images
 from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -54,6 +55,11 @@ def export(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"
     )
+    if resized := trained.config.data.image_height:
+        print(
+            f"Both resize images to a height of {resized} pixels, as training did; "
+            "masks have the size of the images that are given."
+        )
 
 
 def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
@@ -61,7 +67,7 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
 
     The function takes uint8 RGB `[batch, height, width, 3]` and returns masks, uint8
     `[batch, height, width]`, and the probability of each mask's class, float32 of the
-    same shape. It predicts as the configuration says, without windows.
+    same shape. It prepares and predicts as the configuration says, without windows.
     """
     options, state = trained.config.evaluation, trained.state
     preprocess = PREPROCESSINGS[trained.config.model.preprocessing]
@@ -69,9 +75,12 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     @jax.jit
     def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
-        found = scores(model, images, preprocess, options)
+        seen = prepared_images(images, trained.config.data.image_height)
+        found = scores(model, seen, preprocess, options)
         found = probabilities(found, options)
-        return jnp.argmax(found, axis=-1).astype(jnp.uint8), jnp.max(found, axis=-1)
+        masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
+        confidence = jnp.max(found, axis=-1)
+        return masks_at_size(masks, size), masks_at_size(confidence, size)
 
     shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)

@@ -38,7 +38,8 @@ def main() -> None:
 def complete(config: Config) -> dict[str, Any]:
     """Completes a run: trains, evaluates, reports; returns its summary."""
     run = Run.open(config)
-    if summary := run.summary():
+    if (summary := run.summary()) and run.is_described():
+        _check_finished(run, config)
         print(run.completion_notice(summary))
         return summary
 
@@ -55,7 +56,7 @@ def complete(config: Config) -> dict[str, Any]:
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
-    run.begin(config, dataset)
+    run.begin(config)
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
@@ -63,6 +64,7 @@ def complete(config: Config) -> dict[str, Any]:
     with run.alone():
         with Checkpoints(run.checkpoints, seed, dataset.fingerprint) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)
+            run.record(config.data, dataset)
             start = int(state.step)
             run.rewind(start)
             print(run.opening(config, dataset, start))
@@ -87,6 +89,21 @@ def complete(config: Config) -> dict[str, Any]:
                 seconds=seconds,
             )
         return finish(run, config, dataset, evaluator, state, seconds)
+
+
+def _check_finished(run: Run, config: Config) -> None:
+    """Refuses to pass a finished run off as one on data that have changed since.
+
+    Raises:
+      UserError: the data are others, or another folder is named that cannot be read.
+    """
+    try:
+        found = find_dataset(config.data)
+    except UserError:
+        if run.is_of_another_path(config.data):
+            raise
+        return  # its data may be gone, its result remains
+    run.check_data(found)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ def predict(
     trained = load_trained(model)
     cache_compilations(trained.config.run.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.config.evaluation))
+    if height := trained.config.data.image_height:
+        print(
+            f"Images are resized to a height of {height} pixels, as in training; masks "
+            "have the images' own size."
+        )
     header = ["image", "width", "height", *trained.class_names]
     earlier = _earlier_areas(out / "areas.csv", header, outputs)
     out.mkdir(parents=True, exist_ok=True)

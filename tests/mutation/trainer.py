@@ -235,9 +235,17 @@ RUNS = (
         ("message lost", 'rpartition("\\nerror: ")', 'rpartition("\\nerror! ")'),
     )
     + of(
+        "train/workdir/run.py",
+        "tests/train/test_reproduce.py",
+        (
+            "other data",
+            "if found not in (data.fingerprint, data.earlier):",
+            "if False:",
+        ),
+    )
+    + of(
         "train/experiments/runner.py",
         "tests/train/test_reproduce.py",
-        ("other data", "if found not in (None, dataset.fingerprint):", "if False:"),
         ("diverged again", "or run.divergence() is not None", ""),
     )
     + of(

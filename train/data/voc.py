@@ -8,9 +8,8 @@ labelmap.txt or class_names.txt         optional
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +18,20 @@ import tensorflow_datasets as tfds
 
 import lal_jax
 from train.common.errors import UserError
+from train.data.fingerprint import (
+    Digests,
+    check_unchanged,
+    data_fingerprint,
+    earlier_fingerprint,
+    split_fingerprint,
+)
 from train.data.images import (
     IGNORED,
     Example,
+    at_height,
     encode,
     read_image,
     read_mask,
-    rescale,
 )
 from train.data.palette import voc_colormap
 from train.data.records import SegmentationBuilder, make_record, progress
@@ -41,11 +47,17 @@ class VocFolder(NamedTuple):
     class_names: tuple[str, ...]
     colors: np.ndarray  # uint8 [classes, 3]
     splits: dict[str, list[tuple[str, Path, Path]]]  # name, image, mask
+    digests: Mapping[Path, str]  # of images and masks
+    fingerprints: Mapping[str, str]  # of splits
     fingerprint: str
+    earlier: str  # fingerprint that runs begun before have
 
 
 def read_voc_folder(
-    root: Path, splits: Sequence[str], class_names: Sequence[str] = ()
+    root: Path,
+    splits: Sequence[str],
+    class_names: Sequence[str] = (),
+    digests: Digests | None = None,
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -53,6 +65,7 @@ def read_voc_folder(
       root: the folder.
       splits: names of lists in ImageSets/Segmentation.
       class_names: used where the folder has no list of its own.
+      digests: what is known of its files already.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -70,8 +83,22 @@ def read_voc_folder(
         for split, v in names.items()
     }
     class_names, colors = _read_classes(root, files, class_names)
-    fingerprint = _fingerprint(files, class_names)
-    return VocFolder(root, tuple(class_names), colors, files, fingerprint)
+    paths = [path for v in files.values() for _, *pair in v for path in pair]
+    known = (digests or Digests()).of(paths)
+    fingerprints = {
+        split: split_fingerprint(entries, class_names, colors, known)
+        for split, entries in files.items()
+    }
+    return VocFolder(
+        root,
+        class_names,
+        colors,
+        files,
+        known,
+        fingerprints,
+        data_fingerprint(fingerprints),
+        earlier_fingerprint(files, class_names, known),
+    )
 
 
 def _read_split(root: Path, split: str) -> list[str]:
@@ -207,21 +234,6 @@ def _count_classes(masks: Sequence[Path]) -> int:
     return count
 
 
-def _fingerprint(
-    files: dict[str, list[tuple[str, Path, Path]]], class_names: Sequence[str]
-) -> str:
-    """Returns a hash of the lists, the masks, the images' file sizes and the classes.
-
-    A copy of the folder has the same: times and paths do not enter.
-    """
-    digest = hashlib.sha256(repr(tuple(class_names)).encode())
-    for split, entries in files.items():
-        for name, image, mask in entries:
-            labels = hashlib.sha256(mask.read_bytes()).hexdigest()
-            digest.update(repr((split, name, image.stat().st_size, labels)).encode())
-    return digest.hexdigest()[:12]
-
-
 def read_pair(image: Path, mask: Path, classes: int) -> Example:
     """Reads an image and its mask, and checks that they belong together.
 
@@ -254,34 +266,46 @@ def read_pair(image: Path, mask: Path, classes: int) -> Example:
 
 
 class VocLayout(SegmentationBuilder):
-    """A folder in VOC layout. Every image and mask is checked while it is written."""
+    """A split of a folder in VOC layout; all of it is checked while it is written.
 
-    def __init__(self, *, folder: VocFolder, height: int, data_dir: str):
-        self._folder, self._height = folder, height
-        slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)
-        name = f"{slug}_{folder.fingerprint}" + (f"_{height}" if height else "")
+    Records are named by what they are made from: the same files have them in common,
+    wherever the folder is, and other files never.
+    """
+
+    # Raise it whenever the same files and options give other records.
+    VERSION = tfds.core.Version("2.0.0")
+
+    def __init__(self, *, folder: VocFolder, split: str, height: int, data_dir: str):
+        self._folder, self._split, self._height = folder, split, height
+        name = f"{split}_{folder.fingerprints[split]}" + (
+            f"_{height}" if height else ""
+        )
         config = tfds.core.BuilderConfig(name=name)
         super().__init__(data_dir=data_dir, config=config)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make_voc_layout, (self._folder, self._height, self._data_dir_root)
+        arguments = (self._folder, self._split, self._height, self._data_dir_root)
+        return _make_voc_layout, arguments
 
     def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
-        return {split: self._generate_examples(split) for split in self._folder.splits}
+        return {self._split: self._generate_examples()}
 
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        classes = len(self._folder.class_names)
-        files = self._folder.splits[split]
-        for index, (name, image, mask) in enumerate(progress(files, split)):
-            example = read_pair(image, mask, classes)
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        classes, digests = len(self._folder.class_names), self._folder.digests
+        files = self._folder.splits[self._split]
+        for index, (name, image, mask) in enumerate(progress(files, self._split)):
+            example = at_height(read_pair(image, mask, classes), self._height)
             if self._height:
-                example = rescale(example, self._height / len(example.label))
                 encoded = encode(example.image, "PNG")
             else:
                 encoded = image.read_bytes()
+            for path in (image, mask):  # after it was read
+                check_unchanged(path, digests[path])
             yield index, make_record(encoded, example.label, name)
 
 
-def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout:
+def _make_voc_layout(
+    folder: VocFolder, split: str, height: int, data_dir: str
+) -> VocLayout:
     """Recreates the builder in a data-loading process."""
-    return VocLayout(folder=folder, height=height, data_dir=data_dir)
+    return VocLayout(folder=folder, split=split, height=height, data_dir=data_dir)
