@@ -87,7 +87,7 @@ def evaluate(
 def _of_other_data(
     run: Path, split: str, options: DataOptions, dataset: Dataset
 ) -> list[str]:
-    """Returns a word for the file's name if the split is not the run's own, and says so.
+    """Returns a word for the file's name, none for the run's own data.
 
     What a split holds tells, where the run has recorded it; else its path.
     """

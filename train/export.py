@@ -9,6 +9,8 @@ DIR/inference.jax       the compiled function, for any program that has jax
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +86,21 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
 
     shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)
-    return bytes(jax.export.export(inference, platforms=PLATFORMS)(images).serialize())
+    with _without_locations():
+        exported = jax.export.export(inference, platforms=PLATFORMS)(images)
+        return bytes(exported.serialize())
+
+
+@contextlib.contextmanager
+def _without_locations() -> Iterator[None]:
+    """Leaves the paths of source files out of what is lowered within the block."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 if __name__ == "__main__":

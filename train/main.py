@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from train.common.command import cache_compilations, run_command
+from train.common.errors import UserError
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from train.common.errors import UserError
+from train.config import portable
 from train.export import export, serialized
 from train.training.step import make_state
 from train.workdir.trained import Trained, load_trained, save_trained
@@ -73,7 +74,9 @@ def test_export_writes_both_files(
         "inference.jax",
     }
     assert "[batch, 32, 32, 3]" in capsys.readouterr().out  # the crop
-    assert load_trained(tmp_path / "out" / "model.safetensors").config == trained.config
+    assert load_trained(tmp_path / "out" / "model.safetensors").config == portable(
+        trained.config
+    )
 
 
 def test_size_that_cannot_be_is_refused(trained: Trained, tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
         return None
     from train.data.fingerprint import Digests, memory_of
     from train.data.records import open_splits
-    from train.data.voc import VocLayout, read_voc_folder
+    from train.data.voc import read_voc_folder
+    from train.data.voc_records import VocLayout
 
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))

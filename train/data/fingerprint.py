@@ -19,7 +19,7 @@ from tqdm import tqdm
 from train.common.errors import UserError
 from train.common.files import replace_text
 
-Entry = tuple[str, Path, Path]  # name, image, mask
+_Entry = tuple[str, Path, Path]  # name, image, mask
 _Signature = list[int]  # device, inode, size, mtime and ctime in ns
 
 _SETTLED = 2_000_000_000  # ns: a later write certainly has another ctime
@@ -109,7 +109,7 @@ def check_unchanged(path: Path, digest: str) -> None:
 
 
 def split_fingerprint(
-    entries: Sequence[Entry],
+    entries: Sequence[_Entry],
     class_names: Sequence[str],
     colors: np.ndarray,
     digests: Mapping[Path, str],
@@ -134,7 +134,7 @@ def data_fingerprint(splits: Mapping[str, str]) -> str:
 
 
 def earlier_fingerprint(
-    files: Mapping[str, Sequence[Entry]],
+    files: Mapping[str, Sequence[_Entry]],
     class_names: Sequence[str],
     digests: Mapping[Path, str],
 ) -> str:

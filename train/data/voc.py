@@ -9,18 +9,16 @@ labelmap.txt or class_names.txt         optional
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 import lal_jax
 from train.common.errors import UserError
 from train.data.fingerprint import (
     Digests,
-    check_unchanged,
     data_fingerprint,
     earlier_fingerprint,
     split_fingerprint,
@@ -28,13 +26,10 @@ from train.data.fingerprint import (
 from train.data.images import (
     IGNORED,
     Example,
-    at_height,
-    encode,
     read_image,
     read_mask,
 )
 from train.data.palette import voc_colormap
-from train.data.records import SegmentationBuilder, make_record, progress
 
 _MASK_FOLDERS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
@@ -263,49 +258,3 @@ def read_pair(image: Path, mask: Path, classes: int) -> Example:
             "class_names.txt or --classes."
         ) from error
     return example
-
-
-class VocLayout(SegmentationBuilder):
-    """A split of a folder in VOC layout; all of it is checked while it is written.
-
-    Records are named by what they are made from: the same files have them in common,
-    wherever the folder is, and other files never.
-    """
-
-    # Raise it whenever the same files and options give other records.
-    VERSION = tfds.core.Version("2.0.0")
-
-    def __init__(self, *, folder: VocFolder, split: str, height: int, data_dir: str):
-        self._folder, self._split, self._height = folder, split, height
-        name = f"{split}_{folder.fingerprints[split]}" + (
-            f"_{height}" if height else ""
-        )
-        config = tfds.core.BuilderConfig(name=name)
-        super().__init__(data_dir=data_dir, config=config)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (self._folder, self._split, self._height, self._data_dir_root)
-        return _make_voc_layout, arguments
-
-    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
-        return {self._split: self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        classes, digests = len(self._folder.class_names), self._folder.digests
-        files = self._folder.splits[self._split]
-        for index, (name, image, mask) in enumerate(progress(files, self._split)):
-            example = at_height(read_pair(image, mask, classes), self._height)
-            if self._height:
-                encoded = encode(example.image, "PNG")
-            else:
-                encoded = image.read_bytes()
-            for path in (image, mask):  # after it was read
-                check_unchanged(path, digests[path])
-            yield index, make_record(encoded, example.label, name)
-
-
-def _make_voc_layout(
-    folder: VocFolder, split: str, height: int, data_dir: str
-) -> VocLayout:
-    """Recreates the builder in a data-loading process."""
-    return VocLayout(folder=folder, split=split, height=height, data_dir=data_dir)

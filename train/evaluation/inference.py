@@ -160,7 +160,8 @@ class Predictor:
           progress: passes the rows of windows on, of an image larger than a window.
         """
         mask = self._mask(state, prepared(image, self._height), progress)
-        return at_size(mask, image.shape[:2])
+        height, width = image.shape[:2]
+        return at_size(mask, (height, width))
 
     def _mask(
         self, state: TrainState, image: np.ndarray, progress: Progress

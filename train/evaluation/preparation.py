@@ -25,7 +25,7 @@ def prepared(image: np.ndarray, height: int) -> np.ndarray:
     return at_height(Example(image, blank), height).image
 
 
-def at_size(mask: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def at_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns a mask at a height and width, by nearest neighbor."""
     if mask.shape == size:
         return mask

@@ -138,7 +138,7 @@ class Run:
         return dataclasses.replace(options, **places)  # type: ignore[arg-type]
 
     def split_fingerprint(self, split: str) -> str | None:
-        """Returns the fingerprint of a split trained or evaluated on, None if unknown."""
+        """Returns the fingerprint of a split of the run, None if unknown."""
         return self.described().get("split_fingerprints", {}).get(split)
 
     def check_data(self, data: Dataset | Found) -> None:
