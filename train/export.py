@@ -24,7 +24,8 @@ from train.common.errors import UserError
 from train.common.files import replace_bytes
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import probabilities, scores
-from train.evaluation.preparation import masks_at_size, prepared_images
+from train.evaluation.preparation import prepared_images
+from train.training.scales import shrink_labels
 from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -82,7 +83,8 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
         found = probabilities(found, options)
         masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
         confidence = jnp.max(found, axis=-1)
-        return masks_at_size(masks, size), masks_at_size(confidence, size)
+        # By nearest neighbor, which goes for growing too.
+        return shrink_labels(masks, size), shrink_labels(confidence, size)
 
     shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)

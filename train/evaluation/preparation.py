@@ -8,10 +8,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
 from train.data.images import Example, at_height
-from train.training.scales import resize_linear, shrink_labels
+from train.training.scales import resize_linear
 
 
 def prepared(image: np.ndarray, height: int) -> np.ndarray:
@@ -27,10 +26,11 @@ def prepared(image: np.ndarray, height: int) -> np.ndarray:
 
 def at_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns a mask at a height and width, by nearest neighbor."""
-    if mask.shape == size:
-        return mask
-    resized = Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST)
-    return np.asarray(resized)
+    for axis, (pixels, wanted) in enumerate(zip(mask.shape, size, strict=True)):
+        if pixels != wanted:  # to the last pixel as `shrink_labels`
+            nearest = (2 * np.arange(wanted) + 1) * pixels // (2 * wanted)
+            mask = np.take(mask, nearest, axis=axis)
+    return mask
 
 
 def prepared_images(images: jax.Array, height: int) -> jax.Array:
@@ -48,8 +48,3 @@ def prepared_images(images: jax.Array, height: int) -> jax.Array:
     for size in ((tall, width), (height, width)):  # to whole levels each, as Pillow
         pixels = jnp.floor(resize_linear(pixels, size, antialias=True) + 0.5)
     return pixels.astype(jnp.uint8)
-
-
-def masks_at_size(masks: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    """Returns what `at_size` does, of a batch under `jit`, of any type."""
-    return shrink_labels(masks, size)
