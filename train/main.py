@@ -48,6 +48,7 @@ def complete(config: Config) -> dict[str, Any]:
     if begins:
         check_initial_weights(config.model)
     found = find_dataset(config.data)
+    run.check_data(found)
     check_classes(config.loss, len(found.class_names))
     dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps
@@ -63,7 +64,8 @@ def complete(config: Config) -> dict[str, Any]:
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
-        with Checkpoints(run.checkpoints, seed, dataset.fingerprint) as checkpoints:
+        known = dataset.fingerprint, dataset.earlier
+        with Checkpoints(run.checkpoints, seed, *known) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)
             run.record(config.data, dataset)
             start = int(state.step)
@@ -105,6 +107,7 @@ def _check_finished(run: Run, config: Config) -> None:
             raise
         return  # its data may be gone, its result remains
     run.check_data(found)
+    run.record(config.data, found)
 
 
 if __name__ == "__main__":

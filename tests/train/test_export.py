@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from train.common.errors import UserError
 from train.config import portable
@@ -16,6 +17,7 @@ from train.training.step import make_state
 from train.workdir.trained import Trained, load_trained, save_trained
 
 from .conftest import CLASSES, MakeConfig
+from .standins import STATE, Brightest
 
 # What a stranger's program does with the file; it must not need our code, nor Flax.
 PROGRAM = """
@@ -70,9 +72,9 @@ def test_exported_function_prepares_images_as_training_did(
     trained: Trained, rng: np.random.Generator, height: int
 ) -> None:
     config = trained.config.replace(image_height=height)
-    trained = trained._replace(config=config)
-    coarse = rng.integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
-    images = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    graph: nnx.GraphDef = nnx.graphdef(Brightest())
+    trained = trained._replace(config=config, graph=graph, state=STATE)
+    images = rng.integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
     inference = jax.export.deserialize(bytearray(serialized(trained, (40, 56))))
     masks, confidence = inference.call(images)
     assert masks.shape == confidence.shape == (2, 40, 56)

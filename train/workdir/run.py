@@ -72,7 +72,7 @@ class Run:
             self.workdir.mkdir(parents=True, exist_ok=True)
             save_config(config, self.config_path)
 
-    def record(self, options: DataOptions, dataset: Dataset) -> None:
+    def record(self, options: DataOptions, dataset: Dataset | Found) -> None:
         """Writes dataset.json: what is trained on, and where it is now.
 
         At each start: until the first checkpoint the data may be mended, and they may
@@ -147,7 +147,8 @@ class Run:
         Raises:
           UserError: it names the run and both fingerprints.
         """
-        if not (self.has_checkpoint() and self.is_described()):
+        results = self._summary.is_file() or self._divergence.is_file()
+        if not (results or self.has_checkpoint()) or not self.is_described():
             return
         found = self.described()["fingerprint"]
         if found not in (data.fingerprint, data.earlier):
