@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -44,7 +45,7 @@ def test_masks_go_back_alike_under_jit(
     size: tuple[int, int], rng: np.random.Generator
 ) -> None:
     masks = rng.integers(0, 256, (2, 24, 31), dtype=np.uint8)
-    found = np.asarray(shrink_labels(masks, size))
+    found = np.asarray(shrink_labels(jnp.asarray(masks), size))
     assert found.shape == (2, *size)
     np.testing.assert_array_equal(found, [at_size(mask, size) for mask in masks])
 
