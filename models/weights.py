@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,8 +163,22 @@ def write_weights(
     """Writes arrays by key as safetensors, as a whole or not at all."""
     solid = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     partial = path.with_suffix(".partial")
-    partial.write_bytes(save(solid, dict(metadata or {})))
+    partial.write_bytes(_in_order(save(solid, dict(metadata or {}))))
     partial.replace(path)
+
+
+def _in_order(content: bytes) -> bytes:
+    """Returns a safetensors file with its metadata sorted, where `save` shuffles them.
+
+    So equal arrays and metadata are equal files.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # arrays begin at multiples of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_weights(

@@ -221,12 +221,28 @@ def _meaning(name: str, value: Any) -> Any:
 
 
 def differing_options(saved: Config, wanted: Config) -> list[str]:
-    """Returns `name: saved → wanted` for each option that would change the result."""
+    """Returns `name: saved → wanted` for each option that would change the result.
+
+    `data` is left out: what is in the folder counts, and its fingerprint tells.
+    """
     before = saved.options()
     return [
         f"{name}: {before[name]!r} → {new!r}"
         for name, new in changed_options(wanted, saved).items()
+        if name != "data"
     ]
+
+
+def portable(config: Config) -> Config:
+    """Returns the configuration without what belongs to one machine or one call.
+
+    Paths and free options have their defaults, and so have the options that go with a
+    path; a folder of data is `DIR`.
+    """
+    local = FREE | PATHS | {"new_head", "new_stages"}
+    defaults = {k: v for k, v in Config().options().items() if k in local}
+    defaults["data"] = "DIR" if config.data.folder else ""
+    return config.replace(**defaults)
 
 
 def command_words(options: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Evaluates a run: python train/evaluate.py RUN [--split NAME] [--data DIR].
 
-[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] override how the run predicts.
+[--scales 0.5 1 1.5] [--flip] [--window HEIGHT WIDTH] override how the run predicts;
+--prepared DIR keeps prepared records elsewhere than the run does.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import tyro
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
-from train.data.dataset import load_dataset
+from train.data.dataset import DataOptions, Dataset, load_dataset
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import Evaluator
+from train.workdir.run import Run
 from train.workdir.trained import load_run
 
 
@@ -29,10 +31,12 @@ def evaluate(
     split: str = "",
     data: str = "",
     evaluation_batch: int = 0,
+    prepared: str = "",
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
-    Options of prediction are added to the file's name.
+    Options of prediction are added to the file's name; so is the fingerprint of data
+    that are not the run's own.
 
     Args:
       run: folder of a run.
@@ -41,22 +45,23 @@ def evaluate(
         where the run itself held out part of its training split.
       data: folder in VOC layout with the same classes; empty for the run's own.
       evaluation_batch: images of equal size evaluated together; 0 does as the run.
+      prepared: folder for the prepared records; empty for the run's own.
     """
     trained = load_run(run)
     cache_compilations(trained.config.run.compilation_cache)
-    its = trained.config.data
-    name = split or its.val_split
-    dataset = load_dataset(
-        dataclasses.replace(
-            its,
-            folder=data or its.folder,
-            classes=trained.class_names,
-            val_split=name,
-            train_split=name,
-            holdout=0.0,
-            pixel_limit=prediction.pixel_limit or its.pixel_limit,
-        )
+    where = Run(run).data_options(trained.config.data)
+    name = split or where.val_split
+    options_of_data = dataclasses.replace(
+        where,
+        folder=data or where.folder,
+        prepared=prepared or where.prepared,
+        classes=trained.class_names,
+        val_split=name,
+        train_split=name,
+        holdout=0.0,
+        pixel_limit=prediction.pixel_limit or where.pixel_limit,
     )
+    dataset = load_dataset(options_of_data)
     if dataset.class_names != trained.class_names:
         raise UserError(
             f"{run} was trained on the classes {', '.join(trained.class_names)}; "
@@ -67,9 +72,12 @@ def evaluate(
         options = dataclasses.replace(options, batch_size=evaluation_batch)
     evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)
     counts = evaluator.counts(trained.state)
-    path = run / f"evaluation_{'_'.join([name, *prediction.named()])}.json"
+    words = [name, *_of_other_data(run, name, options_of_data, dataset)]
+    path = run / f"evaluation_{'_'.join([*words, *prediction.named()])}.json"
     result = {
         "data": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "image_height": where.image_height,
         "step": int(trained.state.step),
         "scales": options.scales,
         "flip": options.flip,
@@ -79,6 +87,23 @@ def evaluate(
     print(table(counts.whole, dataset.class_names))
     replace_text(path, json.dumps(result, indent=2) + "\n")
     print(f"Step {result['step']}, {len(dataset.val)} images. Metrics: {path}")
+
+
+def _of_other_data(
+    run: Path, split: str, options: DataOptions, dataset: Dataset
+) -> list[str]:
+    """Returns a word for the file's name, none for the run's own data.
+
+    What a split holds tells, where the run has recorded it; else its path.
+    """
+    known = Run(run).split_fingerprint(split)
+    if not known and not Run(run).is_of_another_path(options):
+        return []
+    if known and known == dataset.splits.get(split):
+        return []
+    if known and not Run(run).is_of_another_path(options):
+        print(f"Split {split!r} of {dataset.name} has changed since {run} was trained.")
+    return [f"data_{dataset.fingerprint}"]
 
 
 if __name__ == "__main__":

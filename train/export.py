@@ -9,6 +9,8 @@ DIR/inference.jax       the compiled function, for any program that has jax
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,8 @@ from train.common.errors import NotFinite, UserError
 from train.common.files import naming, replace_bytes
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import probabilities, scores
+from train.evaluation.preparation import prepared_images
+from train.training.scales import shrink_labels
 from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -59,6 +63,11 @@ def export(
     )
     if trained.config.evaluation.window != (0, 0):
         print(f"{function} takes images whole; --window is used by train/predict.py")
+    if resized := trained.config.data.image_height:
+        print(
+            f"Both resize images to a height of {resized} pixels, as training did; "
+            "masks have the size of the images that are given."
+        )
 
 
 def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:
@@ -80,7 +89,8 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     The function takes uint8 RGB `[batch, height, width, 3]` and returns masks, uint8
     `[batch, height, width]`, and the probability of each mask's class, float32 of the
     same shape; NaN where the network's logits are not finite, so that the mask there
-    is none. It predicts as the configuration says, without windows.
+    is none. It prepares and predicts as the configuration says,
+    without windows.
     """
     options, state = trained.config.evaluation, trained.state
     preprocess = PREPROCESSINGS[trained.config.model.preprocessing]
@@ -88,13 +98,31 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     @jax.jit
     def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
-        found = scores(model, images, preprocess, options)
+        seen = prepared_images(images, trained.config.data.image_height)
+        found = scores(model, seen, preprocess, options)
         found = probabilities(found, options)
-        return jnp.argmax(found, axis=-1).astype(jnp.uint8), jnp.max(found, axis=-1)
+        masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
+        confidence = jnp.max(found, axis=-1)
+        # By nearest neighbor, which goes for growing too.
+        return shrink_labels(masks, size), shrink_labels(confidence, size)
 
     shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)
-    return bytes(jax.export.export(inference, platforms=PLATFORMS)(images).serialize())
+    with _without_locations():
+        exported = jax.export.export(inference, platforms=PLATFORMS)(images)
+        return bytes(exported.serialize())
+
+
+@contextlib.contextmanager
+def _without_locations() -> Iterator[None]:
+    """Leaves the paths of source files out of what is lowered within the block."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from train.common.command import cache_compilations, run_command
-from train.common.errors import memory_for
+from train.common.errors import UserError, memory_for
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
@@ -44,7 +44,8 @@ def main() -> None:
 def complete(config: Config) -> dict[str, Any]:
     """Completes a run: trains, evaluates, reports; returns its summary."""
     run = Run.open(config)
-    if summary := run.summary():
+    if (summary := run.summary()) and run.is_described():
+        _check_finished(run, config)
         print(run.completion_notice(summary))
         return summary
 
@@ -52,6 +53,7 @@ def complete(config: Config) -> dict[str, Any]:
     if begins:
         check_initial_weights(config.model)
     found = find_dataset(config.data)
+    run.check_data(found)
     check_classes(config.loss, len(found.class_names))
     warn_of_shared(found, config.data)
     dataset = prepare_dataset(found, config.data)
@@ -62,14 +64,16 @@ def complete(config: Config) -> dict[str, Any]:
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
-    run.begin(config, dataset)
+    run.begin(config)
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
-        with Checkpoints(run.checkpoints, seed, dataset.fingerprint) as checkpoints:
+        known = dataset.fingerprint, dataset.earlier
+        with Checkpoints(run.checkpoints, seed, *known) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)
+            run.record(config.data, dataset)
             start = int(state.step)
             run.rewind(start)
             print(run.opening(config, dataset, start))
@@ -97,6 +101,22 @@ def complete(config: Config) -> dict[str, Any]:
         summary = finish(run, config, dataset, evaluator, state, seconds)
         warn_of_shared(found, config.data)  # beside the metrics that it is about
         return summary
+
+
+def _check_finished(run: Run, config: Config) -> None:
+    """Refuses to pass a finished run off as one on data that have changed since.
+
+    Raises:
+      UserError: the data are others, or another folder is named that cannot be read.
+    """
+    try:
+        found = find_dataset(config.data)
+    except UserError:
+        if run.is_of_another_path(config.data):
+            raise
+        return  # its data may be gone, its result remains
+    run.check_data(found)
+    run.record(config.data, found)
 
 
 if __name__ == "__main__":

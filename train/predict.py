@@ -49,6 +49,11 @@ def predict(
     trained = load_trained(model)
     cache_compilations(trained.config.run.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.config.evaluation))
+    if height := trained.config.data.image_height:
+        print(
+            f"Images are resized to a height of {height} pixels, as in training; masks "
+            "have the images' own size."
+        )
     header = ["image", "width", "height", *trained.class_names]
     areas = out / "areas.csv"
     lines = [header, *_earlier_areas(areas, header, outputs)]

@@ -69,6 +69,10 @@ def test_kind_of_data_is_trained_on(finished: Finished) -> None:
         "class_names": ["a", "b", "c"],
         "colors": COLORS.tolist(),
         "fingerprint": "f1",
+        "earlier_fingerprint": "",
+        "split_fingerprints": {},
+        "folder": str(Path("stripes").resolve()),
+        "prepared": str(finished.workdir.parent / "prepared"),
     }
     assert "on two stripes (2 images, 3 classes), from step 0 of 2" in finished.printed
     summary = json.loads((finished.workdir / "summary.json").read_text())

@@ -4,15 +4,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from train.common.errors import UserError
+from train.config import portable
+from train.evaluation.preparation import prepared
 from train.export import export, serialized
 from train.training.step import make_state
 from train.workdir.trained import Trained, load_trained, save_trained
 
 from .conftest import CLASSES, MakeConfig
+from .standins import STATE, Brightest
 
 # What a stranger's program does with the file; it must not need our code, nor Flax.
 PROGRAM = """
@@ -62,6 +67,63 @@ def test_exported_function_needs_none_of_our_code(
     assert 1 / CLASSES < found["confidence"].min() <= found["confidence"].max() <= 1
 
 
+@pytest.mark.parametrize("height", [24, 60])
+def test_exported_function_prepares_images_as_training_did(
+    trained: Trained, rng: np.random.Generator, height: int
+) -> None:
+    config = trained.config.replace(image_height=height)
+    graph: nnx.GraphDef = nnx.graphdef(Brightest())
+    trained = trained._replace(config=config, graph=graph, state=STATE)
+    images = rng.integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
+    inference = jax.export.deserialize(bytearray(serialized(trained, (40, 56))))
+    masks, confidence = inference.call(images)
+    assert masks.shape == confidence.shape == (2, 40, 56)
+    predictor = trained.predictor()
+    wanted = np.stack([predictor.mask(trained.state, image) for image in images])
+    small = np.stack([prepared(image, height) for image in images])
+    assert small.shape[1] == height and len(np.unique(wanted)) > 1
+    # A resized color may be rounded to the other side; no more than few pixels notice.
+    assert np.mean(masks != wanted) < 1e-2
+    whole = trained._replace(config=config.replace(image_height=0)).predictor()
+    assert np.mean(whole.batch(trained.state, images) != wanted) > 1e-2
+
+
+def test_equal_runs_have_equal_files(trained: Trained, tmp_path: Path) -> None:
+    files = []
+    for name in ("one", "another"):
+        local = trained.config.replace(
+            data=str(tmp_path / name / "voc"),
+            prepared=str(tmp_path / name),
+            workdir=str(tmp_path / name / "run"),
+            weights=str(tmp_path / name / "weights.pth"),
+            compilation_cache=str(tmp_path / name / "cache"),
+            workers=len(name),
+        )
+        source = tmp_path / f"{name}.safetensors"
+        save_trained(trained._replace(config=local), source)
+        export(source, tmp_path / name)
+        written = [path.read_bytes() for path in sorted((tmp_path / name).iterdir())]
+        files.append([source.read_bytes(), *written])
+    assert len(files[0]) == 3 and files[0] == files[1]
+    for content in files[0]:
+        for path in (tmp_path, Path(__file__).parents[2], Path(sys.prefix)):
+            assert str(path).encode() not in content
+        assert b".py" not in content
+
+
+def test_paths_in_a_file_from_elsewhere_mean_nothing(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = trained.config.replace(compilation_cache="planted", workdir="/elsewhere")
+    path = tmp_path / "model.safetensors"
+    monkeypatch.setattr("train.workdir.trained.portable", lambda config: config)
+    save_trained(trained._replace(config=local), path)
+    monkeypatch.undo()
+    assert b"planted" in path.read_bytes()
+    assert load_trained(path).config == portable(local)
+    assert not portable(local).run.compilation_cache
+
+
 def test_export_writes_both_files(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,7 +135,9 @@ def test_export_writes_both_files(
         "inference.jax",
     }
     assert "[batch, 32, 32, 3]" in capsys.readouterr().out  # the crop
-    assert load_trained(tmp_path / "out" / "model.safetensors").config == trained.config
+    assert load_trained(tmp_path / "out" / "model.safetensors").config == portable(
+        trained.config
+    )
 
 
 def test_size_that_cannot_be_is_refused(trained: Trained, tmp_path: Path) -> None:

@@ -36,9 +36,11 @@ class Found(NamedTuple):
     name: str
     class_names: tuple[str, ...]
     colors: np.ndarray  # uint8 [classes, 3]
-    fingerprint: str
+    fingerprint: str  # of its content, wherever it is
     prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
     shared: tuple[str, ...] = ()  # names of images in both splits
+    splits: Mapping[str, str] = {}  # their fingerprints, where there are such
+    earlier: str = ""  # fingerprint that runs begun before have
 
 
 class Dataset(NamedTuple):
@@ -50,6 +52,8 @@ class Dataset(NamedTuple):
     fingerprint: str
     train: Source
     val: Source
+    splits: Mapping[str, str] = {}
+    earlier: str = ""
 
 
 # A finder returns what it found by the options, None where another kind is meant.
@@ -87,18 +91,29 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
     """Finds a folder in VOC layout; any folder that is of no other kind is meant."""
     if not options.folder:
         return None
+    from train.data.fingerprint import Digests, memory_of
+    from train.data.mask_checks import MaskChecks
     from train.data.records import open_splits
-    from train.data.voc import VocLayout, read_voc_folder
+    from train.data.voc import read_voc_folder
     from train.data.voc_lists import shared_names
+    from train.data.voc_records import VocLayout
 
-    splits = (options.train_split, options.val_split)
-    folder = read_voc_folder(Path(options.folder), splits, options.classes)
+    root, splits = Path(options.folder), (options.train_split, options.val_split)
+    digests = Digests(memory_of(root, Path(options.prepared)))
+    folder = read_voc_folder(root, splits, options.classes, digests)
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        builder = VocLayout(
-            folder=folder, height=options.image_height, data_dir=options.prepared
-        )
-        return open_splits(builder, splits)
+        digests.save()
+        more: Any = {
+            "height": options.image_height,
+            "data_dir": options.prepared,
+            "checks": MaskChecks(),  # over all splits
+        }
+        sources: dict[str, Source] = {}
+        for split in splits:
+            builder = VocLayout(folder=folder, split=split, **more)
+            sources |= open_splits(builder, (split,))
+        return sources
 
     return Found(
         options.folder,
@@ -107,6 +122,8 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
         folder.fingerprint,
         prepare,
         shared_names(folder.splits),
+        folder.fingerprints,
+        folder.earlier,
     )
 
 
@@ -122,7 +139,10 @@ class DataOptions(Group):
 
     folder: str = option(
         "",
-        lambda: f"Folder of the data. Kinds: {DATA_KINDS.help()}.",
+        lambda: (
+            f"Folder of the data. Kinds: {DATA_KINDS.help()}. A run is resumed by any "
+            "path of the same data."
+        ),
         name="data",
         path=True,
     )
@@ -214,7 +234,14 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
     if options.holdout:
         train, val = _hold_out(train, options)
     return Dataset(
-        found.name, found.class_names, found.colors, found.fingerprint, train, val
+        found.name,
+        found.class_names,
+        found.colors,
+        found.fingerprint,
+        train,
+        val,
+        found.splits,
+        found.earlier,
     )
 
 

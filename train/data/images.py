@@ -162,6 +162,11 @@ def rescale(example: Example, scale: float) -> Example:
     return Example(np.asarray(image), np.asarray(label))
 
 
+def at_height(example: Example, height: int) -> Example:
+    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is."""
+    return rescale(example, height / len(example.label)) if height else example
+
+
 def blank(size: tuple[int, int]) -> Example:
     """Returns an image of the mean color, all of it ignored."""
     image = np.empty((*size, 3), np.uint8)

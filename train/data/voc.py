@@ -8,29 +8,28 @@ labelmap.txt or class_names.txt         optional (voc_classes.py)
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 import lal_jax
 from train.common.errors import UserError
+from train.data.fingerprint import (
+    Digests,
+    data_fingerprint,
+    earlier_fingerprint,
+    split_fingerprint,
+)
 from train.data.images import (
     IGNORED,
     Example,
-    encode,
     orientation,
     read_image,
     read_mask,
-    rescale,
 )
-from train.data.mask_checks import MaskChecks
-from train.data.records import SegmentationBuilder, make_record, progress
-from train.data.voc_classes import Classes, read_classes
+from train.data.voc_classes import read_classes
 from train.data.voc_lists import Files, Pair, read_list
 
 
@@ -41,12 +40,18 @@ class VocFolder(NamedTuple):
     class_names: tuple[str, ...]
     colors: np.ndarray  # uint8 [classes, 3]
     splits: dict[str, list[Pair]]
+    digests: Mapping[Path, str]  # of images and masks
+    fingerprints: Mapping[str, str]  # of splits
     fingerprint: str
+    earlier: str  # fingerprint that runs begun before have
     by_color: bool = False  # whether masks may have the classes' colors
 
 
 def read_voc_folder(
-    root: Path, splits: Sequence[str], class_names: Sequence[str] = ()
+    root: Path,
+    splits: Sequence[str],
+    class_names: Sequence[str] = (),
+    digests: Digests | None = None,
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -54,6 +59,7 @@ def read_voc_folder(
       root: the folder.
       splits: names of lists in ImageSets/Segmentation.
       class_names: used where the folder has no list, whose names they must be.
+      digests: what is known of its files already.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -68,25 +74,25 @@ def read_voc_folder(
     pairs = {split: read_list(root, split, files) for split in splits}
     masks = [pair.mask for split in pairs.values() for pair in split]
     classes = read_classes(root, masks, class_names)
-    fingerprint = _fingerprint(pairs, classes)
+    files_of = [path for of in pairs.values() for _, *both in of for path in both]
+    known = (digests or Digests()).of(files_of)
+    fingerprints = {
+        split: split_fingerprint(
+            of, classes.names, classes.colors, known, by_color=classes.by_color
+        )
+        for split, of in pairs.items()
+    }
     return VocFolder(
-        root, classes.names, classes.colors, pairs, fingerprint, classes.by_color
+        root,
+        classes.names,
+        classes.colors,
+        pairs,
+        known,
+        fingerprints,
+        data_fingerprint(fingerprints),
+        earlier_fingerprint(pairs, classes.names, known),
+        classes.by_color,
     )
-
-
-def _fingerprint(files: dict[str, list[Pair]], classes: Classes) -> str:
-    """Returns a hash of the lists, the masks, the images' file sizes and the classes.
-
-    A copy of the folder has the same: times and paths do not enter.
-    """
-    digest = hashlib.sha256(repr(classes.names).encode())
-    if classes.by_color:
-        digest.update(classes.colors.tobytes())
-    for split, entries in files.items():
-        for name, image, mask in entries:
-            labels = hashlib.sha256(mask.read_bytes()).hexdigest()
-            digest.update(repr((split, name, image.stat().st_size, labels)).encode())
-    return digest.hexdigest()[:12]
 
 
 def read_pair(
@@ -136,45 +142,3 @@ def _other_size(image: Path, mask: Path, example: Example) -> str:
         f"{' and '.join(turned)}. Save the mask as the image is seen, turned, without "
         "that flag."
     )
-
-
-class VocLayout(SegmentationBuilder):
-    """A folder in VOC layout. Every image and mask is checked while it is written."""
-
-    VERSION = tfds.core.Version("1.1.0")  # raise it where a mask is read as another
-
-    def __init__(self, *, folder: VocFolder, height: int, data_dir: str):
-        self._folder, self._height = folder, height
-        self._checks = MaskChecks()
-        slug = re.sub(r"[^a-zA-Z0-9]+", "_", folder.root.resolve().name)[:80]
-        name = f"{slug}_{folder.fingerprint}" + (f"_{height}" if height else "")
-        config = tfds.core.BuilderConfig(name=name)
-        super().__init__(data_dir=data_dir, config=config)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _make_voc_layout, (self._folder, self._height, self._data_dir_root)
-
-    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
-        return {split: self._generate_examples(split) for split in self._folder.splits}
-
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        folder = self._folder
-        classes, files = len(folder.class_names), folder.splits[split]
-        colors = folder.colors if folder.by_color else None
-        for index, (name, image, mask) in enumerate(progress(files, split)):
-            example = read_pair(image, mask, classes, colors)
-            if colors is None:
-                self._checks.add(mask, example.label)
-            if self._height:
-                example = rescale(example, self._height / len(example.label))
-                encoded = encode(example.image, "PNG")
-            else:
-                encoded = image.read_bytes()
-            yield index, make_record(encoded, example.label, name)
-        if split == list(folder.splits)[-1]:
-            self._checks.finish(files[0].mask.parent)
-
-
-def _make_voc_layout(folder: VocFolder, height: int, data_dir: str) -> VocLayout:
-    """Recreates the builder in a data-loading process."""
-    return VocLayout(folder=folder, height=height, data_dir=data_dir)

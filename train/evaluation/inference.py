@@ -16,6 +16,7 @@ from models.deeplab import DeepLab
 from train.common.errors import NotFinite
 from train.data.images import Example, pad, pad_to_multiple
 from train.data.preprocessing import Preprocessing
+from train.evaluation.preparation import at_size, prepared
 from train.evaluation.sliding_windows import Progress, Span, lay_windows
 from train.evaluation.views import EvaluationOptions, View, views
 from train.training.scales import resize_linear, scaled_size
@@ -97,6 +98,8 @@ class Predictor:
       graph: the network's structure.
       preprocess: what the network is given of an image.
       options: how it predicts.
+      height: that `mask` resizes images to, as their training's preparation did,
+        pixels; 0 leaves them as they are.
     """
 
     def __init__(
@@ -104,8 +107,10 @@ class Predictor:
         graph: nnx.GraphDef[DeepLab],
         preprocess: Preprocessing,
         options: EvaluationOptions,
+        *,
+        height: int = 0,
     ):
-        self.options = options
+        self.options, self._height = options, height
         self._views = views(options)
         if len(self._views) == 1:
             # The largest of one are its logits: rounding to probabilities makes ties.
@@ -163,6 +168,8 @@ class Predictor:
     ) -> np.ndarray:
         """Returns the mask, uint8 `[height, width]`, of one image of any size.
 
+        The mask has the size of the image, whatever the network is shown of it.
+
         Args:
           state: parameters and statistics of the network.
           image: uint8 `[height, width, 3]`.
@@ -171,6 +178,14 @@ class Predictor:
         Raises:
           NotFinite: a logit is NaN or infinite.
         """
+        mask = self._mask(state, prepared(image, self._height), progress)
+        height, width = image.shape[:2]
+        return at_size(mask, (height, width))
+
+    def _mask(
+        self, state: TrainState, image: np.ndarray, progress: Progress
+    ) -> np.ndarray:
+        """Returns the mask of an image as it is."""
         height, width = image.shape[:2]
         if self.options.window != (0, 0) and (
             height > self.options.window[0] or width > self.options.window[1]

@@ -44,12 +44,14 @@ def complete_all(
     """
     waiting = [config for config in configs if not _is_done(Run.open(config))]
     print(f"{len(configs)} runs, {len(configs) - len(waiting)} of them done already.")
-    if not waiting:
+    if not waiting and not _are_moved(configs):
         return
-    dataset = load_dataset(waiting[0].data)  # prepared once, before several would
+    dataset = load_dataset(configs[0].data)  # prepared once, before several would
     for config in configs:
         check_classes(config.loss, len(dataset.class_names))
     check_data(configs, dataset)
+    if not waiting:
+        return
     if processes == 1:
         for number, config in enumerate(waiting, 1):
             print(f"\nRun {number} of {len(waiting)}.")
@@ -62,6 +64,10 @@ def _is_done(run: Run) -> bool:
     return run.summary() is not None or run.divergence() is not None
 
 
+def _are_moved(configs: Sequence[Config]) -> bool:
+    return any(Run.open(config).is_of_another_path(config.data) for config in configs)
+
+
 def check_data(configs: Sequence[Config], dataset: Dataset) -> None:
     """Refuses runs that were trained on a different version of the data.
 
@@ -69,13 +75,10 @@ def check_data(configs: Sequence[Config], dataset: Dataset) -> None:
       UserError: it names the run.
     """
     for config in configs:
-        found = Run.open(config).fingerprint()
-        if found not in (None, dataset.fingerprint):
-            raise UserError(
-                f"{config.run.workdir} was trained on other data ({found}) than there "
-                f"are now ({dataset.fingerprint}): the data set has changed since. "
-                "Restore it, or choose another --workdir."
-            )
+        run = Run.open(config)
+        run.check_data(dataset)
+        if run.fingerprint() == dataset.earlier:
+            run.record(config.data, dataset)  # all of them by one fingerprint
 
 
 def _finish(config: Config, complete: Complete) -> None:

@@ -28,12 +28,22 @@ class Checkpoints:
       folder: where they are; made at the first save.
       seed: of the run.
       fingerprint: of the data set.
+      earlier: fingerprint of the same data in checkpoints saved before, if any.
       keep: how many to keep.
     """
 
-    def __init__(self, folder: Path, seed: int, fingerprint: str, *, keep: int = 2):
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        fingerprint: str,
+        earlier: str = "",
+        *,
+        keep: int = 2,
+    ):
         self.folder = folder.resolve()
         self._position = {"seed": seed, "fingerprint": fingerprint}
+        self._earlier = earlier
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
@@ -113,10 +123,13 @@ class Checkpoints:
                 "checkpoint before it."
             ) from error
         for name, wanted in self._position.items():
-            if restored.position[name] != wanted:
+            found = restored.position[name]
+            if name == "fingerprint" and found == self._earlier:
+                continue
+            if found != wanted:
                 raise UserError(
                     f"{self.folder / str(step)} was saved with {name} "
-                    f"{restored.position[name]!r}, but this run has {wanted!r}: the "
+                    f"{found!r}, but this run has {wanted!r}: the "
                     "data set has changed since. Restore it, or choose another "
                     "--workdir."
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -15,7 +16,9 @@ from tensorboardX import SummaryWriter
 from train.common.errors import UserError
 from train.common.files import append_text, replace_text
 from train.config import Config, differing_options, load_config, save_config
-from train.data.dataset import Dataset
+from train.data.dataset import DataOptions, Dataset, Found
+
+_DESCRIBED = {"name", "class_names", "colors", "fingerprint"}  # since the first version
 
 # Bytes of a run's path: with the files directly in it, Linux takes 4,095.
 _LONGEST = 3900
@@ -73,19 +76,97 @@ class Run:
         """Returns whether there is a checkpoint to resume from."""
         return any(path.name.isdigit() for path in self.checkpoints.glob("*"))
 
-    def begin(self, config: Config, dataset: Dataset) -> None:
-        """Writes config.json and dataset.json, at the first call."""
-        if self.config_path.is_file():
-            return
-        self.workdir.mkdir(parents=True, exist_ok=True)
+    def begin(self, config: Config) -> None:
+        """Writes config.json, at the first call."""
+        if not self.config_path.is_file():
+            self.workdir.mkdir(parents=True, exist_ok=True)
+            save_config(config, self.config_path)
+
+    def record(self, options: DataOptions, dataset: Dataset | Found) -> None:
+        """Writes dataset.json: what is trained on, and where it is now.
+
+        At each start: until the first checkpoint the data may be mended, and they may
+        be moved at any time.
+        """
         described = {
             "name": dataset.name,
             "class_names": dataset.class_names,
             "colors": dataset.colors.tolist(),
             "fingerprint": dataset.fingerprint,
+            "earlier_fingerprint": dataset.earlier,
+            "split_fingerprints": dict(dataset.splits),
+            "folder": _resolved(options.folder),
+            "prepared": _resolved(options.prepared),
         }
         replace_text(self.dataset_path, json.dumps(described, indent=2) + "\n")
-        save_config(config, self.config_path)
+
+    def described(self) -> dict[str, Any]:
+        """Returns the content of dataset.json.
+
+        Raises:
+          UserError: it is missing or damaged.
+        """
+        problem = "missing"
+        if self.dataset_path.is_file():
+            problem = "damaged"
+            with contextlib.suppress(ValueError):
+                found = json.loads(self.dataset_path.read_text())
+                if isinstance(found, dict) and _DESCRIBED <= found.keys():
+                    return found
+        raise UserError(
+            f"{self.dataset_path} is {problem}. Give the command that trained the run "
+            "again, which writes it anew."
+        )
+
+    def is_described(self) -> bool:
+        """Returns whether dataset.json is there and whole."""
+        try:
+            return bool(self.described())
+        except UserError:
+            return False
+
+    def is_of_another_path(self, options: DataOptions) -> bool:
+        """Returns whether the options name another folder than the run's data."""
+        if not self.config_path.is_file():
+            return False
+        its = load_config(self.config_path).data.folder
+        if self.is_described():
+            its = self.described().get("folder", its)
+        return _resolved(its) != _resolved(options.folder)
+
+    def data_options(self, options: DataOptions) -> DataOptions:
+        """Returns the run's options with its data and its records where they are now.
+
+        Options may name folders relative to where the run began.
+        """
+        places = {"folder": options.folder, "prepared": options.prepared}
+        described = self.described()
+        for name, place in places.items():
+            now = described.get(name, "")
+            if now and (Path(now).is_dir() or not Path(place).is_dir()):
+                places[name] = now
+        return dataclasses.replace(options, **places)  # type: ignore[arg-type]
+
+    def split_fingerprint(self, split: str) -> str | None:
+        """Returns the fingerprint of a split of the run, None if unknown."""
+        return self.described().get("split_fingerprints", {}).get(split)
+
+    def check_data(self, data: Dataset | Found) -> None:
+        """Refuses data other than what the run has been trained on.
+
+        Raises:
+          UserError: it names the run and both fingerprints.
+        """
+        results = self._summary.is_file() or self._divergence.is_file()
+        if not (results or self.has_checkpoint()) or not self.is_described():
+            return
+        found = self.described()["fingerprint"]
+        if found not in (data.fingerprint, data.earlier):
+            raise UserError(
+                f"{self.workdir} was trained on other data ({found}) than there are "
+                f"now in {data.name} ({data.fingerprint}). Restore them, or train on "
+                "these in another folder, with --workdir."
+            )
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -123,7 +204,7 @@ class Run:
         """Returns the fingerprint of the data it was trained on, None before that."""
         if not self.dataset_path.is_file():
             return None
-        return json.loads(self.dataset_path.read_text())["fingerprint"]
+        return self.described()["fingerprint"]
 
     def divergence(self) -> dict[str, Any] | None:
         """Returns the record of a divergence, None if there was none."""
@@ -172,6 +253,11 @@ class Run:
         """Finishes the TensorBoard events."""
         if self._events is not None:
             self._events.close()
+
+
+def _resolved(folder: str) -> str:
+    """Returns a folder by its absolute path; none stays none."""
+    return str(Path(folder).resolve()) if folder else ""
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from models.weights import (
     save_weights,
 )
 from train.common.errors import UserError
-from train.config import Config, describe, load_config, parse_options
+from train.config import Config, describe, load_config, parse_options, portable
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
@@ -41,7 +41,12 @@ class Trained(NamedTuple):
     def predictor(self, options: EvaluationOptions | None = None) -> Predictor:
         """Returns its predictor, by its own options or by others."""
         preprocess = PREPROCESSINGS[self.config.model.preprocessing]
-        return Predictor(self.graph, preprocess, options or self.config.evaluation)
+        return Predictor(
+            self.graph,
+            preprocess,
+            options or self.config.evaluation,
+            height=self.config.data.image_height,
+        )
 
 
 def load_trained(path: Path) -> Trained:
@@ -62,16 +67,11 @@ def load_run(workdir: Path) -> Trained:
     """
     run = Run(workdir)
     config = load_config(run.config_path)
-    if not run.dataset_path.is_file():
-        raise UserError(
-            f"{run.dataset_path} is missing. Begin the run again in another folder."
-        )
-    described = json.loads(run.dataset_path.read_text())
+    described = run.described()
     class_names = tuple(described["class_names"])
     graph, state = abstract_state(config, len(class_names))
-    with Checkpoints(
-        run.checkpoints, config.run.seed, described["fingerprint"]
-    ) as checkpoints:
+    known = described["fingerprint"], described.get("earlier_fingerprint", "")
+    with Checkpoints(run.checkpoints, config.run.seed, *known) as checkpoints:
         restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
@@ -84,9 +84,10 @@ def save_trained(trained: Trained, path: Path) -> None:
     """Writes a network and its configuration as one safetensors file.
 
     The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`.
+    Nothing in it tells where it was trained: equal runs have equal files.
     """
     metadata = {
-        "config": describe(trained.config),
+        "config": describe(portable(trained.config)),
         "class_names": trained.class_names,
         "colors": trained.colors.tolist(),
         "step": int(trained.state.step),
@@ -105,7 +106,8 @@ def load_file(path: Path) -> Trained:
     """
     try:
         metadata = read_header(path).metadata
-        config = parse_options(json.loads(metadata["config"]))
+        # Paths of another machine, whatever they say, mean nothing here.
+        config = portable(parse_options(json.loads(metadata["config"])))
         class_names = tuple(json.loads(metadata["class_names"]))
         colors = np.array(json.loads(metadata["colors"]), np.uint8)
         alone = config.replace(learn_score_scale=False)

@@ -12,7 +12,8 @@ from PIL import Image
 from train.common.errors import UserError
 from train.data.dataset import find_dataset, load_dataset
 from train.data.images import read_image, read_mask
-from train.data.voc import VocLayout, read_pair, read_voc_folder
+from train.data.voc import read_pair, read_voc_folder
+from train.data.voc_records import VocLayout
 from train.training.loss_options import check_classes
 
 from ..conftest import NAMES, SIZE, MakeConfig

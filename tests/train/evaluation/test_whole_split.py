@@ -14,7 +14,7 @@ from flax import nnx
 from PIL import Image
 
 from train import evaluate
-from train.config import Config
+from train.config import Config, save_config
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.evaluation.whole_split import Evaluator
@@ -83,9 +83,14 @@ def test_evaluation_notes_how_it_predicted(
         graph,
         STATE,
     )
-    dataset = SimpleNamespace(name="four", class_names=names, val=source)
+    dataset = SimpleNamespace(
+        name="four", class_names=names, val=source, fingerprint="f", splits={}
+    )
     monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
     monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
+    described = {"name": "", "class_names": [], "colors": [], "fingerprint": "f"}
+    (tmp_path / "dataset.json").write_text(json.dumps(described))
+    save_config(trained.config, tmp_path / "config.json")
     Brightest.sizes.clear()
     options = PredictionOptions(scales=(0.5, 1.0), flip=True, window=(32, 40))
     evaluate.evaluate(tmp_path, options)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
-from train.data.dataset import load_dataset
 from train.experiments.runner import _last_words, complete_all
 from train.main import complete
 from train.workdir.run import Run
@@ -32,7 +31,7 @@ def test_a_stopped_process_leaves_the_other_and_is_reported(
     folders = [tmp_path / "runs" / name for name in ("held", "free")]
     configs = [make_config(workdir=str(path), steps=0) for path in folders]
     held, free = map(Run, folders)
-    held.begin(configs[0], load_dataset(configs[0].data))
+    held.begin(configs[0])
     with held.alone():  # as where the same command runs twice
         with pytest.raises(UserError) as stopped:
             complete_all(configs, complete, processes=2)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
-from train.data.dataset import load_dataset
 from train.workdir.run import Run
 
 from ..conftest import MakeConfig
@@ -15,7 +14,7 @@ from ..conftest import MakeConfig
 
 def test_folder_of_another_configuration_is_refused(make_config: MakeConfig) -> None:
     config = make_config()
-    Run.open(config).begin(config, load_dataset(config.data))
+    Run.open(config).begin(config)
     Run.open(make_config(workers=2, log_every=5))
     with pytest.raises(UserError) as refused:
         Run.open(make_config(learning_rate=0.1, seed=3))
@@ -36,12 +35,12 @@ def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None
 
 def test_two_spellings_of_a_folder_are_the_same_data(make_config: MakeConfig) -> None:
     config = make_config()
-    Run.open(config).begin(config, load_dataset(config.data))
+    Run.open(config).begin(config)
     spelled = os.path.relpath(config.data.folder)
     assert spelled != config.data.folder
-    Run.open(make_config(data=spelled))
-    with pytest.raises(UserError, match="data: "):
-        Run.open(make_config(data=f"{spelled}2"))
+    assert not Run.open(config).is_of_another_path(make_config(data=spelled).data)
+    moved = make_config(data=f"{spelled}2")
+    assert Run.open(moved).is_of_another_path(moved.data)
 
 
 @pytest.mark.parametrize("damaged", ['{"mean_iou": 0.4', "{}", ""])
@@ -63,7 +62,7 @@ def test_a_damaged_result_is_named(
 
 def test_a_run_is_trained_by_one_process_at_a_time(make_config: MakeConfig) -> None:
     config = make_config()
-    Run.open(config).begin(config, load_dataset(config.data))
+    Run.open(config).begin(config)
     with Run.open(config).alone():
         with pytest.raises(
             UserError, match=f"{config.run.workdir} is being trained by"
@@ -94,7 +93,7 @@ def test_opening_writes_nothing(make_config: MakeConfig) -> None:
 def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
     config = make_config()
     run = Run.open(config)
-    run.begin(config, load_dataset(config.data))
+    run.begin(config)
     path = Path(config.run.workdir) / "metrics.jsonl"
     lines = [json.dumps({"step": step, "split": "train"}) for step in (1, 2, 3)]
     path.write_text("\n".join(lines) + '\n{"step": 4, "spl')

@@ -1,0 +1,76 @@
+"""Prepared records of a folder in VOC layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from train.data.fingerprint import check_unchanged
+from train.data.images import at_height, encode
+from train.data.mask_checks import MaskChecks
+from train.data.records import SegmentationBuilder, make_record, progress
+from train.data.voc import VocFolder, read_pair
+
+
+class VocLayout(SegmentationBuilder):
+    """A split of a folder in VOC layout; all of it is checked while it is written.
+
+    Records are named by what they are made from: the same files have them in common,
+    wherever the folder is, and other files never.
+    """
+
+    # Raise it whenever the same files and options give other records.
+    VERSION = tfds.core.Version("2.0.0")
+
+    def __init__(
+        self,
+        *,
+        folder: VocFolder,
+        split: str,
+        height: int,
+        data_dir: str,
+        checks: MaskChecks | None = None,
+    ):
+        self._folder, self._split, self._height = folder, split, height
+        self._checks = checks or MaskChecks()
+        name = f"{split}_{folder.fingerprints[split]}" + (
+            f"_{height}" if height else ""
+        )
+        config = tfds.core.BuilderConfig(name=name)
+        super().__init__(data_dir=data_dir, config=config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (self._folder, self._split, self._height, self._data_dir_root)
+        return _make_voc_layout, arguments
+
+    def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
+        return {self._split: self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        folder, split = self._folder, self._split
+        classes, digests = len(folder.class_names), folder.digests
+        colors = folder.colors if folder.by_color else None
+        files = folder.splits[split]
+        for index, (name, image, mask) in enumerate(progress(files, split)):
+            example = read_pair(image, mask, classes, colors)
+            if colors is None:
+                self._checks.add(mask, example.label)
+            example = at_height(example, self._height)
+            if self._height:
+                encoded = encode(example.image, "PNG")
+            else:
+                encoded = image.read_bytes()
+            for path in (image, mask):  # after it was read
+                check_unchanged(path, digests[path])
+            yield index, make_record(encoded, example.label, name)
+        if split == next(iter(folder.splits)):  # what is trained on
+            self._checks.finish(files[0].mask.parent)
+
+
+def _make_voc_layout(
+    folder: VocFolder, split: str, height: int, data_dir: str
+) -> VocLayout:
+    """Recreates the builder in a data-loading process."""
+    return VocLayout(folder=folder, split=split, height=height, data_dir=data_dir)

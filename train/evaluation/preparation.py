@@ -1,0 +1,50 @@
+"""What preparing does to images, done to those to predict (`--image-height`).
+
+Masks go back to the size of the image that was given.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from train.data.images import Example, at_height
+from train.training.scales import resize_linear
+
+
+def prepared(image: np.ndarray, height: int) -> np.ndarray:
+    """Returns an image, uint8 `[height, width, 3]`, as preparing resizes it.
+
+    Args:
+      image: of any size.
+      height: that images are prepared at, pixels; 0 leaves it as it is.
+    """
+    blank = np.zeros(image.shape[:2], np.uint8)
+    return at_height(Example(image, blank), height).image
+
+
+def at_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns a mask at a height and width, by nearest neighbor."""
+    for axis, (pixels, wanted) in enumerate(zip(mask.shape, size, strict=True)):
+        if pixels != wanted:  # to the last pixel as `shrink_labels`
+            nearest = (2 * np.arange(wanted) + 1) * pixels // (2 * wanted)
+            mask = np.take(mask, nearest, axis=axis)
+    return mask
+
+
+def prepared_images(images: jax.Array, height: int) -> jax.Array:
+    """Returns what `prepared` does, to within a rounding, of a batch under `jit`.
+
+    Args:
+      images: uint8 `[batch, height, width, 3]`; the batch may be symbolic.
+      height: that images are prepared at, pixels; 0 leaves them as they are.
+    """
+    tall, wide = images.shape[1:3]
+    if height in (0, tall):
+        return images
+    width = max(1, round(wide * (height / tall)))
+    pixels = images.astype(jnp.float32)
+    for size in ((tall, width), (height, width)):  # to whole levels each, as Pillow
+        pixels = jnp.floor(resize_linear(pixels, size, antialias=True) + 0.5)
+    return pixels.astype(jnp.uint8)
