@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
 from tests.mutation.trainer import TRAINER, Mutant
@@ -104,7 +105,7 @@ def main() -> None:
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [
         m
-        for m in [*TRAINER, *PLACES, *LIBRARY]
+        for m in [*TRAINER, *IDENTITY, *PLACES, *LIBRARY]
         if pattern.search(f"{m.file} {m.mistake}")
     ]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))

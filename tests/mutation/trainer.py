@@ -227,61 +227,6 @@ OPTIONS = of(
     ("rules unread", "for rule in self.rules:", "for rule in ():"),
     ("help without choices", "{help}: {choices.help()}.", "{help}"),
 )
-IDENTITY = (
-    of(
-        "train/data/fingerprint.py",
-        "tests/train/data/test_fingerprint.py",
-        (
-            "ctime ignored",
-            "        found.st_ctime_ns,\n",
-            "        found.st_mtime_ns,\n",
-        ),
-        ("just written", "began - changed > _SETTLED", "True"),
-        ("coarse times", "changed % _COARSE != 0", "True"),
-        ("damage believed", "if checksum == _checksum(kept) else {}", ""),
-        ("always read", "if signature == _signature(path)", "if False"),
-        ("images by name", "(name, digests[image], ", "(name, image.name, "),
-        ("colors ignored", "tuple(class_names), colors.tolist()", "tuple(class_names)"),
-        ("names ignored", "repr((tuple(class_names), colors", "repr(((), colors"),
-        ("changes unseen", "if digest_of(path) != digest:", "if False:"),
-    )
-    + of(
-        "train/evaluation/preparation.py",
-        "tests/train/evaluation/test_preparation.py",
-        ("unrounded", "+ 0.5)", "+ 0.0)"),
-        ("aliased", "antialias=True", "antialias=False"),
-    )
-    + of(
-        "train/workdir/trained.py",
-        "tests/train/test_export.py",
-        ("unprepared", "height=self.config.data.image_height", "height=0"),
-        (
-            "paths exported",
-            "describe(portable(trained.config))",
-            "describe(trained.config)",
-        ),
-    )
-    + of(
-        "train/export.py",
-        "tests/train/test_export.py",
-        ("locations exported", "jax.config.update(name, 0)", "pass"),
-    )
-    + of(
-        "train/main.py",
-        "tests/train/test_run_identity.py",
-        (
-            "other data passed off",
-            "    run.check_data(found)\n    run.record",
-            "    run.record",
-        ),
-        ("recorded never", "            run.record(config.data, dataset)\n", ""),
-    )
-    + of(
-        "train/evaluate.py",
-        "tests/train/test_run_identity.py",
-        ("overwrites its own", 'return [f"data_{dataset.fingerprint}"]', "return []"),
-    )
-)
 RUNS = (
     of(
         "train/experiments/runner.py",
@@ -336,7 +281,6 @@ TRAINER = [
     *IMAGES,
     *DATA,
     *OPTIONS,
-    *IDENTITY,
     *RUNS,
     *PROGRAMS,
 ]

@@ -275,11 +275,11 @@ def test_files_that_change_while_they_are_prepared_are_named(
     config = make_config(image_height=height)
     read, path = voc_records.read_pair, folder / "JPEGImages" / "c.jpg"
 
-    def meanwhile(image: Path, mask: Path, classes: int) -> Any:
+    def meanwhile(image: Path, *others: Any) -> Any:
         if image == path:
             with path.open("ab") as file:
                 file.write(b"more")
-        return read(image, mask, classes)
+        return read(image, *others)
 
     monkeypatch.setattr(voc_records, "read_pair", meanwhile)
     with pytest.raises(UserError, match=r"c\.jpg has changed while .* Give the comm"):

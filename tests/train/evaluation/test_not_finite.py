@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -16,11 +15,13 @@ from flax import nnx
 from train import evaluate, export, predict
 from train.common.errors import Diverged, NotFinite, UserError
 from train.config import Config
+from train.data.dataset import Dataset
 from train.data.images import encode
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.evaluation.whole_split import Evaluator
+from train.workdir.run import Run
 from train.workdir.trained import Trained
 
 from ..standins import STATE, Brightest, predictor, random_image
@@ -105,12 +106,14 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     graph: nnx.GraphDef = nnx.graphdef(Breaking(np.nan))
     colors = np.zeros((3, 3), np.uint8)
     trained = Trained(Config().replace(crop=(64, 64)), NAMES, colors, graph, STATE)
-    dataset = SimpleNamespace(name="two", class_names=NAMES, val=source(False, True))
+    val = source(False, True)
+    dataset = Dataset("two", NAMES, colors, "two", val, val)
     monkeypatch.setattr(predict, "load_trained", lambda path: trained)
     monkeypatch.setattr(export, "load_trained", lambda path: trained)
     monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
     monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
     (tmp_path / "model").mkdir()
+    Run(tmp_path / "model").record(trained.config.data, dataset)
     return tmp_path / "model"
 
 
@@ -129,7 +132,7 @@ def test_predict_writes_the_other_masks(model: Path, tmp_path: Path) -> None:
 def test_evaluate_writes_nothing(model: Path, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(UserError, match="image 'image1': .*finite"):
         evaluate.evaluate(model, PredictionOptions())
-    assert not list(model.iterdir()) and not capsys.readouterr().out
+    assert os.listdir(model) == ["dataset.json"] and not capsys.readouterr().out
 
 
 def test_export_writes_nothing(
