@@ -9,6 +9,7 @@ import pytest
 
 from docs import verdict
 from train.experiments import charts
+from train.experiments.choice import choice_table
 from train.experiments.entries import Entry
 from train.experiments.findings import Report, make_report
 from train.experiments.tables import Table
@@ -101,6 +102,14 @@ def test_readme_says_what_came_of_the_loss() -> None:
         assert not cell.startswith("**")
     assert "within chance" in prose
     assert differences("demo_table2")["ours, 5×5"].startswith("−0.1 ")  # "even"
+
+
+def test_the_search_s_table_is_made_from_its_runs() -> None:
+    (path,) = (DOCS / "results" / "search").glob("*.json")
+    entries = json.loads(path.read_text())
+    assert choice_table(entries).markdown() in TEXT
+    assert str(path.relative_to(DOCS)) in TEXT
+    assert all("--holdout" in entry["command"] for entry in entries)
 
 
 def test_verdict_s_table_is_that_of_its_page() -> None:
