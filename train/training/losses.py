@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from models.registry import Registry
-from train.training.pools import NEIGHBOR_WEIGHTS, POOLS, Pooling, mean_pool, pooled
+from train.training.pools import (
+    NEIGHBOR_WEIGHTS,
+    POOLS,
+    LabelPooling,
+    mean_pool,
+    over_valid,
+)
 
 if TYPE_CHECKING:
     import jax
@@ -42,7 +48,7 @@ class Loss(Protocol):
         """
 
 
-# Of logits and labels, a loss for each pixel or for each image.
+# Of logits and labels, a loss for each pixel.
 LogitLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]
 
 # The attribute of the network for the logarithm of a learned scale.
@@ -144,13 +150,15 @@ def _center(options: LossOptions) -> Loss:
 @LOSSES.register("loss_max_pooling", "cross-entropy weighted toward the hard pixels")
 def _loss_max_pooling(options: LossOptions) -> Loss:
     """Cross-entropy under loss max-pooling."""
-    return _pooled(_cross_entropy(options), POOLS["loss_max_pooling"](options))
+    return _pooled(
+        _cross_entropy(options), over_valid(POOLS["loss_max_pooling"](options))
+    )
 
 
 @LOSSES.register("hard_pixel", "cross-entropy over the hardest pixels")
 def _hard_pixel(options: LossOptions) -> Loss:
     """Mean cross-entropy over the hardest pixels."""
-    return _pooled(_cross_entropy(options), POOLS["hard_pixel"](options))
+    return _pooled(_cross_entropy(options), over_valid(POOLS["hard_pixel"](options)))
 
 
 def _cross_entropy(options: LossOptions) -> LogitLoss:
@@ -161,7 +169,7 @@ def _cross_entropy(options: LossOptions) -> LogitLoss:
     return functools.partial(lal_jax.softmax_cross_entropy, class_weights=weights)
 
 
-def _pooled(pixel_loss: LogitLoss, pool: Pooling) -> Loss:
+def _pooled(pixel_loss: LogitLoss, pool: LabelPooling) -> Loss:
     """Returns a loss from one of each pixel, `(logits, labels)`, and its pooling."""
 
     def loss(
@@ -171,8 +179,7 @@ def _pooled(pixel_loss: LogitLoss, pool: Pooling) -> Loss:
         score_scale: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         logits = outputs.logits
-        losses = pooled(pool, pixel_loss(logits, labels), labels, logits.shape[-1])
-        return losses, centers
+        return pool(pixel_loss(logits, labels), labels, logits.shape[-1]), centers
 
     return loss
 

@@ -6,9 +6,8 @@ JAX is imported where it is used, so that the options load without it.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.registry import Registry
 
@@ -18,9 +17,10 @@ if TYPE_CHECKING:
 
     from train.training.loss_options import LossOptions
 
-# Of an image's losses, and by keyword the mask `where`; one that takes `labels` gets
-# those and the number of `classes` too.
+# As `lal_jax.locally_adaptive_loss` takes it, which hands over what it needs.
 Pooling = Callable[..., "jax.Array"]
+# Of the losses of pixels, their labels and the number of classes.
+LabelPooling = Callable[["jax.Array", "jax.Array", int], "jax.Array"]
 
 POOLS: Registry[Callable[[LossOptions], Pooling]] = Registry("pool")
 NEIGHBOR_WEIGHTS: Registry[Callable[[int], np.ndarray]] = Registry("neighbor weights")
@@ -57,27 +57,22 @@ def _hard_pixel_pool(options: LossOptions) -> Pooling:
     return functools.partial(lal_jax.hard_pixel_mean, fraction=options.hard_fraction)
 
 
-def mean_pool(options: LossOptions) -> Pooling:
+def mean_pool(options: LossOptions) -> LabelPooling:
     """Returns the mean over an image's pixels, balanced by class if that is asked."""
     import lal_jax
 
     if options.class_balance == 0:
-        return lal_jax.masked_mean
-    return functools.partial(
-        lal_jax.class_balanced_mean, exponent=options.class_balance
+        return over_valid(lal_jax.masked_mean)
+    return lambda losses, labels, classes: lal_jax.class_balanced_mean(
+        losses, labels, exponent=options.class_balance, classes=classes
     )
 
 
-def pooled(
-    pool: Pooling, losses: jax.Array, labels: jax.Array, classes: int
-) -> jax.Array:
-    """Returns the pooled losses of pixels `[..., height, width]` with these labels."""
+def over_valid(pool: Pooling) -> LabelPooling:
+    """Returns a pool of the pixels that are not ignored, whatever their classes."""
     import lal_jax
 
-    known: dict[str, Any] = {"where": lal_jax.valid_mask(labels)}
-    if "labels" in inspect.signature(pool).parameters:
-        known |= {"labels": labels, "classes": classes}
-    return pool(losses, **known)
+    return lambda losses, labels, _: pool(losses, where=lal_jax.valid_mask(labels))
 
 
 @NEIGHBOR_WEIGHTS.register("chessboard", "the paper's")
