@@ -13,7 +13,7 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, recomputed
+from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, stage_maps
 from models.resnet import ATROUS
 
 
@@ -165,12 +165,4 @@ class EfficientNetLite(nnx.Module):
           output stride.
         """
         x = nnx.relu6(self.stem_norm(self.stem(images), train=train))
-        maps = []
-        for stage in self.stages:
-            for block in stage:
-                if self.remat:
-                    x = recomputed(block, x, train=train)
-                else:
-                    x = block(x, train=train)
-            maps.append(x)
-        return maps
+        return stage_maps(self.stages, x, train=train, remat=self.remat)

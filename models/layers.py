@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax
@@ -139,6 +139,32 @@ class Layers(NamedTuple):
 
     conv: Callable[..., Conv]
     norm: Callable[..., BatchNorm | FrozenBatchNorm]
+
+
+def stage_maps(
+    stages: Iterable[Iterable[Callable[..., jax.Array]]],
+    x: jax.Array,
+    *,
+    train: bool,
+    remat: bool,
+) -> list[jax.Array]:
+    """Returns the output of each stage; a stage is blocks, one after the other.
+
+    Args:
+      stages: of `nnx.Module` blocks, called as `block(x, train=train)`.
+      x: input of the first.
+      train: passed on.
+      remat: computes blocks anew in the backward pass; see `recomputed`.
+    """
+    maps = []
+    for stage in stages:
+        for block in stage:
+            if remat:
+                x = recomputed(block, x, train=train)
+            else:
+                x = block(x, train=train)
+        maps.append(x)
+    return maps
 
 
 def recomputed(

@@ -14,7 +14,7 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, recomputed
+from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, stage_maps
 from models.styles import STYLES, Style
 
 # Stage strides and dilations after a stem of stride 4, by output stride.
@@ -204,15 +204,7 @@ class ResNet(nnx.Module):
         if self.pool:
             end = 2 if self.pool_rounds_up else 1
             x = nnx.max_pool(x, (3, 3), (2, 2), ((1, end), (1, end)))
-        maps = []
-        for stage in self.stages:
-            for block in stage:
-                if self.remat:
-                    x = recomputed(block, x, train=train)
-                else:
-                    x = block(x, train=train)
-            maps.append(x)
-        return maps
+        return stage_maps(self.stages, x, train=train, remat=self.remat)
 
 
 def _places(
