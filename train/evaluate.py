@@ -97,11 +97,11 @@ def _of_other_data(
     What a split holds tells, where the run has recorded it; else its path.
     """
     known = Run(run).split_fingerprint(split)
-    if not known and not Run(run).is_of_another_path(options):
+    elsewhere = Run(run).is_of_another_path(options)
+    own = known == dataset.splits.get(split) if known else not elsewhere
+    if own:
         return []
-    if known and known == dataset.splits.get(split):
-        return []
-    if known and not Run(run).is_of_another_path(options):
+    if not elsewhere:
         print(f"Split {split!r} of {dataset.name} has changed since {run} was trained.")
     return [f"data_{dataset.fingerprint}"]
 

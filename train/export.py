@@ -89,8 +89,7 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     The function takes uint8 RGB `[batch, height, width, 3]` and returns masks, uint8
     `[batch, height, width]`, and the probability of each mask's class, float32 of the
     same shape; NaN where the network's logits are not finite, so that the mask there
-    is none. It prepares and predicts as the configuration says,
-    without windows.
+    is none. It prepares and predicts as the configuration says, without windows.
     """
     options, state = trained.config.evaluation, trained.state
     preprocess = PREPROCESSINGS[trained.config.model.preprocessing]

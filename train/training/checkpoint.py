@@ -43,7 +43,10 @@ class Checkpoints:
     ):
         self.folder = folder.resolve()
         self._position = {"seed": seed, "fingerprint": fingerprint}
-        self._earlier = earlier
+        self._accepted: dict[str, tuple[int | str, ...]] = {
+            "seed": (seed,),
+            "fingerprint": (fingerprint, earlier),
+        }
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
@@ -124,9 +127,7 @@ class Checkpoints:
             ) from error
         for name, wanted in self._position.items():
             found = restored.position[name]
-            if name == "fingerprint" and found == self._earlier:
-                continue
-            if found != wanted:
+            if found not in self._accepted[name]:
                 raise UserError(
                     f"{self.folder / str(step)} was saved with {name} "
                     f"{found!r}, but this run has {wanted!r}: the "
