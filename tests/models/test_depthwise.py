@@ -8,22 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from benchmarks.depthwise import xla as reference
 from models.depthwise import Window, depthwise_conv, shifted_products
 from models.layers import Conv
 
 from ..tolerances import assert_close
-
-
-def reference(images: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        images,
-        kernel,
-        window.strides,
-        window.padding,
-        rhs_dilation=window.dilation,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=images.shape[-1],
-    )
 
 
 def arrays(rng: np.random.Generator, kernel: int, dtype: str) -> list[jax.Array]:
