@@ -68,6 +68,11 @@ def table(rows_of: dict[str, list[Row]]) -> Table:
 def main() -> None:
     """Prints the table and draws the picture."""
     rows_of = comparisons()
+    if not rows_of:
+        sys.exit(
+            f"error: no *_verdict.json in {RESULTS} yet. train/reproduce.py verdict "
+            "writes it, with --results docs/results."
+        )
     print(table(rows_of).markdown(), end="")
     save_figure(verdict(rows_of), RESULTS / "verdict.svg")
 

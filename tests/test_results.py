@@ -148,6 +148,14 @@ def test_verdict_is_over_data_sets_and_shows_what_was_run(tmp_path: Path) -> Non
     assert titles == [f"{title}: cross-entropy 55.0 %" for title in rows_of]
 
 
+def test_verdict_without_runs_says_how_to_make_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verdict, "comparisons", dict)
+    with pytest.raises(SystemExit, match="reproduce.py verdict .*--results"):
+        verdict.main()
+
+
 def test_links_lead_somewhere() -> None:
     assert RESULTS
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
