@@ -76,7 +76,8 @@ class Options:
     only: tuple[str, ...] = ()
     """Losses to run, by their labels, with the first; empty for all."""
     processes: int = 1
-    """Runs made side by side; with two or more, run i sees GPU i alone."""
+    """Runs made side by side; with two or more, each has one GPU or its share of the
+    CPU's cores."""
     workdir: str = ""
     """Folder of the runs and the page; empty for runs/reproduce/PRESET."""
     results: str = ""
@@ -170,8 +171,9 @@ def _tune(
     asked: Options, plan: Plan, variants: Sequence[Variant]
 ) -> tuple[list[Planned], dict[str, Setting]]:
     """Completes the runs to choose by; returns them and the best setting by label."""
+    tuned = {variant.settings_of or variant.label for variant in variants}
     runs = plan.grid(
-        variants,
+        [v for v in EXPERIMENTS[asked.experiment].variants if v.label in tuned],
         plan.settings(asked.factors, asked.unclipped),
         range(asked.choosing_seeds),
     )
@@ -195,18 +197,15 @@ def _confirm(
     experiment = EXPERIMENTS[asked.experiment]
     first = FIRST_SEED if experiment.tunes else 0
     seeds = range(first, first + asked.seeds)[: experiment.most_seeds]
+    setting_of = {v.label: settings.get(v.settings_of or v.label) for v in variants}
     runs = [
-        plan.run(variant, seed, **_options(settings.get(variant.label)))
+        plan.run(variant, seed, **(setting.options() if setting else {}))
         for seed in seeds
         for variant in variants
-        if not experiment.tunes or variant.label in settings
+        if (setting := setting_of[variant.label]) or not experiment.tunes
     ]
     complete_all([run.config for run in runs], complete, processes=asked.processes)
     return runs
-
-
-def _options(setting: Setting | None) -> dict[str, float | None]:
-    return setting.options() if setting else {}
 
 
 def _write(

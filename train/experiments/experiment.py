@@ -17,6 +17,9 @@ class Variant:
     """Mean IoU on Pascal VOC 2012, percent."""
     share: float = 1.0
     """Fraction of the experiment's steps, for a comparison at equal time."""
+    settings_of: str = ""
+    """Label of the variant whose learning rate and gradient clipping it takes, in
+    experiments that tune them; empty for its own."""
     parts: frozenset[str] | None = None
     """Of the locally adaptive loss, where the variant is a combination of them."""
 

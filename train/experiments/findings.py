@@ -150,7 +150,7 @@ def _missing(
     diverged: Sequence[Entry],
     held_out: Sequence[Entry],
 ) -> str:
-    """Returns which variants are not among the labels compared, and why."""
+    """Returns which variants are not among the labels compared, and why if known."""
     reasons: dict[str, list[str]] = {}
     for entry in diverged:
         reason = f"seed {entry['seed']} diverged at step {entry['diverged_at']:,}"
@@ -159,8 +159,7 @@ def _missing(
     words = []
     for variant in experiment.variants:
         if variant.label not in labels:
-            impossible = "learned upsampling rules it out"
-            default = "diverged at every rate" if variant.label in tried else impossible
+            default = "diverged at every rate" if variant.label in tried else "not run"
             because = ", ".join(reasons.get(variant.label, [default]))
             words.append(f"{variant.label} ({because})")
     return f" Left out: {'; '.join(words)}." if words else ""

@@ -35,8 +35,9 @@ def complete_all(
     Args:
       configs: of the runs, each with a workdir of its own.
       complete: makes a run.
-      processes: how many run side by side; with two or more, each sees one device, and
-        writes what it says to `PARENT/processN.log`, PARENT being that of the workdirs.
+      processes: how many run side by side; with two or more, each sees one GPU and its
+        share of the CPU's cores, and writes what it says to `PARENT/processN.log`,
+        PARENT being that of the workdirs.
 
     Raises:
       UserError: a run cannot be made, other data than these have been trained on, or
@@ -110,7 +111,9 @@ def _side_by_side(
     for index in range(processes):
         ours, theirs = context.Pipe()
         log = folder / f"process{index}.log"
-        process = context.Process(target=_work, args=(theirs, complete, index, log))
+        share = _cores(index, processes)
+        arguments = theirs, complete, index, share, log
+        process = context.Process(target=_work, args=arguments)
         process.start()
         theirs.close()
         workers[ours] = process, log
@@ -137,6 +140,14 @@ def _side_by_side(
         )
 
 
+def _cores(index: int, processes: int) -> set[int]:
+    """Returns the CPU cores of a process; none where they cannot be set (macOS)."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set()
+    cores = sorted(os.sched_getaffinity(0))
+    return set(cores[index::processes] or [cores[index % len(cores)]])
+
+
 def _last_words(log: Path) -> str:
     """Returns why a process stopped: its error message, or else its last line."""
     _, found, message = log.read_text(errors="replace").rpartition("\nerror: ")
@@ -144,8 +155,12 @@ def _last_words(log: Path) -> str:
     return f"a process stopped: {said or 'no word'}\nWhat it did: {log}"
 
 
-def _work(pipe: Connection, complete: Complete, index: int, log: Path) -> None:
+def _work(
+    pipe: Connection, complete: Complete, index: int, cores: set[int], log: Path
+) -> None:
     """Asks for a configuration, finishes its run, and so on."""
+    if cores:  # before XLA starts a thread for each
+        os.sched_setaffinity(0, cores)
     with log.open("w") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())

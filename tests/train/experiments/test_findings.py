@@ -187,7 +187,7 @@ def test_diverged_runs_stand_in_the_report() -> None:
     assert len(sections["Losses"].content.rows) == 2
     assert sections["Losses"].note.endswith(
         "Left out: focal (seed 1 diverged at step 1,200); center (diverged at every "
-        "rate); hard (learned upsampling rules it out)."
+        "rate); hard (not run)."
     )
     assert "Left out" not in report().sections[0].note
 

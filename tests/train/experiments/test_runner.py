@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
-from train.experiments.runner import _last_words, complete_all
+from train.config import Config
+from train.experiments.runner import _cores, _last_words, complete_all
 from train.main import complete
 from train.workdir.run import Run
 
@@ -46,6 +47,47 @@ def test_a_stopped_process_leaves_the_other_and_is_reported(
     assert "2 runs, 1 of them done already" in capfd.readouterr().out
     assert held.summary()
     assert "Report: " in (tmp_path / "runs" / "process0.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("processes", "shares"),
+    [
+        (2, [{0, 4, 7}, {2, 6}]),
+        (5, [{0}, {2}, {4}, {6}, {7}]),
+        (7, [{0}, {2}, {4}, {6}, {7}, {0}, {2}]),
+    ],
+)
+def test_processes_share_the_cores_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, processes: int, shares: list[set[int]]
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 4, 6, 7})
+    assert [_cores(index, processes) for index in range(processes)] == shares
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert not _cores(0, processes)
+
+
+def note_cores(config: Config) -> None:
+    """Writes down the cores of its process instead of training."""
+    folder = Path(config.run.workdir)
+    folder.mkdir(parents=True)
+    (folder / "cores").write_text(" ".join(map(str, os.sched_getaffinity(0))))
+    while len(list(folder.parent.glob("*/cores"))) < 2:  # leaves the other its own
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="takes two cores that can be chosen",
+)
+def test_each_process_keeps_to_its_cores(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    folders = [tmp_path / "runs" / name for name in "ab"]
+    configs = [make_config(workdir=str(path)) for path in folders]
+    complete_all(configs, note_cores, processes=2)
+    a, b = ({*(path / "cores").read_text().split()} for path in folders)
+    assert a and b and not a & b
+    assert a | b == {*map(str, os.sched_getaffinity(0))}
 
 
 def test_stopped_by_hand_it_leaves_no_process(
