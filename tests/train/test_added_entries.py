@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from train.config import Config
-from train.data.dataset import DATA_KINDS, DataOptions, Found, find_dataset
+from train.data.dataset import DataOptions, find_dataset
 from train.data.images import Source, encode
+from train.data.kinds import DATA_KINDS, Found
 from train.evaluation.metrics import METRICS
 
 from .conftest import CLASSES, add_entry, make_folder

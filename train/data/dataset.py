@@ -1,4 +1,4 @@
-"""Data sets: the kinds there are, how one is found, and how it is prepared.
+"""Data sets: which data to read, how they are found, and how they are prepared.
 
 Finding reads lists and classes and writes nothing, so that whatever cannot work is
 refused first; preparing writes every record once (`records.py`).
@@ -9,13 +9,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.registry import Registry
 from train.common.errors import UserError, memory_for
 from train.common.options import (
     BELOW_ONE,
@@ -27,20 +25,7 @@ from train.common.options import (
     option,
 )
 from train.data.images import PIXEL_LIMIT, Source, limit_pixels
-from train.data.palette import voc_colormap
-
-
-class Found(NamedTuple):
-    """A data set before it is prepared: all that is known without writing."""
-
-    name: str
-    class_names: tuple[str, ...]
-    colors: np.ndarray  # uint8 [classes, 3]
-    fingerprint: str  # of its content, wherever it is
-    prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
-    shared: tuple[str, ...] = ()  # names of images in both splits
-    splits: Mapping[str, str] = {}  # their fingerprints, where there are such
-    earlier: str = ""  # fingerprint that runs begun before have
+from train.data.kinds import DATA_KINDS, Found
 
 
 class Dataset(NamedTuple):
@@ -54,77 +39,6 @@ class Dataset(NamedTuple):
     val: Source
     splits: Mapping[str, str] = {}
     earlier: str = ""
-
-
-# A finder returns what it found by the options, None where another kind is meant.
-# To add a kind: a file like voc.py, with its reader and its builder, and a finder below
-# the others: the last is asked first.
-Finder = Callable[["DataOptions"], Found | None]
-DATA_KINDS: Registry[Finder] = Registry("kind of data")
-
-
-@DATA_KINDS.register("built-in scenes", "no folder")
-def _find_scenes(options: DataOptions) -> Found | None:
-    """Finds the generated scenes of `scenes.py`, where no folder is named."""
-    if options.folder:
-        return None
-    from train.data import scenes
-    from train.data.records import open_splits
-
-    for split in (options.train_split, options.val_split):
-        if split not in scenes.SPLIT_SIZES:
-            raise UserError(
-                f"the built-in scenes have the splits {', '.join(scenes.SPLIT_SIZES)}, "
-                f"not {split!r}. Name a folder with --data to use its own lists."
-            )
-
-    def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        return open_splits(scenes.BuiltinScenes(data_dir=options.prepared), splits)
-
-    names = scenes.CLASS_NAMES
-    colors = voc_colormap()[: len(names)]
-    return Found("built-in scenes", names, colors, scenes.SCENES_VERSION, prepare)
-
-
-@DATA_KINDS.register("VOC layout", "JPEGImages/, SegmentationClass/, ImageSets/")
-def _find_voc_folder(options: DataOptions) -> Found | None:
-    """Finds a folder in VOC layout; any folder that is of no other kind is meant."""
-    if not options.folder:
-        return None
-    from train.data.fingerprint import Digests, memory_of
-    from train.data.mask_checks import MaskChecks
-    from train.data.records import open_splits
-    from train.data.voc import read_voc_folder
-    from train.data.voc_lists import shared_names
-    from train.data.voc_records import VocLayout
-
-    root, splits = Path(options.folder), (options.train_split, options.val_split)
-    digests = Digests(memory_of(root, Path(options.prepared)))
-    folder = read_voc_folder(root, splits, options.classes, digests)
-
-    def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        digests.save()
-        more: Any = {
-            "height": options.image_height,
-            "data_dir": options.prepared,
-            "checks": MaskChecks(),  # over all splits
-        }
-        sources: dict[str, Source] = {}
-        for split in splits:
-            builder = VocLayout(folder=folder, split=split, **more)
-            sources |= open_splits(builder, (split,))
-        return sources
-
-    return Found(
-        options.folder,
-        folder.class_names,
-        folder.colors,
-        folder.fingerprint,
-        prepare,
-        shared_names(folder.splits),
-        folder.fingerprints,
-        folder.earlier,
-    )
 
 
 _SPLIT = Limit(

@@ -65,17 +65,27 @@ def mask_image(mask: np.ndarray, colors: np.ndarray) -> Image.Image:
     return image
 
 
+def mask_png(mask: np.ndarray, colors: np.ndarray) -> bytes:
+    """Returns a mask as a palette PNG, the form of Pascal VOC's own masks.
+
+    Args:
+      mask: uint8 [H, W], class indices.
+      colors: uint8 [C, 3], the data set's colors.
+    """
+    file = io.BytesIO()
+    mask_image(mask, colors).save(file, format="PNG")
+    return file.getvalue()
+
+
 def save_mask(path: Path, mask: np.ndarray, colors: np.ndarray) -> None:
-    """Writes a mask as a palette PNG, the form of Pascal VOC's own masks, atomically.
+    """Writes a mask as a palette PNG, atomically.
 
     Args:
       path: Where to write.
       mask: uint8 [H, W], class indices.
       colors: uint8 [C, 3], the data set's colors.
     """
-    file = io.BytesIO()
-    mask_image(mask, colors).save(file, format="PNG")
-    replace_bytes(path, file.getvalue())
+    replace_bytes(path, mask_png(mask, colors))
 
 
 def overlay(

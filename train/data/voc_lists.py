@@ -17,7 +17,7 @@ from train.common.errors import UserError
 IMAGES = "JPEGImages"
 MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-_LISTS = Path("ImageSets", "Segmentation")
+LISTS = Path("ImageSets", "Segmentation")
 _CVAT_LIST = "default"
 _COLUMN = re.compile(r"\s+-?[01]$")
 
@@ -83,7 +83,7 @@ def read_list(root: Path, split: str, files: Files) -> list[Pair]:
 
 
 def _list_path(root: Path, split: str) -> Path:
-    path = root / _LISTS / f"{split}.txt"
+    path = root / LISTS / f"{split}.txt"
     if path.is_file():
         return path
     there = sorted(file.stem for file in path.parent.glob("*.txt"))

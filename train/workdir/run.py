@@ -16,7 +16,8 @@ from tensorboardX import SummaryWriter
 from train.common.errors import UserError
 from train.common.files import append_text, replace_text
 from train.config import Config, differing_options, load_config, save_config
-from train.data.dataset import DataOptions, Dataset, Found
+from train.data.dataset import DataOptions, Dataset
+from train.data.kinds import Found
 
 _DESCRIBED = {"name", "class_names", "colors", "fingerprint"}  # since the first version
 

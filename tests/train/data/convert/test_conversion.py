@@ -1,0 +1,104 @@
+"""Conversions: what is written, when again, and what no list can hold."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.common.errors import UserError
+from train.data.convert.conversion import Conversion, VocWriter, converted
+from train.data.voc import read_voc_folder
+
+Write = Callable[[VocWriter], None]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "Photo.JPG"
+    Image.new("RGB", (6, 4)).save(path)
+    return path
+
+
+def convert(tmp_path: Path, write: Write, *, key: Sequence[str] = ("a",)) -> Path:
+    conversion = Conversion("drawings", key, write)
+    return converted(conversion, str(tmp_path), tmp_path / "prepared")
+
+
+def test_what_is_written_is_a_folder_in_voc_layout(tmp_path: Path, photo: Path) -> None:
+    mask = np.array([[0, 1, 2, 255]] * 4, np.uint8)
+
+    def write(writer: VocWriter) -> None:
+        writer.name_classes(["ground", "Bäume", "sky: blue"])
+        writer.add("train", "street/1", photo, mask)
+        writer.add("train", "2 0", photo.read_bytes(), mask)
+        writer.add("val", "street/1", photo, mask)  # the files are there already
+
+    root = convert(tmp_path, write)
+    folder = read_voc_folder(root, ("train", "val"))
+    assert folder.class_names == ("ground", "Bäume", "sky: blue")
+    names = {split: [pair.name for pair in of] for split, of in folder.splits.items()}
+    assert names == {"train": ["street/1", "2 0"], "val": ["street/1"]}
+    linked, written = (pair.image for pair in folder.splits["train"])
+    assert linked.resolve() == photo and not written.is_symlink()
+    assert written.read_bytes() == photo.read_bytes()
+    for pair in folder.splits["train"]:
+        np.testing.assert_array_equal(np.asarray(Image.open(pair.mask)), mask)
+
+
+def test_the_same_is_written_once_and_anything_else_anew(
+    tmp_path: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = []
+
+    def write(writer: VocWriter) -> None:
+        written.append(writer.root)
+        writer.add("train", "1", photo, photo)
+
+    first = convert(tmp_path, write)
+    assert f"{tmp_path} holds drawings: writing {first}" in capsys.readouterr().err
+    assert convert(tmp_path, write) == first and not capsys.readouterr().err
+    assert convert(tmp_path, write, key=("b",)) != first
+    assert len(written) == 2
+    assert not any(root.exists() for root in written)  # renamed
+
+
+def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path, photo: Path) -> None:
+    def write(writer: VocWriter) -> None:
+        writer.add("train", "1", photo, photo)
+        raise UserError("no second image")
+
+    with pytest.raises(UserError, match="no second image"):
+        convert(tmp_path, write)
+    assert not list((tmp_path / "prepared" / "converted").iterdir())
+
+
+def test_who_is_slower_takes_what_the_faster_one_wrote(
+    tmp_path: Path, photo: Path
+) -> None:
+    def faster(writer: VocWriter) -> None:
+        writer.add("train", "faster", photo, photo)
+
+    def slower(writer: VocWriter) -> None:
+        writer.add("train", "slower", photo, photo)
+        convert(tmp_path, faster)
+
+    root = convert(tmp_path, slower)
+    assert (root / "JPEGImages" / "faster.JPG").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["../up", "a/../../up", "/etc/1", " 1", "1 ", "a\nb", ""]
+)
+def test_names_that_no_list_can_hold(tmp_path: Path, photo: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"image '.*': a list|would lie outside"):
+        VocWriter(tmp_path / "out").add("train", name, photo, photo)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_twice_in_a_list(tmp_path: Path, photo: Path) -> None:
+    writer = VocWriter(tmp_path / "out")
+    writer.add("train", "1", photo, photo)
+    with pytest.raises(UserError, match="two images of train are called '1'"):
+        writer.add("train", "1", photo, photo)

@@ -1,0 +1,153 @@
+"""Conversions: data of other forms, written once as a folder in VOC layout.
+
+Each form that an annotation tool or an archive has is read by one file beside this one.
+The folder is below `--prepared`, where its masks can be looked at; originals stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.common.files import naming
+from train.data.palette import mask_png, voc_colormap
+from train.data.voc_lists import IMAGES, LISTS
+
+_MASKS = "SegmentationClass"
+_VERSION = "1"  # raise it whenever the same data give another folder
+
+
+class Conversion(NamedTuple):
+    """Data of another form, found but not converted yet."""
+
+    form: str  # as in "COCO annotations"
+    key: Sequence[str]  # all that the folder is made from, files by their digests
+    write: Callable[[VocWriter], None]
+
+
+class VocWriter:
+    """A folder in VOC layout while it is written.
+
+    Args:
+      root: the folder.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._lists: dict[str, dict[str, None]] = {}
+        self._written: set[str] = set()
+
+    def name_classes(self, class_names: Sequence[str]) -> None:
+        """Writes the names of the classes, in the order of the masks' values."""
+        _write(self.root / "class_names.txt", "".join(f"{n}\n" for n in class_names))
+
+    def add(
+        self, split: str, name: str, image: Path | bytes, mask: Path | np.ndarray
+    ) -> None:
+        """Adds an image to a list, and its files unless another list has it.
+
+        Args:
+          split: name of the list.
+          name: of the image, without its ending; may have folders, as `street/1`.
+          image: its file, which is linked to, or the content of one.
+          mask: a PNG file that is read as it is, or class indices, uint8
+            `[height, width]`.
+
+        Raises:
+          UserError: a list cannot hold the name, or has it already.
+        """
+        _check_name(name)
+        listed = self._lists.setdefault(split, {})
+        if name in listed:
+            raise UserError(f"two images of {split} are called {name!r}. Rename one.")
+        listed[name] = None
+        if name in self._written:
+            return
+        self._written.add(name)
+        self._put(f"{IMAGES}/{name}{_suffix(image)}", image)
+        if isinstance(mask, np.ndarray):
+            self._put(f"{_MASKS}/{name}.png", mask_png(mask, voc_colormap()))
+        else:
+            self._put(f"{_MASKS}/{name}.png", mask)
+
+    def finish(self) -> None:
+        """Writes the lists."""
+        for split, names in self._lists.items():
+            path = self.root / LISTS / f"{split}.txt"
+            _write(path, "".join(f"{name}\n" for name in names))
+
+    def _put(self, place: str, content: Path | bytes) -> None:
+        path = self.root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            with naming(path):
+                path.write_bytes(content)
+        else:
+            os.symlink(content.resolve(), path)
+
+
+def _check_name(name: str) -> None:
+    """Refuses names that lead out of the folder, or that a list cannot hold."""
+    parts = PurePosixPath(name).parts
+    if name != name.strip() or len(name.splitlines()) != 1:
+        raise UserError(f"image {name!r}: a list cannot hold this name. Rename it.")
+    if name.startswith("/") or ".." in parts:
+        raise UserError(f"image {name!r} would lie outside of its folder. Rename it.")
+
+
+def _suffix(image: Path | bytes) -> str:
+    if isinstance(image, Path):
+        return image.suffix
+    return ".png" if image.startswith(b"\x89PNG") else ".jpg"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        path.write_text(text, encoding="utf-8")
+
+
+def converted(conversion: Conversion, original: str, prepared: Path) -> Path:
+    """Returns the folder in VOC layout, which is written if it is not there.
+
+    Args:
+      conversion: what to do.
+      original: path of the data.
+      prepared: folder of everything prepared.
+
+    Raises:
+      UserError: the data are not sound.
+    """
+    place = str(Path(original).resolve())  # which links lead to
+    parts = (_VERSION, conversion.form, place, *conversion.key)
+    key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    folder = prepared / "converted" / key
+    if not folder.is_dir():
+        print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
+        _write_whole(conversion, folder)
+    return folder
+
+
+def _write_whole(conversion: Conversion, folder: Path) -> None:
+    """Writes the folder under another name first, so that it is whole or not there."""
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        writer = VocWriter(partial)
+        conversion.write(writer)
+        writer.finish()
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another run was faster
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

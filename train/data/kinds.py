@@ -1,0 +1,116 @@
+"""Kinds of data: how each is told from the others, and found."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from models.registry import Registry
+from train.common.errors import UserError
+from train.data.images import Source
+from train.data.palette import voc_colormap
+
+if TYPE_CHECKING:
+    from train.data.convert.conversion import Conversion
+    from train.data.dataset import DataOptions
+
+
+class Found(NamedTuple):
+    """A data set before it is prepared: all that is known without writing."""
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: np.ndarray  # uint8 [classes, 3]
+    fingerprint: str  # of its content, wherever it is
+    prepare: Callable[[Sequence[str]], dict[str, Source]]  # the named splits
+    shared: tuple[str, ...] = ()  # names of images in both splits
+    splits: Mapping[str, str] = {}  # their fingerprints, where there are such
+    earlier: str = ""  # fingerprint that runs begun before have
+
+
+# A finder returns what it found by the options, None where another kind is meant.
+# To add a kind: a file with its reader, like scenes.py or one of convert/, and a finder
+# below the others: the last is asked first.
+Finder = Callable[["DataOptions"], Found | None]
+DATA_KINDS: Registry[Finder] = Registry("kind of data")
+
+
+@DATA_KINDS.register("built-in scenes", "no folder")
+def _find_scenes(options: DataOptions) -> Found | None:
+    """Finds the generated scenes of `scenes.py`, where no folder is named."""
+    if options.folder:
+        return None
+    from train.data import scenes
+    from train.data.records import open_splits
+
+    for split in (options.train_split, options.val_split):
+        if split not in scenes.SPLIT_SIZES:
+            raise UserError(
+                f"the built-in scenes have the splits {', '.join(scenes.SPLIT_SIZES)}, "
+                f"not {split!r}. Name a folder with --data to use its own lists."
+            )
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        return open_splits(scenes.BuiltinScenes(data_dir=options.prepared), splits)
+
+    names = scenes.CLASS_NAMES
+    colors = voc_colormap()[: len(names)]
+    return Found("built-in scenes", names, colors, scenes.SCENES_VERSION, prepare)
+
+
+@DATA_KINDS.register("VOC layout", "JPEGImages/, SegmentationClass/, ImageSets/")
+def _find_voc_folder(options: DataOptions) -> Found | None:
+    """Finds a folder in VOC layout; any folder that is of no other kind is meant."""
+    if not options.folder:
+        return None
+    from train.data.fingerprint import Digests, memory_of
+    from train.data.mask_checks import MaskChecks
+    from train.data.records import open_splits
+    from train.data.voc import read_voc_folder
+    from train.data.voc_lists import shared_names
+    from train.data.voc_records import VocLayout
+
+    root, splits = Path(options.folder), (options.train_split, options.val_split)
+    digests = Digests(memory_of(root, Path(options.prepared)))
+    folder = read_voc_folder(root, splits, options.classes, digests)
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        digests.save()
+        more: Any = {
+            "height": options.image_height,
+            "data_dir": options.prepared,
+            "checks": MaskChecks(),  # over all splits
+        }
+        sources: dict[str, Source] = {}
+        for split in splits:
+            builder = VocLayout(folder=folder, split=split, **more)
+            sources |= open_splits(builder, (split,))
+        return sources
+
+    return Found(
+        options.folder,
+        folder.class_names,
+        folder.colors,
+        folder.fingerprint,
+        prepare,
+        shared_names(folder.splits),
+        folder.fingerprints,
+        folder.earlier,
+    )
+
+
+def _find_converted(
+    conversion: Conversion | None, options: DataOptions
+) -> Found | None:
+    """Finds the folder in VOC layout that data of another form are converted to."""
+    if conversion is None:
+        return None
+    from train.data.convert.conversion import converted
+
+    folder = converted(conversion, options.folder, Path(options.prepared))
+    found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
+    return found and found._replace(name=options.folder)
