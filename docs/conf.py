@@ -34,6 +34,7 @@ NAVIGATION = {
         "Mathematics <docs/mathematics>",
         "Model <docs/model>",
         "Results <docs/results>",
+        "Tables <docs/tables>",
         "Speed and memory <benchmarks/RESULTS>",
     ],
     "API": ["docs/api/lal_jax", "docs/api/gradients", "docs/api/models"],
@@ -84,7 +85,7 @@ def adapt_page(app: Sphinx, name: str, source: list[str]) -> None:
             options = f":caption: {caption}\n"
             source[0] += TOCTREE.format(options=options, pages="\n".join(pages))
     if name.startswith("docs/results/"):
-        app.env.metadata[name]["orphan"] = True  # reached from docs/results.md
+        app.env.metadata[name]["orphan"] = True  # reached from docs/tables.md
     folder = Path(app.env.doc2path(name)).parent
     source[0] = re.sub(
         r"\[([^]]+)\]\(([^)#:\s]+)\)",

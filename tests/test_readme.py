@@ -80,5 +80,5 @@ def test_architecture_names_every_file_of_train() -> None:
     folder, named = "", set()
     for package, files in re.findall(r"^\| (`train/.*?`)? ?\| (`.+?) \|", text, re.M):
         folder = package.strip("`") or folder
-        named |= {folder + name for name in re.findall(r"`(\w+\.py)`", files)}
+        named |= {folder + name for name in re.findall(r"`([\w/]+\.py)`", files)}
     assert named == {str(p.relative_to(ROOT)) for p in ROOT.glob("train/**/*.py")}

@@ -1,4 +1,4 @@
-"""The numbers in docs/results.md and the README are those of the runs."""
+"""The numbers in docs/results.md, docs/tables.md and the README are of the runs."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from train.reproduce import EXPERIMENTS
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = sorted((DOCS / "results").glob("*.json"))
 README = (DOCS.parent / "README.md").read_text()
-TEXT = (DOCS / "results.md").read_text()
+TEXT = "".join((DOCS / f"{page}.md").read_text() for page in ("results", "tables"))
 
 
 def read(path: Path) -> tuple[str, list[Entry]]:

@@ -92,7 +92,7 @@ CAMVID_SMALL = PRESETS.add(
     python train/main.py camvid_small --data DIR
 
     For comparisons of many runs. Over three seeds it reached a mean IoU of 52.7 % with
-    cross-entropy and 51.1 % with the locally adaptive loss (docs/results.md).
+    cross-entropy and 51.1 % with the locally adaptive loss (docs/tables.md).
     """,
 )
 
