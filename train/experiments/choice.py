@@ -45,7 +45,8 @@ def tried(entries: Sequence[Entry]) -> list[Tried]:
 def choice_table(entries: Sequence[Entry]) -> Table:
     """Returns the mean IoU by setting, percent; of several seeds also the difference.
 
-    That is between the best settings of a label and of the first.
+    That is between the best settings of a label and of the first. Where some labels
+    have more seeds than others, the number of seeds is in parentheses.
 
     Args:
       entries: of runs that held out a part of the training split.
@@ -59,23 +60,28 @@ def choice_table(entries: Sequence[Entry]) -> Table:
         f"{rate:.2g}" + (", clipped" if clipped else ", not clipped") * unclipped
         for rate, clipped in columns
     ]
-    seeds = max(len(of) for row in rows for of in row.reached.values())
-    header = ["loss", *heads, *["difference, 95 %"] * (seeds > 1)]
+    seeds = {len(of) for row in rows for of in row.reached.values()}
+    header = ["loss", *heads, *["difference, 95 %"] * (max(seeds) > 1)]
     cells = []
     for row in rows:
-        best = row.best()
-        line = [row.label, *(_cell(row, column, best) for column in columns)]
-        if seeds > 1:
+        shown = (_cell(row, column, counted=len(seeds) > 1) for column in columns)
+        line = [row.label, *shown]
+        if max(seeds) > 1:
             line.append(_difference(row, rows[0]))
         cells.append(line)
     return Table(header, cells)
 
 
-def _cell(row: Tried, column: Column, best: Column) -> str:
+def _cell(row: Tried, column: Column, *, counted: bool) -> str:
+    """Returns a mean, bold if it is the best of several settings."""
     if column not in row.reached:
         return "–"
     text = _percent(row.mean(column))
-    return f"**{text}**" if column == best and math.isfinite(row.mean(column)) else text
+    chosen = len(row.reached) > 1 and column == row.best()
+    if chosen and math.isfinite(row.mean(column)):
+        text = f"**{text}**"
+    seeds = len(row.reached[column])
+    return f"{text} ({seeds})" if counted and seeds > 1 else text
 
 
 def _percent(fraction: float) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from train.experiments import charts
-from train.experiments.choice import at_the_edge, choice_table
+from train.experiments.choice import at_the_edge, choice_table, tried
 from train.experiments.comparison import (
     common_classes,
     compare,
@@ -191,8 +191,10 @@ def _note(entries: Sequence[Entry], several: bool) -> str:
 
 
 def _choice(entries: Sequence[Entry]) -> Section:
-    seeds = {entry["seed"] for entry in entries}
-    runs = "one run each" if len(seeds) == 1 else f"means over {len(seeds)} seeds"
+    counts = {len(of) for row in tried(entries) for of in row.reached.values()}
+    runs = "one run each" if counts == {1} else f"means over {max(counts)} seeds"
+    if len(counts) > 1:
+        runs = "one run each, or the mean over as many seeds as are in parentheses"
     table = choice_table(entries)
     note = (
         "Mean IoU, percent, on the held-out part of the training split, by learning "

@@ -97,6 +97,9 @@ FORMS = Experiment(
         ),
         form("none", **INVERSE_ROOT),
         *(form(s, score_scale=4.0, **INVERSE_ROOT) for s in SCORES),
+        # The best values together.
+        form("standard_score", score_scale=4.0, window_dilation=2, class_balance=0.25),
+        form("image_score", score_scale=4.0, window_dilation=2, **INVERSE_ROOT),
     ),
     tunes=True,
     confirms=False,

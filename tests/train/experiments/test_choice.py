@@ -37,14 +37,23 @@ def test_settings_are_columns_and_seeds_are_averaged() -> None:
         "difference, 95 %",
     ]
     assert table.rows == [
-        ["plain", "**42.0**", "10.0", "–"],
-        ["ours", "43.5", "**50.0**", "+10.0"],
+        ["plain", "**42.0** (2)", "10.0", "–"],
+        ["ours", "43.5 (2)", "**50.0**", "+10.0"],
     ]
 
 
 def test_one_seed_shows_no_difference() -> None:
     table = choice_table([held("plain", 0, 0.4), held("ours", 0, 0.5)])
     assert table.header == ["loss", "1"]
+    assert table.rows == [["plain", "40.0"], ["ours", "50.0"]]
+
+
+def test_means_over_different_numbers_of_seeds_are_told_apart() -> None:
+    entries = [held("plain", seed, 0.4) for seed in range(3)] + [held("ours", 0, 0.5)]
+    table = choice_table(entries)
+    assert table.rows == [["plain", "40.0 (3)", "–"], ["ours", "50.0", "+10.0"]]
+    note = make_report("forms", FORMS, entries, command="").sections[0].note
+    assert "one run each, or the mean over as many seeds as are in parenth" in note
 
 
 def test_the_edge_is_that_of_clipped_or_unclipped_rates() -> None:
