@@ -64,21 +64,23 @@ def choice_table(entries: Sequence[Entry]) -> Table:
     header = ["loss", *heads, *["difference, 95 %"] * (max(seeds) > 1)]
     cells = []
     for row in rows:
-        shown = (_cell(row, column, counted=len(seeds) > 1) for column in columns)
-        line = [row.label, *shown]
+        best = row.best() if len(columns) > 1 else None
+        line = [
+            row.label,
+            *(_cell(row, column, best, counted=len(seeds) > 1) for column in columns),
+        ]
         if max(seeds) > 1:
             line.append(_difference(row, rows[0]))
         cells.append(line)
     return Table(header, cells)
 
 
-def _cell(row: Tried, column: Column, *, counted: bool) -> str:
-    """Returns a mean, bold if it is the best of several settings."""
+def _cell(row: Tried, column: Column, best: Column | None, *, counted: bool) -> str:
+    """Returns a mean, bold if it is the best."""
     if column not in row.reached:
         return "–"
     text = _percent(row.mean(column))
-    chosen = len(row.reached) > 1 and column == row.best()
-    if chosen and math.isfinite(row.mean(column)):
+    if column == best and math.isfinite(row.mean(column)):
         text = f"**{text}**"
     seeds = len(row.reached[column])
     return f"{text} ({seeds})" if counted and seeds > 1 else text
