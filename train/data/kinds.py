@@ -92,7 +92,7 @@ def _found_in_place(
     if options.split and not folder.val_names:
         raise UserError(
             f"--split {options.split:g} is not used: {root} says itself which images "
-            "are trained on and which validate. Leave it out, or move its lists away."
+            "are trained on and which validate. Leave it out."
         )
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
@@ -142,3 +142,35 @@ def _find_converted(
     folder = converted(conversion, options.folder, Path(options.prepared))
     found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
     return found and found._replace(name=options.folder)
+
+
+@DATA_KINDS.register("Label Studio brush masks", "task-….png, JSON, images/")
+def _find_label_studio(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.label_studio import find_label_studio
+
+    conversion = find_label_studio(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register("Roboflow semantic masks", "train/_classes.csv, valid/, test/")
+def _find_roboflow(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.roboflow import find_roboflow
+
+    conversion = find_roboflow(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register(
+    "COCO", "annotations/instances_train.json or _annotations.coco.json"
+)
+def _find_coco(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.coco import find_coco
+
+    conversion = find_coco(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)

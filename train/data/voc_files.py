@@ -105,16 +105,10 @@ class Files:
         images, masks = self.root / self.images, " or ".join(self.masks)
         if not count and not spare:
             return UserError(f"{images} has no images ({', '.join(IMAGE_SUFFIXES)}).")
-        parts = []
-        if alone:
-            shown = listed(alone)
-            parts.append(f"{len(alone)} of {count} images have no mask: {shown}")
-        if spare:
-            parts.append(f"{len(spare)} masks have no image: {listed(spare)}")
         return UserError(
-            f"{images} and {masks} do not match: {'; '.join(parts)}. Add what is "
-            "missing or move the rest elsewhere; or write lists of those to use, "
-            "train.txt and val.txt."
+            f"{images} and {masks} do not match: {unmatched(count, alone, spare)}. Add "
+            "what is missing or move the rest elsewhere; or write lists of those to "
+            "use, train.txt and val.txt."
         )
 
     def _shared(self, pairs: Sequence[Pair]) -> UserError:
@@ -127,6 +121,16 @@ class Files:
             f"{mask} would be the mask of the images {first[mask]!r} and {name!r}. "
             "Name masks as their images."
         )
+
+
+def unmatched(count: int, alone: Sequence[str], spare: Sequence[str]) -> str:
+    """Returns which images have no mask, and which masks no image, for a message."""
+    parts = []
+    if alone:
+        parts.append(f"{len(alone)} of {count} images have no mask: {listed(alone)}")
+    if spare:
+        parts.append(f"{len(spare)} masks have no image: {listed(spare)}")
+    return "; ".join(parts)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -182,7 +186,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 def _spare(root: Path, folders: Sequence[str], used: Collection[Path]) -> list[str]:
     """Returns the names of the masks that no image has, in any of the folders."""
-    names, known = set(), set()
+    names, known = set[str](), set[str]()
     for folder in folders:
         for path in files_below(root / folder, (".png",)):
             name = path.relative_to(root / folder).with_suffix("").as_posix()

@@ -7,7 +7,7 @@ A line is a name, whole, if there is such an image; a name and VOC's column of 1
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 

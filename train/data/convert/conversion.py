@@ -18,6 +18,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.files import naming
+from train.data.fingerprint import Digests, memory_of
 from train.data.palette import mask_png, voc_colormap
 from train.data.voc_files import IMAGES, LISTS
 
@@ -29,8 +30,18 @@ class Conversion(NamedTuple):
     """Data of another form, found but not converted yet."""
 
     form: str  # as in "COCO annotations"
-    key: Sequence[str]  # all that the folder is made from, files by their digests
+    # All that the folder is made from, files by their digests, but for what is linked
+    # to: that is of the folder's own fingerprint.
+    key: Sequence[str]
     write: Callable[[VocWriter], None]
+
+
+def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, ...]:
+    """Returns the names and digests of files, for a key; they are remembered."""
+    digests = Digests(memory_of(root, prepared))
+    known = digests.of(files)
+    digests.save()
+    return tuple(f"{path.relative_to(root)} {known[path]}" for path in files)
 
 
 class VocWriter:
