@@ -144,16 +144,6 @@ def _find_converted(
     return found and found._replace(name=options.folder)
 
 
-@DATA_KINDS.register("Label Studio brush masks", "task-….png, JSON, images/")
-def _find_label_studio(options: DataOptions) -> Found | None:
-    if not options.folder:
-        return None
-    from train.data.convert.label_studio import find_label_studio
-
-    conversion = find_label_studio(Path(options.folder), Path(options.prepared))
-    return _find_converted(conversion, options)
-
-
 @DATA_KINDS.register("Roboflow semantic masks", "train/_classes.csv, valid/, test/")
 def _find_roboflow(options: DataOptions) -> Found | None:
     if not options.folder:
@@ -173,4 +163,14 @@ def _find_coco(options: DataOptions) -> Found | None:
     from train.data.convert.coco import find_coco
 
     conversion = find_coco(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register("Label Studio brush masks", "task-….png, JSON, images/")
+def _find_label_studio(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.label_studio import find_label_studio
+
+    conversion = find_label_studio(Path(options.folder), Path(options.prepared))
     return _find_converted(conversion, options)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from train.data.dataset import Dataset, DataOptions, find_dataset, prepare_dataset
+from train.data.dataset import DataOptions, Dataset, find_dataset, prepare_dataset
 from train.data.images import decode
 from train.data.palette import voc_colormap
 
@@ -70,7 +70,9 @@ def together(dataset: Dataset) -> dict[str, np.ndarray]:
     return found["train"] | found["val"]
 
 
-def assert_same(found: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]) -> None:
+def assert_same(
+    found: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray]
+) -> None:
     assert found.keys() == drawn.keys()
     for name, mask in drawn.items():
         np.testing.assert_array_equal(found[name], mask, err_msg=name)

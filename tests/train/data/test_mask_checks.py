@@ -107,9 +107,7 @@ def test_black_and_white_masks_are_refused(
     mended = load_dataset(make_config(data=copy).data)
     for index, path in enumerate(masks(folder)[:4]):
         expected = (read_mask(path) == 255).astype(np.uint8)
-        np.testing.assert_array_equal(
-            read_mask(mended.train[index]["label"]), expected
-        )
+        np.testing.assert_array_equal(read_mask(mended.train[index]["label"]), expected)
     one = np.where(read_mask(masks(folder)[0]) == 255, 1, 0).astype(np.uint8)
     Image.fromarray(one).save(masks(folder)[0])
     assert len(load_dataset(make_config().data).train) == 4

@@ -62,7 +62,9 @@ def test_lists_beside_are_read(pairs: Path) -> None:
     with pytest.raises(UserError, match="--split 0.2 is not used: .*pairs says itself"):
         load(pairs, split=0.2)
     (pairs / "valid.txt").unlink()
-    with pytest.raises(UserError, match="no val.txt or valid.txt or .*it has train.*hold"):
+    with pytest.raises(
+        UserError, match="no val.txt or valid.txt or .*it has train.*hold"
+    ):
         load(pairs)
 
 
@@ -83,7 +85,7 @@ def test_folders_of_splits_are_read(tmp_path: Path, val: str, above: bool) -> No
     assert_same(found["train"], {name: drawn[name] for name in NAMES[:6]})
     assert_same(found["val"], {name: drawn[name] for name in NAMES[6:]})
     (root / (val if above else f"images/{val}")).rename(root / "images of val")
-    with pytest.raises(UserError, match=f"no val/ or valid/ or .*--val-split train"):
+    with pytest.raises(UserError, match="no val/ or valid/ or .*--val-split train"):
         load(root)
     assert len(load(root, val_split="train", holdout=0.34).train) == 4
 

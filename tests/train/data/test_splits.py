@@ -98,7 +98,9 @@ def test_refusals_give_the_way_out(folder: Path, unlisted: Path) -> None:
         load(folder, split=0.2)
     with pytest.raises(UserError, match="0.01 leaves one side without any of the 10"):
         load(unlisted, split=0.01)
-    with pytest.raises(UserError, match="makes train and val, not 'train_aug': add --tr"):
+    with pytest.raises(
+        UserError, match="makes train and val, not 'train_aug': add --tr"
+    ):
         load(unlisted, split=0.2, train_split="train_aug")
     with pytest.raises(UserError, match="--split needs --data; the built-in scenes"):
         DataOptions(split=0.2)
@@ -172,5 +174,7 @@ def test_a_run_keeps_its_split(
 
     (unlisted / "JPEGImages" / f"{found.val_names[0]}.jpg").unlink()
     (unlisted / "SegmentationClass" / f"{found.val_names[0]}.png").unlink()
-    with pytest.raises(UserError, match=r"validates on 3 images .*not photo .*\(1 miss"):
+    with pytest.raises(
+        UserError, match=r"validates on 3 images .*not photo .*\(1 miss"
+    ):
         find_dataset(kept)

@@ -191,7 +191,7 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
     found, missing = {}, []
     for image in images:
         inner = PurePosixPath(image.file_name.replace("\\", "/"))
-        if inner.is_absolute() or ".." in inner.parts or ":" in inner.parts[0:1]:
+        if inner.is_absolute() or ".." in inner.parts:
             raise UserError(
                 f"{part.path}: the image {image.file_name!r} is outside of its folder. "
                 "Name images by their place within it."

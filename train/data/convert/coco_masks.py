@@ -95,7 +95,8 @@ def _in_polygons(polygons: list[list[float]], size: Size) -> np.ndarray:
         if not ((corners >= low) & (corners <= high)).all():
             raise ValueError(f"a polygon is far outside of {width}×{height} pixels")
     tools = _mask_tools()
-    return tools.decode(tools.merge(tools.frPyObjects(polygons, *size))) == 1
+    merged = tools.merge(tools.frPyObjects(polygons, height, width))
+    return decode_runs(merged["counts"].decode(), height, width)
 
 
 def _mask_tools() -> Any:

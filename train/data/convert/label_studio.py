@@ -39,7 +39,7 @@ _Masks = Mapping[tuple[int, int, str], Path]  # by task, annotation, tag-CLASS-N
 class _Value(msgspec.Struct):
     brushlabels: list[str] | None = None
     labels: list[str] | None = None
-    rle: msgspec.Raw | None = None
+    rle: msgspec.Raw = msgspec.Raw()  # whose pixels the PNG has
 
 
 class _Result(msgspec.Struct):
@@ -197,7 +197,7 @@ def _regions(
     regions, numbers = [], Counter[str]()
     for from_name, value in ((it.from_name, it.value) for it in annotation.result):
         labels = value.brushlabels or value.labels
-        if value.rle is None:
+        if not bytes(value.rle):
             continue
         place = f"{table}: annotation {annotation.id} of task {task.id}"
         if not labels or len(labels) != 1:
