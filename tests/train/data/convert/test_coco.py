@@ -250,6 +250,19 @@ def test_other_sizes_are_named(alone: Path) -> None:
         load(alone, split=0.5)
 
 
+def test_broken_images_are_named(alone: Path) -> None:
+    (alone / "images" / "2.jpg").write_bytes(b"no image")
+    with pytest.raises(
+        UserError, match=r"2\.jpg cannot be decoded .* Replace the file"
+    ):
+        load(alone, split=0.5)
+
+
+def test_huge_images_are_refused_before_they_take_memory(alone: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.jpg has 30×20 = 600 pixels, .*599 of --p"):
+        load(alone, split=0.5, pixel_limit=599)
+
+
 def test_images_are_as_they_are_seen(alone: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
