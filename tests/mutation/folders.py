@@ -60,7 +60,11 @@ SPLITS = [
         "train/workdir/run.py",
         "tests/train/data/test_splits.py",
         ("split not recorded", '"val_names": dataset.val_names,', '"val_names": (),'),
-        ("recorded too early", "if not self.has_checkpoint() or", "if"),
+        (
+            "recorded too early",
+            "self.has_checkpoint() and self.is_described()",
+            "self.is_described()",
+        ),
     ),
     *of(
         "train/main.py",
@@ -182,7 +186,8 @@ CONVERSIONS = [
     ),
     *of(
         "train/data/convert/coco_masks.py",
-        "tests/train/data/convert/test_coco.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
         ("larger on top", "-int(pixels.sum())", "int(pixels.sum())"),
         ("crowds on top", "(not annotation.iscrowd, -int", "(annotation.iscrowd, -int"),
         ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
@@ -202,7 +207,8 @@ CONVERSIONS = [
     ),
     *of(
         "train/data/convert/coco.py",
-        "tests/train/data/convert/test_coco.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
         ("leads out", 'if inner.is_absolute() or ".." in inner.parts:', "if False:"),
         ("missing", "    if missing:\n", "    if False:\n"),
         ("sizes", "if size != (image.height, image.width):", "if False:"),
@@ -227,7 +233,8 @@ CONVERSIONS = [
     ),
     *of(
         "train/data/images.py",
-        "tests/train/data/convert/test_coco.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
         ("as stored", "return size[::-1] if turned else size", "return size"),
         (
             "any size",
@@ -264,8 +271,8 @@ CONVERSIONS = [
         ("quoted names", "unquote(path)", "path"),
         (
             "two files",
-            'if len(found) != 1:\n        raise UserError(\n            f"{table}: task {task.id} is of',
-            'if not found:\n        raise UserError(\n            f"{table}: task {task.id} is of',
+            "found = files.get(names[0]) or files.get(short) or ()",
+            "found = (files.get(names[0]) or files.get(short) or ())[:1]",
         ),
         ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
     ),

@@ -11,7 +11,7 @@ from train.common.errors import UserError
 IMAGES = "JPEGImages"
 LISTS = Path("ImageSets", "Segmentation")
 MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+READ_SUFFIXES = (".jpg", ".jpeg", ".png")
 _OTHER_SUFFIXES = (
     *(".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".npy", ".mat", ".txt", ".json", ".xml"),
@@ -50,7 +50,7 @@ class Files:
 
     def image(self, name: str) -> Path | None:
         """Returns an image by its name, None if there is none."""
-        return self._find(self.images, name, IMAGE_SUFFIXES)
+        return self._find(self.images, name, READ_SUFFIXES)
 
     def mask(self, name: str) -> Path | None:
         """Returns the mask of an image from the first folder that has one.
@@ -104,7 +104,7 @@ class Files:
         """Returns the refusal of images without masks, and of masks without images."""
         images, masks = self.root / self.images, " or ".join(self.masks)
         if not count and not spare:
-            return UserError(f"{images} has no images ({', '.join(IMAGE_SUFFIXES)}).")
+            return UserError(f"{images} has no images ({', '.join(READ_SUFFIXES)}).")
         return UserError(
             f"{images} and {masks} do not match: {unmatched(count, alone, spare)}. Add "
             "what is missing or move the rest elsewhere; or write lists of those to "
@@ -174,7 +174,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
       UserError: two have one name.
     """
     found: dict[str, Path] = {}
-    for path in files_below(folder, IMAGE_SUFFIXES):
+    for path in files_below(folder, READ_SUFFIXES):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if found.setdefault(name, path) != path:
             raise UserError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
-from train.data.voc_files import IMAGE_SUFFIXES, Files, Pair
+from train.data.voc_files import READ_SUFFIXES, Files, Pair
 
 _COLUMN = re.compile(r"\s+-?[01]$")
 
@@ -122,7 +122,7 @@ def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError
             "or remove the line."
         )
     remedy = "Add the image (.jpg, .jpeg or .png) or remove the line."
-    if text.lower().endswith(IMAGE_SUFFIXES):
+    if text.lower().endswith(READ_SUFFIXES):
         remedy = "Write the names in the list without their ending."
     elif len(names) == 1 and _COLUMN.search(text):
         remedy += " A last column of 1, 0 or −1 is read where every line has it."

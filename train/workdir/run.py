@@ -151,13 +151,9 @@ class Run:
         return self.with_split(moved)
 
     def with_split(self, options: DataOptions) -> DataOptions:
-        """Returns the options with what the run has validated on by its --split.
-
-        Until the first checkpoint the data may change, and be divided anew.
-        """
-        if not self.has_checkpoint() or not self.is_described():
-            return options
-        names = self.described().get("val_names", ())
+        """Returns the options with the --split of the run, from a checkpoint on."""
+        kept = self.described() if self.has_checkpoint() and self.is_described() else {}
+        names = kept.get("val_names", ())
         return DividedData.of(options, names) if names else options
 
     def split_fingerprint(self, split: str) -> str | None:

@@ -27,7 +27,7 @@ from train.common.errors import UserError
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.images import read_mask, upright_size
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import IMAGE_SUFFIXES, files_below, listed
+from train.data.voc_files import READ_SUFFIXES, files_below, listed
 
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-(.*-\d+)", re.DOTALL)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
@@ -135,7 +135,7 @@ def _images(root: Path) -> dict[str, list[Path]]:
     """Returns the images by the names of their files, with folders left out."""
     found: dict[str, list[Path]] = {}
     for folder in IMAGE_FOLDERS:
-        for path in files_below(root / folder, IMAGE_SUFFIXES):
+        for path in files_below(root / folder, READ_SUFFIXES):
             found.setdefault(path.name, []).append(path)
     return found
 
@@ -183,7 +183,7 @@ def _name(text: str) -> str:
     parts = urlsplit(text)
     path = parse_qs(parts.query).get("d", [parts.path])[0]
     name = unquote(path).replace("\\", "/").rpartition("/")[2]
-    return name if name.lower().endswith(IMAGE_SUFFIXES) else ""
+    return name if name.lower().endswith(READ_SUFFIXES) else ""
 
 
 def _regions(

@@ -19,7 +19,7 @@ from train.common.errors import UserError
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.images import IGNORED, read_mask
 from train.data.splits import split_called
-from train.data.voc_files import IMAGE_SUFFIXES, files_below, unmatched
+from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
 from train.data.voc_lists import read_lines
 
 _PARTS = ("train", "valid", "test")
@@ -102,7 +102,7 @@ def _images(root: Path, part: Path) -> _Images:
     Raises:
       UserError: an image has no mask, or a mask no image.
     """
-    files = files_below(part, IMAGE_SUFFIXES)
+    files = files_below(part, READ_SUFFIXES)
     masks = {path for path in files if path.stem.endswith(_END)}
     images = [path for path in files if path not in masks]
     of = {path: path.with_name(f"{path.stem}{_END}.png") for path in images}
