@@ -112,7 +112,8 @@ def divided(
     if not val:
         raise UserError(
             f"{root} has {len(listing.whole)} images and no lists of those to train on "
-            "and to validate on: add --split 0.2, which validates on a fifth of them."
+            "and to validate on: add --split 0.2 to a training, which validates on a "
+            "fifth of them, or write lists (docs/data.md)."
         )
     sides = _sides(listing.whole, val, root)
     if absent := [split for split in splits if split not in sides]:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from train.data.convert.run_lengths import decode_runs
 
 
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(
     st.integers(1, 40),
     st.integers(1, 40),
