@@ -137,6 +137,10 @@ FILES = [
         "train/data/voc.py",
         "tests/train/data/test_exports.py",
         ("list of CVAT", "if there == [_CVAT_LIST] and missing:", "if False:"),
+    ),
+    *of(
+        "train/data/voc.py",
+        "tests/train/data/test_voc.py",
         ("missing split", "if there and missing:", "if False:"),
     ),
     *of(
