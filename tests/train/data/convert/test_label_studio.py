@@ -119,11 +119,11 @@ def test_annotation_without_regions_is_background(export: Path) -> None:
 
 def test_ground_truth_goes_before_other_annotations(export: Path) -> None:
     tasks = read_tasks(export)
-    tasks[0]["annotations"].append({"id": 99, "result": []})
+    tasks[0]["annotations"].insert(0, {"id": 99, "result": []})
     write_tasks(export, tasks)
     with pytest.raises(UserError, match="task 0 has 2 annotations. Mark one as ground"):
         load(export, split=0.5)
-    tasks[0]["annotations"][0]["ground_truth"] = True
+    tasks[0]["annotations"][1]["ground_truth"] = True
     write_tasks(export, tasks)
     assert together(load(export, split=0.5))["images/photo_0"].any()
 
