@@ -25,6 +25,7 @@ NAVIGATION = {
     "Guide": [
         "Using the losses <docs/losses>",
         "Training step in your framework <docs/frameworks>",
+        "Data <docs/data>",
         "Training <docs/training>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",

@@ -52,7 +52,7 @@ def complete(config: Config) -> dict[str, Any]:
     begins = not run.has_checkpoint()
     if begins:
         check_initial_weights(config.model)
-    found = find_dataset(config.data)
+    found = find_dataset(run.with_split(config.data))
     run.check_data(found)
     check_classes(config.loss, len(found.class_names))
     warn_of_shared(found, config.data)
@@ -110,7 +110,7 @@ def _check_finished(run: Run, config: Config) -> None:
       UserError: the data are others, or another folder is named that cannot be read.
     """
     try:
-        found = find_dataset(config.data)
+        found = find_dataset(run.with_split(config.data))
     except UserError:
         if run.is_of_another_path(config.data):
             raise

@@ -2,8 +2,8 @@
 
 Makes small mistakes in the code, one at a time, in copies of this repository, and runs
 the tests that must fail then. PATTERN, a regular expression, chooses by file or by what
-the mistake is. Exit status 1 if one is not noticed. The tables are `trainer.py`,
-`places.py` and `library.py`.
+the mistake is. Exit status 1 if one is not noticed. The tables are the files beside
+this one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.mutation.folders import SOURCES
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
@@ -105,7 +106,7 @@ def main() -> None:
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [
         m
-        for m in [*TRAINER, *IDENTITY, *PLACES, *LIBRARY]
+        for m in [*TRAINER, *IDENTITY, *PLACES, *SOURCES, *LIBRARY]
         if pattern.search(f"{m.file} {m.mistake}")
     ]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))

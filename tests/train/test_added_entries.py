@@ -72,6 +72,7 @@ def test_kind_of_data_is_trained_on(finished: Finished) -> None:
         "fingerprint": "f1",
         "earlier_fingerprint": "",
         "split_fingerprints": {},
+        "val_names": [],
         "folder": str(Path("stripes").resolve()),
         "prepared": str(finished.workdir.parent / "prepared"),
     }

@@ -26,6 +26,7 @@ from train.common.options import (
 )
 from train.data.images import PIXEL_LIMIT, Source, limit_pixels
 from train.data.kinds import DATA_KINDS, Found
+from train.data.splits import division
 
 
 class Dataset(NamedTuple):
@@ -39,6 +40,7 @@ class Dataset(NamedTuple):
     val: Source
     splits: Mapping[str, str] = {}
     earlier: str = ""
+    val_names: tuple[str, ...] = ()
 
 
 _SPLIT = Limit(
@@ -65,6 +67,12 @@ class DataOptions(Group):
     )
     val_split: str = option(
         "val", "Evaluates on ImageSets/Segmentation/NAME.txt.", _SPLIT
+    )
+    split: float = option(
+        0.0,
+        "Fraction of the images to validate on where the folder has no lists, always "
+        "the same ones; 0 needs lists; in [0, 1).",
+        BELOW_ONE,
     )
     classes: tuple[str, ...] = option(
         (),
@@ -103,7 +111,45 @@ class DataOptions(Group):
             lambda options: options.image_height == 0 or options.folder != "",
             "needs --data; the built-in scenes have one size",
         ),
+        Rule(
+            "split",
+            lambda options: options.split == 0 or options.folder != "",
+            "needs --data; the built-in scenes have a validation split",
+        ),
     )
+
+    def divide(self, images: Mapping[str, str]) -> tuple[str, ...]:
+        """Returns the names of the images to validate on, and says how many.
+
+        Args:
+          images: the digest of each by its name.
+        """
+        val = division(images, self.split)
+        if val:
+            print(
+                f"{len(images)} images without lists: {len(images) - len(val)} to "
+                f"train, {len(val)} to val, by --split {self.split:g}",
+                file=sys.stderr,
+            )
+        return val
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DividedData(DataOptions):
+    """The data of a run that has recorded what its --split validates on."""
+
+    val_names: tuple[str, ...] = option((), "Names of those images.")
+
+    def divide(self, images: Mapping[str, str]) -> tuple[str, ...]:
+        """Returns the names that are recorded."""
+        return self.val_names
+
+    @classmethod
+    def of(cls, options: DataOptions, val_names: Sequence[str]) -> DividedData:
+        """Returns options whose --split is the recorded one."""
+        fields = dataclasses.fields(DataOptions)
+        values = {field.name: getattr(options, field.name) for field in fields}
+        return cls(**{**values, "split": 0.0}, val_names=tuple(val_names))
 
 
 def find_dataset(options: DataOptions) -> Found:
@@ -156,6 +202,7 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
         val,
         found.splits,
         found.earlier,
+        found.val_names,
     )
 
 

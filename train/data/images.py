@@ -100,6 +100,24 @@ def orientation(path: Path) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
 
 
+def upright_size(path: Path) -> Size:
+    """Returns height and width of an image as it is seen, from the head of its file.
+
+    Raises:
+      UserError: the file is no image, or is larger than `limit_pixels` allows.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_pixels(path, image)
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            size = image.height, image.width
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be decoded ({error}). Replace the file, or leave it out."
+        ) from error
+    return size[::-1] if turned else size
+
+
 def mask_sizes(source: Source) -> list[Size]:
     """Returns height and width of every mask, from the heads of their files."""
     sizes = []

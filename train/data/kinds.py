@@ -17,6 +17,7 @@ from train.data.palette import voc_colormap
 if TYPE_CHECKING:
     from train.data.convert.conversion import Conversion
     from train.data.dataset import DataOptions
+    from train.data.splits import Listing
 
 
 class Found(NamedTuple):
@@ -30,6 +31,7 @@ class Found(NamedTuple):
     shared: tuple[str, ...] = ()  # names of images in both splits
     splits: Mapping[str, str] = {}  # their fingerprints, where there are such
     earlier: str = ""  # fingerprint that runs begun before have
+    val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
 
 
 # A finder returns what it found by the options, None where another kind is meant.
@@ -67,16 +69,31 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
     """Finds a folder in VOC layout; any folder that is of no other kind is meant."""
     if not options.folder:
         return None
+    from train.data.voc import voc_listing
+
+    return _found_in_place(options, voc_listing)
+
+
+def _found_in_place(
+    options: DataOptions, listing: Callable[[Path, Sequence[str]], Listing]
+) -> Found:
+    """Finds a folder whose images and masks are read where they are."""
     from train.data.fingerprint import Digests, memory_of
     from train.data.mask_checks import MaskChecks
     from train.data.records import open_splits
+    from train.data.splits import shared_names
     from train.data.voc import read_voc_folder
-    from train.data.voc_lists import shared_names
     from train.data.voc_records import VocLayout
 
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
-    folder = read_voc_folder(root, splits, options.classes, digests)
+    classes, divide = options.classes, options.divide
+    folder = read_voc_folder(root, splits, classes, digests, divide, listing)
+    if options.split and not folder.val_names:
+        raise UserError(
+            f"--split {options.split:g} is not used: {root} says itself which images "
+            "are trained on and which validate. Leave it out."
+        )
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
         digests.save()
@@ -100,7 +117,18 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
         shared_names(folder.splits),
         folder.fingerprints,
         folder.earlier,
+        folder.val_names,
     )
+
+
+@DATA_KINDS.register("plain pairs", "images/ and masks/, with or without lists")
+def _find_plain_pairs(options: DataOptions) -> Found | None:
+    """Finds folders of images and of masks with the same names."""
+    from train.data.plain_pairs import has_plain_pairs, plain_listing
+
+    if not options.folder or not has_plain_pairs(Path(options.folder)):
+        return None
+    return _found_in_place(options, plain_listing)
 
 
 def _find_converted(
@@ -114,3 +142,35 @@ def _find_converted(
     folder = converted(conversion, options.folder, Path(options.prepared))
     found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
     return found and found._replace(name=options.folder)
+
+
+@DATA_KINDS.register("Roboflow semantic masks", "train/_classes.csv, valid/, test/")
+def _find_roboflow(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.roboflow import find_roboflow
+
+    conversion = find_roboflow(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register(
+    "COCO", "annotations/instances_train.json or _annotations.coco.json"
+)
+def _find_coco(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.coco import find_coco
+
+    conversion = find_coco(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register("Label Studio brush masks", "task-….png, JSON, images/")
+def _find_label_studio(options: DataOptions) -> Found | None:
+    if not options.folder:
+        return None
+    from train.data.convert.label_studio import find_label_studio
+
+    conversion = find_label_studio(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.data.images import IGNORED
+from train.data.plain_pairs import MASK_FOLDERS
+from train.data.voc_files import MASKS
 
 
 class MaskChecks:
@@ -35,22 +38,41 @@ class MaskChecks:
                     f"{path} shows {','.join(map(str, color))} where the value is "
                     f"{value}, but {where} where it is {first}: their palettes are in "
                     "different orders, so values are no classes. Write labelmap.txt "
-                    "beside JPEGImages/, a line NAME:red,green,blue:: for each class, "
-                    "and masks are read by color."
+                    "in the folder of the data, a line NAME:red,green,blue:: for each "
+                    "class, and masks are read by color."
                 )
 
-    def finish(self, folder: Path) -> None:
+    def finish(self, root: Path, mask: Path) -> None:
         """Refuses masks that have nothing but one class and ignored pixels.
+
+        Args:
+          root: the folder of the data.
+          mask: one of the masks.
 
         Raises:
           UserError: the only values are 0 and 255, as programs write black and white.
         """
         if self._values == {0, IGNORED}:
+            copy = Path(f"{root.absolute()}_bits")
             raise UserError(
-                f"the masks in {folder} have the values 0 and 255 alone, and 255 is "
-                "ignored: nothing but class 0 is left. If 255 is a class, write copies "
-                "that have its index, 1, in place of 255."
+                f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 "
+                "is ignored: nothing but class 0 is left. If 255 is a class, copy the "
+                "data with masks of 1 bit, which have its index, 1, there:\n"
+                f"  {_copying(root.absolute(), copy, mask)}\n"
+                f"and train with --data {shlex.quote(str(copy))}"
             )
+
+
+def _copying(root: Path, copy: Path, mask: Path) -> str:
+    """Returns a command that copies data, the masks as black and white of 1 bit."""
+    parts = mask.absolute().relative_to(root).parent.parts
+    folder = next((part for part in parts if part in (*MASKS, *MASK_FOLDERS)), "*")
+    code = (
+        "import pathlib, shutil, sys; from PIL import Image; old, new, masks = "
+        "sys.argv[1:]; shutil.copytree(old, new); [Image.open(path).convert('1')"
+        ".save(path) for path in pathlib.Path(new).rglob(masks + '/**/*.[pP][nN][gG]')]"
+    )
+    return f'python -c "{code}" {shlex.join((str(root), str(copy), folder))}'
 
 
 def _palette(path: Path) -> dict[tuple[int, ...], int]:

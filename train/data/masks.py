@@ -52,7 +52,7 @@ def mask_indices(
     listed = _listed(np.unique(pixels.reshape(-1, 3), axis=0))
     raise UserError(
         f"{name} holds colors ({image.mode}), not class indices: {listed}. Write "
-        "labelmap.txt beside JPEGImages/, in the order of the classes a line "
+        "labelmap.txt in the folder of the data, in the order of the classes a line "
         "NAME:red,green,blue:: for each, and masks are read by color."
     )
 

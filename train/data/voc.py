@@ -2,13 +2,15 @@
 
 JPEGImages/NAME.jpg                     (or .jpeg, .png)
 SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/, file by file)
-ImageSets/Segmentation/SPLIT.txt        one NAME a line (voc_lists.py)
+ImageSets/Segmentation/SPLIT.txt        one NAME a line (voc_lists.py); else --split
 labelmap.txt or class_names.txt         optional (voc_classes.py)
+
+Whoever finds images and masks elsewhere (plain_pairs.py) is read in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +31,12 @@ from train.data.images import (
     read_image,
     read_mask,
 )
+from train.data.splits import Divide, Listing, divided
 from train.data.voc_classes import read_classes
-from train.data.voc_lists import Files, Pair, read_list
+from train.data.voc_files import IMAGES, LISTS, Files, Pair
+from train.data.voc_lists import read_list
+
+_CVAT_LIST = "default"
 
 
 class VocFolder(NamedTuple):
@@ -45,6 +51,36 @@ class VocFolder(NamedTuple):
     fingerprint: str
     earlier: str  # fingerprint that runs begun before have
     by_color: bool = False  # whether masks may have the classes' colors
+    val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
+
+
+def voc_listing(root: Path, splits: Sequence[str]) -> Listing:
+    """Returns the images of a folder in VOC layout.
+
+    Raises:
+      UserError: a list, an image or a mask is missing.
+    """
+    files = Files(root)
+    there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
+    missing = [split for split in splits if split not in there]
+    if there == [_CVAT_LIST] and missing:
+        path = root / LISTS / f"{_CVAT_LIST}.txt"
+        return Listing({}, read_list(path, files), path)
+    if there and missing:
+        raise UserError(
+            f"{root / LISTS / missing[0]}.txt is missing. Write one image name a line, "
+            "without its ending, or choose a list with --train-split and --val-split. "
+            f"It has: {', '.join(there)}."
+        )
+    if there:
+        paths = {split: root / LISTS / f"{split}.txt" for split in splits}
+        return Listing({k: read_list(path, files) for k, path in paths.items()}, [])
+    if not (root / IMAGES).is_dir():
+        raise UserError(
+            f"--data {root} has no {IMAGES}/ and no {LISTS}/, as VOC layout has, and "
+            "is of no other kind either; docs/data.md shows what each looks like."
+        )
+    return Listing({}, files.pairs())
 
 
 def read_voc_folder(
@@ -52,6 +88,8 @@ def read_voc_folder(
     splits: Sequence[str],
     class_names: Sequence[str] = (),
     digests: Digests | None = None,
+    divide: Divide = lambda images: (),
+    listing: Callable[[Path, Sequence[str]], Listing] = voc_listing,
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -60,6 +98,8 @@ def read_voc_folder(
       splits: names of lists in ImageSets/Segmentation.
       class_names: used where the folder has no list, whose names they must be.
       digests: what is known of its files already.
+      divide: says what validates where the folder has no lists.
+      listing: finds the images and masks, in VOC layout or another.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -70,12 +110,11 @@ def read_voc_folder(
             f"--data {root}: {problem}. Name a folder in VOC layout, with "
             "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/."
         )
-    files = Files(root)
-    pairs = {split: read_list(root, split, files) for split in splits}
+    found = listing(root, splits)
+    known = (digests or Digests()).of(found.files())
+    pairs, val_names = divided(found, splits, divide, known, root)
     masks = [pair.mask for split in pairs.values() for pair in split]
     classes = read_classes(root, masks, class_names)
-    files_of = [path for of in pairs.values() for _, *both in of for path in both]
-    known = (digests or Digests()).of(files_of)
     fingerprints = {
         split: split_fingerprint(
             of, classes.names, classes.colors, known, by_color=classes.by_color
@@ -92,6 +131,7 @@ def read_voc_folder(
         data_fingerprint(fingerprints),
         earlier_fingerprint(pairs, classes.names, known),
         classes.by_color,
+        val_names,
     )
 
 

@@ -20,6 +20,9 @@ VOC_CLASSES = (
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
 ).split()
 
+# The first line of labelme's labels.txt, pixels of value 255: no class.
+_LABELME_IGNORED = "__ignore__"
+
 
 class Classes(NamedTuple):
     """The classes of a folder."""
@@ -46,7 +49,8 @@ def read_classes(root: Path, masks: Sequence[Path], asked: Sequence[str]) -> Cla
         _check_asked(asked, names, labelmap)
         return Classes(names, colors, by_color=True)
     if listed.is_file():
-        names = tuple(line for line in read_lines(listed) if line)
+        lines = tuple(line for line in read_lines(listed) if line)
+        names = lines[lines[:1] == (_LABELME_IGNORED,) :]
         _check_names(names, listed)
         _check_asked(asked, names, listed)
     else:

@@ -66,7 +66,7 @@ class VocLayout(SegmentationBuilder):
                 check_unchanged(path, digests[path])
             yield index, make_record(encoded, example.label, name)
         if split == next(iter(folder.splits)):  # what is trained on
-            self._checks.finish(files[0].mask.parent)
+            self._checks.finish(folder.root, files[0].mask)
 
 
 def _make_voc_layout(

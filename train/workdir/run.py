@@ -16,7 +16,7 @@ from tensorboardX import SummaryWriter
 from train.common.errors import UserError
 from train.common.files import append_text, replace_text
 from train.config import Config, differing_options, load_config, save_config
-from train.data.dataset import DataOptions, Dataset
+from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
 
 _DESCRIBED = {"name", "class_names", "colors", "fingerprint"}  # since the first version
@@ -96,6 +96,7 @@ class Run:
             "fingerprint": dataset.fingerprint,
             "earlier_fingerprint": dataset.earlier,
             "split_fingerprints": dict(dataset.splits),
+            "val_names": dataset.val_names,
             "folder": _resolved(options.folder),
             "prepared": _resolved(options.prepared),
         }
@@ -146,7 +147,14 @@ class Run:
             now = described.get(name, "")
             if now and (Path(now).is_dir() or not Path(place).is_dir()):
                 places[name] = now
-        return dataclasses.replace(options, **places)  # type: ignore[arg-type]
+        moved = dataclasses.replace(options, **places)  # type: ignore[arg-type]
+        return self.with_split(moved)
+
+    def with_split(self, options: DataOptions) -> DataOptions:
+        """Returns the options with the --split of the run, from a checkpoint on."""
+        kept = self.described() if self.has_checkpoint() and self.is_described() else {}
+        names = kept.get("val_names", ())
+        return DividedData.of(options, names) if names else options
 
     def split_fingerprint(self, split: str) -> str | None:
         """Returns the fingerprint of a split of the run, None if unknown."""

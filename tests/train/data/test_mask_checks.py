@@ -1,5 +1,8 @@
 """Masks that are sound alone and wrong together; classes asked for and listed."""
 
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +96,18 @@ def test_black_and_white_masks_are_refused(
         white = np.where(read_mask(path) == 1, 255, 0).astype(np.uint8)
         Image.fromarray(white).save(path)
     said = "SegmentationClass have the values 0 and 255 alone.*its index, 1"
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as refused:
         load_dataset(make_config().data)
+    _, command, last = str(refused.value).splitlines()
+    whole = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    python = shlex.quote(sys.executable)
+    subprocess.run(command.replace("python", python, 1), shell=True, check=True)
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == whole
+    (copy,) = shlex.split(last.partition("--data ")[2])
+    mended = load_dataset(make_config(data=copy).data)
+    for index, path in enumerate(masks(folder)[:4]):
+        expected = (read_mask(path) == 255).astype(np.uint8)
+        np.testing.assert_array_equal(read_mask(mended.train[index]["label"]), expected)
     one = np.where(read_mask(masks(folder)[0]) == 255, 1, 0).astype(np.uint8)
     Image.fromarray(one).save(masks(folder)[0])
     assert len(load_dataset(make_config().data).train) == 4

@@ -18,8 +18,9 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.files import naming
+from train.data.fingerprint import Digests, memory_of
 from train.data.palette import mask_png, voc_colormap
-from train.data.voc_lists import IMAGES, LISTS
+from train.data.voc_files import IMAGES, LISTS
 
 _MASKS = "SegmentationClass"
 _VERSION = "1"  # raise it whenever the same data give another folder
@@ -29,8 +30,18 @@ class Conversion(NamedTuple):
     """Data of another form, found but not converted yet."""
 
     form: str  # as in "COCO annotations"
-    key: Sequence[str]  # all that the folder is made from, files by their digests
+    # All that the folder is made from, files by their digests, but for what is linked
+    # to: that is of the folder's own fingerprint.
+    key: Sequence[str]
     write: Callable[[VocWriter], None]
+
+
+def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, ...]:
+    """Returns the names and digests of files, for a key; they are remembered."""
+    digests = Digests(memory_of(root, prepared))
+    known = digests.of(files)
+    digests.save()
+    return tuple(f"{path.relative_to(root)} {known[path]}" for path in files)
 
 
 class VocWriter:
@@ -43,7 +54,7 @@ class VocWriter:
     def __init__(self, root: Path):
         self.root = root
         self._lists: dict[str, dict[str, None]] = {}
-        self._written: set[str] = set()
+        self._written: dict[str, Path | None] = {}  # names, and files linked to
 
     def name_classes(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the masks' values."""
@@ -55,23 +66,30 @@ class VocWriter:
         """Adds an image to a list, and its files unless another list has it.
 
         Args:
-          split: name of the list.
+          split: name of the list; "" lists it nowhere, for --split.
           name: of the image, without its ending; may have folders, as `street/1`.
           image: its file, which is linked to, or the content of one.
           mask: a PNG file that is read as it is, or class indices, uint8
             `[height, width]`.
 
         Raises:
-          UserError: a list cannot hold the name, or has it already.
+          UserError: a list cannot hold the name, or another image has it.
         """
         _check_name(name)
         listed = self._lists.setdefault(split, {})
         if name in listed:
-            raise UserError(f"two images of {split} are called {name!r}. Rename one.")
+            of = split and f" of {split}"
+            raise UserError(f"two images{of} are called {name!r}. Rename one.")
         listed[name] = None
+        file = image if isinstance(image, Path) else None
         if name in self._written:
+            if self._written[name] != file:
+                raise UserError(
+                    f"{self._written[name]} and {file} are both called {name!r}. "
+                    "Rename one."
+                )
             return
-        self._written.add(name)
+        self._written[name] = file
         self._put(f"{IMAGES}/{name}{_suffix(image)}", image)
         if isinstance(mask, np.ndarray):
             self._put(f"{_MASKS}/{name}.png", mask_png(mask, voc_colormap()))
@@ -80,6 +98,7 @@ class VocWriter:
 
     def finish(self) -> None:
         """Writes the lists."""
+        self._lists.pop("", None)
         for split, names in self._lists.items():
             path = self.root / LISTS / f"{split}.txt"
             _write(path, "".join(f"{name}\n" for name in names))

@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from train.common.errors import UserError
-from train.data.convert.conversion import Conversion, VocWriter, converted
+from train.data.convert.conversion import (
+    Conversion,
+    VocWriter,
+    converted,
+    digests_of,
+)
 from train.data.voc import read_voc_folder
 
 Write = Callable[[VocWriter], None]
@@ -102,3 +107,35 @@ def test_a_name_twice_in_a_list(tmp_path: Path, photo: Path) -> None:
     writer.add("train", "1", photo, photo)
     with pytest.raises(UserError, match="two images of train are called '1'"):
         writer.add("train", "1", photo, photo)
+
+
+def test_a_name_of_two_files(tmp_path: Path, photo: Path) -> None:
+    writer = VocWriter(tmp_path / "out")
+    writer.add("train", "1", photo, photo)
+    other = tmp_path / "other.jpg"
+    with pytest.raises(UserError, match=r"Photo\.JPG and .*other\.jpg are both called"):
+        writer.add("val", "1", other, photo)
+
+
+def test_images_without_a_split_are_in_no_list(tmp_path: Path, photo: Path) -> None:
+    def write(writer: VocWriter) -> None:
+        writer.add("", "1", photo, photo)
+        with pytest.raises(UserError, match="two images are called '1'"):
+            writer.add("", "1", photo, photo)
+
+    root = convert(tmp_path, write)
+    assert (root / "JPEGImages" / "1.JPG").is_file()
+    assert not (root / "ImageSets").exists()
+
+
+def test_digests_are_those_of_files(tmp_path: Path) -> None:
+    names = ("a.csv", "sub/b.png")
+    (tmp_path / "sub").mkdir()
+    paths = [tmp_path / name for name in names]
+    for path in paths:
+        path.write_text(path.name)
+    before = digests_of(tmp_path, paths, tmp_path / "prepared")
+    assert [text.split()[0] for text in before] == [*names]
+    paths[1].write_text("other")
+    after = digests_of(tmp_path, paths, tmp_path / "prepared")
+    assert after[0] == before[0] and after[1] != before[1]

@@ -1,0 +1,284 @@
+"""Mistakes in reading a user's own folders, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+SPLITS = [
+    *of(
+        "train/data/splits.py",
+        "tests/train/data/test_splits.py",
+        ("another seed", "default_rng(0)", "default_rng(1)"),
+        ("order of the disk", "for name in sorted(images):", "for name in images:"),
+        (
+            "copies on both sides",
+            "groups.setdefault(images[name]",
+            "groups.setdefault(name",
+        ),
+        (
+            "one side empty",
+            "if fraction and len(taken) in (0, len(images)):",
+            "if False:",
+        ),
+        ("sides swapped", "if pair.name not in held]", "if pair.name in held]"),
+        (
+            "missing untold",
+            "if missing := [name for name in val if",
+            "if missing := [name for name in () if",
+        ),
+        (
+            "other splits",
+            "if absent := [split for split in splits if",
+            "if absent := [split for split in () if",
+        ),
+        (
+            "nothing divides",
+            "if not val and listing.only_list:",
+            "if listing.only_list:",
+        ),
+    ),
+    *of(
+        "train/data/dataset.py",
+        "tests/train/data/test_splits.py",
+        (
+            "said nothing",
+            "        if val:\n            print(",
+            "        if val:\n            str(",
+        ),
+        (
+            "recorded split lost",
+            "return self.val_names",
+            "return division(images, 0.3)",
+        ),
+        ("split kept", '{**values, "split": 0.0}', "values"),
+        ("split of the scenes", 'options.split == 0 or options.folder != ""', "True"),
+    ),
+    *of(
+        "train/data/kinds.py",
+        "tests/train/data/test_splits.py",
+        ("unused split", "if options.split and not folder.val_names:", "if False:"),
+    ),
+    *of(
+        "train/workdir/run.py",
+        "tests/train/data/test_splits.py",
+        ("split not recorded", '"val_names": dataset.val_names,', '"val_names": (),'),
+        (
+            "recorded too early",
+            "self.has_checkpoint() and self.is_described()",
+            "self.is_described()",
+        ),
+    ),
+    *of(
+        "train/main.py",
+        "tests/train/test_divided_runs.py",
+        (
+            "starts without data",
+            "    run.check_data(found)\n    check_classes",
+            "    check_classes",
+        ),
+    ),
+    *of(
+        "train/workdir/run.py",
+        "tests/train/test_divided_runs.py",
+        ("evaluated anew", "return self.with_split(moved)", "return moved"),
+    ),
+]
+FILES = [
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_splits.py",
+        (
+            "images alone",
+            "if spare or not names or None in masks.values():",
+            "if spare:",
+        ),
+        ("masks alone", "if spare or not names or", "if not names or"),
+        ("two of one name", "if found.setdefault(name, path) != path:", "if False:"),
+        (
+            "hidden files",
+            'not any(part.startswith(".")',
+            'not any(part.startswith("?")',
+        ),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_plain_pairs.py",
+        ("shared mask", "if len(used) < len(found):", "if False:"),
+        (
+            "other formats",
+            '        for suffixes in ((".png",), _OTHER_SUFFIXES):',
+            '        for suffixes in ((".png",),):',
+        ),
+        ("no images", "if not count and not spare:", "if False:"),
+        (
+            "other ends",
+            "self._find(folder, name + end, suffixes)",
+            "self._find(folder, name, suffixes)",
+        ),
+        ("more untold", '", …" * (len(names) > most)', '""'),
+    ),
+    *of(
+        "train/data/plain_pairs.py",
+        "tests/train/data/test_plain_pairs.py",
+        ("no lists", "    if lists:\n", "    if False:\n"),
+        ("no folders within", "    if parts:\n", "    if False:\n"),
+        ("missing split", "if split not in there:", "if False:"),
+        ("imgs", '("images", "imgs")', '("images",)'),
+        (
+            "first alias alone",
+            "every = {split: [find(name) for name in of]",
+            "every = {split: [find(of[0])]",
+        ),
+    ),
+    *of(
+        "train/data/voc_classes.py",
+        "tests/train/data/test_exports.py",
+        ("ignored class", "lines[lines[:1] == (_LABELME_IGNORED,) :]", "lines"),
+    ),
+    *of(
+        "train/data/voc.py",
+        "tests/train/data/test_exports.py",
+        ("list of CVAT", "if there == [_CVAT_LIST] and missing:", "if False:"),
+    ),
+    *of(
+        "train/data/voc.py",
+        "tests/train/data/test_voc.py",
+        ("missing split", "if there and missing:", "if False:"),
+    ),
+    *of(
+        "train/data/mask_checks.py",
+        "tests/train/data/test_mask_checks.py",
+        ("command", "convert('1')", "convert('L')"),
+    ),
+]
+CONVERSIONS = [
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion.py",
+        ("two files of a name", "if self._written[name] != file:", "if False:"),
+        ("list of nothing", '        self._lists.pop("", None)\n', ""),
+        (
+            "names for digests",
+            'f"{path.relative_to(root)} {known[path]}"',
+            'f"{path.relative_to(root)} {len(known)}"',
+        ),
+    ),
+    *of(
+        "train/data/convert/roboflow.py",
+        "tests/train/data/convert/test_roboflow.py",
+        ("always linked", "mask if as_they_are else", "mask if True else"),
+        ("never linked", "mask if as_they_are else", "mask if False else"),
+        ("order of lines", "return dict(sorted(classes.items()))", "return classes"),
+        ("no background", "if 0 not in read[0] else read[0]", "if False else read[0]"),
+        ("tables differ", "if classes != read[0]:", "if False:"),
+        ("not whole", "if alone or spare:", "if False:"),
+        ("unknown value", "if (indices < 0).any():", "if False:"),
+        ("twice", "or value in classes or", "or"),
+        ("others' tables", "and _is_of_masks(table)]", "]"),
+        ("one part listed", "if len(images) == 1:", "if False:"),
+        ("ignored", "table[IGNORED] = IGNORED", "pass"),
+        ("masks not in the key", "[*tables, *masks]", "tables"),
+    ),
+    *of(
+        "train/data/convert/run_lengths.py",
+        "tests/train/data/convert/test_run_lengths.py",
+        ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
+        ("total", "or lengths.sum() != height * width", ""),
+        ("negative", "(lengths < 0).any() or", ""),
+        ("sign", "((codes[ends] & _SIGN) != 0)", "False"),
+        ("first column", "for first in (1, 2):", "for first in (0, 1):"),
+        ("endless", "or ends[-1] != len(codes) - 1", ""),
+        ("too long", "if digits.max() > 7:", "if False:"),
+    ),
+    *of(
+        "train/data/convert/coco_masks.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("larger on top", "-int(pixels.sum())", "int(pixels.sum())"),
+        ("crowds on top", "(not annotation.iscrowd, -int", "(annotation.iscrowd, -int"),
+        ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
+        ("boxes", "if not segmentation:", "if segmentation is None:"),
+        (
+            "far outside",
+            "if not ((corners >= low) & (corners <= high)).all():",
+            "if False:",
+        ),
+        ("corners", "if len(polygon) < 6 or len(polygon) % 2:", "if len(polygon) % 2:"),
+        (
+            "odd numbers",
+            "if len(polygon) < 6 or len(polygon) % 2:",
+            "if len(polygon) < 6:",
+        ),
+        ("size", "if segmentation.size != size:", "if False:"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("leads out", 'if inner.is_absolute() or ".." in inner.parts:', "if False:"),
+        ("missing", "    if missing:\n", "    if False:\n"),
+        ("sizes", "if size != (image.height, image.width):", "if False:"),
+        ("categories", "if categories != named[0]:", "if False:"),
+        (
+            "categories twice",
+            "if len(dict(categories)) < len(categories):",
+            "if False:",
+        ),
+        ("images twice", "if len(known) < len(content.images):", "if False:"),
+        ("unknown image", "if annotation.image_id not in known or", "if"),
+        ("unknown category", "or annotation.category_id not in classes:", "or False:"),
+        ("year in the split", 're.sub(r"\\d+$", "", name)', "name"),
+        ("one part listed", "if len(parts) == 1:", "if False:"),
+        (
+            "background twice",
+            "zero = [key for key, name in named[0] if name.lower() == _BACKGROUND]",
+            "zero: list[int] = []",
+        ),
+        ("beside pairs", "pairs = has_plain_pairs(root) and", "pairs = False and"),
+        ("annotations alone", '[*beside.glob("*")] != files', "True"),
+    ),
+    *of(
+        "train/data/images.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("as stored", "return size[::-1] if turned else size", "return size"),
+        (
+            "any size",
+            "            _check_pixels(path, image)\n            turned",
+            "            turned",
+        ),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_label_studio.py",
+        (
+            "first on top",
+            "for label, path in regions:",
+            "for label, path in regions[::-1]:",
+        ),
+        ("cancelled", "if not it.was_cancelled]", "]"),
+        ("several", "if len(found) > 1 and len(true) != 1:", "if False:"),
+        ("ground truth", "iter(true or found)", "iter(found)"),
+        ("numbers", "        numbers[name] += 1\n", ""),
+        ("labels", "if not labels or len(labels) != 1:", "if not labels:"),
+        ("size", "if pixels.shape != mask.shape:", "if False:"),
+        (
+            "unknown masks",
+            "if spare := sorted(path.name for path in set(masks.values()) - used):",
+            "if spare := []:",
+        ),
+        ("left out untold", "if left := len(tasks) - len(drawn):", "if left := 0:"),
+        ("prefix of uploads", '_UPLOAD.sub("", names[0])', "names[0]"),
+        (
+            "local files",
+            'parse_qs(parts.query).get("d", [parts.path])[0]',
+            "parts.path",
+        ),
+        ("quoted names", "unquote(path)", "path"),
+        (
+            "two files",
+            "found = files.get(names[0]) or files.get(short) or ()",
+            "found = (files.get(names[0]) or files.get(short) or ())[:1]",
+        ),
+        ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
+    ),
+]
+SOURCES = [*SPLITS, *FILES, *CONVERSIONS]

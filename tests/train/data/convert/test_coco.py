@@ -1,0 +1,119 @@
+"""COCO annotations: layouts, segmentations, overlaps."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.common.errors import UserError
+
+from ..exports import assert_same, load, records, together, write_image
+from .coco_files import SIZE, change, content, drawn, write_alone, write_json
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    write_alone(tmp_path / "export")
+    return tmp_path / "export"
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("train2017", "val2017"), ("images/train", "images/val"), ("images", "images")]
+    + [("train", "val"), (".", ".")],
+)
+def test_cocos_own_layout_is_read(tmp_path: Path, folders: tuple[str, str]) -> None:
+    root = tmp_path / "coco"
+    expected = {}
+    names = [["0.jpg", "a.b/1.jpg"], ["2.jpg"]]
+    for split, folder, of, start in zip(
+        ("train2017", "val2017"), folders, names, (0, 2), strict=True
+    ):
+        for index, name in enumerate(of):
+            write_image(root / folder / name, start + index, SIZE)
+            place = (Path(folder) / name).with_suffix("").as_posix()
+            expected[place] = drawn(start + index)[1]
+        write_json(root / "annotations" / f"instances_{split}.json", content(of, start))
+        write_json(root / "annotations" / f"captions_{split}.json", {"images": []})
+    found = load(root)
+    assert found.class_names == ("background", "cat", "dog")
+    assert len(found.train) == 2 and len(found.val) == 1
+    assert_same(together(found), expected)
+
+
+def test_roboflows_layout_is_read(tmp_path: Path) -> None:
+    root = tmp_path / "roboflow"
+    for number, part in enumerate(("train", "valid", "test")):
+        write_image(root / part / "same.jpg", number, SIZE)  # in each, another image
+        of = content(["same.jpg"], number)
+        write_json(root / part / "_annotations.coco.json", of)
+    found = records(load(root))
+    assert_same(found["train"], {"train/same": drawn(0)[1]})
+    assert_same(found["val"], {"valid/same": drawn(1)[1]})
+    assert list(records(load(root, val_split="test"))["val"]) == ["test/same"]
+
+
+@pytest.mark.parametrize("folder", ["images", "."])
+def test_one_file_is_divided(tmp_path: Path, folder: str) -> None:
+    root = tmp_path / "export"
+    write_alone(root, folder)
+    with pytest.raises(
+        UserError, match="has 4 images and no lists .*: add --split 0.2"
+    ):
+        load(root)
+    names = (str(index) if folder == "." else f"images/{index}" for index in range(4))
+    expected = {name: drawn(index)[1] for index, name in enumerate(names)}
+    assert_same(together(load(root, split=0.5)), expected)
+
+
+def test_cvats_file_is_divided(alone: Path) -> None:
+    (alone / "images").rename(alone / "default")
+    (alone / "images").mkdir()
+    (alone / "default").rename(alone / "images" / "default")
+    (alone / "annotations").mkdir()
+    (alone / "export.json").rename(alone / "annotations" / "instances_default.json")
+    assert together(load(alone, split=0.5)).keys() == {
+        f"images/default/{index}" for index in range(4)
+    }
+
+
+def test_any_name_in_a_folder_of_annotations(alone: Path) -> None:
+    (alone / "annotations").mkdir()
+    (alone / "export.json").rename(alone / "annotations" / "result.json")
+    assert len(together(load(alone, split=0.5))) == 4
+
+
+def test_background_may_be_a_category(alone: Path) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["categories"].append({"id": 5, "name": "Background"})
+    write_json(alone / "export.json", whole)
+    change(alone, category_id=5)
+    found = load(alone, split=0.5)
+    assert found.class_names == ("Background", "cat", "dog")
+    mask = drawn(0)[1]
+    assert_same({"0": together(found)["images/0"]}, {"0": np.where(mask == 2, 0, mask)})
+
+
+def test_image_without_objects_is_background(alone: Path) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    kept = [it for it in whole["annotations"] if it["image_id"] != 101]
+    write_json(alone / "export.json", {**whole, "annotations": kept})
+    assert not together(load(alone, split=0.5))["images/1"].any()
+
+
+def test_images_are_as_they_are_seen(alone: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", SIZE).save(alone / "images" / "2.jpg", exif=exif)
+    assert_same({"2": together(load(alone, split=0.5))["images/2"]}, {"2": drawn(2)[1]})
+
+
+def test_file_beside_pairs_is_no_annotation(alone: Path) -> None:
+    (alone / "export.json").rename(alone / "about.json")
+    for index in range(4):
+        path = alone / "masks" / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(drawn(index)[1]).save(path)
+    assert together(load(alone, split=0.5)).keys() == {"0", "1", "2", "3"}

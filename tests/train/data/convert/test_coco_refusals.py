@@ -1,0 +1,151 @@
+"""COCO annotations that cannot be read, or not be right."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from train.common.errors import UserError
+
+from ..exports import load, write_image
+from .coco_files import (
+    CATEGORIES,
+    SIZE,
+    change,
+    content,
+    write_alone,
+    write_json,
+)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    write_alone(tmp_path / "export")
+    return tmp_path / "export"
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "said"),
+    [
+        ([], "no segmentation, a box at most"),
+        (None, "no segmentation, a box at most"),
+        ([[2, 2, 12, 2]], "a polygon has 4 numbers"),
+        ([[2, 2, 12, 2, 12, 12, 2]], "a polygon has 7 numbers"),
+        ([[2, 2, 12, 2, 1e12, 12]], "a polygon is far outside of 30×20 pixels"),
+        ({"size": [30, 20], "counts": [600]}, r"of size \(30, 20\), not \(20, 30\)"),
+        ({"size": [20, 30], "counts": [3, 5]}, "not of 20×30 = 600 pixels"),
+        ({"size": [20, 30], "counts": "35"}, "not of 20×30 = 600 pixels"),
+        ({"size": [20, 30], "counts": "zz"}, "no compressed run lengths"),
+        ({"size": [20, 30]}, "cannot be read as COCO.*required field `counts`"),
+        ("2,2,12,2", "cannot be read as COCO.*got `str`"),
+    ],
+)
+def test_segmentations_that_cannot_be_right(
+    alone: Path, segmentation: object, said: str
+) -> None:
+    change(alone, segmentation=segmentation)
+    with pytest.raises(UserError, match=rf"export\.json.*{said}"):
+        load(alone, split=0.5)
+    assert not list((alone.parent / "prepared").glob("converted/*"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"image_id": 99}, "annotation 0 is of image 99 and category 7, and one of"),
+        ({"category_id": 99}, "annotation 0 is of image 100 and category 99, and one"),
+    ],
+)
+def test_unknown_ids_are_named(alone: Path, more: dict[str, int], said: str) -> None:
+    change(alone, **more)
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)
+
+
+@pytest.mark.parametrize(
+    "name", ["../0.jpg", "/etc/0.jpg", "a/../../0.jpg", "..\\0.jpg", "C:/0.jpg"]
+)
+def test_names_that_lead_out_are_refused(alone: Path, name: str) -> None:
+    write_image(alone.parent / "0.jpg", 0, SIZE)
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = name
+    write_json(alone / "export.json", whole)
+    with pytest.raises(UserError, match="is outside of its folder|1 of which are miss"):
+        load(alone, split=0.5)
+
+
+def test_missing_images_are_counted(alone: Path) -> None:
+    for index in (1, 3):
+        (alone / "images" / f"{index}.jpg").unlink()
+    said = r"4 images, 2 of which are missing: 1\.jpg, 3\.jpg\. Put them in .*images or"
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)
+
+
+def test_other_sizes_are_named(alone: Path) -> None:
+    write_image(alone / "images" / "2.jpg", 2, (10, 15))
+    with pytest.raises(
+        UserError, match=r"2\.jpg is 15×10 .* but .*json has it as 30×20"
+    ):
+        load(alone, split=0.5)
+
+
+def test_broken_images_are_named(alone: Path) -> None:
+    (alone / "images" / "2.jpg").write_bytes(b"no image")
+    with pytest.raises(
+        UserError, match=r"2\.jpg cannot be decoded .* Replace the file"
+    ):
+        load(alone, split=0.5)
+
+
+def test_huge_images_are_refused_before_they_take_memory(alone: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.jpg has 30×20 = 600 pixels, .*599 of --p"):
+        load(alone, split=0.5, pixel_limit=599)
+
+
+def test_files_must_have_the_same_categories(tmp_path: Path) -> None:
+    root = tmp_path / "roboflow"
+    for part in ("train", "valid"):
+        write_image(root / part / "0.jpg", 0, SIZE)
+        of = content(["0.jpg"])
+        of["categories"] = [*CATEGORIES, {"id": 8, "name": part}]
+        write_json(root / part / "_annotations.coco.json", of)
+    with pytest.raises(
+        UserError, match="valid.* and .*train.* have different categories"
+    ):
+        load(root)
+
+
+@pytest.mark.parametrize(("table", "key"), [("images", "image"), ("categories", "cat")])
+def test_ids_that_are_given_twice(alone: Path, table: str, key: str) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole[table].append({**whole[table][0], "name": "new", "file_name": "1.jpg"})
+    write_json(alone / "export.json", whole)
+    with pytest.raises(UserError, match=f"gives two {key}.* one id. Renumber"):
+        load(alone, split=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"images": [', "Input data was truncated"),
+        ('{"images": []}', "missing required field `annotations`"),
+        ('{"shapes": [], "imagePath": "0.jpg"}', "missing required field `images`"),
+        ('{"images": [{"id": 1}]}', r"missing required field `file_name` - at `\$.im"),
+    ],
+)
+def test_what_is_no_coco_is_named(alone: Path, text: str, said: str) -> None:
+    (alone / "export.json").write_text(text)
+    with pytest.raises(
+        UserError, match=rf"export\.json cannot be read as COCO.*{said}"
+    ):
+        load(alone, split=0.5)
+
+
+def test_missing_package_is_one_message(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(UserError, match="need pycocotools .*: pip install pycocotools"):
+        load(alone, split=0.5)

@@ -1,0 +1,166 @@
+"""Roboflow's semantic masks: parts, values, and what does not match."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.common.errors import UserError
+
+from ..exports import (
+    assert_same,
+    labels,
+    load,
+    records,
+    together,
+    write_image,
+    write_mask,
+)
+
+TABLE = "Pixel Value, Class\n0, background\n1, cat\n2, dog"
+PARTS = {"train": range(6), "valid": range(6, 9), "test": range(9, 10)}
+
+
+def name_of(index: int) -> str:
+    return f"photo_{index}_jpg.rf.{index:08x}"
+
+
+def write_export(
+    root: Path, table: str = TABLE, values: tuple[int, ...] = (0, 1, 2)
+) -> dict[str, np.ndarray]:
+    """Writes an export and returns the masks by their names in VOC layout."""
+    drawn = {}
+    stored = np.full(256, 255, np.uint8)
+    stored[:3] = values
+    for part, indices in PARTS.items():
+        for index in indices:
+            mask = labels()[f"photo {index}"]
+            write_image(root / part / f"{name_of(index)}.jpg", index)
+            path = root / part / f"{name_of(index)}_mask.png"
+            write_mask(path, stored[mask], palette=False)
+            drawn[f"{part}/{name_of(index)}"] = mask
+        (root / part / "_classes.csv").write_text(table)
+    return drawn
+
+
+def test_parts_are_splits(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(root)
+    found = load(root)
+    assert found.name == str(root)
+    assert found.class_names == ("background", "cat", "dog")
+    assert list(records(found)["train"]) == [f"train/{name_of(i)}" for i in range(6)]
+    expected = {name: mask for name, mask in drawn.items() if "test" not in name}
+    assert_same(together(found), expected)
+    assert list(records(load(root, val_split="test"))["val"]) == [f"test/{name_of(9)}"]
+
+
+def test_masks_are_linked_where_values_are_indices(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    load(root)
+    masks = list((tmp_path / "prepared" / "converted").rglob("*SegmentationClass/*/*"))
+    assert len(masks) == 10 and all(path.is_symlink() for path in masks)
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "names"),
+    [
+        ("Pixel Value, Class\n3, dog\n0, none\n1, cat\n", (0, 1, 3), "none cat dog"),
+        ("Pixel Value, Class\n1, cat\n2, dog\n", (0, 1, 2), "background cat dog"),
+        ("\ufeffPixel Value,Class\r\n0,none\r\n7,cat\r\n9,dog\r\n", (0, 7, 9), ""),
+    ],
+)
+def test_values_become_indices(
+    tmp_path: Path, table: str, values: tuple[int, ...], names: str
+) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(root, table, values)
+    found = load(root)
+    assert found.class_names == tuple((names or "none cat dog").split())
+    expected = {name: mask for name, mask in drawn.items() if "test" not in name}
+    assert_same(together(found), expected)
+
+
+def test_one_part_is_divided(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(root)
+    for part in ("valid", "test"):
+        (root / part / "_classes.csv").unlink()
+    with pytest.raises(
+        UserError, match="has 6 images and no lists .*: add --split 0.2"
+    ):
+        load(root)
+    expected = {name: mask for name, mask in drawn.items() if "train" in name}
+    assert_same(together(load(root, split=0.5)), expected)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("Pixel Value, Class\n0, none\nx, cat\n", "line 3: expected VALUE, .*'x,cat'"),
+        ("Pixel Value, Class\n0, none\n1\n", "line 3: expected VALUE, CLASS"),
+        ("Pixel Value, Class\n0, none\n0, cat\n", "line 3: .*another value"),
+        (
+            "Pixel Value, Class\n0, none\n255, cat\n",
+            "line 3: .*another value of 0 to 254",
+        ),
+        ("Pixel Value, Class\n0, none\n1, none\n", "once; repeated: none"),
+    ],
+)
+def test_bad_tables_are_named(tmp_path: Path, table: str, said: str) -> None:
+    root = tmp_path / "export"
+    write_export(root, table)
+    with pytest.raises(UserError, match=said):
+        load(root)
+
+
+def test_tables_must_agree(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    (root / "valid" / "_classes.csv").write_text(TABLE.replace("cat", "cow"))
+    with pytest.raises(
+        UserError, match=r"valid._classes\.csv and .*train._classes.*diff"
+    ):
+        load(root)
+
+
+def test_files_that_do_not_match_are_counted(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    (root / "train" / f"{name_of(0)}_mask.png").unlink()
+    (root / "train" / f"{name_of(1)}.jpg").unlink()
+    said = "train is not whole: 1 of 5 images have no mask: photo_0.*; 1 masks have no"
+    with pytest.raises(UserError, match=said):
+        load(root)
+
+
+def test_value_without_class_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root, "Pixel Value, Class\n0, none\n7, cat\n", (0, 7, 9))
+    with pytest.raises(
+        UserError, match=r"_mask\.png has the value 9, which _classes\.c"
+    ):
+        load(root)
+    assert not list((tmp_path / "prepared" / "converted").iterdir())
+    write_export(root, values=(0, 1, 9))
+    with pytest.raises(UserError, match=r"must lie in 0…2 .*got 9"):
+        load(root)
+
+
+def test_changed_mask_is_noticed(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(
+        root, "Pixel Value, Class\n0, none\n1, cat\n3, dog\n", (0, 1, 3)
+    )
+    load(root)
+    name = f"train/{name_of(2)}"
+    write_mask(root / f"{name}_mask.png", np.zeros_like(drawn[name]))
+    assert not together(load(root))[name].any()
+
+
+def test_tables_of_whole_images_are_of_another_export(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root, "filename, cat, dog\nphoto.jpg, 1, 0\n")
+    with pytest.raises(UserError, match="has no JPEGImages/"):
+        load(root)

@@ -1,0 +1,226 @@
+"""COCO annotations as a folder in VOC layout.
+
+annotations/instances_SPLIT.json    images in SPLIT/, images/SPLIT/, images/ or beside
+SPLIT/_annotations.coco.json        images beside (Roboflow)
+NAME.json                           one alone: images in images/ or beside; --split
+
+Classes are `background`, unless there is a category of that name, and the categories in
+the order of their ids. Pixels of no object are background, those of a crowd ignored;
+where objects overlap, the smaller is on top.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import msgspec
+
+from train.common.errors import UserError
+from train.data.convert.coco_masks import Annotation, class_mask
+from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.images import upright_size
+from train.data.plain_pairs import has_plain_pairs
+from train.data.splits import ALIASES, split_called
+from train.data.voc_files import LISTS, MASKS, listed
+
+_ROBOFLOW = "_annotations.coco.json"
+_BACKGROUND = "background"
+
+
+class _Image(msgspec.Struct):
+    id: int | str
+    file_name: str
+    height: int
+    width: int
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _Content(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[Annotation]
+    categories: list[_Category]
+
+
+class _Part(NamedTuple):
+    """A file of annotations, and where its images may be."""
+
+    split: str
+    path: Path
+    folders: tuple[Path, ...]
+
+
+def find_coco(root: Path, prepared: Path) -> Conversion | None:
+    """Returns how COCO annotations are converted, None of any other folder."""
+    parts = _roboflow(root) or _instances(root) or _alone(root)
+    if not parts:
+        return None
+    if len(parts) == 1:
+        parts = [parts[0]._replace(split="")]
+
+    def write(writer: VocWriter) -> None:
+        contents = [_read(part.path) for part in parts]
+        classes = _classes(parts, contents)
+        names = sorted(classes.items(), key=lambda item: item[1])
+        categories = {c.id: c.name for c in contents[0].categories}
+        background = [] if names and names[0][1] == 0 else [_BACKGROUND]
+        writer.name_classes([*background, *(categories[key] for key, _ in names)])
+        for part, content in zip(parts, contents, strict=True):
+            _write(writer, root, part, content, classes)
+
+    key = digests_of(root, [part.path for part in parts], prepared)
+    return Conversion(
+        "COCO annotations", (*key, *(part.split for part in parts)), write
+    )
+
+
+def _roboflow(root: Path) -> list[_Part]:
+    names = [*(name for of in ALIASES.values() for name in of), "test"]
+    folders = [root / name for name in names if (root / name / _ROBOFLOW).is_file()]
+    return [_Part(split_called(f.name), f / _ROBOFLOW, (f,)) for f in folders]
+
+
+def _instances(root: Path) -> list[_Part]:
+    parts = []
+    for path in sorted((root / "annotations").glob("instances_*.json")):
+        name = path.stem.removeprefix("instances_")
+        split = split_called(re.sub(r"\d+$", "", name))
+        folders = (name, split, f"images/{name}", f"images/{split}", "images", ".")
+        parts.append(_Part(split, path, tuple(root / folder for folder in folders)))
+    return parts
+
+
+def _alone(root: Path) -> list[_Part]:
+    """Returns the only JSON file of a folder that is of no other kind."""
+    beside = root / "annotations"
+    files = sorted(root.glob("*.json")) or sorted(beside.glob("*.json"))
+    others = any((root / name).is_dir() for name in (LISTS, *MASKS))
+    # A folder of annotations that has nothing else has no masks.
+    pairs = has_plain_pairs(root) and [*beside.glob("*")] != files
+    if len(files) != 1 or others or pairs or not _is_object(files[0]):
+        return []
+    return [_Part("", files[0], (root / "images", root))]
+
+
+def _is_object(path: Path) -> bool:
+    """Returns whether a file holds an object of JSON, not a list."""
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def _read(path: Path) -> _Content:
+    """Returns the content of a file.
+
+    Raises:
+      UserError: it is no JSON, or not of COCO's form.
+    """
+    try:
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return msgspec.json.decode(text, type=_Content)
+    except msgspec.DecodeError as error:
+        raise UserError(
+            f"{path} cannot be read as COCO annotations: {error}. Export instances "
+            "(COCO, with segmentations) once more."
+        ) from error
+
+
+def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[int, int]:
+    """Returns the class of each category by its id.
+
+    Raises:
+      UserError: files have different categories, or two have one id.
+    """
+    named = [
+        sorted((category.id, category.name) for category in content.categories)
+        for content in contents
+    ]
+    for part, categories in zip(parts, named, strict=True):
+        if categories != named[0]:
+            raise UserError(
+                f"{part.path} and {parts[0].path} have different categories. Export "
+                "both from one project."
+            )
+        if len(dict(categories)) < len(categories):
+            raise UserError(f"{part.path} gives two categories one id. Renumber them.")
+    zero = [key for key, name in named[0] if name.lower() == _BACKGROUND]
+    rest = [key for key, _ in named[0] if key not in zero]
+    return {key: index for index, key in enumerate([*zero, *rest], not zero)}
+
+
+def _write(
+    writer: VocWriter,
+    root: Path,
+    part: _Part,
+    content: _Content,
+    classes: dict[int, int],
+) -> None:
+    """Writes the images of a file of annotations."""
+    objects: dict[int | str, list[Annotation]] = {}
+    known = {image.id for image in content.images}
+    if len(known) < len(content.images):
+        raise UserError(f"{part.path} gives two images one id. Renumber them.")
+    for annotation in content.annotations:
+        if annotation.image_id not in known or annotation.category_id not in classes:
+            raise UserError(
+                f"{part.path}: annotation {annotation.id} is of image "
+                f"{annotation.image_id} and category {annotation.category_id}, and "
+                "one of them is not listed. Export it once more."
+            )
+        objects.setdefault(annotation.image_id, []).append(annotation)
+    files = _found(part, content.images)
+    for image in content.images:
+        path = files[image.id]
+        size = _checked_size(image, path, part.path)
+        mask = class_mask(objects.get(image.id, ()), size, classes, part.path)
+        name = path.relative_to(root).with_suffix("").as_posix()
+        writer.add(part.split, name, path, mask)
+
+
+def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
+    """Returns the file of each image by its id.
+
+    Raises:
+      UserError: a name leads out of the folder, or files are missing.
+    """
+    found, missing = {}, []
+    for image in images:
+        inner = PurePosixPath(image.file_name.replace("\\", "/"))
+        if inner.is_absolute() or ".." in inner.parts:
+            raise UserError(
+                f"{part.path}: the image {image.file_name!r} is outside of its folder. "
+                "Name images by their place within it."
+            )
+        places = [folder / inner for folder in part.folders]
+        if path := next((place for place in places if place.is_file()), None):
+            found[image.id] = path
+        else:
+            missing.append(image.file_name)
+    if missing:
+        folders = dict.fromkeys(str(folder) for folder in part.folders)
+        raise UserError(
+            f"{part.path} has {len(images)} images, {len(missing)} of which are "
+            f"missing: {listed(missing)}. Put them in {' or '.join(folders)}."
+        )
+    return found
+
+
+def _checked_size(image: _Image, path: Path, place: Path) -> tuple[int, int]:
+    """Returns height and width of an image.
+
+    Raises:
+      UserError: they are not those of its file.
+    """
+    size = upright_size(path)
+    if size != (image.height, image.width):
+        raise UserError(
+            f"{path} is {size[1]}×{size[0]} (as it is seen), but {place} has it as "
+            f"{image.width}×{image.height}. Annotations are of another size or turned: "
+            "put the images there that were annotated."
+        )
+    return size

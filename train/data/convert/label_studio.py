@@ -1,0 +1,236 @@
+"""Label Studio's brush masks as a folder in VOC layout.
+
+NAME.json                                               export "JSON"
+task-1-annotation-2-by-3-tag-CLASS-0.png                export "Brush labels to PNG",
+                                                        here or in a folder below
+images/NAME.jpg                                         what was annotated
+
+Each PNG is one region; the JSON ties it to its image and says in which order regions
+were drawn. Where regions overlap, the later is on top. Classes are `background`, unless
+there is a label of that name, and the labels in alphabetical order.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+import numpy as np
+
+from train.common.errors import UserError
+from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.images import read_mask, upright_size
+from train.data.plain_pairs import IMAGE_FOLDERS
+from train.data.voc_files import READ_SUFFIXES, files_below, listed
+
+_MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-(.*-\d+)", re.DOTALL)
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
+_BACKGROUND = "background"
+
+_Masks = Mapping[tuple[int, int, str], Path]  # by task, annotation, tag-CLASS-NUMBER
+
+
+class _Value(msgspec.Struct):
+    brushlabels: list[str] | None = None
+    labels: list[str] | None = None
+    rle: msgspec.Raw = msgspec.Raw()  # whose pixels the PNG has
+
+
+class _Result(msgspec.Struct):
+    value: _Value = msgspec.field(default_factory=_Value)
+    from_name: str = ""
+
+
+class _Annotation(msgspec.Struct):
+    id: int
+    result: list[_Result]
+    was_cancelled: bool = False
+    ground_truth: bool = False
+
+
+class _Task(msgspec.Struct):
+    id: int
+    data: dict[str, Any]
+    annotations: list[_Annotation]
+
+
+class _Region(NamedTuple):
+    """A region of an image, and the file of its pixels."""
+
+    label: str
+    mask: Path
+
+
+def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
+    """Returns how an export is converted, None of any other folder.
+
+    Raises:
+      UserError: there is not one JSON file beside the masks.
+    """
+    masks = {
+        (int(found[1]), int(found[2]), found[3]): path
+        for path in (*root.glob("task-*.png"), *root.glob("*/task-*.png"))
+        if (found := _MASK.fullmatch(path.stem))
+    }
+    if not masks:
+        return None
+    tables = sorted(root.glob("*.json"))
+    if len(tables) != 1:
+        raise UserError(
+            f"{root} has {len(masks)} brush masks of Label Studio and {len(tables)} "
+            ".json files. Put its export JSON of the same project there, which says "
+            "which image each mask is of."
+        )
+
+    def write(writer: VocWriter) -> None:
+        _write(writer, root, tables[0], masks)
+
+    files = [tables[0], *sorted(masks.values())]
+    key = digests_of(root, files, prepared)
+    return Conversion("Label Studio's brush masks", key, write)
+
+
+def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
+    files = _images(root)
+    drawn = {}
+    tasks = _read(table)
+    for task in tasks:
+        if annotation := _annotation(task, table):
+            drawn[_file(task, files, table)] = _regions(task, annotation, masks, table)
+    if left := len(tasks) - len(drawn):
+        print(f"{table}: {left} tasks without annotation left out.", file=sys.stderr)
+    used = {region.mask for regions in drawn.values() for region in regions}
+    if spare := sorted(path.name for path in set(masks.values()) - used):
+        raise UserError(
+            f"{table} knows nothing of {len(spare)} masks: {listed(spare)}. Export "
+            "both JSON and masks anew, at one time."
+        )
+    labels = {region.label for regions in drawn.values() for region in regions}
+    zero = sorted(label for label in labels if label.lower() == _BACKGROUND)
+    names = [*(zero or [_BACKGROUND]), *sorted(labels - set(zero))]
+    writer.name_classes(names)
+    for image, regions in drawn.items():
+        name = image.relative_to(root).with_suffix("").as_posix()
+        writer.add("", name, image, _mask(image, regions, names))
+
+
+def _read(table: Path) -> list[_Task]:
+    try:
+        text = table.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return msgspec.json.decode(text, type=list[_Task])
+    except msgspec.DecodeError as error:
+        raise UserError(
+            f"{table} cannot be read as Label Studio's export JSON: {error}. Export it "
+            "once more, as JSON, not as JSON-MIN."
+        ) from error
+
+
+def _images(root: Path) -> dict[str, list[Path]]:
+    """Returns the images by the names of their files, with folders left out."""
+    found: dict[str, list[Path]] = {}
+    for folder in IMAGE_FOLDERS:
+        for path in files_below(root / folder, READ_SUFFIXES):
+            found.setdefault(path.name, []).append(path)
+    return found
+
+
+def _annotation(task: _Task, table: Path) -> _Annotation | None:
+    """Returns what counts of a task's annotations, None if it has none.
+
+    Raises:
+      UserError: there are several, and not one that is marked as ground truth.
+    """
+    found = [it for it in task.annotations if not it.was_cancelled]
+    true = [it for it in found if it.ground_truth]
+    if len(found) > 1 and len(true) != 1:
+        raise UserError(
+            f"{table}: task {task.id} has {len(found)} annotations. Mark one as ground "
+            "truth in Label Studio, or delete the others."
+        )
+    return next(iter(true or found), None)
+
+
+def _file(task: _Task, files: Mapping[str, Sequence[Path]], table: Path) -> Path:
+    """Returns the file of a task's image.
+
+    Raises:
+      UserError: the task names none, or it is not there, or is there twice.
+    """
+    texts = [text for text in task.data.values() if isinstance(text, str)]
+    names = [name for text in texts if (name := _name(text))]
+    if len(names) != 1:
+        raise UserError(
+            f"{table}: task {task.id} names {len(names)} images in its data, not one."
+        )
+    short = _UPLOAD.sub("", names[0])
+    found = files.get(names[0]) or files.get(short) or ()
+    if len(found) != 1:
+        raise UserError(
+            f"{table}: task {task.id} is of the image {names[0]!r}, and images/ has "
+            f"{len(found)} of that name. Put it there, once, as it was annotated."
+        )
+    return found[0]
+
+
+def _name(text: str) -> str:
+    """Returns the name of an image's file in a path or an address, else nothing."""
+    parts = urlsplit(text)
+    path = parse_qs(parts.query).get("d", [parts.path])[0]
+    name = unquote(path).replace("\\", "/").rpartition("/")[2]
+    return name if name.lower().endswith(READ_SUFFIXES) else ""
+
+
+def _regions(
+    task: _Task, annotation: _Annotation, masks: _Masks, table: Path
+) -> list[_Region]:
+    """Returns the regions of an annotation in the order in which they were drawn.
+
+    Raises:
+      UserError: one has several labels, or no mask.
+    """
+    regions, numbers = [], Counter[str]()
+    for from_name, value in ((it.from_name, it.value) for it in annotation.result):
+        labels = value.brushlabels or value.labels
+        if not bytes(value.rle):
+            continue
+        place = f"{table}: annotation {annotation.id} of task {task.id}"
+        if not labels or len(labels) != 1:
+            raise UserError(
+                f"{place} has a region with {len(labels or ())} labels. Give it one."
+            )
+        name = f"{from_name}-{labels[0]}"
+        mask = masks.get((task.id, annotation.id, f"{name}-{numbers[name]}"))
+        numbers[name] += 1
+        if mask is None:
+            raise UserError(
+                f"{place} has a region of {labels[0]!r} whose mask is missing, "
+                f"…-{name}-{numbers[name] - 1}.png. Export both JSON and masks anew, "
+                "at one time."
+            )
+        regions.append(_Region(labels[0], mask))
+    return regions
+
+
+def _mask(image: Path, regions: Sequence[_Region], names: Sequence[str]) -> np.ndarray:
+    """Returns the class of each pixel of an image.
+
+    Raises:
+      UserError: a region is of another size.
+    """
+    mask = np.zeros(upright_size(image), np.uint8)
+    for label, path in regions:
+        pixels = read_mask(path) > 0
+        if pixels.shape != mask.shape:
+            raise UserError(
+                f"{path} is {pixels.shape[1]}×{pixels.shape[0]}, but its image {image} "
+                f"is {mask.shape[1]}×{mask.shape[0]}. Put the images there that were "
+                "annotated."
+            )
+        mask[pixels] = names.index(label)
+    return mask

@@ -1,0 +1,150 @@
+"""Roboflow's export "Semantic Segmentation Masks", as a folder in VOC layout.
+
+train|valid|test/NAME.jpg, NAME_mask.png, _classes.csv
+
+The table has lines VALUE, CLASS. Values from 0 on are class indices, and masks are
+linked to; any others are written anew as indices in the same order. A table without a
+line for 0 gets a class `background`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.images import IGNORED, read_mask
+from train.data.splits import split_called
+from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
+from train.data.voc_lists import read_lines
+
+_PARTS = ("train", "valid", "test")
+_TABLE = "_classes.csv"
+_END = "_mask"
+
+_Images = list[tuple[str, Path, Path]]  # names, images, masks
+
+
+def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
+    """Returns how an export is converted, None of any other folder.
+
+    Raises:
+      UserError: a table cannot be read, they differ, or files do not match.
+    """
+    tables = [root / part / _TABLE for part in _PARTS]
+    tables = [table for table in tables if table.is_file() and _is_of_masks(table)]
+    if not tables:
+        return None
+    classes = _read_classes(tables)
+    parts = {split_called(table.parent.name): table.parent for table in tables}
+    images = {split: _images(root, part) for split, part in parts.items()}
+    if len(images) == 1:
+        images = {"": next(iter(images.values()))}  # for --split
+    masks = [mask for of in images.values() for _, _, mask in of]
+    names = [name for of in images.values() for name, _, _ in of]
+
+    def write(writer: VocWriter) -> None:
+        _write(writer, classes, images)
+
+    key = (*digests_of(root, [*tables, *masks], prepared), *names)
+    return Conversion("Roboflow's semantic masks", key, write)
+
+
+def _is_of_masks(table: Path) -> bool:
+    """Returns whether a table is of this export; that of whole images has others."""
+    first = next((line for line in read_lines(table) if line), "")
+    return first.lower().replace(" ", "").startswith("pixelvalue,")
+
+
+def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
+    """Returns the class of each value, by value.
+
+    Raises:
+      UserError: a line is not `VALUE, CLASS`, or tables differ.
+    """
+    read = [_read_table(table) for table in tables]
+    for table, classes in zip(tables, read, strict=True):
+        if classes != read[0]:
+            raise UserError(
+                f"{table} and {tables[0]} have different classes. Export both anew, in "
+                "one version of the data."
+            )
+    return {0: "background"} | read[0] if 0 not in read[0] else read[0]
+
+
+def _read_table(table: Path) -> dict[int, str]:
+    classes: dict[int, str] = {}
+    lines = read_lines(table)
+    rows = csv.reader(lines[1:], skipinitialspace=True)
+    for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        try:
+            value, name = int(row[0]), row[1].strip()
+            if not 0 <= value < IGNORED or value in classes or not name:
+                raise ValueError
+        except (ValueError, IndexError) as error:
+            raise UserError(
+                f"{table}, line {number}: expected VALUE, CLASS with another value of "
+                f"0 to 254 in each line, got {','.join(row)!r}"
+            ) from error
+        classes[value] = name
+    return dict(sorted(classes.items()))
+
+
+def _images(root: Path, part: Path) -> _Images:
+    """Returns the images and masks of a part.
+
+    Raises:
+      UserError: an image has no mask, or a mask no image.
+    """
+    files = files_below(part, READ_SUFFIXES)
+    masks = {path for path in files if path.stem.endswith(_END)}
+    images = [path for path in files if path not in masks]
+    of = {path: path.with_name(f"{path.stem}{_END}.png") for path in images}
+    alone = [image.name for image, mask in of.items() if mask not in masks]
+    spare = sorted(mask.name for mask in masks - set(of.values()))
+    if alone or spare:
+        raise UserError(
+            f"{part} is not whole: {unmatched(len(images), alone, spare)}. Export it "
+            "anew from Roboflow."
+        )
+    return [
+        (image.relative_to(root).with_suffix("").as_posix(), image, mask)
+        for image, mask in of.items()
+    ]
+
+
+def _write(
+    writer: VocWriter, classes: Mapping[int, str], images: Mapping[str, _Images]
+) -> None:
+    writer.name_classes(list(classes.values()))
+    as_they_are = list(classes) == list(range(len(classes)))
+    for split, of in images.items():
+        for name, image, mask in of:
+            writer.add(
+                split, name, image, mask if as_they_are else _indices(mask, classes)
+            )
+
+
+def _indices(mask: Path, classes: Mapping[int, str]) -> np.ndarray:
+    """Returns class indices in place of a mask's values.
+
+    Raises:
+      UserError: a value has no class.
+    """
+    table = np.full(256, -1)
+    table[list(classes)] = np.arange(len(classes))
+    table[IGNORED] = IGNORED
+    values = read_mask(mask)
+    indices = table[values]
+    if (indices < 0).any():
+        raise UserError(
+            f"{mask} has the value {values[indices < 0][0]}, which {_TABLE} gives no "
+            "class. Export it anew from Roboflow."
+        )
+    return indices.astype(np.uint8)

@@ -1,0 +1,194 @@
+"""Files of a folder: its images, and the masks that belong to them by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from train.common.errors import UserError
+
+IMAGES = "JPEGImages"
+LISTS = Path("ImageSets", "Segmentation")
+MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
+READ_SUFFIXES = (".jpg", ".jpeg", ".png")
+_OTHER_SUFFIXES = (
+    *(".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".npy", ".mat", ".txt", ".json", ".xml"),
+)
+
+
+class Pair(NamedTuple):
+    """An image and its mask."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+class Files:
+    """The files of a folder by name; each folder within is listed once.
+
+    Args:
+      root: the folder.
+      images: the folder of images within it.
+      masks: those of masks; a mask in an earlier one goes first.
+      ends: what the name of a mask may have after that of its image.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        images: str = IMAGES,
+        masks: Sequence[str] = MASKS,
+        ends: Sequence[str] = ("",),
+    ):
+        self.root, self.images, self._ends = root, images, ends
+        there = tuple(folder for folder in masks if (root / folder).is_dir())
+        self.masks = there or tuple(masks)[-1:]
+        self._listed: dict[Path, dict[str, Path]] = {}
+
+    def image(self, name: str) -> Path | None:
+        """Returns an image by its name, None if there is none."""
+        return self._find(self.images, name, READ_SUFFIXES)
+
+    def mask(self, name: str) -> Path | None:
+        """Returns the mask of an image from the first folder that has one.
+
+        Raises:
+          UserError: the only file that could be it is of another format.
+        """
+        for suffixes in ((".png",), _OTHER_SUFFIXES):
+            for folder in self.masks:
+                for end in self._ends:
+                    if path := self._find(folder, name + end, suffixes):
+                        if suffixes != (".png",):
+                            raise _other_format(path, name)
+                        return path
+        return None
+
+    def _find(self, folder: str, name: str, suffixes: Sequence[str]) -> Path | None:
+        """Returns `folder/name` with the first suffix there is, in any case."""
+        place = self.root / folder / name
+        if place.parent not in self._listed:
+            self._listed[place.parent] = dict(_files_of(place.parent))
+        listed = self._listed[place.parent]
+        found = (listed.get(place.name + suffix) for suffix in suffixes)
+        return next((path for path in found if path), None)
+
+    def pairs(self) -> list[Pair]:
+        """Returns all images in the order of their names, each with its mask.
+
+        Raises:
+          UserError: images have no masks, masks no images, or names are not unique.
+        """
+        names = _by_name(self.root / self.images)
+        masks = {name: self.mask(name) for name in names}
+        used = {path for path in masks.values() if path}
+        spare = _spare(self.root, self.masks, used)
+        if spare or not names or None in masks.values():
+            alone = [name for name, mask in masks.items() if mask is None]
+            raise self._unpaired(len(names), alone, spare)
+        found = [
+            Pair(name, image, mask)
+            for name, image in names.items()
+            if (mask := masks[name])
+        ]
+        if len(used) < len(found):
+            raise self._shared(found)
+        return found
+
+    def _unpaired(
+        self, count: int, alone: Sequence[str], spare: Sequence[str]
+    ) -> UserError:
+        """Returns the refusal of images without masks, and of masks without images."""
+        images, masks = self.root / self.images, " or ".join(self.masks)
+        if not count and not spare:
+            return UserError(f"{images} has no images ({', '.join(READ_SUFFIXES)}).")
+        return UserError(
+            f"{images} and {masks} do not match: {unmatched(count, alone, spare)}. Add "
+            "what is missing or move the rest elsewhere; or write lists of those to "
+            "use, train.txt and val.txt."
+        )
+
+    def _shared(self, pairs: Sequence[Pair]) -> UserError:
+        """Returns the refusal of two images that have one mask."""
+        first: dict[Path, str] = {}
+        for name, _, mask in pairs:
+            if first.setdefault(mask, name) != name:
+                break
+        return UserError(
+            f"{mask} would be the mask of the images {first[mask]!r} and {name!r}. "
+            "Name masks as their images."
+        )
+
+
+def unmatched(count: int, alone: Sequence[str], spare: Sequence[str]) -> str:
+    """Returns which images have no mask, and which masks no image, for a message."""
+    parts = []
+    if alone:
+        parts.append(f"{len(alone)} of {count} images have no mask: {listed(alone)}")
+    if spare:
+        parts.append(f"{len(spare)} masks have no image: {listed(spare)}")
+    return "; ".join(parts)
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Returns the first few names, for a message."""
+    return ", ".join(names[:most]) + ", …" * (len(names) > most)
+
+
+def _other_format(path: Path, name: str) -> UserError:
+    return UserError(
+        f"{path} is the mask of image {name!r}, but masks are read as .png. Export it "
+        "as a grayscale or palette PNG from the program that drew it."
+    )
+
+
+def _files_of(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yields each file by its name with a lower-case suffix, as written goes last."""
+    files = [path for path in folder.iterdir()] if folder.is_dir() else []
+    for path in sorted(files, key=lambda path: (path.suffix.islower(), path.name)):
+        if path.is_file():
+            yield path.stem + path.suffix.lower(), path
+
+
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Returns the files in a folder and those in it that have one of the suffixes.
+
+    Hidden ones are left out: some systems keep their own beside those of the user.
+    """
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Returns all images of a folder by their names, which have no endings.
+
+    Raises:
+      UserError: two have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in files_below(folder, READ_SUFFIXES):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if found.setdefault(name, path) != path:
+            raise UserError(
+                f"{found[name]} and {path} have one name, {name!r}, and so one mask. "
+                "Rename one, and its mask."
+            )
+    return dict(sorted(found.items()))
+
+
+def _spare(root: Path, folders: Sequence[str], used: Collection[Path]) -> list[str]:
+    """Returns the names of the masks that no image has, in any of the folders."""
+    names, known = set[str](), set[str]()
+    for folder in folders:
+        for path in files_below(root / folder, (".png",)):
+            name = path.relative_to(root / folder).with_suffix("").as_posix()
+            (known if path in used else names).add(name)
+    return sorted(names - known)
