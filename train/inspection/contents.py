@@ -1,0 +1,140 @@
+"""Contents: the images and masks of a data set, as far as they can be listed.
+
+Training ends at the first fault; here each part that can still be read goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.data.dataset import DataOptions, Part, find_dataset, held_out
+from train.data.fingerprint import Digests, memory_of
+from train.data.images import IGNORED, Source
+from train.data.kinds import Found
+from train.data.palette import voc_colormap
+from train.data.voc import VocFolder, read_voc_folder
+from train.data.voc_classes import Classes, read_classes
+from train.data.voc_lists import Files, Pair, read_list
+
+_T = TypeVar("_T")
+
+Split = list[Pair] | Source
+HELD_OUT = "held out"  # in place of the validation split, by --holdout
+
+
+class Contents(NamedTuple):
+    """What there is to inspect, and what kept the rest from being listed."""
+
+    name: str
+    class_names: tuple[str, ...]  # none where they are not known
+    colors: np.ndarray  # uint8 [classes, 3]
+    by_color: bool  # whether masks may have the classes' colors
+    splits: Mapping[str, Split]  # files, or records that were prepared from others
+    faults: tuple[str, ...] = ()
+
+    def pair(self, split: str, index: int) -> Pair | None:
+        """Returns the files of an image, None of a prepared record."""
+        entries = self.splits[split]
+        return entries[index] if isinstance(entries, list) else None
+
+
+def list_contents(options: DataOptions) -> Contents:
+    """Returns the splits that the options name, and the classes.
+
+    A folder that is read in place is listed by file. Data of other kinds are prepared,
+    which ends at the first fault.
+
+    Raises:
+      UserError: there is no such folder.
+    """
+    root = Path(options.folder)
+    if options.folder and not root.is_dir():
+        raise UserError(f"{root}: no such folder. Name the folder of the data.")
+    try:
+        found = find_dataset(options)
+    except UserError as error:
+        return _what_is_left(root, options, str(error))
+    if folder := _read_in_place(found, options):
+        classes = Classes(folder.class_names, folder.colors, folder.by_color)
+        return _contents(options, classes, folder.splits)
+    try:
+        sources = found.prepare(tuple(dict.fromkeys(_named(options))))
+    except UserError as error:
+        nothing: Mapping[str, Split] = {}
+        classes = Classes(found.class_names, found.colors, by_color=False)
+        return _contents(options, classes, nothing, (str(error),))
+    classes = Classes(found.class_names, found.colors, by_color=False)
+    return _contents(options, classes, sources)
+
+
+def _named(options: DataOptions) -> tuple[str, ...]:
+    return options.train_split, options.val_split
+
+
+def _read_in_place(found: Found, options: DataOptions) -> VocFolder | None:
+    """Returns the folder where its own files are what is trained on."""
+    root = Path(options.folder)
+    if not options.folder:
+        return None
+    digests = Digests(memory_of(root, Path(options.prepared)))
+    try:
+        folder = read_voc_folder(root, _named(options), options.classes, digests)
+    except UserError:
+        return None
+    return folder if folder.fingerprint == found.fingerprint else None
+
+
+def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
+    """Returns what can be listed of a folder that is refused."""
+    faults = {fault: None}
+    files, splits = Files(root), {}
+    for split in dict.fromkeys(_named(options)):
+        if pairs := _attempt(lambda split=split: read_list(root, split, files), faults):  # type: ignore[misc]
+            splits[split] = pairs
+    masks = [pair.mask for pairs in splits.values() for pair in pairs]
+    unknown = Classes((), voc_colormap()[:IGNORED], by_color=False)
+    classes = masks and _attempt(
+        lambda: read_classes(root, masks, options.classes), faults
+    )
+    return _contents(options, classes or unknown, splits, tuple(faults))
+
+
+def _attempt(read: Callable[[], _T], faults: dict[str, None]) -> _T | None:
+    """Returns what is read; adds to the faults why it cannot be."""
+    try:
+        return read()
+    except UserError as error:
+        faults[str(error)] = None
+        return None
+
+
+def _contents(
+    options: DataOptions,
+    classes: Classes,
+    splits: Mapping[str, Split],
+    faults: tuple[str, ...] = (),
+) -> Contents:
+    """Returns contents whose splits are those of training, by `--holdout` too."""
+    train = splits.get(options.train_split)
+    if options.holdout and train is not None:
+        kept, held = held_out(len(train), options.holdout)
+        splits = {options.train_split: _part(train, kept), HELD_OUT: _part(train, held)}
+    return Contents(
+        options.folder or "built-in scenes",
+        classes.names,
+        classes.colors,
+        classes.by_color,
+        splits,
+        faults,
+    )
+
+
+def _part(split: Split, indices: Sequence[int]) -> Split:
+    if isinstance(split, list):
+        return [split[index] for index in indices]
+    return Part(split, indices)

@@ -1,0 +1,201 @@
+"""Findings: what of all images together would end a training, or spoil it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.data.images import IGNORED
+from train.data.mask_checks import MaskChecks
+from train.data.voc_lists import Pair
+from train.inspection.contents import HELD_OUT, Contents
+from train.inspection.facts import Facts
+
+NEARLY_ALL = 0.99  # of a mask's pixels
+
+FactsOf = Mapping[str, Sequence[Facts]]  # by split, in the order of its list
+
+
+class Place(NamedTuple):
+    """An image, by its split and its number there."""
+
+    split: str
+    index: int
+
+
+class Finding(NamedTuple):
+    """Something that one or more images have in common."""
+
+    text: str
+    places: tuple[Place, ...] = ()
+
+
+def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
+    """Returns what ends a training, one of each kind, with all its images.
+
+    Args:
+      contents: what was listed, and what could not be.
+      facts: of each image.
+    """
+    first: dict[str, str] = {}
+    places: dict[str, list[Place]] = defaultdict(list)
+    for place, pair, text in _faults_by_image(contents, facts):
+        kind = _kind(text, pair)
+        first.setdefault(kind, text)
+        places[kind].append(place)
+    listed = [Finding(text) for text in contents.faults if _kind(text) not in first]
+    whole, alone = _checked_together(contents, facts)
+    for place, pair, text in alone:
+        kind = _kind(text, pair)
+        first.setdefault(kind, text)
+        places[kind].append(place)
+    found = [Finding(text, tuple(places[kind])) for kind, text in first.items()]
+    return [*listed, *map(Finding, whole), *found]
+
+
+_Fault = tuple[Place, Pair | None, str]
+
+
+def _faults_by_image(contents: Contents, facts: FactsOf) -> Iterator[_Fault]:
+    for split, of in facts.items():
+        for index, known in enumerate(of):
+            for text in known.faults:
+                yield Place(split, index), contents.pair(split, index), text
+
+
+def _checked_together(
+    contents: Contents, facts: FactsOf
+) -> tuple[list[str], list[_Fault]]:
+    """Returns what training finds of all masks together, as a whole and by image."""
+    whole: list[str] = []
+    alone: list[_Fault] = []
+    checks = MaskChecks()
+    if contents.by_color:
+        return whole, alone
+    ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
+    for split, of in facts.items():
+        pair = None
+        for index, known in enumerate(of):
+            pair = contents.pair(split, index)
+            if pair is None or known.faults:
+                continue  # records have been checked
+            try:
+                checks.add(pair.mask, np.array(list(known.values), np.uint8))
+            except UserError as error:
+                alone.append((Place(split, index), pair, str(error)))
+        if split == ends_training and pair:
+            try:
+                checks.finish(pair.mask.parent)
+            except UserError as error:
+                whole.append(str(error))
+    return whole, alone
+
+
+def _kind(text: str, pair: Pair | None = None) -> str:
+    """Returns a fault without what is of one file: its paths and numbers."""
+    for path in pair[1:] if pair else ():
+        text = text.replace(str(path), "…")
+    return re.sub(r"\d+(\D{1,2}\d+)*", "#", text)
+
+
+def warnings_of(contents: Contents, facts: FactsOf) -> list[Finding]:
+    """Returns what does not end a training, but may spoil it or its metrics."""
+    return [
+        *_repeated(facts),
+        *_classes_of_one_split(contents, facts),
+        *_nearly_empty(contents, facts),
+    ]
+
+
+def _repeated(facts: FactsOf) -> Iterator[Finding]:
+    """Yields the images that are there twice, by their pixels."""
+    if len(facts) == 1:
+        yield Finding(
+            "one list is both trained on and evaluated: metrics are not those of new "
+            "images. Add --holdout 0.2."
+        )
+    same: dict[bytes, list[Place]] = defaultdict(list)
+    for split, of in facts.items():
+        for index, known in enumerate(of):
+            if known.digest:
+                same[known.digest].append(Place(split, index))
+    across, within = [], []
+    for places in same.values():
+        splits = {place.split for place in places}
+        if len(splits) > 1:
+            across += places
+        elif len(places) > 1:
+            within += places
+    if across:
+        yield Finding(
+            "the same image, pixel by pixel, is trained on and evaluated: metrics are "
+            "not those of new images. Take the lines out of one list.",
+            tuple(across),
+        )
+    if within:
+        yield Finding(
+            "the same image, pixel by pixel, is in one list more than once, and counts "
+            "as often. Take the lines out if that is not meant.",
+            tuple(within),
+        )
+
+
+def images_with(facts: Sequence[Facts]) -> Counter[int]:
+    """Returns the number of images that have each value."""
+    return Counter(value for known in facts for value in known.values)
+
+
+def _classes_of_one_split(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
+    """Yields the classes that cannot be learned, or whose IoU is not measured."""
+    names = dict(enumerate(contents.class_names))
+    having = {split: images_with(of) for split, of in facts.items()}
+    absent = [name for value, name in names.items() if not any(
+        value in counts for counts in having.values()
+    )]  # fmt: skip
+    if absent and any(having.values()):
+        yield Finding(f"no mask has the classes {', '.join(absent)}.")
+    if len(having) != 2 or not all(having.values()):
+        return
+    (train, trained), (val, evaluated) = having.items()
+    for split, here, other, follows in (
+        (train, trained, val, evaluated),
+        (val, evaluated, train, trained),
+    ):
+        alone = [
+            f"{name} ({here[value]} images)"
+            for value, name in names.items()
+            if value in here and value not in follows
+        ]
+        means = "their IoU is not measured" if split == train else "nothing learns them"
+        if alone:
+            yield Finding(f"only {split} has {', '.join(alone)}: {means} by {other}.")
+
+
+def _nearly_empty(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
+    """Yields the masks that are almost all ignored, or of one class."""
+    ignored, single = [], []
+    for split, of in facts.items():
+        for index, known in enumerate(of):
+            total = sum(known.values.values())
+            counted = {v: n for v, n in known.values.items() if v != IGNORED}
+            if total and sum(counted.values()) <= (1 - NEARLY_ALL) * total:
+                ignored.append(Place(split, index))
+            elif total and max(counted.values()) >= NEARLY_ALL * sum(counted.values()):
+                single.append(Place(split, index))
+    if ignored:
+        yield Finding(
+            f"masks of which {NEARLY_ALL:.0%} or more is ignored: nothing is learned "
+            "from them. Look whether they were drawn to the end.",
+            tuple(ignored),
+        )
+    if single:
+        yield Finding(
+            f"masks of which one class has {NEARLY_ALL:.0%} or more. Look whether "
+            "something was left undrawn.",
+            tuple(single),
+        )
