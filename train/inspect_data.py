@@ -18,7 +18,7 @@ from train.common.options import annotate, option
 from train.data.dataset import DataOptions
 from train.inspection.contents import list_contents
 from train.inspection.facts import facts_of_all
-from train.inspection.page import write_page
+from train.inspection.page import write_inspection
 from train.inspection.printed import text_of_summary
 from train.inspection.summary import summarize
 
@@ -53,7 +53,7 @@ def inspect_data(
     contents = list_contents(data)
     summary = summarize(contents, facts_of_all(contents, data))
     print(text_of_summary(summary))
-    print(f"\nPage: {write_page(summary, out)}")
+    print(f"\nPage: {write_inspection(summary, out)}")
     if kinds := len(summary.faults):
         print(f"Training would fail: {kinds} kind{'s' * (kinds > 1)} of faults, above.")
     return not kinds

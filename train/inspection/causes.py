@@ -11,7 +11,9 @@ from train.data.images import IGNORED
 from train.data.palette import voc_colormap
 from train.inspection.facts import Color
 
-_MANY = 12  # values that no class has: more than anybody draws
+_FAR = 99  # values of ignored pixels are far from those of few classes
+_SEVERAL = 12  # values that no class has: more than are forgotten in a list
+MANY = 40  # colors that no class has: more than anybody names
 
 
 class Cause(NamedTuple):
@@ -48,9 +50,10 @@ def _stretched(
 ) -> Cause | None:
     """Tells levels that are spread evenly over 0 to 255, as 0, 127 and 255 are."""
     levels = sorted(used | {0})
+    if levels[-1] != IGNORED or len(levels) < 3:
+        return None
     gap = IGNORED / (len(levels) - 1)
-    even = all(abs(level - gap * i) <= 1 for i, level in enumerate(levels))
-    if not even or levels[-1] != IGNORED or len(levels) < 3:
+    if any(abs(level - gap * i) > 1 for i, level in enumerate(levels)):
         return None
     return Cause(
         "indices stretched to 0–255 to be seen",
@@ -97,7 +100,7 @@ def _off_by_one(
 def _undeclared_void(
     used: set[int], stray: set[int], classes: int, colors: np.ndarray
 ) -> Cause | None:
-    if len(stray) != 1 or min(stray) < 2 * classes and min(stray) < 200:
+    if len(stray) != 1 or min(stray) < max(_FAR, classes + 2):
         return None
     (value,) = stray
     return Cause(
@@ -109,7 +112,7 @@ def _undeclared_void(
 def _mixed(
     used: set[int], stray: set[int], classes: int, colors: np.ndarray
 ) -> Cause | None:
-    if len(stray) < _MANY:
+    if len(stray) < _SEVERAL:
         return None
     return Cause(
         "values mixed at borders, by smoothing, resizing or a lossy file",
@@ -146,7 +149,7 @@ def cause_of_colors(colors: Iterable[Color], labelled: bool) -> Cause:
             "a palette expanded to RGB (the colors are Pascal VOC's)",
             "export as palette PNG, or write the labelmap.txt below",
         )
-    if len(found) > _MANY:
+    if len(found) > MANY:
         return Cause(
             "many colors: smoothing, a lossy file, or photographs in place of masks",
             "export the masks again from the program that drew them, as PNG",

@@ -5,6 +5,7 @@ Training ends at the first fault; here each part that can still be read goes on.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -92,15 +93,17 @@ def _read_in_place(found: Found, options: DataOptions) -> VocFolder | None:
 def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
     """Returns what can be listed of a folder that is refused."""
     faults = {fault: None}
-    files, splits = Files(root), {}
+    files = Files(root)
+    splits: dict[str, Split] = {}
+    masks: list[Path] = []
     for split in dict.fromkeys(_named(options)):
-        if pairs := _attempt(lambda split=split: read_list(root, split, files), faults):  # type: ignore[misc]
+        read = functools.partial(read_list, root, split, files)
+        if pairs := _attempt(read, faults):
             splits[split] = pairs
-    masks = [pair.mask for pairs in splits.values() for pair in pairs]
+            masks += [pair.mask for pair in pairs]
+    read_names = functools.partial(read_classes, root, masks, options.classes)
+    classes = _attempt(read_names, faults) if masks else None
     unknown = Classes((), voc_colormap()[:IGNORED], by_color=False)
-    classes = masks and _attempt(
-        lambda: read_classes(root, masks, options.classes), faults
-    )
     return _contents(options, classes or unknown, splits, tuple(faults))
 
 

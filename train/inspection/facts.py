@@ -127,7 +127,7 @@ def _values(label: np.ndarray) -> dict[int, int]:
 def _digest(image: np.ndarray) -> bytes:
     """Returns a hash of pixels, the same for every file that has them."""
     hashed = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
-    hashed.update(np.ascontiguousarray(image))
+    hashed.update(np.ascontiguousarray(image).data)
     return hashed.digest()
 
 
@@ -135,8 +135,10 @@ def _colors(mask: Path, reading: Reading) -> dict[Color, int]:
     """Returns the commonest colors of a mask that is no picture of indices."""
     try:
         with Image.open(mask) as image:
-            colored = image.mode in ("RGB", "RGBA")
-            if not colored or image.width * image.height > reading.pixel_limit:
+            drawn = image.format in ("PNG", "BMP", "WEBP")  # not JPEG's many colors
+            if not drawn or image.mode not in ("RGB", "RGBA"):
+                return {}
+            if image.width * image.height > reading.pixel_limit:
                 return {}
             found = image.convert("RGB").getcolors(image.width * image.height) or []
     except (OSError, SyntaxError, ValueError, MemoryError):

@@ -21,18 +21,18 @@ NEARLY_ALL = 0.99  # of a mask's pixels
 FactsOf = Mapping[str, Sequence[Facts]]  # by split, in the order of its list
 
 
-class Place(NamedTuple):
+class Listed(NamedTuple):
     """An image, by its split and its number there."""
 
     split: str
-    index: int
+    number: int
 
 
 class Finding(NamedTuple):
     """Something that one or more images have in common."""
 
     text: str
-    places: tuple[Place, ...] = ()
+    places: tuple[Listed, ...] = ()
 
 
 def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
@@ -43,12 +43,13 @@ def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
       facts: of each image.
     """
     first: dict[str, str] = {}
-    places: dict[str, list[Place]] = defaultdict(list)
+    places: dict[str, list[Listed]] = defaultdict(list)
     for place, pair, text in _faults_by_image(contents, facts):
         kind = _kind(text, pair)
         first.setdefault(kind, text)
         places[kind].append(place)
-    listed = [Finding(text) for text in contents.faults if _kind(text) not in first]
+    known = {text for of in facts.values() for each in of for text in each.faults}
+    listed = [Finding(text) for text in contents.faults if text not in known]
     whole, alone = _checked_together(contents, facts)
     for place, pair, text in alone:
         kind = _kind(text, pair)
@@ -58,14 +59,14 @@ def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
     return [*listed, *map(Finding, whole), *found]
 
 
-_Fault = tuple[Place, Pair | None, str]
+_Fault = tuple[Listed, Pair | None, str]
 
 
 def _faults_by_image(contents: Contents, facts: FactsOf) -> Iterator[_Fault]:
     for split, of in facts.items():
         for index, known in enumerate(of):
             for text in known.faults:
-                yield Place(split, index), contents.pair(split, index), text
+                yield Listed(split, index), contents.pair(split, index), text
 
 
 def _checked_together(
@@ -87,7 +88,7 @@ def _checked_together(
             try:
                 checks.add(pair.mask, np.array(list(known.values), np.uint8))
             except UserError as error:
-                alone.append((Place(split, index), pair, str(error)))
+                alone.append((Listed(split, index), pair, str(error)))
         if split == ends_training and pair:
             try:
                 checks.finish(pair.mask.parent)
@@ -98,8 +99,8 @@ def _checked_together(
 
 def _kind(text: str, pair: Pair | None = None) -> str:
     """Returns a fault without what is of one file: its paths and numbers."""
-    for path in pair[1:] if pair else ():
-        text = text.replace(str(path), "…")
+    if pair:
+        text = text.replace(str(pair.image), "image").replace(str(pair.mask), "mask")
     return re.sub(r"\d+(\D{1,2}\d+)*", "#", text)
 
 
@@ -116,14 +117,14 @@ def _repeated(facts: FactsOf) -> Iterator[Finding]:
     """Yields the images that are there twice, by their pixels."""
     if len(facts) == 1:
         yield Finding(
-            "one list is both trained on and evaluated: metrics are not those of new "
+            "One list is both trained on and evaluated: metrics are not those of new "
             "images. Add --holdout 0.2."
         )
-    same: dict[bytes, list[Place]] = defaultdict(list)
+    same: dict[bytes, list[Listed]] = defaultdict(list)
     for split, of in facts.items():
         for index, known in enumerate(of):
             if known.digest:
-                same[known.digest].append(Place(split, index))
+                same[known.digest].append(Listed(split, index))
     across, within = [], []
     for places in same.values():
         splits = {place.split for place in places}
@@ -133,13 +134,13 @@ def _repeated(facts: FactsOf) -> Iterator[Finding]:
             within += places
     if across:
         yield Finding(
-            "the same image, pixel by pixel, is trained on and evaluated: metrics are "
+            "The same image, pixel by pixel, is trained on and evaluated: metrics are "
             "not those of new images. Take the lines out of one list.",
             tuple(across),
         )
     if within:
         yield Finding(
-            "the same image, pixel by pixel, is in one list more than once, and counts "
+            "The same image, pixel by pixel, is in one list more than once, and counts "
             "as often. Take the lines out if that is not meant.",
             tuple(within),
         )
@@ -154,11 +155,13 @@ def _classes_of_one_split(contents: Contents, facts: FactsOf) -> Iterator[Findin
     """Yields the classes that cannot be learned, or whose IoU is not measured."""
     names = dict(enumerate(contents.class_names))
     having = {split: images_with(of) for split, of in facts.items()}
-    absent = [name for value, name in names.items() if not any(
-        value in counts for counts in having.values()
-    )]  # fmt: skip
+    present = set().union(*having.values())
+    absent = [name for value, name in names.items() if value not in present]
     if absent and any(having.values()):
-        yield Finding(f"no mask has the classes {', '.join(absent)}.")
+        yield Finding(
+            f"No mask has {', '.join(absent)}: nothing learns what that is, and a "
+            "weight by its pixels is 0."
+        )
     if len(having) != 2 or not all(having.values()):
         return
     (train, trained), (val, evaluated) = having.items()
@@ -171,9 +174,13 @@ def _classes_of_one_split(contents: Contents, facts: FactsOf) -> Iterator[Findin
             for value, name in names.items()
             if value in here and value not in follows
         ]
-        means = "their IoU is not measured" if split == train else "nothing learns them"
+        means = (
+            f"{other} does not measure their IoU"
+            if split == train
+            else f"{other} does not teach them"
+        )
         if alone:
-            yield Finding(f"only {split} has {', '.join(alone)}: {means} by {other}.")
+            yield Finding(f"Only {split} has {', '.join(alone)}: {means}.")
 
 
 def _nearly_empty(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
@@ -181,21 +188,23 @@ def _nearly_empty(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
     ignored, single = [], []
     for split, of in facts.items():
         for index, known in enumerate(of):
+            if known.faults:
+                continue
             total = sum(known.values.values())
             counted = {v: n for v, n in known.values.items() if v != IGNORED}
             if total and sum(counted.values()) <= (1 - NEARLY_ALL) * total:
-                ignored.append(Place(split, index))
+                ignored.append(Listed(split, index))
             elif total and max(counted.values()) >= NEARLY_ALL * sum(counted.values()):
-                single.append(Place(split, index))
+                single.append(Listed(split, index))
     if ignored:
         yield Finding(
-            f"masks of which {NEARLY_ALL:.0%} or more is ignored: nothing is learned "
+            f"Masks of which {NEARLY_ALL:.0%} or more is ignored: nothing is learned "
             "from them. Look whether they were drawn to the end.",
             tuple(ignored),
         )
     if single:
         yield Finding(
-            f"masks of which one class has {NEARLY_ALL:.0%} or more. Look whether "
+            f"Masks of which one class has {NEARLY_ALL:.0%} or more. Look whether "
             "something was left undrawn.",
             tuple(single),
         )

@@ -11,7 +11,7 @@ from train.inspection.summary import Summary
 from train.report.html import css_color, template
 
 
-def write_page(summary: Summary, folder: Path) -> Path:
+def write_inspection(summary: Summary, folder: Path) -> Path:
     """Writes `inspection.html` into a folder and returns its path."""
     html = template("inspection.html.jinja").render(
         name=summary.contents.name,

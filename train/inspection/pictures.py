@@ -13,7 +13,7 @@ from train.data.images import IGNORED, decode, read_image, read_mask
 from train.data.palette import overlay
 from train.data.voc_lists import Pair
 from train.inspection.contents import Contents
-from train.inspection.findings_of_data import Place
+from train.inspection.findings_of_data import Listed
 from train.inspection.summary import Summary
 from train.report.html import jpeg
 
@@ -31,29 +31,33 @@ class Picture(NamedTuple):
 
     title: str
     why: str
-    source: str  # of an HTML image; "" where it cannot be decoded
+    source: str  # of an HTML image
 
 
 def pictures_of(summary: Summary) -> list[Picture]:
-    """Returns what is suspicious, then the rarest classes, then some at random."""
-    chosen: dict[Place, dict[str, None]] = {}
+    """Returns what is suspicious, then the rarest classes, then some at random.
+
+    Images that cannot be decoded are left out.
+    """
+    chosen: dict[Listed, dict[str, None]] = {}
     for place, why in [
         *_suspicious(summary),
         *_of_rarest_classes(summary),
         *_at_random(summary),
     ]:
         chosen.setdefault(place, {})[why] = None
-    return [_picture(summary, place, ", ".join(why)) for place, why in chosen.items()]
+    found = (_picture(summary, place, ", ".join(why)) for place, why in chosen.items())
+    return [picture for picture in found if picture]
 
 
-def _suspicious(summary: Summary) -> Iterator[tuple[Place, str]]:
+def _suspicious(summary: Summary) -> Iterator[tuple[Listed, str]]:
     for kind, findings in (("fault", summary.faults), ("warning", summary.warnings)):
         for number, finding in enumerate(findings[:_FINDINGS], start=1):
             for place in finding.places[:_OF_A_FINDING]:
                 yield place, f"{kind} {number}"
 
 
-def _of_rarest_classes(summary: Summary) -> Iterator[tuple[Place, str]]:
+def _of_rarest_classes(summary: Summary) -> Iterator[tuple[Listed, str]]:
     """Yields the image of the first split that has most of each of the rarest."""
     if not summary.facts:
         return
@@ -65,30 +69,30 @@ def _of_rarest_classes(summary: Summary) -> Iterator[tuple[Place, str]]:
     ]
     for _, value, name in sorted(present)[:_RAREST]:
         most = max(range(len(facts)), key=lambda i: facts[i].values.get(value, 0))
-        yield Place(split, most), f"rare: {name}"
+        yield Listed(split, most), f"rare: {name}"
 
 
-def _at_random(summary: Summary) -> Iterator[tuple[Place, str]]:
+def _at_random(summary: Summary) -> Iterator[tuple[Listed, str]]:
     for split, facts in summary.facts.items():
         order = np.random.default_rng(_SEED).permutation(len(facts))
         for index in order[:_AT_RANDOM].tolist():
-            yield Place(split, index), "at random"
+            yield Listed(split, index), "at random"
 
 
-def _picture(summary: Summary, place: Place, why: str) -> Picture:
+def _picture(summary: Summary, place: Listed, why: str) -> Picture | None:
     title = f"{place.split}/{summary.name(place)}"
     try:
         pixels = _painted(summary.contents, summary.contents.splits[place.split], place)
     except (UserError, OSError, MemoryError):
-        return Picture(title, why, "")
+        return None
     photo = Image.fromarray(pixels)
     photo.thumbnail((_SIDE, _SIDE))
     return Picture(title, why, jpeg(photo))
 
 
-def _painted(contents: Contents, split: Any, place: Place) -> np.ndarray:
+def _painted(contents: Contents, split: Any, place: Listed) -> np.ndarray:
     """Returns an image under its mask, or alone where the mask cannot be laid on it."""
-    entry = split[place.index]
+    entry = split[place.number]
     if not isinstance(entry, Pair):
         image, label = decode(entry)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from train.inspection.findings_of_data import Finding
 from train.inspection.summary import Sizes, Stray, Summary
 
+LINES = 12  # of a table of values
 LISTED = 9  # names, of all images that a finding is about
 
 
@@ -35,11 +36,11 @@ def _splits(summary: Summary) -> Iterator[str]:
 def text_of_sizes(sizes: Sizes) -> str:
     """Returns the range of sizes, and the commonest."""
     height, width = sizes.commonest
-    if sizes.count == 1:
+    if sizes.different == 1:
         return f"all of {width}×{height} pixels"
     return (
-        f"{sizes.count} sizes, {_range(sizes.width)} wide and {_range(sizes.height)} "
-        f"high; commonest {width}×{height} ({sizes.share:.0%})"
+        f"{sizes.different} sizes, {_range(sizes.width)} wide and "
+        f"{_range(sizes.height)} high; commonest {width}×{height} ({sizes.share:.0%})"
     )
 
 
@@ -81,10 +82,12 @@ def _stray(kind: str, summary: Summary, stray: Stray | None) -> Iterator[str]:
     if not stray:
         return
     yield f"\n{kind + ' without class':<20}{'pixels':>12}{'images':>9}  in"
-    for line in stray.lines:
+    for line in stray.lines[:LINES]:
         names = ", ".join(map(summary.name, line.places[:3]))
         more = ", …" * (line.images > 3)
         yield f"{line.what:<20}{line.pixels:>12,}{line.images:>9,}  {names}{more}"
+    if len(stray.lines) > LINES:
+        yield f"… and {len(stray.lines) - LINES} more"
     yield f"Likely: {stray.cause.what}.\nThen: {stray.cause.way_out}."
     if kind == "color" and summary.labelmap:
         yield f"\nlabelmap.txt to begin with:\n{summary.labelmap}"

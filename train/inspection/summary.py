@@ -11,13 +11,13 @@ import numpy as np
 import lal_jax
 from train.data.images import IGNORED, Size
 from train.data.palette import VOID_COLOR, voc_colormap
-from train.inspection.causes import Cause, cause_of_colors, cause_of_values
+from train.inspection.causes import MANY, Cause, cause_of_colors, cause_of_values
 from train.inspection.contents import Contents
 from train.inspection.facts import Color, Facts
 from train.inspection.findings_of_data import (
     FactsOf,
     Finding,
-    Place,
+    Listed,
     faults_of,
     images_with,
     warnings_of,
@@ -48,7 +48,7 @@ class Sizes(NamedTuple):
     width: tuple[int, int]
     commonest: Size
     share: float  # of the images have it
-    count: int  # of different sizes
+    different: int  # sizes
 
 
 class StrayLine(NamedTuple):
@@ -57,7 +57,7 @@ class StrayLine(NamedTuple):
     what: str
     pixels: int
     images: int
-    places: tuple[Place, ...]
+    places: tuple[Listed, ...]
 
 
 class Stray(NamedTuple):
@@ -81,9 +81,9 @@ class Summary(NamedTuple):
     colors: Stray | None
     labelmap: str  # that would read the colors
 
-    def name(self, place: Place) -> str:
+    def name(self, place: Listed) -> str:
         """Returns the name of an image."""
-        return self.facts[place.split][place.index].name
+        return self.facts[place.split][place.number].name
 
 
 def summarize(contents: Contents, facts: FactsOf) -> Summary:
@@ -93,15 +93,15 @@ def summarize(contents: Contents, facts: FactsOf) -> Summary:
       contents: what was listed.
       facts: of each of its images.
     """
-    colors = _stray_colors(contents, facts)
+    colors, faults = _stray_colors(contents, facts), faults_of(contents, facts)
     return Summary(
         contents,
         facts,
-        faults_of(contents, facts),
+        faults,
         warnings_of(contents, facts),
         {split: sizes for split, of in facts.items() if (sizes := _sizes(of))},
         {split: _ignored(of) for split, of in facts.items()},
-        _classes(contents, facts),
+        _classes(contents, facts, weighted=not faults),
         _stray_values(contents, facts),
         colors,
         _labelmap(colors) if colors and not contents.by_color else "",
@@ -139,7 +139,8 @@ def _counts(facts: Sequence[Facts], classes: int) -> np.ndarray:
     return counts
 
 
-def _classes(contents: Contents, facts: FactsOf) -> list[ClassLine]:
+def _classes(contents: Contents, facts: FactsOf, *, weighted: bool) -> list[ClassLine]:
+    """Returns a line for each class, with weights where all pixels are counted."""
     names = contents.class_names
     splits: dict[str, list[Occurrence]] = {}
     weights: list[float] = []
@@ -150,7 +151,9 @@ def _classes(contents: Contents, facts: FactsOf) -> list[ClassLine]:
             Occurrence(n / max(1, pixels.sum()), int(m), m / max(1, len(of)))
             for n, m in zip(pixels.tolist(), images.tolist(), strict=True)
         ]
-        if not weights and pixels.any():  # of what is trained on, the first
+        if (
+            weighted and not weights and pixels.any()
+        ):  # of what is trained on, the first
             weights = lal_jax.class_weights_from_counts(
                 counts, method="inverse_root"
             ).tolist()
@@ -176,7 +179,7 @@ def _stray_values(contents: Contents, facts: FactsOf) -> Stray | None:
     lines = []
     for value in sorted(set(having) - set(range(len(names))) - {IGNORED}):
         found = [
-            (Place(split, index), known.values[value])
+            (Listed(split, index), known.values[value])
             for split, of in facts.items()
             for index, known in enumerate(of)
             if value in known.values
@@ -184,14 +187,15 @@ def _stray_values(contents: Contents, facts: FactsOf) -> Stray | None:
         places = tuple(place for place, _ in found)
         total = sum(pixels for _, pixels in found)
         lines.append(StrayLine(str(value), total, len(found), places[:9]))
-    cause = cause_of_values(having, names, contents.colors)
-    return Stray(lines, cause) if lines else None
+    if not lines:
+        return None
+    return Stray(lines, cause_of_values(having, names, contents.colors))
 
 
 def _stray_colors(contents: Contents, facts: FactsOf) -> Stray | None:
     """Returns the colors of masks that are pictures of colors without classes."""
     pixels, images = Counter[Color](), Counter[Color]()
-    places: dict[Color, list[Place]] = {}
+    places: dict[Color, list[Listed]] = {}
     named = {(r, g, b) for r, g, b in contents.colors.tolist()}
     for split, of in facts.items():
         for index, known in enumerate(of):
@@ -200,7 +204,7 @@ def _stray_colors(contents: Contents, facts: FactsOf) -> Stray | None:
                     continue
                 pixels[color] += count
                 images[color] += 1
-                places.setdefault(color, []).append(Place(split, index))
+                places.setdefault(color, []).append(Listed(split, index))
     lines = [
         StrayLine(_as_text(color), n, images[color], tuple(places[color][:9]))
         for color, n in pixels.most_common()
@@ -212,13 +216,16 @@ def _stray_colors(contents: Contents, facts: FactsOf) -> Stray | None:
 def _labelmap(colors: Stray) -> str:
     """Returns lines that give each color a class; the names are to be filled in.
 
-    They are in the order of Pascal VOC's colors where all are of those.
+    They are in the order of Pascal VOC's colors where all are of those; there are none
+    where the colors are more than anybody names.
     """
     found = [line.what for line in colors.lines if line.what != _as_text(VOID_COLOR)]
     order = list(map(_as_text, voc_colormap()))
     if set(found) <= set(order):
         found.sort(key=order.index)
-    return "".join(f"class_{i}:{color}::\n" for i, color in enumerate(found[:254]))
+    elif len(found) > MANY:
+        return ""
+    return "".join(f"class_{i}:{color}::\n" for i, color in enumerate(found))
 
 
 def _as_text(color: Iterable[int]) -> str:
