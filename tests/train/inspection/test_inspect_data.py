@@ -67,6 +67,7 @@ def test_values_without_class_are_counted(folder: Path) -> None:
     assert stray
     (line,) = stray.lines
     assert (line.what, line.pixels, line.images) == ("9", 1, 1)
+    assert line.places == (("train", 3),)
 
 
 def test_colors_without_class_make_a_labelmap_that_is_read(folder: Path) -> None:
