@@ -51,14 +51,14 @@ def list_contents(options: DataOptions) -> Contents:
     which ends at the first fault.
 
     Raises:
-      UserError: there is no such folder.
+      UserError: nothing is found, nor is there a folder to look into.
     """
-    root = Path(options.folder)
-    if options.folder and not root.is_dir():
-        raise UserError(f"{root}: no such folder. Name the folder of the data.")
     try:
         found = find_dataset(options)
     except UserError as error:
+        root = Path(options.folder)
+        if not root.is_dir():
+            raise
         return _what_is_left(root, options, str(error))
     if folder := _read_in_place(found, options):
         classes = Classes(folder.class_names, folder.colors, folder.by_color)

@@ -176,7 +176,7 @@ def test_exit_status_says_whether_training_would_begin(
     assert ended.returncode == status, ended.stderr
     assert (tmp_path / "out" / "inspection.html").is_file() == (status < 2)
     assert ("Training would fail: 1 kind" in ended.stdout) == (status == 1)
-    assert (f"error: {folder}: no such folder" in ended.stderr) == (status == 2)
+    assert (f"error: --data {folder}: no such folder" in ended.stderr) == (status == 2)
 
 
 def test_nothing_is_written_into_the_folder(folder: Path, tmp_path: Path) -> None:
