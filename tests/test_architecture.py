@@ -27,6 +27,7 @@ LAYERS = (
     "train.presets",
     "train.workdir",
     "train.report",
+    "train.inspection",
     "train.experiments",
     "train",  # the programs
 )

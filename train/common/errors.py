@@ -11,6 +11,10 @@ from collections.abc import Iterator
 # What is wrong with the place of a file, whichever file it is.
 _PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
+# How JAX tells that memory does not suffice: of a device, and of a CPU that computes
+# while Python goes on, which tells it as an internal error.
+_NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory allocating")
+
 
 class UserError(Exception):
     """Something in the options, the data or the run folder is wrong.
@@ -65,8 +69,9 @@ def lacks_memory(error: BaseException) -> bool:
     """Returns whether memory, the device's or the host's, did not suffice."""
     if isinstance(error, MemoryError):
         return True
-    told = isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
-    return told and not lacks_space(error)
+    if not isinstance(error, RuntimeError) or lacks_space(error):
+        return False
+    return any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextlib.contextmanager

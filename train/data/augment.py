@@ -1,4 +1,4 @@
-"""Augmentation of training images: random scale, flip and crop."""
+"""Augmentation of training images: random scale, flip, crop, and light and color."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.common.options import Group, Limit, option
+from train.common.options import BELOW_ONE, Group, Limit, option
 from train.data.images import Example, blank, rescale
+
+_LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601, as Pillow's gray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,10 +37,20 @@ class AugmentationOptions(Group):
     flip: bool = option(
         True, "Flips every other training image left to right.", earlier="mirror"
     )
+    jitter: float = option(
+        0.0,
+        "Brightness, contrast and saturation of a training image are each multiplied "
+        "by a random factor from 1 − jitter to 1 + jitter; 0 leaves colors as they "
+        "are; in [0, 1).",
+        BELOW_ONE,
+    )
 
 
 class Augment(NamedTuple):
-    """Random scale, flip and crop; padded with ignored pixels where the crop is larger.
+    """Random scale, flip and crop, light and color.
+
+    A crop that is larger than the image is padded with ignored pixels. Those have one
+    color whatever `jitter` is, since they stand for nothing that was photographed.
 
     Args:
       options: the ranges.
@@ -52,24 +64,46 @@ class Augment(NamedTuple):
         image, label = rescale(example, generator.uniform(*options.scale))
         if options.flip and generator.random() < 0.5:
             image, label = image[:, ::-1], label[:, ::-1]
-        return _random_crop(Example(image, label), options.crop, generator)
+        source, target = _random_place(label.shape, options.crop, generator)
+        seen = image[source]
+        if options.jitter:  # drawn last: with and without it the crops are the same
+            seen = jittered(seen, generator.uniform(-1, 1, 3) * options.jitter + 1)
+        canvas = blank(options.crop)
+        canvas.image[target] = seen
+        canvas.label[target] = label[source]
+        return canvas
 
 
-def _random_crop(
-    example: Example, crop: tuple[int, int], generator: np.random.Generator
-) -> Example:
-    """Cuts a crop at random; where the image is smaller, places it at random."""
-    canvas = blank(crop)
-    source, target = zip(
-        *(
-            _common_part(length, size, generator)
-            for length, size in zip(example.label.shape, crop, strict=True)
-        ),
-        strict=True,
-    )
-    canvas.image[target] = example.image[source]
-    canvas.label[target] = example.label[source]
-    return canvas
+def jittered(image: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Returns an image in another light and in stronger or weaker colors.
+
+    Args:
+      image: uint8 `[height, width, 3]`.
+      factors: of brightness, of contrast about the mean gray level, and of saturation
+        about each pixel's own, in this order; rounded once, at the end.
+    """
+    brightness, contrast, saturation = factors.astype(np.float32)
+    pixels = image * brightness
+    mean = (pixels @ _LUMA).mean()
+    pixels = mean + contrast * (pixels - mean)
+    gray = (pixels @ _LUMA)[..., None]
+    pixels = gray + saturation * (pixels - gray)
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def _random_place(
+    shape: tuple[int, ...], crop: tuple[int, int], generator: np.random.Generator
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Returns where a random crop reads in an image, and where it writes.
+
+    Where the image is smaller than the crop, it is placed at random.
+    """
+    places = [
+        _common_part(length, size, generator)
+        for length, size in zip(shape, crop, strict=True)
+    ]
+    source, target = zip(*places, strict=True)
+    return source, target
 
 
 def _common_part(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from train.data.convert.conversion import Conversion
     from train.data.dataset import DataOptions
     from train.data.splits import Listing
+    from train.data.voc import VocFolder
 
 
 class Found(NamedTuple):
@@ -32,6 +33,7 @@ class Found(NamedTuple):
     splits: Mapping[str, str] = {}  # their fingerprints, where there are such
     earlier: str = ""  # fingerprint that runs begun before have
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
+    folder: VocFolder | None = None  # whose files are prepared, where there is one
 
 
 # A finder returns what it found by the options, None where another kind is meant.
@@ -118,6 +120,7 @@ def _found_in_place(
         folder.fingerprints,
         folder.earlier,
         folder.val_names,
+        folder,
     )
 
 

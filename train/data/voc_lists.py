@@ -7,7 +7,7 @@ A line is a name, whole, if there is such an image; a name and VOC's column of 1
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +24,20 @@ class _Line(NamedTuple):
     place: str  # for messages
 
 
-def read_list(path: Path, files: Files) -> list[Pair]:
+def _refuse(error: UserError) -> None:
+    raise error
+
+
+def read_list(
+    path: Path, files: Files, refuse: Callable[[UserError], None] = _refuse
+) -> list[Pair]:
     """Returns the images and masks of a list, in its order.
+
+    Args:
+      path: of the list.
+      files: of the folder.
+      refuse: is told of each line whose image or mask is missing, and raises it, or
+        leaves the line out.
 
     Raises:
       UserError: the list is empty, or an image or a mask is missing.
@@ -38,7 +50,13 @@ def read_list(path: Path, files: Files) -> list[Pair]:
     if not lines:
         raise UserError(f"{path} is empty. Write one image name a line.")
     column = all(_COLUMN.search(line.text) for line in lines)
-    return [_pair(files, line, column=column) for line in lines]
+    pairs = []
+    for line in lines:
+        try:
+            pairs.append(_pair(files, line, column=column))
+        except UserError as error:
+            refuse(error)
+    return pairs
 
 
 def read_lines(path: Path) -> list[str]:

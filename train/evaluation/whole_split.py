@@ -60,12 +60,16 @@ class Evaluator:
         options = self.predictor.options
         if options.window != (0, 0):
             return "Choose smaller windows: train/evaluate.py RUN --window 321 321."
-        if options.batch_size > 1:
-            return "Give the command again with --evaluation-batch 1."
-        return (
-            "Evaluate in windows: train/evaluate.py RUN --window 513 513, or "
-            "train/main.py --window 513 513 with another --workdir."
+        windows = (
+            "train/evaluate.py RUN --window 513 513, or train/main.py --window 513 513 "
+            "with another --workdir."
         )
+        if options.batch_size > 1:
+            return (
+                "Give the command again with --evaluation-batch 1, or, where one image "
+                f"is too large, evaluate in windows: {windows}"
+            )
+        return f"Evaluate in windows: {windows}"
 
     @functools.cached_property
     def _sizes(self) -> list[Size]:

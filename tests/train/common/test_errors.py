@@ -8,6 +8,10 @@ import pytest
 from train.common.errors import UserError, lacks_memory, lacks_space, memory_for
 
 MEMORY = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9")
+# As a CPU tells it that is computing while Python goes on.
+LATER = jax.errors.JaxRuntimeError(
+    "INTERNAL: Error dispatching computation: Out of memory allocating 972000000 bytes."
+)
 # As TensorStore and array_record tell it.
 SPACE = [
     OSError(errno.ENOSPC, "No space left on device"),
@@ -24,7 +28,7 @@ def test_lack_of_space_is_none_of_memory(error: Exception) -> None:
     assert lacks_space(error) and not lacks_memory(error)
 
 
-@pytest.mark.parametrize("error", [MemoryError(), MEMORY])
+@pytest.mark.parametrize("error", [MemoryError(), MEMORY, LATER])
 def test_lack_of_memory_is_told_with_the_way_out(error: Exception) -> None:
     assert lacks_memory(error) and not lacks_space(error)
     with pytest.raises(UserError, match="^a cat takes more memory .* Use a mouse.$"):

@@ -1,0 +1,74 @@
+"""Faults: what ends a training, and nothing else, is named before it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from train.common.errors import UserError
+from train.data.dataset import load_dataset
+from train.inspection.printed import text_of_summary
+
+from .folders import (
+    BREAKERS,
+    empty_mask,
+    image,
+    inspect,
+    mask,
+    no_list,
+    options_of,
+    other_size,
+    stray_value,
+    truncated,
+)
+
+
+@pytest.mark.parametrize("damage", BREAKERS)
+def test_what_ends_a_training_is_a_fault_word_for_word(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    assert not inspect(folder).faults
+    damage(folder)
+    with pytest.raises(UserError) as refusal:
+        load_dataset(options_of(folder))
+    summary = inspect(folder)
+    assert str(refusal.value) in [fault.text for fault in summary.faults]
+    assert str(refusal.value) in text_of_summary(summary)
+    assert not any(line.weight for line in summary.classes)
+
+
+def test_all_faults_are_found_and_counted_by_kind(folder: Path) -> None:
+    for damage in (truncated, empty_mask, other_size, stray_value):
+        damage(folder)
+    Image.new("L", (7, 8)).save(mask(folder, "f"))
+    image(folder, "e").write_bytes(b"")  # beside its mask, which is empty too
+    summary = inspect(folder)
+    found = [
+        ("".join(summary.name(place) for place in fault.places), fault.text)
+        for fault in summary.faults
+    ]
+    assert [names for names, _ in found] == ["b", "cf", "d", "e", "e"]
+    expected = ["b.jpg cannot", "10×20", "got 9 at (5, 7)", "e.jpg", "e.png"]
+    for (_, text), words in zip(found, expected, strict=True):
+        assert words in text
+
+
+def test_the_rest_is_read_where_a_list_is_missing(folder: Path) -> None:
+    no_list(folder)
+    truncated(folder)
+    summary = inspect(folder)
+    assert list(summary.facts) == ["train"] and len(summary.facts["train"]) == 4
+    texts = [fault.text for fault in summary.faults]
+    assert len(texts) == 2 and "val.txt is missing" in texts[0]
+    assert "b.jpg cannot be decoded" in texts[1]
+
+
+def test_all_missing_files_are_named(folder: Path) -> None:
+    for name in "abe":
+        image(folder, name).unlink()
+    mask(folder, "f").unlink()
+    texts = [fault.text for fault in inspect(folder).faults]
+    assert len(texts) == 2  # kinds
+    assert all(f"/{name}.jpg is missing" in texts[0] for name in "abe")
+    assert "f.png is missing" in texts[1]

@@ -1,0 +1,134 @@
+"""Contents: the images and masks of a data set, as far as they can be listed.
+
+Training ends at the first fault; here each part that can still be read goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.data.dataset import DataOptions, Part, find_dataset, held_out
+from train.data.images import IGNORED, Source
+from train.data.palette import voc_colormap
+from train.data.voc_classes import Classes, read_classes
+from train.data.voc_files import LISTS, Files, Pair
+from train.data.voc_lists import read_list
+
+_T = TypeVar("_T")
+
+Split = list[Pair] | Source
+HELD_OUT = "held out"  # in place of the validation split, by --holdout
+
+
+class Contents(NamedTuple):
+    """What there is to inspect, and what kept the rest from being listed."""
+
+    name: str
+    class_names: tuple[str, ...]  # none where they are not known
+    colors: np.ndarray  # uint8 [classes, 3]
+    by_color: bool  # whether masks may have the classes' colors
+    splits: Mapping[str, Split]  # files, or records that were prepared from others
+    faults: tuple[str, ...] = ()
+    root: Path = Path()  # of the files
+
+    def pair(self, split: str, index: int) -> Pair | None:
+        """Returns the files of an image, None of a prepared record."""
+        entries = self.splits[split]
+        return entries[index] if isinstance(entries, list) else None
+
+
+def list_contents(options: DataOptions) -> Contents:
+    """Returns the splits that the options name, and the classes.
+
+    Folders are listed by file, those too that data of other forms are converted to.
+    Generated data are prepared.
+
+    Raises:
+      UserError: nothing is found, nor is there a folder to look into.
+    """
+    try:
+        found = find_dataset(options)
+    except UserError as error:
+        root = Path(options.folder)
+        if not root.is_dir():
+            raise
+        return _what_is_left(root, options, str(error))
+    if folder := found.folder:
+        classes = Classes(folder.class_names, folder.colors, folder.by_color)
+        return _contents(options, classes, folder.splits)._replace(root=folder.root)
+    try:
+        sources = found.prepare(tuple(dict.fromkeys(_named(options))))
+    except UserError as error:
+        nothing: Mapping[str, Split] = {}
+        classes = Classes(found.class_names, found.colors, by_color=False)
+        return _contents(options, classes, nothing, (str(error),))
+    classes = Classes(found.class_names, found.colors, by_color=False)
+    return _contents(options, classes, sources)
+
+
+def _named(options: DataOptions) -> tuple[str, ...]:
+    return options.train_split, options.val_split
+
+
+def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
+    """Returns what can be listed of a folder that is refused."""
+    faults = {fault: None}
+
+    def note(error: UserError) -> None:
+        faults[str(error)] = None
+
+    splits: dict[str, Split] = {}
+    masks: list[Path] = []
+    for split in dict.fromkeys(_named(options)):
+        path = root / LISTS / f"{split}.txt"
+        read = functools.partial(read_list, path, Files(root), note)
+        if path.is_file() and (pairs := _attempt(read, faults)):
+            splits[split] = pairs
+            masks += [pair.mask for pair in pairs]
+    read_names = functools.partial(read_classes, root, masks, options.classes)
+    classes = _attempt(read_names, faults) if masks else None
+    unknown = Classes((), voc_colormap()[:IGNORED], by_color=False)
+    found = _contents(options, classes or unknown, splits, tuple(faults))
+    return found._replace(root=root)
+
+
+def _attempt(read: Callable[[], _T], faults: dict[str, None]) -> _T | None:
+    """Returns what is read; adds to the faults why it cannot be."""
+    try:
+        return read()
+    except UserError as error:
+        faults[str(error)] = None
+        return None
+
+
+def _contents(
+    options: DataOptions,
+    classes: Classes,
+    splits: Mapping[str, Split],
+    faults: tuple[str, ...] = (),
+) -> Contents:
+    """Returns contents whose splits are those of training, by `--holdout` too."""
+    train = splits.get(options.train_split)
+    if options.holdout and train is not None:
+        kept, held = held_out(len(train), options.holdout)
+        splits = {options.train_split: _part(train, kept), HELD_OUT: _part(train, held)}
+    return Contents(
+        options.folder or "built-in scenes",
+        classes.names,
+        classes.colors,
+        classes.by_color,
+        splits,
+        faults,
+    )
+
+
+def _part(split: Split, indices: Sequence[int]) -> Split:
+    if isinstance(split, list):
+        return [split[index] for index in indices]
+    return Part(split, indices)
