@@ -114,3 +114,21 @@ def _find_converted(
     folder = converted(conversion, options.folder, Path(options.prepared))
     found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
     return found and found._replace(name=options.folder)
+
+
+@DATA_KINDS.register(
+    "archives of Pascal VOC 2012",
+    "VOCtrainval_11-May-2012.tar, and for train_aug benchmark.tgz or "
+    "SegmentationClassAug.zip",
+)
+def _find_voc_archives(options: DataOptions) -> Found | None:
+    """Finds a folder with the archives as they are downloaded."""
+    from train.data.convert.voc_archives import find_voc_archives
+    from train.data.fingerprint import Digests, memory_of
+
+    folder = Path(options.folder)
+    if not options.folder or not folder.is_dir():
+        return None
+    digests = Digests(memory_of(folder, Path(options.prepared)))
+    conversion = find_voc_archives(folder, options.train_split, digests)
+    return _find_converted(conversion, options)

@@ -50,7 +50,11 @@ class VocWriter:
         _write(self.root / "class_names.txt", "".join(f"{n}\n" for n in class_names))
 
     def add(
-        self, split: str, name: str, image: Path | bytes, mask: Path | np.ndarray
+        self,
+        split: str,
+        name: str,
+        image: Path | bytes,
+        mask: Path | bytes | np.ndarray,
     ) -> None:
         """Adds an image to a list, and its files unless another list has it.
 
@@ -58,8 +62,8 @@ class VocWriter:
           split: name of the list.
           name: of the image, without its ending; may have folders, as `street/1`.
           image: its file, which is linked to, or the content of one.
-          mask: a PNG file that is read as it is, or class indices, uint8
-            `[height, width]`.
+          mask: a PNG file that is read as it is, or the content of one, or class
+            indices, uint8 `[height, width]`.
 
         Raises:
           UserError: a list cannot hold the name, or has it already.
