@@ -13,6 +13,7 @@ from models.registry import Registry
 from train.common.errors import UserError
 from train.data.images import Source
 from train.data.palette import voc_colormap
+from train.data.places import is_name
 
 if TYPE_CHECKING:
     from train.data.convert.conversion import Conversion
@@ -131,4 +132,16 @@ def _find_voc_archives(options: DataOptions) -> Found | None:
         return None
     digests = Digests(memory_of(folder, Path(options.prepared)))
     conversion = find_voc_archives(folder, options.train_split, digests)
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register("TensorFlow Datasets", "tfds:NAME, a set that TFDS has prepared")
+def _find_tfds_set(options: DataOptions) -> Found | None:
+    """Finds a set of TensorFlow Datasets, by its name."""
+    if not is_name(options.folder):
+        return None
+    from train.data.convert.tfds_sets import find_tfds_set
+
+    splits = options.train_split, options.val_split
+    conversion = find_tfds_set(options.folder, splits, Path(options.prepared))
     return _find_converted(conversion, options)

@@ -19,6 +19,7 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.data.palette import mask_png, voc_colormap
+from train.data.places import resolved
 from train.data.voc_lists import IMAGES, LISTS
 
 _MASKS = "SegmentationClass"
@@ -124,13 +125,13 @@ def converted(conversion: Conversion, original: str, prepared: Path) -> Path:
 
     Args:
       conversion: what to do.
-      original: path of the data.
+      original: path of the data, or their name.
       prepared: folder of everything prepared.
 
     Raises:
       UserError: the data are not sound.
     """
-    place = str(Path(original).resolve())  # which links lead to
+    place = resolved(original)  # which links lead to
     parts = (_VERSION, conversion.form, place, *conversion.key)
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key
