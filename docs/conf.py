@@ -26,6 +26,7 @@ NAVIGATION = {
         "Using the losses <docs/losses>",
         "Training step in your framework <docs/frameworks>",
         "Training <docs/training>",
+        "Data <docs/data>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",
         "Weights <docs/weights>",

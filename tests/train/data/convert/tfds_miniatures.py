@@ -13,9 +13,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
+from train.config import Config
 from train.data.images import encode
 
 SIZE = (32, 40)
+PET_COUNTS = {"train": 4, "test": 2}
 Image = tfds.features.Image
 
 PETS = {
@@ -140,3 +142,17 @@ def as_tfrecord(folder: Path) -> Sequence[Path]:
 def framed(record: bytes) -> bytes:
     """A TFRecord; its checksums are not read."""
     return struct.pack("<QI", len(record), 0) + record + bytes(4)
+
+
+def options(tmp_path: Path, data: str, train: str, val: str, **more: object) -> Config:
+    return Config().replace(
+        data=data,
+        train_split=train,
+        val_split=val,
+        prepared=str(tmp_path / "prepared"),
+        **more,
+    )
+
+
+def pets(place: Path) -> Path:
+    return prepare(place, "oxford_iiit_pet", PETS, pet, PET_COUNTS, version="4.0.0")
