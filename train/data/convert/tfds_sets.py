@@ -7,7 +7,6 @@ whichever format they are prepared in; preparing them does.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +15,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.data.convert.conversion import Conversion, VocWriter
 from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.fingerprint import Digests, memory_of
-from train.data.images import read_mask
+from train.data.images import read_image, read_mask
 from train.data.places import TFDS
 
 _ARRAY_RECORD = tfds.core.FileFormat.ARRAY_RECORD
@@ -186,10 +184,11 @@ def _write(
 
 def _read_mask(content: bytes, meaning: Meaning, name: str) -> np.ndarray:
     """Returns the class indices of a record's mask."""
-    if not meaning.red:
-        return meaning.classes(read_mask(content), name)
-    with Image.open(io.BytesIO(content)) as image:
-        return meaning.classes(np.asarray(image.convert("RGB"))[..., 0], name)
+    try:
+        stored = read_image(content)[..., 0] if meaning.red else read_mask(content)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    return meaning.classes(stored, name)
 
 
 def _records(
@@ -223,6 +222,6 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
         while head := file.read(12):
             size = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
             content = file.read(size) if size <= _RECORD_LIMIT else b""
-            if len(head) < 12 or len(content) < size or len(file.read(4)) < 4:
+            if len(content) < size or len(file.read(4)) < 4:
                 raise UserError(f"{path} is damaged or cut short. Prepare it again.")
             yield content

@@ -50,6 +50,7 @@ WRONG = {
     "text for a mask": saved(GTcls={"Segmentation": "a mask"}),
     "a class too many": mat(MASK + np.uint8(1)),
     "cut short": mat(MASK)[:-9],
+    "cut in its checksum": mat(MASK)[:-2],
     "cut before its end": mat(MASK, compressed=False)[:-40],
 }
 

@@ -1,5 +1,6 @@
 """TFDS's own sets: what their masks mean, and what is said where one cannot be read."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from train.data.images import decode
 
 from . import tfds_miniatures as miniatures
 from .tfds_miniatures import (
+    PETS,
     SCENES,
     STREETS,
     as_tfrecord,
     options,
+    pet,
     pets,
     photo,
     prepare,
@@ -76,8 +79,8 @@ def test_cityscapes_ids_are_those_that_are_evaluated() -> None:
 
 def test_any_set_is_told_what_to_read(tmp_path: Path, place: Path) -> None:
     def record(index: int) -> dict[str, object]:
-        mask = miniatures.png(stripes(9, 0, 1, 2))
-        return {"picture": photo(index, "PNG"), "parts": mask, "depth": mask}
+        parts, depth = (miniatures.png(stripes(9, 0, 1, 2)) for _ in range(2))
+        return {"picture": photo(index, "PNG"), "parts": parts, "depth": depth}
 
     one = tfds.features.Image(shape=(None, None, 1))
     features = {"picture": tfds.features.Image(), "parts": one, "depth": one}
@@ -199,3 +202,12 @@ def test_files_that_are_missing(tmp_path: Path, place: Path) -> None:
     path.unlink()
     with pytest.raises(UserError, match=f"{path} is missing. Prepare it with"):
         find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
+
+
+def test_a_mask_that_is_broken_is_named(tmp_path: Path, place: Path) -> None:
+    def record(index: int) -> dict[str, object]:
+        return {**pet(index), "segmentation_mask": io.BytesIO(b"no mask")}
+
+    prepare(place, "oxford_iiit_pet", PETS, record, {"train": 1}, version="4.0.0")
+    with pytest.raises(UserError, match="train, record 1: .* cannot be decoded"):
+        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "train").data)
