@@ -24,6 +24,7 @@ from train.common.files import replace_text
 from train.common.options import earlier_names, flag, marked, option_names
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
+from train.data.places import anywhere, resolved
 from train.evaluation.views import EvaluationOptions
 from train.training.loop import RunOptions
 from train.training.loss_options import LossOptions
@@ -217,7 +218,7 @@ def changed_options(config: Config, base: Config) -> dict[str, Any]:
 
 def _meaning(name: str, value: Any) -> Any:
     """Normalizes a value for comparison: paths are resolved."""
-    return Path(value).resolve() if name in PATHS and value else value
+    return resolved(value) if name in PATHS else value
 
 
 def differing_options(saved: Config, wanted: Config) -> list[str]:
@@ -237,11 +238,11 @@ def portable(config: Config) -> Config:
     """Returns the configuration without what belongs to one machine or one call.
 
     Paths and free options have their defaults, and so have the options that go with a
-    path; a folder of data is `DIR`.
+    path; a folder of data is `DIR`, and a name of data stays.
     """
     local = FREE | PATHS | {"new_head", "new_stages"}
     defaults = {k: v for k, v in Config().options().items() if k in local}
-    defaults["data"] = "DIR" if config.data.folder else ""
+    defaults["data"] = anywhere(config.data.folder)
     return config.replace(**defaults)
 
 

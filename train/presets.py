@@ -139,11 +139,11 @@ VOC = PRESETS.add(
     ),
     """The paper's recipe on Pascal VOC 2012 with the augmented training list.
 
-    python train/main.py voc --data VOCdevkit/VOC2012
+    python train/main.py voc --data DOWNLOADS
 
-    Not run: it needs the images (Pascal VOC 2012), the masks of the augmented set in
-    SegmentationClassAug/ (SBD), their list in ImageSets/Segmentation/train_aug.txt, and
-    the weights of DeepLab trained on COCO (docs/weights.md).
+    Not run: it needs VOCtrainval_11-May-2012.tar and benchmark.tgz (SBD) in DOWNLOADS,
+    as they are downloaded (docs/data.md), and the weights of DeepLab trained on COCO
+    (docs/weights.md).
     """,
 )
 
@@ -206,7 +206,7 @@ VOC_V3 = PRESETS.add(
     ),
     """DeepLabV3 on Pascal VOC 2012, from torchvision's ResNet-50.
 
-    python train/main.py voc_v3 --data VOCdevkit/VOC2012
+    python train/main.py voc_v3 --data DOWNLOADS
 
     Not run: it needs the data of preset voc, a GPU, and resnet50-11ad3fa6 converted to
     weights/ (docs/weights.md). The learning rate is DeepLabV3's for 16 images per step.

@@ -13,6 +13,7 @@ from models.registry import Registry
 from train.common.errors import UserError
 from train.data.images import Source
 from train.data.palette import voc_colormap
+from train.data.places import is_name
 
 if TYPE_CHECKING:
     from train.data.convert.conversion import Conversion
@@ -176,4 +177,34 @@ def _find_label_studio(options: DataOptions) -> Found | None:
     from train.data.convert.label_studio import find_label_studio
 
     conversion = find_label_studio(Path(options.folder), Path(options.prepared))
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register(
+    "archives of Pascal VOC 2012",
+    "VOCtrainval_11-May-2012.tar, and for train_aug benchmark.tgz or "
+    "SegmentationClassAug.zip",
+)
+def _find_voc_archives(options: DataOptions) -> Found | None:
+    """Finds a folder with the archives as they are downloaded."""
+    from train.data.convert.voc_archives import find_voc_archives
+    from train.data.fingerprint import Digests, memory_of
+
+    folder = Path(options.folder)
+    if not options.folder or not folder.is_dir():
+        return None
+    digests = Digests(memory_of(folder, Path(options.prepared)))
+    conversion = find_voc_archives(folder, options.train_split, digests)
+    return _find_converted(conversion, options)
+
+
+@DATA_KINDS.register("TensorFlow Datasets", "tfds:NAME, a set that TFDS has prepared")
+def _find_tfds_set(options: DataOptions) -> Found | None:
+    """Finds a set of TensorFlow Datasets, by its name."""
+    if not is_name(options.folder):
+        return None
+    from train.data.convert.tfds_sets import find_tfds_set
+
+    splits = options.train_split, options.val_split
+    conversion = find_tfds_set(options.folder, splits, Path(options.prepared))
     return _find_converted(conversion, options)

@@ -10,6 +10,7 @@ from typing import Any
 
 from train.common.errors import UserError
 from train.config import Config, changed_options, command_words
+from train.data.places import anywhere, short
 from train.experiments.plans import Planned, Setting, varied_options
 from train.presets import PRESETS
 from train.workdir.run import Run
@@ -26,12 +27,11 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
       preset: that `base` began with, its name.
     """
     variant, config = planned
-    folder = config.data.folder
     run = Run.open(config)
     words = ["python", "train/main.py", preset, *portable_words(config, preset)]
     return {
         "label": variant.label,
-        "data": Path(folder).resolve().name if folder else "built-in scenes",
+        "data": short(config.data.folder) or "built-in scenes",
         "loss": variant.loss,
         "options": {**variant.options, **varied_options(config, base)},
         "seed": config.run.seed,
@@ -70,9 +70,8 @@ def portable_words(
     if "weights" in changed:
         changed["weights"] = Path(changed["weights"]).name
     kept = {k: v for k, v in changed.items() if k not in ("data", *apart)}
-    return command_words({"data": "DIR"} if config.data.folder else {}) + command_words(
-        kept
-    )
+    data = anywhere(config.data.folder)
+    return command_words({**({"data": data} if data else {}), **kept})
 
 
 def best_settings(runs: Sequence[Planned]) -> dict[str, Setting]:

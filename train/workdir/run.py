@@ -18,6 +18,7 @@ from train.common.files import append_text, replace_text
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
+from train.data.places import is_name, resolved
 
 _DESCRIBED = {"name", "class_names", "colors", "fingerprint"}  # since the first version
 
@@ -97,8 +98,8 @@ class Run:
             "earlier_fingerprint": dataset.earlier,
             "split_fingerprints": dict(dataset.splits),
             "val_names": dataset.val_names,
-            "folder": _resolved(options.folder),
-            "prepared": _resolved(options.prepared),
+            "folder": resolved(options.folder),
+            "prepared": resolved(options.prepared),
         }
         replace_text(self.dataset_path, json.dumps(described, indent=2) + "\n")
 
@@ -134,7 +135,7 @@ class Run:
         its = load_config(self.config_path).data.folder
         if self.is_described():
             its = self.described().get("folder", its)
-        return _resolved(its) != _resolved(options.folder)
+        return resolved(its) != resolved(options.folder)
 
     def data_options(self, options: DataOptions) -> DataOptions:
         """Returns the run's options with its data and its records where they are now.
@@ -145,7 +146,8 @@ class Run:
         described = self.described()
         for name, place in places.items():
             now = described.get(name, "")
-            if now and (Path(now).is_dir() or not Path(place).is_dir()):
+            there = is_name(now) or Path(now).is_dir()
+            if now and (there or not Path(place).is_dir()):
                 places[name] = now
         moved = dataclasses.replace(options, **places)  # type: ignore[arg-type]
         return self.with_split(moved)
@@ -262,11 +264,6 @@ class Run:
         """Finishes the TensorBoard events."""
         if self._events is not None:
             self._events.close()
-
-
-def _resolved(folder: str) -> str:
-    """Returns a folder by its absolute path; none stays none."""
-    return str(Path(folder).resolve()) if folder else ""
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from train.common.errors import UserError
 from train.common.files import naming
 from train.data.fingerprint import Digests, memory_of
 from train.data.palette import mask_png, voc_colormap
+from train.data.places import resolved
 from train.data.voc_files import IMAGES, LISTS
 
 _MASKS = "SegmentationClass"
@@ -61,7 +62,11 @@ class VocWriter:
         _write(self.root / "class_names.txt", "".join(f"{n}\n" for n in class_names))
 
     def add(
-        self, split: str, name: str, image: Path | bytes, mask: Path | np.ndarray
+        self,
+        split: str,
+        name: str,
+        image: Path | bytes,
+        mask: Path | bytes | np.ndarray,
     ) -> None:
         """Adds an image to a list, and its files unless another list has it.
 
@@ -69,8 +74,8 @@ class VocWriter:
           split: name of the list; "" lists it nowhere, for --split.
           name: of the image, without its ending; may have folders, as `street/1`.
           image: its file, which is linked to, or the content of one.
-          mask: a PNG file that is read as it is, or class indices, uint8
-            `[height, width]`.
+          mask: a PNG file that is read as it is, or the content of one, or class
+            indices, uint8 `[height, width]`.
 
         Raises:
           UserError: a list cannot hold the name, or another image has it.
@@ -139,13 +144,13 @@ def converted(conversion: Conversion, original: str, prepared: Path) -> Path:
 
     Args:
       conversion: what to do.
-      original: path of the data.
+      original: path of the data, or their name.
       prepared: folder of everything prepared.
 
     Raises:
       UserError: the data are not sound.
     """
-    place = str(Path(original).resolve())  # which links lead to
+    place = resolved(original)  # which links lead to
     parts = (_VERSION, conversion.form, place, *conversion.key)
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key

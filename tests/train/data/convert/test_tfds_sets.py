@@ -1,0 +1,213 @@
+"""TFDS's own sets: what their masks mean, and what is said where one cannot be read."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from train.common.errors import UserError
+from train.data.convert.tfds_masks import KNOWN, Meaning
+from train.data.dataset import find_dataset, load_dataset
+from train.data.images import decode
+
+from . import tfds_miniatures as miniatures
+from .tfds_miniatures import (
+    PETS,
+    SCENES,
+    STREETS,
+    as_tfrecord,
+    options,
+    pet,
+    pets,
+    photo,
+    prepare,
+    scene,
+    street,
+    stripes,
+)
+
+
+def streets(place: Path) -> Path:
+    counts = {"train": 2, "validation": 1, "test": 1}
+    config = "semantic_segmentation"
+    return prepare(place, "cityscapes", STREETS, street, counts, config=config)
+
+
+def test_pets(tmp_path: Path, place: Path) -> None:
+    pets(place)
+    config = options(tmp_path, "tfds:oxford_iiit_pet", "train", "test")
+    dataset = load_dataset(config.data)
+    assert dataset.name == "tfds:oxford_iiit_pet"
+    assert dataset.class_names == ("pet", "background", "border")
+    assert (len(dataset.train), len(dataset.val)) == (4, 2)
+    record = dataset.train[0]
+    assert record["image"] == photo(1).read()  # as it was
+    np.testing.assert_array_equal(decode(record).label, stripes(1, 2, 0))
+
+
+def test_scenes_have_the_category_in_red(tmp_path: Path, place: Path) -> None:
+    prepare(place, "scene_parse150", SCENES, scene, {"train": 2, "test": 1})
+    config = options(tmp_path, "tfds:scene_parse150", "train", "test")
+    dataset = load_dataset(config.data)
+    assert len(dataset.class_names) == 100
+    assert (dataset.class_names[0], dataset.class_names[99]) == ("bed", "flag")
+    label = decode(dataset.train[0]).label
+    np.testing.assert_array_equal(label, stripes(255, 0, 0, 99))
+
+
+@pytest.mark.parametrize("config", ["", "/semantic_segmentation", ":1.0.0"])
+def test_cityscapes_has_19_classes(tmp_path: Path, place: Path, config: str) -> None:
+    streets(place)
+    data = f"tfds:cityscapes{config}"
+    dataset = load_dataset(options(tmp_path, data, "train", "validation").data)
+    assert len(dataset.class_names) == 19
+    label = decode(dataset.val[0]).label
+    np.testing.assert_array_equal(label, stripes(255, 0, 13, 18, 255, 255))
+
+
+def test_cityscapes_ids_are_those_that_are_evaluated() -> None:
+    meaning = KNOWN["cityscapes"]
+    ids = np.arange(256, dtype=np.uint8)
+    classes = meaning.classes(ids, "all")
+    assert np.flatnonzero(classes < 255).tolist() == list(meaning.values)
+    by_name = dict(zip(meaning.names, meaning.values, strict=True))
+    assert by_name["road"] == 7 and by_name["pole"] == 17 and by_name["train"] == 31
+    assert classes[classes < 255].tolist() == list(range(19))
+
+
+def test_any_set_is_told_what_to_read(tmp_path: Path, place: Path) -> None:
+    def record(index: int) -> dict[str, object]:
+        parts, depth = (miniatures.png(stripes(9, 0, 1, 2)) for _ in range(2))
+        return {"picture": photo(index, "PNG"), "parts": parts, "depth": depth}
+
+    one = tfds.features.Image(shape=(None, None, 1))
+    features = {"picture": tfds.features.Image(), "parts": one, "depth": one}
+    prepare(place, "my_set", features, record, {"train": 2, "val": 1})
+    data = "tfds:my_set,mask=parts,image=picture,shift=-1,void=0"
+    with pytest.raises(UserError, match="class_names.txt|no mask has"):
+        find_dataset(options(tmp_path, data, "train", "val").data)
+    named = options(tmp_path, data, "train", "val", classes=tuple("abcdefghi"))
+    label = decode(load_dataset(named.data).train[1]).label
+    np.testing.assert_array_equal(label, stripes(8, 255, 0, 1))
+    data = "tfds:my_set,mask=parts,image=picture,void=9"
+    dataset = load_dataset(options(tmp_path, data, "train", "val").data)
+    assert dataset.class_names == ("0", "1", "2")  # counted
+    np.testing.assert_array_equal(decode(dataset.train[0]).label, stripes(255, 0, 1, 2))
+
+
+def test_what_is_told_replaces_what_is_known(tmp_path: Path, place: Path) -> None:
+    pets(place)
+    data = "tfds:oxford_iiit_pet,mask=segmentation_mask,shift=-1,void=3"
+    dataset = load_dataset(options(tmp_path, data, "train", "test").data)
+    assert dataset.class_names == ("0", "1")
+    label = decode(dataset.train[0]).label
+    np.testing.assert_array_equal(label, stripes(1, 255, 0))
+
+
+def test_a_value_of_no_class(tmp_path: Path, place: Path) -> None:
+    pets(place)
+    data = "tfds:oxford_iiit_pet,mask=segmentation_mask,shift=-2"
+    with pytest.raises(UserError, match="train, record 1 has the value 1.*void=1"):
+        find_dataset(options(tmp_path, data, "train", "test").data)
+
+
+@pytest.mark.parametrize("shift", [-255, -1, 0, 1, 300])
+def test_no_shift_makes_a_class_of_void_or_void_of_a_class(shift: int) -> None:
+    meaning = Meaning(mask="m", shift=shift, void=7)
+    for value in range(256):
+        mask = np.full((1, 1), value, np.uint8)
+        if value in (7, 255):
+            assert meaning.classes(mask, "m") == 255
+        elif 0 <= value + shift < 255:
+            assert meaning.classes(mask, "m") == value + shift
+        else:
+            with pytest.raises(UserError, match=f"has the value {value}"):
+                meaning.classes(mask, "m")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (",shift=-1", "say which feature has the masks"),
+        (",mask=nothing", r"no images 'nothing'.*image \(3 .*segmentation_mask \(1 "),
+        (",mask=label", "no images 'label'"),
+        (",mask=segmentation_mask,image=img", "no images 'img'"),
+        (",mask=", "'mask=' is not understood"),
+        (",masks=a", "'masks=a' is not understood"),
+        (",mask=a,shift=x", "'shift=x' is not understood"),
+        (",mask=a,void=256", "'void=256' is not understood"),
+        (",mask=a,void=-1", "'void=-1' is not understood"),
+        (", mask=a", "' mask=a' is not understood.*no spaces"),
+    ],
+)
+def test_words_that_cannot_be_meant(
+    tmp_path: Path, place: Path, words: str, said: str
+) -> None:
+    pets(place)
+    data = f"tfds:oxford_iiit_pet{words}"
+    with pytest.raises(UserError, match=said):
+        find_dataset(options(tmp_path, data, "train", "test").data)
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_splits_are_listed_where_one_is_missing(tmp_path: Path, place: Path) -> None:
+    pets(place)
+    said = r"no split 'val' but: train \(4 images\), test \(2 images\)"
+    with pytest.raises(UserError, match=said):
+        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "val").data)
+    held = options(tmp_path, "tfds:oxford_iiit_pet", "train", "train", holdout=0.5)
+    dataset = load_dataset(held.data)  # as the message says
+    assert (len(dataset.train), len(dataset.val)) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["oxford_iiit_pet", "cityscapes", "nothing:9.9.9", ""])
+def test_what_is_not_prepared_says_how(tmp_path: Path, place: Path, name: str) -> None:
+    said = f"no such set is prepared in {place}.*tfds build {name}"
+    with pytest.raises(UserError, match=said):
+        find_dataset(options(tmp_path, f"tfds:{name}", "train", "test").data)
+
+
+def test_tfrecord_is_read_as_well(tmp_path: Path, place: Path) -> None:
+    folder = pets(place)
+    config = options(tmp_path, "tfds:oxford_iiit_pet", "train", "test")
+    first = load_dataset(config.data)
+    as_tfrecord(folder)
+    second = load_dataset(config.data)
+    assert first.fingerprint == second.fingerprint
+    for index in range(len(first.train)):
+        assert first.train[index]["image"] == second.train[index]["image"]
+
+
+@pytest.mark.parametrize("kept", [5, 14, -3])
+def test_tfrecord_that_is_cut_short(tmp_path: Path, place: Path, kept: int) -> None:
+    path = as_tfrecord(pets(place))[0]
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match=f"{path} is damaged or cut short"):
+        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
+
+
+def test_records_that_are_too_few(tmp_path: Path, place: Path) -> None:
+    path = as_tfrecord(pets(place))[0]  # of test
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    path.write_bytes(content[: size + 16])
+    with pytest.raises(UserError, match="has 1 records of split 'test', not 2"):
+        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
+
+
+def test_files_that_are_missing(tmp_path: Path, place: Path) -> None:
+    path = next(pets(place).glob("*train*"))
+    path.unlink()
+    with pytest.raises(UserError, match=f"{path} is missing. Prepare it with"):
+        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
+
+
+def test_a_mask_that_is_broken_is_named(tmp_path: Path, place: Path) -> None:
+    def record(index: int) -> dict[str, object]:
+        return {**pet(index), "segmentation_mask": io.BytesIO(b"no mask")}
+
+    prepare(place, "oxford_iiit_pet", PETS, record, {"train": 1}, version="4.0.0")
+    with pytest.raises(UserError, match="train, record 1: .* cannot be decoded"):
+        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "train").data)

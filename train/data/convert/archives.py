@@ -1,0 +1,207 @@
+"""Archives, read member by member; nothing in them decides where anything is written.
+
+What is not asked for is never read, and what is read is a regular file of a size that
+fits into memory: what an archive claims of itself costs neither memory nor disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from train.common.errors import UserError
+
+MEMBER_LIMIT = 64 * 2**20  # bytes of what is read at once: a member, a long name
+TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
+COUNT_LIMIT = 500_000  # members; the published ones have 40,000
+
+_BLOCK = 512  # bytes; the unit of a tar
+_AGAIN = "Download it again."
+
+
+class Member(NamedTuple):
+    """A file of an archive, which may be read as long as that is open."""
+
+    name: str  # with slashes, from the archive's top
+    read: Callable[[], bytes]
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[Iterator[Member]]:
+    """Opens a tar or zip file, or a folder as if it were one, and gives its members.
+
+    A bar shows how much of them is passed. Members of a compressed tar should be read
+    as they come: going back unpacks it once more.
+
+    Raises:
+      UserError: the archive is damaged, cut short or made to do harm; also where that
+        is found within the block.
+    """
+    try:
+        if path.is_dir():
+            yield _of_folder(path)
+        elif path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                yield _of_zip(path, archive)
+        else:
+            with _open_tar(path) as reader:
+                yield _of_tar(path, reader)
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        gzip.BadGzipFile,
+        zlib.error,
+        EOFError,
+    ) as error:
+        raise UserError(
+            f"{path} is damaged or cut short ({error}). {_AGAIN}"
+        ) from error
+
+
+class _Reader:
+    """A file that tarfile reads: it has limits, a bar, and knows its last block.
+
+    tarfile takes long names and what else precedes a member into memory, of any size.
+    """
+
+    def __init__(self, path: Path, file: Any, show: Callable[[], object]):
+        self._path, self._file, self._show = path, file, show
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        if size > MEMBER_LIMIT:
+            raise _too_large(self._path, "a name or a member", size)
+        self.last = self._file.read(size)
+        self._check(self._file.tell())
+        return self.last
+
+    def seek(self, offset: int) -> int:
+        self._check(offset)
+        return self._file.seek(offset)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _check(self, offset: int) -> None:
+        if offset > TOTAL_LIMIT:
+            raise UserError(
+                f"{self._path} unpacks to more than {TOTAL_LIMIT} bytes, so it is not "
+                f"the published archive. {_AGAIN}"
+            )
+        self._show()
+
+
+@contextlib.contextmanager
+def _open_tar(path: Path) -> Iterator[_Reader]:
+    """Opens a tar, which may be compressed by gzip."""
+    bar = tqdm(
+        desc=f"reading {path.name}",
+        total=path.stat().st_size,
+        unit="B",
+        unit_scale=True,
+        delay=1,
+        dynamic_ncols=True,
+    )
+    with path.open("rb") as raw, bar:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        yield _Reader(path, file, lambda: bar.update(max(0, raw.tell() - bar.n)))
+
+
+def _of_tar(path: Path, reader: _Reader) -> Iterator[Member]:
+    archive = tarfile.open(fileobj=reader, mode="r:")  # type: ignore[call-overload]
+    for count, info in enumerate(archive):
+        _check_member(path, info.name, count)
+        name = PurePosixPath(info.name).as_posix()
+        yield Member(name, functools.partial(_read_tar, path, archive, info))
+    # tarfile takes whatever it cannot read for the end, which is a block of zeros.
+    if reader.last != bytes(_BLOCK):
+        raise UserError(f"{path} is damaged or cut short: it has no end. {_AGAIN}")
+    while reader.read(2**20):  # gzip's checksum comes last
+        pass
+
+
+def _read_tar(path: Path, archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    if not info.isreg() or info.issparse():
+        raise _no_file(path, info.name)
+    if not 0 <= info.size <= MEMBER_LIMIT:
+        raise _too_large(path, info.name, info.size)
+    file = archive.extractfile(info)
+    assert file is not None  # a regular one
+    return file.read()
+
+
+def _of_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[Member]:
+    infos = archive.infolist()
+    bar = tqdm(infos, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
+    for count, info in enumerate(bar):
+        _check_member(path, info.filename, count)
+        name = PurePosixPath(info.filename).as_posix()
+        yield Member(name, functools.partial(_read_zip, path, archive, info))
+
+
+def _read_zip(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.is_dir() or stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise _no_file(path, info.filename)
+    if info.file_size > MEMBER_LIMIT:
+        raise _too_large(path, info.filename, info.file_size)
+    try:
+        return archive.read(info)  # no more than its size
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, another method
+        raise UserError(
+            f"{path}: {info.filename} cannot be read ({error}). Unpack the archive "
+            "and put the folder in its place."
+        ) from error
+
+
+def _of_folder(path: Path) -> Iterator[Member]:
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    bar = tqdm(files, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
+    for file in bar:
+        name = file.relative_to(path.parent).as_posix()
+        yield Member(name, functools.partial(_read_file, file))
+
+
+def _read_file(path: Path) -> bytes:
+    if (size := path.stat().st_size) > MEMBER_LIMIT:
+        raise _too_large(path.parent, path.name, size)
+    return path.read_bytes()
+
+
+def _check_member(path: Path, name: str, count: int) -> None:
+    """Refuses what no published archive has, whether it is read or not."""
+    if name.startswith("/") or ".." in PurePosixPath(name).parts:
+        raise UserError(
+            f"{path} has the member {name!r}, which leads out of its folder: it was "
+            f"made to do harm. {_AGAIN}"
+        )
+    if count >= COUNT_LIMIT:
+        raise UserError(
+            f"{path} has more than {COUNT_LIMIT} members, so it is not the published "
+            f"archive. {_AGAIN}"
+        )
+
+
+def _no_file(path: Path, name: str) -> UserError:
+    return UserError(
+        f"{path}: {name} is no regular file but a link, a device or the like, which "
+        f"the published archive does not have. {_AGAIN}"
+    )
+
+
+def _too_large(path: Path, name: str, size: int) -> UserError:
+    return UserError(
+        f"{path}: {name} claims {size} bytes, more than the {MEMBER_LIMIT} that a file "
+        f"of the published archive could have. {_AGAIN}"
+    )

@@ -1,0 +1,249 @@
+"""Pascal VOC 2012 as it is downloaded, with the masks of SBD or without.
+
+FOLDER/VOCtrainval_11-May-2012.tar      images, masks of VOC's own, lists
+FOLDER/benchmark.tgz                    SBD; or benchmark_RELEASE/, unpacked
+FOLDER/SegmentationClassAug.zip         in its place; or .tar, .tar.gz, .tgz, unpacked
+
+The augmented list, train_aug, is VOC's train and SBD's both lists, less VOC's val.
+Masks are VOC's own where it has them, as in the SegmentationClassAug that circulates:
+only they have void borders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from train.common.errors import UserError
+from train.data.convert.archives import Member, open_archive
+from train.data.convert.conversion import Conversion, VocWriter
+from train.data.convert.sbd_masks import sbd_mask
+from train.data.fingerprint import Digests
+from train.data.palette import mask_png, voc_colormap
+from train.data.voc_classes import VOC_CLASSES
+from train.data.voc_files import IMAGES
+
+VOC_ARCHIVE = "VOCtrainval_11-May-2012.tar"
+AUGMENTED = "train_aug"
+PUBLISHED = {"train": 1464, "val": 1449, AUGMENTED: 10_582}  # images
+
+_ID = r"(\d{4}_\d{6})"
+_VOC_LIST = re.compile(r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val)\.txt")
+_VOC_MASK = re.compile(rf"VOCdevkit/VOC2012/SegmentationClass/{_ID}\.png")
+_VOC_IMAGE = re.compile(rf"VOCdevkit/VOC2012/JPEGImages/{_ID}\.jpg")
+_TARS = (".tar.gz", ".tgz", ".tar")
+
+
+class _More(NamedTuple):
+    """A set of masks for images that VOC has none of."""
+
+    form: str
+    names: Sequence[str]  # of the archive or the folder, the first there is
+    mask: re.Pattern[str]
+    listed: re.Pattern[str] | None  # lists of its images; None where all masks count
+    png: Callable[[bytes, str], bytes]
+
+
+def _sbd_png(content: bytes, name: str) -> bytes:
+    return mask_png(sbd_mask(content, name), voc_colormap())
+
+
+_MORE = (
+    _More(
+        "SBD",
+        (*(f"benchmark{ending}" for ending in _TARS), "benchmark_RELEASE"),
+        re.compile(rf"benchmark_RELEASE/dataset/cls/{_ID}\.mat"),
+        re.compile(r"benchmark_RELEASE/dataset/(train|val)\.txt"),
+        _sbd_png,
+    ),
+    _More(
+        "SegmentationClassAug",
+        tuple(f"SegmentationClassAug{ending}" for ending in (".zip", *_TARS, "")),
+        re.compile(rf"(?:VOCdevkit/VOC2012/)?SegmentationClassAug/{_ID}\.png"),
+        None,
+        lambda content, name: content,
+    ),
+)
+
+
+class _Masks(NamedTuple):
+    """Masks for more images, and where they are from."""
+
+    path: Path
+    kind: _More
+
+
+def find_voc_archives(
+    folder: Path,
+    train_split: str,
+    digests: Digests,
+    published: Mapping[str, int] = PUBLISHED,
+) -> Conversion | None:
+    """Returns how to convert the archives of a folder, None where it has none.
+
+    Args:
+      folder: what was downloaded is in it.
+      train_split: the list to train on.
+      digests: of the archives, as far as they are known.
+      published: the number of images of each list.
+
+    Raises:
+      UserError: VOC's archive is missing, or what the list needs.
+    """
+    found = (_Masks(folder / n, kind) for kind in _MORE for n in kind.names)
+    more = next((masks for masks in found if masks.path.exists()), None)
+    voc = folder / VOC_ARCHIVE
+    if (folder / IMAGES).exists() or not (more or voc.exists()):
+        return None
+    if not voc.exists():
+        raise UserError(
+            f"{voc} is missing: {more.path.name if more else ''} has masks for images "
+            "that are in that archive. Put it there as it is downloaded."
+        )
+    if train_split == AUGMENTED and not more:
+        raise UserError(
+            f"{folder} has {VOC_ARCHIVE} alone, without masks for --train-split "
+            f"{AUGMENTED}. Put benchmark.tgz (SBD) beside it, or "
+            "SegmentationClassAug.zip, or train on VOC's own list with --train-split "
+            f"train, of {published['train']} images."
+        )
+    form = (
+        f"the archives of Pascal VOC 2012 and {more.kind.form}"
+        if more
+        else (
+            f"Pascal VOC 2012 alone, {published['train']} images to train on "
+            "(benchmark.tgz beside it adds those of SBD)"
+        )
+    )
+    files = [voc, *(_files(more) if more else ())]
+    known = digests.of(files)
+    digests.save()
+    key = [f"{path.relative_to(folder)} {known[path]}" for path in files]
+    return Conversion(form, key, lambda writer: _write(writer, voc, more, published))
+
+
+def _files(more: _Masks) -> list[Path]:
+    """Returns the files that masks are read from: an archive, or those of a folder."""
+    if not more.path.is_dir():
+        return [more.path]
+    wanted = [more.kind.mask, *([more.kind.listed] if more.kind.listed else [])]
+    parent = more.path.parent
+    names = [file.relative_to(parent).as_posix() for file in more.path.rglob("*")]
+    return [
+        parent / name
+        for name in sorted(names)
+        if any(pattern.fullmatch(name) for pattern in wanted)
+    ]
+
+
+class _Voc(NamedTuple):
+    """What is needed of VOC's archive."""
+
+    lists: dict[str, list[str]]
+    images: dict[str, Member]
+    masks: dict[str, Member]
+
+
+def _write(
+    writer: VocWriter, path: Path, more: _Masks | None, published: Mapping[str, int]
+) -> None:
+    """Writes classes, images, masks and lists."""
+    with open_archive(path) as members:
+        voc = _read_voc(path, members, published)
+        lists, others = voc.lists, dict[str, bytes]()
+        if more:
+            others = _read_more(more, voc.masks)
+            lists[AUGMENTED] = [*lists["train"], *others]
+            _check_count(more.path, AUGMENTED, lists[AUGMENTED], published)
+        listed = {split: set(ids) for split, ids in lists.items()}
+        every = sorted(set[str]().union(*listed.values()))
+        _check_all(path, "images", every, voc.images)
+        writer.name_classes(VOC_CLASSES)
+        for id in tqdm(every, "writing images", unit="image", dynamic_ncols=True):
+            image = voc.images[id].read()
+            mask = others[id] if id in others else voc.masks[id].read()
+            for split in (split for split, ids in listed.items() if id in ids):
+                writer.add(split, id, image, mask)
+
+
+def _read_voc(
+    path: Path, members: Iterable[Member], published: Mapping[str, int]
+) -> _Voc:
+    """Returns VOC's lists, and its images and masks, which are not read yet."""
+    files = list(members)
+    lists = {split: _ids(file) for split, file in _matching(files, _VOC_LIST)}
+    for split in ("train", "val"):
+        _check_count(path, split, lists.get(split, []), published)
+    masks = dict(_matching(files, _VOC_MASK))
+    own = {*lists["train"], *lists["val"]}
+    _check_all(path, "masks", own, masks)
+    images = dict(_matching(files, _VOC_IMAGE))
+    return _Voc(lists, images, {id: masks[id] for id in own})
+
+
+def _read_more(more: _Masks, own: Collection[str]) -> dict[str, bytes]:
+    """Returns the masks of images that VOC has none of, as PNG files."""
+    kind, found, lists = more.kind, dict[str, bytes](), dict[str, list[str]]()
+    with open_archive(more.path) as members:
+        for member in members:
+            mask = kind.mask.fullmatch(member.name)
+            if mask and mask[1] not in own:
+                name = f"{more.path}: {member.name}"
+                found[mask[1]] = kind.png(member.read(), name)
+            elif kind.listed and (listed := kind.listed.fullmatch(member.name)):
+                lists[listed[1]] = _ids(member)
+    if not kind.listed:
+        return found
+    _check_all(more.path, "lists", ("train", "val"), lists)
+    wanted = {*lists["train"], *lists["val"]} - set(own)
+    _check_all(more.path, "masks", wanted, found)
+    return {id: found[id] for id in wanted}
+
+
+def _matching(
+    files: Sequence[Member], pattern: re.Pattern[str]
+) -> Iterator[tuple[str, Member]]:
+    """Yields what the pattern's group is, and the member, where a name matches."""
+    for file in files:
+        if match := pattern.fullmatch(file.name):
+            yield match[1], file
+
+
+def _ids(file: Member) -> list[str]:
+    """Returns the lines of a list."""
+    return file.read().decode(errors="replace").split()
+
+
+def _check_count(
+    path: Path, split: str, ids: Sequence[str], published: Mapping[str, int]
+) -> None:
+    """Refuses a list of another length than the published one has."""
+    if len(set(ids)) != published[split]:
+        raise UserError(
+            f"{path} gives {len(set(ids))} images for {split}, and the published data "
+            f"have {published[split]}: it is cut short, or another archive. Download "
+            "it again; to train on a part, unpack it and write lists of your own."
+        )
+
+
+def _check_all(
+    path: Path, what: str, wanted: Collection[str], found: Collection[str]
+) -> None:
+    """Refuses an archive that lacks files which are listed."""
+    if missing := sorted(set(wanted) - set(found)):
+        names = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
+        raise UserError(
+            f"{path} lacks {len(missing)} of {len(wanted)} {what}: {names}. It is cut "
+            "short, or not the published archive. Download it again."
+        )

@@ -1,0 +1,27 @@
+"""Where data are: in a folder, or under a name that is the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TFDS = "tfds:"  # a folder that begins so is ./tfds:…
+
+
+def is_name(data: str) -> bool:
+    """Returns whether it is a name, not the path of a folder."""
+    return data.startswith(TFDS)
+
+
+def resolved(data: str) -> str:
+    """Returns a folder by its absolute path; names stay, and so does none."""
+    return data if is_name(data) or not data else str(Path(data).resolve())
+
+
+def anywhere(data: str) -> str:
+    """Returns what stands for data where the machine is another: `DIR`, or the name."""
+    return data if is_name(data) or not data else "DIR"
+
+
+def short(data: str) -> str:
+    """Returns a folder's own name, or the name; none stays none."""
+    return data if is_name(data) or not data else Path(data).resolve().name
