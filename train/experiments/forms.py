@@ -100,6 +100,7 @@ FORMS = Experiment(
         # The best values together.
         form("standard_score", score_scale=4.0, window_dilation=2, class_balance=0.25),
         form("image_score", score_scale=4.0, window_dilation=2, **INVERSE_ROOT),
+        form("none", window_dilation=2, **INVERSE_ROOT),
     ),
     tunes=True,
     confirms=False,
