@@ -5,8 +5,7 @@ FOLDER/benchmark.tgz                    SBD; or benchmark_RELEASE/, unpacked
 FOLDER/SegmentationClassAug.zip         in its place; or .tar, .tar.gz, .tgz, unpacked
 
 The augmented list, train_aug, is VOC's train and SBD's both lists, less VOC's val.
-Masks are VOC's own where it has them, as in the SegmentationClassAug that circulates:
-only they have void borders.
+Masks are VOC's own where it has them: only they have void borders.
 """
 
 from __future__ import annotations
