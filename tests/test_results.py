@@ -9,7 +9,7 @@ import pytest
 
 from docs import verdict
 from train.experiments import charts
-from train.experiments.choice import choice_table
+from train.experiments.choice import choice_table, tried
 from train.experiments.entries import Entry
 from train.experiments.findings import Report, make_report
 from train.experiments.tables import Table
@@ -86,6 +86,35 @@ def test_overview_has_the_numbers_of_the_runs() -> None:
     for loss in columns[0]:
         cells = (column[loss] for column in columns)
         assert f"\n| {loss} | {' | '.join(cells)} |\n" in TEXT
+
+
+def test_parts_have_the_numbers_of_the_runs() -> None:
+    page = (DOCS / "results.md").read_text()
+    parts = page.split("## What each part does")[1].split("\n## ")[0].replace("**", "")
+    (search,) = (DOCS / "results" / "search").glob("*.json")
+    entries = json.loads(search.read_text())
+    chosen = {row[0]: row[2] for row in choice_table(entries).rows}
+    for cell in (
+        *map(differences("camvid_small_ablations").get, ("score", "pooling")),
+        differences("camvid_small_ablations")["Minkowski"],
+        *map(
+            chosen.get, ("class-weighted cross-entropy", "logits, 5×5, class-weighted")
+        ),
+    ):
+        assert cell and cell.replace("**", "") in parts, cell
+    means = {row.label: 100 * row.mean(row.best()) for row in tried(entries)}
+    gain = means["score × 4, 5×5"] - means["score, 5×5"]
+    assert f"the score gains {gain:.1f}" in parts
+    pairs = {
+        "cross-entropy": "logits, 5×5",
+        "cross-entropy, n^−¼": "logits, 5×5, n^−¼",
+        "cross-entropy, n^−½": "logits, 5×5, n^−½",
+        "class-weighted cross-entropy": "logits, 5×5, class-weighted",
+        "score × 4, 1×1": "score × 4, 5×5",
+        "image score × 4, 1×1": "image score × 4, 5×5",
+    }
+    gains = sorted(means[window] - means[pixel] for pixel, window in pairs.items())
+    assert f"{gains[0]:.1f} to {gains[-1]:.1f} in six pairs" in parts
 
 
 def test_readme_says_what_came_of_the_loss() -> None:
