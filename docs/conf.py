@@ -27,7 +27,6 @@ NAVIGATION = {
         "Training step in your framework <docs/frameworks>",
         "Data <docs/data>",
         "Training <docs/training>",
-        "Data <docs/data>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",
         "Weights <docs/weights>",
