@@ -181,8 +181,21 @@ def rescale(example: Example, scale: float) -> Example:
 
 
 def at_height(example: Example, height: int) -> Example:
-    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is."""
-    return rescale(example, height / len(example.label)) if height else example
+    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is.
+
+    Raises:
+      UserError: it would be larger than `limit_pixels` allows.
+    """
+    if not height:
+        return example
+    scale = height / len(example.label)
+    count = round(example.label.size * scale**2)
+    if count > _limit:
+        raise UserError(
+            f"--image-height {height} gives an image {count} pixels, more than the "
+            f"{_limit} of --pixel-limit. Choose a smaller height."
+        )
+    return rescale(example, scale)
 
 
 def blank(size: tuple[int, int]) -> Example:

@@ -53,14 +53,24 @@ class MaskChecks:
           UserError: the only values are 0 and 255, as programs write black and white.
         """
         if self._values == {0, IGNORED}:
-            copy = Path(f"{root.absolute()}_bits")
-            raise UserError(
-                f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 "
-                "is ignored: nothing but class 0 is left. If 255 is a class, copy the "
-                "data with masks of 1 bit, which have its index, 1, there:\n"
-                f"  {_copying(root.absolute(), copy, mask)}\n"
-                f"and train with --data {shlex.quote(str(copy))}"
-            )
+            raise black_and_white(root, mask)
+
+
+def black_and_white(root: Path, mask: Path) -> UserError:
+    """Returns the refusal of masks that have the values 0 and 255 alone.
+
+    Args:
+      root: the folder of the data.
+      mask: one of the masks.
+    """
+    copy = Path(f"{root.absolute()}_bits")
+    return UserError(
+        f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 is "
+        "ignored: nothing but class 0 is left. If 255 is a class, copy the data with "
+        "masks of 1 bit, which have its index, 1, there:\n"
+        f"  {_copying(root.absolute(), copy, mask)}\n"
+        f"and train with --data {shlex.quote(str(copy))}"
+    )
 
 
 def _copying(root: Path, copy: Path, mask: Path) -> str:
