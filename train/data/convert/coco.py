@@ -24,6 +24,7 @@ from train.data.convert.conversion import (
     Conversion,
     VocWriter,
     digests_of,
+    images_below,
     read_json,
 )
 from train.data.images import upright_size
@@ -79,10 +80,9 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
         for part, content in zip(parts, contents, strict=True):
             _write(writer, root, part, content, classes)
 
-    key = digests_of(root, [part.path for part in parts], prepared)
-    return Conversion(
-        "COCO annotations", (*key, *(part.split for part in parts)), write
-    )
+    known = digests_of(root, [part.path for part in parts], prepared)
+    key = (*known, *(part.split for part in parts), *images_below(root, "."))
+    return Conversion("COCO annotations", key, write)
 
 
 def _roboflow(root: Path) -> list[_Part]:

@@ -23,7 +23,7 @@ from train.data.fingerprint import Digests, memory_of
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
 from train.data.voc_classes import check_names
-from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
+from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES, files_below
 
 _MASKS = "SegmentationClass"
 _VERSION = "1"  # raise it whenever the same data give another folder
@@ -35,8 +35,8 @@ class Conversion(NamedTuple):
     """Data of another form, found but not converted yet."""
 
     form: str  # as in "COCO annotations"
-    # All that the folder is made from, files by their digests, but for what is linked
-    # to: that is of the folder's own fingerprint.
+    # All that the folder is made from, files by their digests. What is linked to is of
+    # the folder's own fingerprint, and of the key by its name alone.
     key: Sequence[str]
     write: Callable[[VocWriter], None]
 
@@ -68,6 +68,14 @@ def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
         raise UserError(
             f"{path} cannot be read as {what}: {error}. {way_out}"
         ) from error
+
+
+def images_below(root: Path, *folders: str) -> tuple[str, ...]:
+    """Returns the places of images in some folders, for a key: links lead to them."""
+    paths = (
+        path for name in folders for path in files_below(root / name, READ_SUFFIXES)
+    )
+    return tuple(path.relative_to(root).as_posix() for path in paths)
 
 
 class VocWriter:

@@ -28,6 +28,7 @@ from train.data.convert.conversion import (
     Conversion,
     VocWriter,
     digests_of,
+    images_below,
     read_json,
 )
 from train.data.images import read_mask, upright_size
@@ -97,7 +98,7 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
         _write(writer, root, tables[0], masks)
 
     files = [tables[0], *sorted(masks.values())]
-    key = digests_of(root, files, prepared)
+    key = (*digests_of(root, files, prepared), *images_below(root, *IMAGE_FOLDERS))
     return Conversion("Label Studio's brush masks", key, write)
 
 

@@ -17,6 +17,10 @@ from train.data.convert.conversion import (
 )
 from train.data.voc import read_voc_folder, voc_listing
 
+from ..exports import load, together
+from .coco_files import write_alone
+from .test_label_studio import write_export as write_brushes
+
 Write = Callable[[VocWriter], None]
 
 
@@ -114,7 +118,17 @@ def test_names_that_are_not_read(
     assert not (tmp_path / "out").exists()
 
 
-ODD_NAMES = [" 1", "1 ", "a 1", "a\u2028b", "a\x1cb", "a\u00a0", "[1]*?", "a\\b", "日本 -1"]
+ODD_NAMES = [
+    " 1",
+    "1 ",
+    "a 1",
+    "a\u2028b",
+    "a\x1cb",
+    "a\u00a0",
+    "[1]*?",
+    "a\\b",
+    "日本 -1",
+]
 
 
 @pytest.mark.parametrize("split", ["train", ""])
@@ -156,6 +170,37 @@ def test_names_that_are_no_classes(
         writer(tmp_path).name_classes(names)
 
 
+@pytest.mark.parametrize("fault", ["found", "prepared"])
+def test_refusals_of_what_was_converted_name_the_data(
+    tmp_path: Path, fault: str
+) -> None:
+    write_alone(tmp_path / "export")
+    if fault == "prepared":
+        deep = Image.fromarray(np.full((20, 30), 40_000, np.uint16))
+        deep.save(tmp_path / "export" / "images" / "1.jpg", "PNG")
+    said = rf"^{tmp_path}.export, converted from COCO annotations: /.*(no lists|bits a)"
+    with pytest.raises(UserError, match=said):
+        load(tmp_path / "export", split=0.5 * (fault == "prepared"))
+
+
+@pytest.mark.parametrize("write", [write_alone, write_brushes])
+def test_images_may_be_moved(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    root = tmp_path / "export"
+    write(root)
+    before = together(load(root, split=0.5))
+    (root / "images").rename(root / "moved")
+    with pytest.raises(UserError, match="missing|has 0 of that name"):
+        load(root, split=0.5)
+    (root / "images").mkdir()
+    (root / "moved").rename(root / "images" / "inner")
+    for path in root.glob("*.json"):  # COCO has the folder, Label Studio has not
+        path.write_text(
+            path.read_text().replace('"file_name": "', '"file_name": "inner/')
+        )
+    after = together(load(root, split=0.5))
+    assert after.keys() == {name.replace("/", "/inner/") for name in before}
+
+
 def test_data_without_images_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"^{tmp_path} has no images. Export"):
         convert(tmp_path, lambda writer: writer.name_classes(["a", "b"]))
@@ -175,7 +220,9 @@ def test_data_without_images_are_named(tmp_path: Path) -> None:
 def test_broken_json_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"a\.json cannot be read as X: .*({said}).* Y"):
+    with pytest.raises(
+        UserError, match=rf"a\.json cannot be read as X: .*({said}).* Y"
+    ):
         read_json(path, list[int], "X", "Y")
 
 
