@@ -6,10 +6,9 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from train.common.errors import UserError
-from train.data.images import IGNORED
+from train.data.images import IGNORED, open_image
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS
 
@@ -87,7 +86,7 @@ def _copying(root: Path, copy: Path, mask: Path) -> str:
 
 def _palette(path: Path) -> dict[tuple[int, ...], int]:
     """Returns the value of each color that a file's palette has once."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         if image.mode != "P":
             return {}
         colors = np.array(image.getpalette("RGB")).reshape(-1, 3)
