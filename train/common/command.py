@@ -16,7 +16,6 @@ import jax
 
 from train.common.errors import UserError, lacks_memory, lacks_space
 
-
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
