@@ -128,9 +128,6 @@ def test_metrics_equal_the_summary(tmp_path, monkeypatch):
     assert page.select("td") == ["hard_pixel", "(3, 5)"]
 
 
-@pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", '" onclick="x', "道路 & naïve", "x" * 60]
-)
 @pytest.mark.parametrize("name", ["$1 and $2", r"$\frac{", "a_$b^{$", "$$"])
 def test_names_with_dollars_are_drawn_as_they_are(name):
     with matplotlib.rc_context(CHART_STYLE):
@@ -139,6 +136,9 @@ def test_names_with_dollars_are_drawn_as_they_are(name):
     svg(figure)  # as mathematics they could not be drawn
 
 
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '" onclick="x', "道路 & naïve", "x" * 60]
+)
 def test_names_are_escaped(tmp_path, name):
     page = make_page(tmp_path, [name, "car"], panels=[make_panel(name=name)])
     assert not any(tag == "script" or "onclick" in found for tag, found in page.tags)
