@@ -128,7 +128,7 @@ def test_metrics_equal_the_summary(tmp_path, monkeypatch):
     assert page.select("td") == ["hard_pixel", "(3, 5)"]
 
 
-@pytest.mark.parametrize("name", ["$1 and $2", r"$\frac{", "a_$b^{$", "$$"])
+@pytest.mark.parametrize("name", [r"$\frac{$", "a_$b^{$", "$$"])
 def test_names_with_dollars_are_drawn_as_they_are(name):
     with matplotlib.rc_context(CHART_STYLE):
         figure = Figure()
