@@ -102,19 +102,6 @@ def test_folder_of_the_images_is_no_place_for_masks(
     assert os.listdir(tmp_path) == ["a.png"]
 
 
-@pytest.mark.parametrize("name", ["a.png", "a_overlay.png"])
-def test_files_that_were_not_predicted_are_not_replaced(
-    model: Path, tmp_path: Path, name: str
-) -> None:
-    write_image(tmp_path / "a.jpg")
-    drawn = tmp_path / "masks" / name
-    write_image(drawn)
-    before = drawn.read_bytes()
-    with pytest.raises(UserError, match=f"{name} is there already, .*another --out"):
-        call(model, tmp_path / "a.jpg", out=drawn.parent)
-    assert os.listdir(drawn.parent) == [name] and drawn.read_bytes() == before
-
-
 def test_masks_overlays_and_areas_are_written(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
