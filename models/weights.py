@@ -41,7 +41,7 @@ class WeightsError(ValueError):
       missing: keys that the model needs and the file lacks.
       unexpected: keys that the model has no array for.
       wrong_shape: keys whose arrays do not fit, each with both shapes.
-      damaged: keys of arrays that are not finite, or of negative variances.
+      damaged: keys of arrays that are no finite floats, or of negative variances.
       absent: stages of the backbone that the file lacks altogether, with their keys.
       head_keys: prefixes of a head's keys.
     """
@@ -62,7 +62,7 @@ class WeightsError(ValueError):
             "missing": missing,
             "unexpected": unexpected,
             "of another shape": wrong_shape,
-            "not finite, or a negative variance": damaged,
+            "no floats, not finite, or a negative variance": damaged,
         }
         lines = [f"  {name}: {_shorten(keys)}" for name, keys in lists.items() if keys]
         super().__init__("\n".join([problem, *lines]))
@@ -202,7 +202,7 @@ def load_weights(
 
     Raises:
       WeightsError: unknown layout, or that of another backbone; or arrays are missing,
-        unexpected, of another shape, not finite, or negative variances.
+        unexpected, of another shape, no finite floats, or negative variances.
     """
     layout, prefix = _layout_of(arrays, model)
     variables = _variables(model)
@@ -264,8 +264,12 @@ def _assign(model: DeepLab, values: Mapping[str, np.ndarray]) -> None:
 
 
 def _sound(ours: str, value: np.ndarray) -> bool:
+    """Returns whether an array can be weights: floats within those of 32 bits."""
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return False
     lowest = 0 if ours.endswith(".var") else -np.inf
-    return bool(np.isfinite(value).all() and (value >= lowest).all())
+    largest = np.finfo(np.float32).max
+    return bool((np.abs(value) <= largest).all() and (value >= lowest).all())
 
 
 def _from_torch(array: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from train.presets import parse_config
 from train.report.final_evaluation import finish
 from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import check_initial_weights, with_weights
-from train.training.loop import train
+from train.training.loop import train, warn_of_idle_devices
 from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
 from train.workdir.run import Run
@@ -77,6 +77,7 @@ def complete(config: Config) -> dict[str, Any]:
             start = int(state.step)
             run.rewind(start)
             print(run.opening(config, dataset, start))
+            warn_of_idle_devices()
             batches = train_batches(
                 dataset.train,
                 Augment(config.augmentation),

@@ -45,7 +45,8 @@ def predict(
       out: folder for the masks.
       prediction: how to predict, where not as the model's configuration says.
     """
-    outputs = name_outputs(find_images(images), out)
+    outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
+    _check_replaceable(outputs.values(), areas)
     trained = load_trained(model)
     cache_compilations(trained.config.run.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.config.evaluation))
@@ -55,7 +56,6 @@ def predict(
             "have the images' own size."
         )
     header = ["image", "width", "height", *trained.class_names]
-    areas = out / "areas.csv"
     lines = [header, *_earlier_areas(areas, header, outputs)]
     out.mkdir(parents=True, exist_ok=True)
     replace_bytes(areas, _csv(lines).encode(errors="surrogateescape"))
@@ -76,6 +76,22 @@ def predict(
             if lacks_space(error):
                 break
     _summarize(shares, failures, len(outputs), trained.class_names, out)
+
+
+def _check_replaceable(outputs: Iterable[MaskFiles], areas: Path) -> None:
+    """Refuses to write over files that no earlier call wrote: masks that were drawn.
+
+    Raises:
+      UserError: such a file is there, without the table that each call leaves.
+    """
+    if areas.is_file():
+        return
+    for path in (path for files in outputs for path in files):
+        if path.exists():
+            raise UserError(
+                f"{path} is there already, and no prediction, since {areas} is "
+                "missing. Choose another --out."
+            )
 
 
 def _csv(lines: Iterable[Sequence[object]]) -> str:

@@ -99,10 +99,28 @@ def test_every_key_at_fault_is_listed_and_nothing_changes(model: DeepLab) -> Non
     shapes = "layer1.conv1.conv.weight (7, 7, 3, 24) for (3, 3, 3, 24)"
     assert f"of another shape: {shapes}" in message
     damaged = "layer1.conv1.bn.running_var, aspp.c0.bias"
-    assert f"not finite, or a negative variance: {damaged}" in message
+    assert f"no floats, not finite, or a negative variance: {damaged}" in message
     assert len(raised.value.keys) == 5 and not raised.value.head_only
     after = arrays_of(model)
     assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64", "uint8"])
+def test_arrays_that_are_no_floats_are_no_weights(model: DeepLab, dtype: str) -> None:
+    file = as_file_of("kazuto", model)
+    file["aspp.c0.bias"] = file["aspp.c0.bias"].astype(dtype)
+    with pytest.raises(WeightsError, match=r"no floats.*: aspp\.c0\.bias"):
+        load_weights(model, file)
+
+
+def test_floats_of_other_widths_are_weights_as_far_as_they_fit(model: DeepLab) -> None:
+    file = as_file_of("kazuto", model)
+    for key, dtype in (("bias", np.float64), ("weight", np.float16)):
+        file[f"aspp.c0.{key}"] = file[f"aspp.c0.{key}"].astype(dtype)
+    load_weights(model, file)
+    file["aspp.c0.bias"][1] = 1e39  # infinite in 32 bits
+    with pytest.raises(WeightsError, match=r"not finite.*: aspp\.c0\.bias"):
+        load_weights(model, file)
 
 
 def test_head_of_other_classes_is_replaced_only_when_asked(model: DeepLab) -> None:

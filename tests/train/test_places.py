@@ -66,6 +66,20 @@ def test_masks_go_to_a_folder_of_any_name(
     assert set(os.listdir(out)) == {"a.png", "a_overlay.png", "areas.csv"}
 
 
+@pytest.mark.parametrize("name", ["a.png", "a_overlay.png"])
+def test_files_that_were_not_predicted_are_not_replaced(
+    model: Path, tmp_path: Path, name: str
+) -> None:
+    image, drawn = tmp_path / "a.jpg", tmp_path / "masks" / name
+    drawn.parent.mkdir()
+    for path in (image, drawn):
+        path.write_bytes(encode(np.zeros((8, 9, 3), np.uint8), "PNG"))
+    before = drawn.read_bytes()
+    with pytest.raises(UserError, match=f"{name} is there already, .*another --out"):
+        predict.predict(model, (image,), drawn.parent, PredictionOptions())
+    assert os.listdir(drawn.parent) == [name] and drawn.read_bytes() == before
+
+
 def test_image_whose_mask_would_have_too_long_a_name_is_noted(
     model: Path, tmp_path: Path
 ) -> None:

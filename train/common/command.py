@@ -16,6 +16,8 @@ import jax
 
 from train.common.errors import UserError, lacks_memory, lacks_space
 
+_LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
+
 
 def cache_compilations(folder: str) -> None:
     """Keeps compiled functions in a folder for the next start; "" keeps none."""
@@ -136,7 +138,12 @@ def uninterrupted() -> Iterator[None]:
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Raises a Ctrl-C again that was swallowed in JAX's garbage collection callback."""
+    """Raises a Ctrl-C again that was swallowed in JAX's garbage collection callback.
+
+    What still reports to a save that has failed, whose error is told, is dropped.
+    """
+    if isinstance(lost.exc_value, RuntimeError) and _LOOP_CLOSED in str(lost.exc_value):
+        return
     if lost.exc_type is KeyboardInterrupt:
         main = threading.main_thread().ident
         threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()

@@ -23,6 +23,12 @@ MEAN_COLOR = (123, 117, 104)
 
 _ORIENTATION = ExifTags.Base.Orientation
 
+Image.init()
+_FORMATS = tuple(
+    name
+    for name in "JPEG PNG BMP GIF TIFF WEBP PPM JPEG2000 AVIF".split()
+    if name in Image.OPEN  # as Pillow was built
+)
 
 # Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
 # in each process. Prepared records have been checked.
@@ -94,9 +100,17 @@ def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndar
     return np.asarray(ImageOps.exif_transpose(upright))
 
 
+def open_image(file: Path | io.BytesIO) -> Image.Image:
+    """Opens a picture by its content, of one of the formats that Pillow decodes itself.
+
+    It hands others to programs: EPS, whatever its ending, to Ghostscript.
+    """
+    return Image.open(file, formats=_FORMATS)
+
+
 def orientation(path: Path) -> int:
     """Returns the EXIF orientation by which a file is turned, 1 for none."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return int(image.getexif().get(_ORIENTATION, 1))
 
 
@@ -107,7 +121,7 @@ def upright_size(path: Path) -> Size:
       UserError: the file is no image, or is larger than `limit_pixels` allows.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             _check_pixels(path, image)
             turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
             size = image.height, image.width
@@ -122,7 +136,7 @@ def mask_sizes(source: Source) -> list[Size]:
     """Returns height and width of every mask, from the heads of their files."""
     sizes = []
     for index in range(len(source)):
-        with Image.open(io.BytesIO(source[index]["label"])) as mask:
+        with open_image(io.BytesIO(source[index]["label"])) as mask:
             sizes.append((mask.height, mask.width))
     return sizes
 
@@ -141,7 +155,7 @@ def _name(source: Path | bytes) -> str:
 def _load(source: Path | bytes) -> Image.Image:
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with Image.open(file) as image:
+        with open_image(file) as image:
             if isinstance(source, Path):
                 _check_pixels(source, image)
             image.load()  # a truncated file is only noticed here
@@ -181,8 +195,21 @@ def rescale(example: Example, scale: float) -> Example:
 
 
 def at_height(example: Example, height: int) -> Example:
-    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is."""
-    return rescale(example, height / len(example.label)) if height else example
+    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is.
+
+    Raises:
+      UserError: it would be larger than `limit_pixels` allows.
+    """
+    if not height:
+        return example
+    scale = height / len(example.label)
+    count = round(example.label.size * scale**2)
+    if count > _limit:
+        raise UserError(
+            f"--image-height {height} gives an image {count} pixels, more than the "
+            f"{_limit} of --pixel-limit. Choose a smaller height."
+        )
+    return rescale(example, scale)
 
 
 def blank(size: tuple[int, int]) -> Example:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -144,8 +145,25 @@ def _find_converted(
     from train.data.convert.conversion import converted
 
     folder = converted(conversion, options.folder, Path(options.prepared))
-    found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
-    return found and found._replace(name=options.folder)
+    told = f"{options.folder}, converted from {conversion.form}"
+    with _telling(told):
+        found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
+    assert found is not None  # any folder is
+
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        with _telling(told):
+            return found.prepare(splits)
+
+    return found._replace(name=options.folder, prepare=prepare)
+
+
+@contextlib.contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Says first what an error in the block is about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from error
 
 
 @DATA_KINDS.register("Roboflow semantic masks", "train/_classes.csv, valid/, test/")

@@ -6,10 +6,9 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from train.common.errors import UserError
-from train.data.images import IGNORED
+from train.data.images import IGNORED, open_image
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS
 
@@ -53,14 +52,24 @@ class MaskChecks:
           UserError: the only values are 0 and 255, as programs write black and white.
         """
         if self._values == {0, IGNORED}:
-            copy = Path(f"{root.absolute()}_bits")
-            raise UserError(
-                f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 "
-                "is ignored: nothing but class 0 is left. If 255 is a class, copy the "
-                "data with masks of 1 bit, which have its index, 1, there:\n"
-                f"  {_copying(root.absolute(), copy, mask)}\n"
-                f"and train with --data {shlex.quote(str(copy))}"
-            )
+            raise black_and_white(root, mask)
+
+
+def black_and_white(root: Path, mask: Path) -> UserError:
+    """Returns the refusal of masks that have the values 0 and 255 alone.
+
+    Args:
+      root: the folder of the data.
+      mask: one of the masks.
+    """
+    copy = Path(f"{root.absolute()}_bits")
+    return UserError(
+        f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 is "
+        "ignored: nothing but class 0 is left. If 255 is a class, copy the data with "
+        "masks of 1 bit, which have its index, 1, there:\n"
+        f"  {_copying(root.absolute(), copy, mask)}\n"
+        f"and train with --data {shlex.quote(str(copy))}"
+    )
 
 
 def _copying(root: Path, copy: Path, mask: Path) -> str:
@@ -77,7 +86,7 @@ def _copying(root: Path, copy: Path, mask: Path) -> str:
 
 def _palette(path: Path) -> dict[tuple[int, ...], int]:
     """Returns the value of each color that a file's palette has once."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         if image.mode != "P":
             return {}
         colors = np.array(image.getpalette("RGB")).reshape(-1, 3)

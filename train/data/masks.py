@@ -128,7 +128,8 @@ def _deep_gray_with_alpha(content: bytes) -> np.ndarray:
     """
     header = b"IHDR" + content[16:24] + bytes([8, 6]) + content[26:29]
     checked = header + struct.pack(">I", zlib.crc32(header))
-    halves = Image.open(io.BytesIO(content[:12] + checked + content[33:]))
+    file = io.BytesIO(content[:12] + checked + content[33:])
+    halves = Image.open(file, formats=("PNG",))
     pairs = np.asarray(halves).astype(np.uint16)
     return pairs[..., 0::2] * 256 + pairs[..., 1::2]
 

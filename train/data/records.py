@@ -57,7 +57,11 @@ def progress(items: Sequence[_T], split: str) -> Iterable[_T]:
 def make_record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
     """Returns a record of an encoded image, its class indices and its name."""
     encoded = encode(label, "PNG")
-    return {"image": io.BytesIO(image), "label": io.BytesIO(encoded), "name": name}
+    return {
+        "image": io.BytesIO(image),
+        "label": io.BytesIO(encoded),
+        "name": name.encode(errors="backslashreplace"),  # file names may be no UTF-8
+    }
 
 
 def open_splits(

@@ -11,6 +11,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.data.images import IGNORED, read_mask
+from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
 from train.data.voc_lists import read_lines
 
@@ -51,11 +52,11 @@ def read_classes(root: Path, masks: Sequence[Path], asked: Sequence[str]) -> Cla
     if listed.is_file():
         lines = tuple(line for line in read_lines(listed) if line)
         names = lines[lines[:1] == (_LABELME_IGNORED,) :]
-        _check_names(names, listed)
+        check_names(names, listed)
         _check_asked(asked, names, listed)
     else:
-        names = tuple(asked) or tuple(map(str, range(_count_classes(masks))))
-        _check_names(names, "--classes")
+        names = tuple(asked) or tuple(map(str, range(_count_classes(root, masks))))
+        check_names(names, "--classes")
     return Classes(names, voc_colormap()[: len(names)], by_color=False)
 
 
@@ -87,12 +88,21 @@ def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
             raise UserError(
                 f"{path}, line {number}: expected name:red,green,blue::, got {line!r}"
             ) from error
-        names.append(name)
-    _check_names(names, path)
+        names.append(name.strip())
+    check_names(names, path)
     return tuple(names), np.stack(colors)
 
 
-def _check_names(names: Sequence[str], source: object) -> None:
+def check_names(names: Sequence[str], source: object) -> None:
+    """Refuses names of classes that cannot be told apart in a list.
+
+    Args:
+      names: in the order of the masks' values.
+      source: where they are from, for messages.
+
+    Raises:
+      UserError: they are too few or too many, empty, repeated or of several lines.
+    """
     if not 2 <= len(names) <= IGNORED:
         raise UserError(
             f"{source} must name 2 to {IGNORED} classes, it has {len(names)}."
@@ -102,9 +112,14 @@ def _check_names(names: Sequence[str], source: object) -> None:
         raise UserError(
             f"{source} must name each class once; repeated: {', '.join(repeated)}."
         )
+    for name in names:
+        if not name.strip() or len(name.splitlines()) > 1:
+            raise UserError(
+                f"{source} has a class called {name!r}. Give it a name of one line."
+            )
 
 
-def _count_classes(masks: Sequence[Path]) -> int:
+def _count_classes(root: Path, masks: Sequence[Path]) -> int:
     """Returns one more than the largest value; every value up to it must occur."""
     first_with: dict[int, Path] = {}
     for path in masks:
@@ -118,10 +133,9 @@ def _count_classes(masks: Sequence[Path]) -> int:
         "the masks."
     )
     if count < 2:
-        ignored = " and ignored pixels (255)" * (IGNORED in values)
-        raise UserError(
-            f"the masks in {masks[0].parent} hold no class but 0{ignored}. {remedy}"
-        )
+        if values == {0, IGNORED}:
+            raise black_and_white(root, masks[0])
+        raise UserError(f"the masks in {masks[0].parent} hold no class but 0. {remedy}")
     absent = sorted(set(range(count)) - set(first_with))
     if absent:
         shown = ", ".join(map(str, absent[:5])) + (", …" if len(absent) > 5 else "")

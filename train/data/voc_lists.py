@@ -18,10 +18,15 @@ _COLUMN = re.compile(r"\s+-?[01]$")
 
 
 class _Line(NamedTuple):
-    """A line of a list that is not empty."""
+    """A line of a list that is not blank."""
 
-    text: str
+    whole: str
     place: str  # for messages
+
+    @property
+    def text(self) -> str:
+        """Without the spaces around it."""
+        return self.whole.strip()
 
 
 def _refuse(error: UserError) -> None:
@@ -43,9 +48,9 @@ def read_list(
       UserError: the list is empty, or an image or a mask is missing.
     """
     lines = [
-        _Line(text, f"{path}, line {number}")
-        for number, text in enumerate(read_lines(path), start=1)
-        if text
+        _Line(whole, f"{path}, line {number}")
+        for number, whole in enumerate(_whole_lines(path), start=1)
+        if whole.strip()
     ]
     if not lines:
         raise UserError(f"{path} is empty. Write one image name a line.")
@@ -61,13 +66,18 @@ def read_list(
 
 def read_lines(path: Path) -> list[str]:
     """Returns the stripped lines, blank ones too, so that line numbers are right."""
+    return [line.strip() for line in _whole_lines(path)]
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Returns the lines as they are; names may have what else Unicode ends lines by."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows may begin with a mark
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8 text ({error}). Save it as that."
         ) from error
-    return [line.strip() for line in text.splitlines()]
+    return text.split("\n")
 
 
 def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
@@ -79,7 +89,7 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
       column: whether the list has a column after the names.
     """
     names = [line.text, *([_COLUMN.sub("", line.text)] if column else [])]
-    for name in names:
+    for name in (line.whole, *names):
         if image := files.image(name):
             return Pair(name, image, _mask(files, name, line))
     if two := _two_paths(files, line):

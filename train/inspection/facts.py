@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from train.common.errors import UserError
@@ -26,6 +25,7 @@ from train.data.images import (
     at_height,
     decode,
     limit_pixels,
+    open_image,
     read_image,
     read_mask,
 )
@@ -134,7 +134,7 @@ def _digest(image: np.ndarray) -> bytes:
 def _colors(mask: Path, reading: Reading) -> dict[Color, int]:
     """Returns the commonest colors of a mask that is no picture of indices."""
     try:
-        with Image.open(mask) as image:
+        with open_image(mask) as image:
             drawn = image.format in ("PNG", "BMP", "WEBP")  # not JPEG's many colors
             if not drawn or image.mode not in ("RGB", "RGBA"):
                 return {}

@@ -27,6 +27,7 @@ CHART_STYLE: dict[Any, Any] = {
     "grid.color": "#e3e6eb",
     "grid.linewidth": 0.6,
     "svg.hashsalt": "report",
+    "text.parse_math": False,  # names of classes may have dollars
     "xtick.color": "#c4cad3",
     "xtick.labelcolor": "#525c69",
     "ytick.color": "#c4cad3",

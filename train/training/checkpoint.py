@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +66,7 @@ class Checkpoints:
         """
         step = int(state.step)
         position = {"step": step, "seconds": seconds, **self._position}
+        position["checksum"] = _checksum(state)
         # Stopped halfway, it would leave threads that wait for it for many minutes.
         with uninterrupted(), self._space():
             self._manager.save(
@@ -134,7 +138,15 @@ class Checkpoints:
                     "data set has changed since. Restore it, or choose another "
                     "--workdir."
                 )
-        return TrainState(**restored.state), float(restored.position["seconds"])
+        state = TrainState(**restored.state)
+        saved = restored.position.get("checksum")  # none in those of before
+        if saved is not None and saved != _checksum(state):
+            raise UserError(
+                f"{self.folder / str(step)} is damaged: its arrays are not those that "
+                "were saved. Move that folder elsewhere to resume from the checkpoint "
+                "before it, and look after the disk."
+            )
+        return state, float(restored.position["seconds"])
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -149,6 +161,16 @@ class Checkpoints:
                 raise
 
 
+def _checksum(state: TrainState) -> int:
+    """Returns a checksum of all arrays; Orbax restores flipped bits without a word."""
+    checksum = 0
+    for leaf in jax.tree.leaves(state):
+        checksum = zlib.crc32(jax.device_get(leaf).tobytes(), checksum)
+    return checksum
+
+
 def _reason(error: Exception) -> str:
-    """Returns the end of an error's text, where the cause stands."""
-    return str(error).partition(" [os_error_code")[0].rpartition(": ")[2]
+    """Returns why a file could not be written, from all that Orbax says of it."""
+    if code := re.search(r"\[os_error_code='(\d+)'\]", str(error)):
+        return os.strerror(int(code[1]))
+    return str(error).rpartition(": ")[2]

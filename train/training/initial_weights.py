@@ -86,9 +86,20 @@ def _use(layout: Layout, header: Header, names: Sequence[str]) -> dict[str, Any]
     """
     presumed = layout._asdict()
     if layout.native:
-        presumed = json.loads(header.metadata.get("config", "{}"))
+        presumed = _own_options(header.metadata.get("config", "{}"))
     use = presumed | _stated(header.metadata)
     return {name: use[name] for name in names if use.get(name)}
+
+
+def _own_options(config: str) -> dict[str, Any]:
+    """Returns the options that a file of this project was trained with."""
+    try:
+        options = json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"its configuration cannot be read ({error})") from error
+    if not isinstance(options, dict):
+        raise UserError(f"its configuration is no table of options but {config:.60}")
+    return options
 
 
 def _stated(metadata: Mapping[str, str]) -> dict[str, Any]:

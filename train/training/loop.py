@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -65,6 +66,20 @@ class Log(Protocol):
     """Records the metrics of a step, fractions and seconds."""
 
     def __call__(self, step: int, split: str, **metrics: float) -> None: ...  # noqa: D102
+
+
+def warn_of_idle_devices() -> None:
+    """Says how many devices are not used, if any."""
+    import jax
+
+    first, *idle = jax.local_devices()
+    if idle:
+        print(
+            f"warning: one of {1 + len(idle)} devices is used, {first}, as a run has "
+            "one. Others can have their own runs (on GPUs, CUDA_VISIBLE_DEVICES=1 "
+            "chooses another).",
+            file=sys.stderr,
+        )
 
 
 def train(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from flax import nnx
 
@@ -19,6 +21,7 @@ from models.weights import (
 )
 from train.common.errors import UserError
 from train.config import Config, describe, load_config, parse_options, portable
+from train.data.images import IGNORED
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
@@ -27,6 +30,16 @@ from train.training.initial_weights import loaded_state
 from train.training.losses import network_alone
 from train.training.step import TrainState, abstract_state
 from train.workdir.run import Run
+
+_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
+_Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
+_Color = tuple[_Channel, _Channel, _Channel]
+_Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+_UNREADABLE = (
+    *(KeyError, ValueError, TypeError),
+    *(RecursionError, msgspec.DecodeError),
+)
 
 
 class Trained(NamedTuple):
@@ -108,8 +121,7 @@ def load_file(path: Path) -> Trained:
         metadata = read_header(path).metadata
         # Paths of another machine, whatever they say, mean nothing here.
         config = portable(parse_options(json.loads(metadata["config"])))
-        class_names = tuple(json.loads(metadata["class_names"]))
-        colors = np.array(json.loads(metadata["colors"]), np.uint8)
+        class_names, colors, step = _read_classes_and_step(metadata)
         alone = config.replace(learn_score_scale=False)
         graph, state = abstract_state(alone, len(class_names))
         state, loaded = loaded_state(state, graph, read_weights(path))
@@ -124,11 +136,29 @@ def load_file(path: Path) -> Trained:
         raise UserError(str(error)) from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (KeyError, ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{path} has no configuration that can be read ({error}): it is not a file "
             "that train/export.py wrote. To train from its weights, name it with "
             "train/main.py --weights."
         ) from error
-    step = jnp.int32(json.loads(metadata["step"]))
-    return Trained(config, class_names, colors, graph, state._replace(step=step))
+    state = state._replace(step=jnp.int32(step))
+    return Trained(config, class_names, colors, graph, state)
+
+
+def _read_classes_and_step(
+    metadata: Mapping[str, str],
+) -> tuple[tuple[str, ...], np.ndarray, int]:
+    """Returns what `save_trained` wrote beside the configuration.
+
+    Raises:
+      KeyError: something is missing.
+      DecodeError: it is of another kind.
+      ValueError: colors and classes are not as many.
+    """
+    names = msgspec.json.decode(metadata["class_names"], type=_Names)
+    colors = msgspec.json.decode(metadata["colors"], type=list[_Color])
+    step = msgspec.json.decode(metadata["step"], type=_Step)
+    if len(colors) != len(names):
+        raise ValueError(f"{len(colors)} colors for {len(names)} classes")
+    return names, np.array(colors, np.uint8), step

@@ -42,6 +42,30 @@ def test_interruption_of_garbage_collection_is_not_lost() -> None:
     assert ended.value.code == 130
 
 
+def test_reports_to_a_failed_save_are_dropped(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Late:
+        def __init__(self, text: str):
+            self.text = text
+
+        def __del__(self) -> None:
+            raise RuntimeError(self.text)
+
+    def main() -> None:
+        for text in ("Event loop is closed", "something else"):
+            late = Late(text)
+            del late
+
+    hook = sys.unraisablehook
+    try:
+        run_command(main)
+    finally:
+        sys.unraisablehook = hook
+    said = capfd.readouterr().err
+    assert "something else" in said and "Event loop" not in said
+
+
 def test_nothing_is_logged_of_an_interruption(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -224,6 +224,14 @@ def test_images_are_prepared_at_the_height_asked_for(make_config: MakeConfig) ->
         np.testing.assert_array_equal(label, expected.label)
 
 
+def test_height_is_within_the_limit_of_pixels(make_config: MakeConfig) -> None:
+    more = {"pixel_limit": SIZE[0] * SIZE[1] * 4, "image_height": 2 * SIZE[0]}
+    assert len(load_dataset(make_config(**more).data).train) == 4
+    more["image_height"] += 1
+    with pytest.raises(UserError, match="--image-height 81 gives an image .* smaller"):
+        load_dataset(make_config(**more).data)
+
+
 def test_what_is_held_out_is_not_trained_on(make_config: MakeConfig) -> None:
     whole = load_dataset(make_config().data)
     part = load_dataset(make_config(holdout=0.25).data)

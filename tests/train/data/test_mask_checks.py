@@ -89,9 +89,12 @@ def test_colors_of_labelmap_are_of_the_fingerprint(
     assert find_dataset(make_config().data).fingerprint != before
 
 
+@pytest.mark.parametrize("named", [True, False])
 def test_black_and_white_masks_are_refused(
-    folder: Path, make_config: MakeConfig
+    folder: Path, make_config: MakeConfig, named: bool
 ) -> None:
+    if not named:
+        (folder / "class_names.txt").unlink()
     for path in masks(folder):
         white = np.where(read_mask(path) == 1, 255, 0).astype(np.uint8)
         Image.fromarray(white).save(path)

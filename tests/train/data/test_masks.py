@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from train.common.errors import UserError
-from train.data.images import read_image, read_mask
+from train.data.images import orientation, read_image, read_mask, upright_size
 
 from .png_files import write_png
 
@@ -92,6 +92,26 @@ def test_files_are_judged_by_what_they_hold(
     path = saved(Image.fromarray(drawn), tmp_path / "mask.png", format, **more)
     with pytest.raises(UserError, match=f"mask.png {said}"):
         read_mask(path)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".eps"])
+@pytest.mark.parametrize("read", [read_image, read_mask, upright_size, orientation])
+def test_no_picture_starts_a_program(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read: Callable[[Path], object],
+    ending: str,
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(
+        "subprocess.Popen", lambda *words, **more: started.append(words)
+    )
+    path = saved(Image.new("RGB", SIZE), tmp_path / f"a{ending}", "EPS")
+    with pytest.raises(
+        (UserError, UnidentifiedImageError), match="cannot (be|identify)"
+    ):
+        read(path)
+    assert not started
 
 
 def test_colors_are_read_by_labelmap(tmp_path: Path, drawn: np.ndarray) -> None:

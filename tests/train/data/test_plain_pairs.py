@@ -1,5 +1,6 @@
 """Folders of images beside folders of masks, pixel for pixel."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -133,6 +134,16 @@ def test_empty_folders_are_named(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match=r"images has no images \(\.jpg, \.jpeg, \.p"):
         load(tmp_path, split=0.2)
+
+
+def test_names_that_are_no_text_are_prepared(pairs: Path) -> None:
+    odd = os.fsdecode(b"latin_\xff")
+    for folder, end in (("images", ".jpg"), ("masks", ".png")):
+        path = pairs / folder / f"{NAMES[0]}{end}"
+        path.rename(path.with_name(odd + end))
+    found = together(load(pairs, split=0.2))
+    assert set(found) == {"latin_\\udcff", *NAMES[1:]}
+    np.testing.assert_array_equal(found["latin_\\udcff"], labels()[NAMES[0]])
 
 
 CHARACTERS = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/\\")

@@ -136,6 +136,10 @@ def bad_labelmap(folder: Path) -> None:
     (folder / "labelmap.txt").write_text("sky:1,2,3::\nroad\n")
 
 
+def nameless_class(folder: Path) -> None:
+    (folder / "labelmap.txt").write_text("sky:1,2,3::\n :4,5,6::\n")
+
+
 def repeated_class(folder: Path) -> None:
     (folder / "class_names.txt").write_text("ground\nred\nred\n")
 
@@ -176,6 +180,7 @@ def deep_image(folder: Path) -> None:
         (color_mask, r"b\.png holds colors \(RGB\).*: 128,0,0\. Write labelmap"),
         (truncate_image, r"b\.jpg cannot be decoded"),
         (bad_labelmap, r"labelmap\.txt, line 2: expected name:red,green,blue"),
+        (nameless_class, r"labelmap\.txt has a class called ''\. Give it a name"),
         (repeated_class, r"class_names\.txt must name each class once; repeated: red"),
         (lone_class, r"class_names\.txt must name 2 to 255 classes, it has 1"),
         (stray_value, r"b\.png has the value 9, but no mask has 3, 4, 5, 6, 7, …"),

@@ -43,6 +43,23 @@ def test_name_that_is_there_is_taken_whole(folder: Path, end: str) -> None:
     assert names(folder) == ["a" + end]
 
 
+@pytest.mark.parametrize(
+    "name", ["a ", " a", "a\u00a0", "a\u2028b", "a\u0085b", "a\x1cb", "a\vb", "\ta\t"]
+)
+def test_line_is_whole_whatever_is_a_space_elsewhere(folder: Path, name: str) -> None:
+    rename(folder, "b", name)
+    write_list(folder, [name, "c"])
+    assert names(folder) == [name, "c"]
+
+
+def test_spaces_around_a_name_are_left_out(folder: Path) -> None:
+    write_list(folder, ["a ", "\tb", " c  1", "  "], "train")
+    with pytest.raises(UserError, match=r"c  1\.jpg is missing"):
+        names(folder)
+    write_list(folder, ["a ", "\tb", "  ", " c\u00a0"])
+    assert names(folder) == ["a", "b", "c"]
+
+
 def test_column_is_read_where_every_line_has_it(folder: Path) -> None:
     write_list(folder, ["a  1", "b -1", "", "c\t0"])
     assert names(folder) == ["a", "b", "c"]

@@ -3,13 +3,15 @@ import io
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from train.data.palette import voc_colormap
 from train.evaluation.whole_split import Panel
-from train.report.html import LONGEST_SIDE
+from train.report.html import CHART_STYLE, LONGEST_SIDE, svg
 from train.report.training_report import write_report
 
 TRAIN_LINE = {"split": "train", "loss": 1.5, "learning_rate": 0.01}
@@ -124,6 +126,14 @@ def test_metrics_equal_the_summary(tmp_path, monkeypatch):
     assert page.select("td", "share") == ["33.3%"] * 3
     assert "NVIDIA H200 · jax 1.2.3" in page.select("p")
     assert page.select("td") == ["hard_pixel", "(3, 5)"]
+
+
+@pytest.mark.parametrize("name", [r"$\frac{$", "a_$b^{$", "$$"])
+def test_names_with_dollars_are_drawn_as_they_are(name):
+    with matplotlib.rc_context(CHART_STYLE):
+        figure = Figure()
+        figure.subplots().set_title(name)
+    svg(figure)  # as mathematics they could not be drawn
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Checkpoints: whole, or not there."""
 
+import json
 import resource
 import signal
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from flax import nnx
 
 from train.common.errors import UserError
-from train.training.checkpoint import Checkpoints
+from train.training.checkpoint import Checkpoints, _reason
 from train.training.step import TrainState, make_state
 
 from ..conftest import CLASSES, MakeConfig
@@ -96,6 +97,50 @@ def test_state_of_several_devices_comes_to_one(
     (kernel,) = jax.tree.leaves(restored[0].params)
     assert kernel.devices() == {jax.devices()[0]}
     np.testing.assert_array_equal(kernel, np.arange(6.0))
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_flipped_bit_is_noticed(
+    small: TrainState, tmp_path: Path, place: float
+) -> None:
+    noise = np.random.default_rng(0).random(1 << 14).astype(np.float32)
+    state = small._replace(step=jnp.int32(1), centers=jnp.array(noise))
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        checkpoints.save(state, 7.0)
+    files = (path for path in (tmp_path / "1").rglob("*") if path.is_file())
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[int(place * len(content))] ^= 0x40
+    largest.write_bytes(content)
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        with pytest.raises(UserError, match="1 is damaged: .*Move that folder"):
+            checkpoints.restore(state)
+
+
+def test_checkpoints_of_before_have_no_checksum(
+    small: TrainState, tmp_path: Path
+) -> None:
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        checkpoints.save(small._replace(step=jnp.int32(1)), 7.0)
+    (path,) = (tmp_path / "1").rglob("position/metadata")
+    position = json.loads(path.read_text())
+    del position["checksum"]
+    path.write_text(json.dumps(position))
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        assert checkpoints.restore(small) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OUT_OF_RANGE: writing: file 14: File too large [tensorstore_spec='{a: b}'] "
+        "[os_error_code='27']",
+        "UNKNOWN: Failed to write file 14: File too large [os_error_code='27'] [x: y]",
+        "[Errno 27] a.json: File too large",
+    ],
+)
+def test_reason_is_that_of_the_system(text: str) -> None:
+    assert _reason(ValueError(text)) == "File too large"
 
 
 @pytest.mark.parametrize("waiting", [True, False])

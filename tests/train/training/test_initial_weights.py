@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from models.pretrained import PRETRAINED, PretrainedFile
 from models.weights import read_weights
 from train.common.errors import UserError
-from train.config import Config, portable
+from train.config import Config, describe, portable
 from train.training import initial_weights
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.step import abstract_state, make_state
@@ -211,6 +211,46 @@ def test_file_without_a_configuration_is_refused(tmp_path: Path) -> None:
         load_trained(Path(path))
     with pytest.raises(UserError, match="nowhere.safetensors: no such file"):
         load_trained(tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("config", "5"),
+        ("config", "[" * 99_999),
+        ("config", None),
+        ("class_names", "[1, 2, 3]"),
+        ("class_names", '"abc"'),
+        ("class_names", '["one"]'),
+        ("colors", "[]"),
+        ("colors", "[[0, 0, 300], [0, 0, 0], [0, 0, 0]]"),
+        ("colors", "[[0, 0], [0, 0], [0, 0]]"),
+        ("colors", "[[0, 0, 0]]"),
+        ("step", '"x"'),
+        ("step", "-1"),
+        ("step", "9" * 50),
+        ("step", None),
+    ],
+)
+def test_metadata_of_another_kind_are_named(
+    make_config: MakeConfig, tmp_path: Path, key: str, text: str | None
+) -> None:
+    path = tmp_path / "model.safetensors"
+    metadata = {
+        "config": json.dumps(describe(portable(make_config()))),
+        "class_names": json.dumps(NAMES),
+        "colors": json.dumps(COLORS.tolist()),
+        "step": "3",
+    }
+    changed = {name: it for name, it in {**metadata, key: text}.items() if it}
+    save_file({"backbone.stem.kernel": np.zeros(1)}, path, changed)
+    with pytest.raises(
+        UserError, match=r"safetensors(: it is no table| has no config)"
+    ):
+        load_trained(path)
+    if key == "config" and text is not None:
+        with pytest.raises(UserError, match=r"model\.safetensors: its configuration"):
+            check_initial_weights(make_config(weights=str(path)).model)
 
 
 LITE = {

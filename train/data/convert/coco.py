@@ -20,7 +20,13 @@ import msgspec
 
 from train.common.errors import UserError
 from train.data.convert.coco_masks import Annotation, class_mask
-from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.convert.conversion import (
+    Conversion,
+    VocWriter,
+    digests_of,
+    images_below,
+    read_json,
+)
 from train.data.images import upright_size
 from train.data.plain_pairs import has_plain_pairs
 from train.data.splits import ALIASES, split_called
@@ -74,10 +80,9 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
         for part, content in zip(parts, contents, strict=True):
             _write(writer, root, part, content, classes)
 
-    key = digests_of(root, [part.path for part in parts], prepared)
-    return Conversion(
-        "COCO annotations", (*key, *(part.split for part in parts)), write
-    )
+    known = digests_of(root, [part.path for part in parts], prepared)
+    key = (*known, *(part.split for part in parts), *images_below(root, "."))
+    return Conversion("COCO annotations", key, write)
 
 
 def _roboflow(root: Path) -> list[_Part]:
@@ -115,19 +120,9 @@ def _is_object(path: Path) -> bool:
 
 
 def _read(path: Path) -> _Content:
-    """Returns the content of a file.
-
-    Raises:
-      UserError: it is no JSON, or not of COCO's form.
-    """
-    try:
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        return msgspec.json.decode(text, type=_Content)
-    except msgspec.DecodeError as error:
-        raise UserError(
-            f"{path} cannot be read as COCO annotations: {error}. Export instances "
-            "(COCO, with segmentations) once more."
-        ) from error
+    """Returns the content of a file."""
+    way_out = "Export instances (COCO, with segmentations) once more."
+    return read_json(path, _Content, "COCO annotations", way_out)
 
 
 def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[int, int]:

@@ -12,8 +12,9 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 
 from train.common.errors import UserError
@@ -21,18 +22,21 @@ from train.common.files import naming
 from train.data.fingerprint import Digests, memory_of
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
-from train.data.voc_files import IMAGES, LISTS
+from train.data.voc_classes import check_names
+from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES, files_below
 
 _MASKS = "SegmentationClass"
 _VERSION = "1"  # raise it whenever the same data give another folder
+
+_T = TypeVar("_T")
 
 
 class Conversion(NamedTuple):
     """Data of another form, found but not converted yet."""
 
     form: str  # as in "COCO annotations"
-    # All that the folder is made from, files by their digests, but for what is linked
-    # to: that is of the folder's own fingerprint.
+    # All that the folder is made from, files by their digests. What is linked to is of
+    # the folder's own fingerprint, and of the key by its name alone.
     key: Sequence[str]
     write: Callable[[VocWriter], None]
 
@@ -45,21 +49,57 @@ def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, 
     return tuple(f"{path.relative_to(root)} {known[path]}" for path in files)
 
 
+def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
+    """Returns the content of a JSON file.
+
+    Args:
+      path: of the file.
+      form: what it must be.
+      what: its name, for messages.
+      way_out: what to do where it is something else.
+
+    Raises:
+      UserError: it is no JSON, or not of that form.
+    """
+    try:
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return msgspec.json.decode(text, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read as {what}: {error}. {way_out}"
+        ) from error
+
+
+def images_below(root: Path, *folders: str) -> tuple[str, ...]:
+    """Returns the places of images in some folders, for a key: links lead to them."""
+    paths = (
+        path for name in folders for path in files_below(root / name, READ_SUFFIXES)
+    )
+    return tuple(path.relative_to(root).as_posix() for path in paths)
+
+
 class VocWriter:
     """A folder in VOC layout while it is written.
 
     Args:
       root: the folder.
+      original: path of the data, or their name, for messages.
     """
 
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Path, original: str):
+        self.root, self._original = root, original
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
 
     def name_classes(self, class_names: Sequence[str]) -> None:
-        """Writes the names of the classes, in the order of the masks' values."""
-        _write(self.root / "class_names.txt", "".join(f"{n}\n" for n in class_names))
+        """Writes the names of the classes, in the order of the masks' values.
+
+        Raises:
+          UserError: they are no names of classes; see `check_names`.
+        """
+        names = [name.strip() for name in class_names]
+        check_names(names, self._original)
+        _write(self.root / "class_names.txt", "".join(f"{name}\n" for name in names))
 
     def add(
         self,
@@ -78,9 +118,9 @@ class VocWriter:
             indices, uint8 `[height, width]`.
 
         Raises:
-          UserError: a list cannot hold the name, or another image has it.
+          UserError: the name or its ending is not read, or another image has it.
         """
-        _check_name(name)
+        _check_name(name, image)
         listed = self._lists.setdefault(split, {})
         if name in listed:
             of = split and f" of {split}"
@@ -102,7 +142,13 @@ class VocWriter:
             self._put(f"{_MASKS}/{name}.png", mask)
 
     def finish(self) -> None:
-        """Writes the lists."""
+        """Writes the lists.
+
+        Raises:
+          UserError: there are no images.
+        """
+        if not self._written:
+            raise UserError(f"{self._original} has no images. Export it once more.")
         self._lists.pop("", None)
         for split, names in self._lists.items():
             path = self.root / LISTS / f"{split}.txt"
@@ -118,13 +164,30 @@ class VocWriter:
             os.symlink(content.resolve(), path)
 
 
-def _check_name(name: str) -> None:
-    """Refuses names that lead out of the folder, or that a list cannot hold."""
+def _check_name(name: str, image: Path | bytes) -> None:
+    """Refuses what leads out of the folder, what no list can hold or nobody reads."""
     parts = PurePosixPath(name).parts
-    if name != name.strip() or len(name.splitlines()) != 1:
-        raise UserError(f"image {name!r}: a list cannot hold this name. Rename it.")
+    told = f"image {name!r}"
+    if not name.strip() or "\n" in name or "\r" in name or not _is_utf8(name):
+        raise UserError(f"{told}: a list cannot hold this name. Rename it.")
     if name.startswith("/") or ".." in parts:
-        raise UserError(f"image {name!r} would lie outside of its folder. Rename it.")
+        raise UserError(f"{told} would lie outside of its folder. Rename it.")
+    if any(part.startswith(".") for part in parts):
+        raise UserError(f"{told} is hidden by its dot, and not read so. Rename it.")
+    if (ending := _suffix(image)).lower() not in READ_SUFFIXES:
+        raise UserError(
+            f"{image!s} ends in {ending!r}, and images are read as "
+            f"{', '.join(READ_SUFFIXES)}. Save it as one of those, there and in the "
+            "annotations."
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _suffix(image: Path | bytes) -> str:
@@ -156,16 +219,16 @@ def converted(conversion: Conversion, original: str, prepared: Path) -> Path:
     folder = prepared / "converted" / key
     if not folder.is_dir():
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
-        _write_whole(conversion, folder)
+        _write_whole(conversion, original, folder)
     return folder
 
 
-def _write_whole(conversion: Conversion, folder: Path) -> None:
+def _write_whole(conversion: Conversion, original: str, folder: Path) -> None:
     """Writes the folder under another name first, so that it is whole or not there."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        writer = VocWriter(partial)
+        writer = VocWriter(partial, original)
         conversion.write(writer)
         writer.finish()
         try:

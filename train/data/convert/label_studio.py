@@ -24,7 +24,13 @@ import msgspec
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.convert.conversion import (
+    Conversion,
+    VocWriter,
+    digests_of,
+    images_below,
+    read_json,
+)
 from train.data.images import read_mask, upright_size
 from train.data.plain_pairs import IMAGE_FOLDERS
 from train.data.voc_files import READ_SUFFIXES, files_below, listed
@@ -92,17 +98,23 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
         _write(writer, root, tables[0], masks)
 
     files = [tables[0], *sorted(masks.values())]
-    key = digests_of(root, files, prepared)
+    key = (*digests_of(root, files, prepared), *images_below(root, *IMAGE_FOLDERS))
     return Conversion("Label Studio's brush masks", key, write)
 
 
 def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
     files = _images(root)
-    drawn = {}
+    drawn: dict[Path, list[_Region]] = {}
     tasks = _read(table)
     for task in tasks:
         if annotation := _annotation(task, table):
-            drawn[_file(task, files, table)] = _regions(task, annotation, masks, table)
+            image = _file(task, files, table)
+            if image in drawn:
+                raise UserError(
+                    f"{table}: task {task.id} is of {image}, and so is another task. "
+                    "Delete one of them in Label Studio."
+                )
+            drawn[image] = _regions(task, annotation, masks, table)
     if left := len(tasks) - len(drawn):
         print(f"{table}: {left} tasks without annotation left out.", file=sys.stderr)
     used = {region.mask for regions in drawn.values() for region in regions}
@@ -121,23 +133,31 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
 
 
 def _read(table: Path) -> list[_Task]:
-    try:
-        text = table.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        return msgspec.json.decode(text, type=list[_Task])
-    except msgspec.DecodeError as error:
-        raise UserError(
-            f"{table} cannot be read as Label Studio's export JSON: {error}. Export it "
-            "once more, as JSON, not as JSON-MIN."
-        ) from error
+    way_out = "Export it once more, as JSON, not as JSON-MIN."
+    return read_json(table, list[_Task], "Label Studio's export JSON", way_out)
 
 
 def _images(root: Path) -> dict[str, list[Path]]:
-    """Returns the images by the names of their files, with folders left out."""
+    """Returns the images by their files' names, in which folders are left out.
+
+    Uploads have other names, but for those of files whose own they are.
+    """
+    paths = [
+        path
+        for folder in IMAGE_FOLDERS
+        for path in files_below(root / folder, READ_SUFFIXES)
+    ]
     found: dict[str, list[Path]] = {}
-    for folder in IMAGE_FOLDERS:
-        for path in files_below(root / folder, READ_SUFFIXES):
-            found.setdefault(path.name, []).append(path)
-    return found
+    uploads: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.name, []).append(path)
+        uploads.setdefault(_uploaded(path.name), []).append(path)
+    return uploads | found
+
+
+def _uploaded(name: str) -> str:
+    """Returns what Label Studio calls an upload, after the eight digits."""
+    return re.sub(r"[^-\w.]", "", name.replace(" ", "_"))
 
 
 def _annotation(task: _Task, table: Path) -> _Annotation | None:
@@ -180,7 +200,10 @@ def _file(task: _Task, files: Mapping[str, Sequence[Path]], table: Path) -> Path
 
 def _name(text: str) -> str:
     """Returns the name of an image's file in a path or an address, else nothing."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # no address, but any text
+        return ""
     path = parse_qs(parts.query).get("d", [parts.path])[0]
     name = unquote(path).replace("\\", "/").rpartition("/")[2]
     return name if name.lower().endswith(READ_SUFFIXES) else ""

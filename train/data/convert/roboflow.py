@@ -39,6 +39,12 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     tables = [table for table in tables if table.is_file() and _is_of_masks(table)]
     if not tables:
         return None
+    for part in (root / name for name in _PARTS):
+        if part / _TABLE not in tables and any(part.glob(f"*{_END}.png")):
+            raise UserError(
+                f"{part} has masks, and {_TABLE} is missing there or of another "
+                "export. Export it anew from Roboflow."
+            )
     classes = _read_classes(tables)
     parts = {split_called(table.parent.name): table.parent for table in tables}
     images = {split: _images(root, part) for split, part in parts.items()}
@@ -78,19 +84,19 @@ def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
 
 def _read_table(table: Path) -> dict[int, str]:
     classes: dict[int, str] = {}
-    lines = read_lines(table)
-    rows = csv.reader(lines[1:], skipinitialspace=True)
-    for number, row in enumerate(rows, start=2):
-        if not row:
+    for number, line in enumerate(read_lines(table)[1:], start=2):
+        if not line:
             continue
+        row: list[str] = []
         try:
+            (row,) = csv.reader([line], skipinitialspace=True)
             value, name = int(row[0]), row[1].strip()
             if not 0 <= value < IGNORED or value in classes or not name:
                 raise ValueError
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, csv.Error) as error:
             raise UserError(
                 f"{table}, line {number}: expected VALUE, CLASS with another value of "
-                f"0 to 254 in each line, got {','.join(row)!r}"
+                f"0 to 254 in each line, got {line[:80]!r}"
             ) from error
         classes[value] = name
     return dict(sorted(classes.items()))

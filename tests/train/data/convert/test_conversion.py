@@ -13,8 +13,13 @@ from train.data.convert.conversion import (
     VocWriter,
     converted,
     digests_of,
+    read_json,
 )
-from train.data.voc import read_voc_folder
+from train.data.voc import read_voc_folder, voc_listing
+
+from ..exports import load, together
+from .coco_files import write_alone
+from .test_label_studio import write_export as write_brushes
 
 Write = Callable[[VocWriter], None]
 
@@ -24,6 +29,10 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "Photo.JPG"
     Image.new("RGB", (6, 4)).save(path)
     return path
+
+
+def writer(tmp_path: Path) -> VocWriter:
+    return VocWriter(tmp_path / "out", "project")
 
 
 def convert(tmp_path: Path, write: Write, *, key: Sequence[str] = ("a",)) -> Path:
@@ -94,27 +103,149 @@ def test_who_is_slower_takes_what_the_faster_one_wrote(
 
 
 @pytest.mark.parametrize(
-    "name", ["../up", "a/../../up", "/etc/1", " 1", "1 ", "a\nb", ""]
+    ("name", "said"),
+    [
+        *((name, "would lie outside") for name in ("../up", "a/../../up", "/etc/1")),
+        *((name, "a list cannot hold") for name in ("a\nb", "a\rb", "", " ", "\udcff")),
+        *((name, "is hidden by its dot") for name in (".1", "a/.b/1")),
+    ],
 )
-def test_names_that_no_list_can_hold(tmp_path: Path, photo: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"image '.*': a list|would lie outside"):
-        VocWriter(tmp_path / "out").add("train", name, photo, photo)
+def test_names_that_are_not_read(
+    tmp_path: Path, photo: Path, name: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=f"image '.*'.* {said}.* Rename it"):
+        writer(tmp_path).add("train", name, photo, photo)
     assert not (tmp_path / "out").exists()
 
 
+ODD_NAMES = [
+    " 1",
+    "1 ",
+    "a 1",
+    "a\u2028b",
+    "a\x1cb",
+    "a\u00a0",
+    "[1]*?",
+    "a\\b",
+    "日本 -1",
+]
+
+
+@pytest.mark.parametrize("split", ["train", ""])
+def test_odd_names_come_back(tmp_path: Path, photo: Path, split: str) -> None:
+    def write(writer: VocWriter) -> None:
+        for index, name in enumerate(ODD_NAMES):
+            writer.add(split, name, photo, np.full((4, 6), index % 2, np.uint8))
+
+    found = voc_listing(convert(tmp_path, write), ("train",))
+    pairs = found.lists["train"] if split else found.whole
+    assert sorted(pair.name for pair in pairs) == sorted(ODD_NAMES)
+    for pair in pairs:
+        value = ODD_NAMES.index(pair.name) % 2
+        assert (np.asarray(Image.open(pair.mask)) == value).all()
+
+
+@pytest.mark.parametrize("end", [".bmp", ".TIF", ".webp", ""])
+def test_images_of_other_endings_are_named(tmp_path: Path, end: str) -> None:
+    image = tmp_path / f"photo{end}"
+    with pytest.raises(UserError, match=f"photo{end} ends in '{end}', .*jpg.* Save"):
+        writer(tmp_path).add("train", "photo", image, image)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a"], "must name 2 to 255 classes, it has 1"),
+        ([f"c{index}" for index in range(256)], "it has 256"),
+        (["a", "b", " a"], "each class once; repeated: a"),
+        (["a", " "], "has a class called ''. Give"),
+        (["a", "b\nc"], r"has a class called 'b\\nc'. Give it a name of one line"),
+        (["a", "b\u2028c"], "has a class called"),
+    ],
+)
+def test_names_that_are_no_classes(
+    tmp_path: Path, names: Sequence[str], said: str
+) -> None:
+    with pytest.raises(UserError, match=f"^project .*{said}"):
+        writer(tmp_path).name_classes(names)
+
+
+@pytest.mark.parametrize("fault", ["found", "prepared"])
+def test_refusals_of_what_was_converted_name_the_data(
+    tmp_path: Path, fault: str
+) -> None:
+    write_alone(tmp_path / "export")
+    if fault == "prepared":
+        deep = Image.fromarray(np.full((20, 30), 40_000, np.uint16))
+        deep.save(tmp_path / "export" / "images" / "1.jpg", "PNG")
+    said = rf"^{tmp_path}.export, converted from COCO annotations: /.*(no lists|bits a)"
+    with pytest.raises(UserError, match=said):
+        load(tmp_path / "export", split=0.5 * (fault == "prepared"))
+
+
+@pytest.mark.parametrize(
+    ("write", "place"), [(write_alone, "."), (write_brushes, "images/inner")]
+)
+def test_images_may_be_moved(
+    tmp_path: Path, write: Callable[[Path], object], place: str
+) -> None:
+    root = tmp_path / "export"
+    write(root)
+    before = together(load(root, split=0.5))
+    (root / place).mkdir(exist_ok=True)
+    for path in (root / "images").glob("*.jpg"):
+        path.rename(root / place / path.name)
+    after = together(load(root, split=0.5))
+    assert {Path(name).name for name in after} == {Path(name).name for name in before}
+    assert not after.keys() & before.keys()
+
+
+def test_data_without_images_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"^{tmp_path} has no images. Export"):
+        convert(tmp_path, lambda writer: writer.name_classes(["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Input data was truncated"),
+        (b"[1, 2", "Input data was truncated"),
+        (b'["a"]', "Expected `int`"),
+        (b'[1, "\xff"]', "Expected `int`|decode"),
+        (b"\xff\xfe[\0]\0", "malformed"),
+        (b"[9, " + b"9" * 5000 + b"]", "out of range|Expected|malformed"),
+    ],
+)
+def test_broken_json_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(
+        UserError, match=rf"a\.json cannot be read as X: .*({said}).* Y"
+    ):
+        read_json(path, list[int], "X", "Y")
+
+
+@pytest.mark.parametrize("content", [b'["\xff"]', b"[" * 99_999 + b"]" * 99_999])
+def test_json_of_any_values_is_named_too(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as X: .*(decode|recursion)"):
+        read_json(path, list, "X", "Y")
+
+
 def test_a_name_twice_in_a_list(tmp_path: Path, photo: Path) -> None:
-    writer = VocWriter(tmp_path / "out")
-    writer.add("train", "1", photo, photo)
+    out = writer(tmp_path)
+    out.add("train", "1", photo, photo)
     with pytest.raises(UserError, match="two images of train are called '1'"):
-        writer.add("train", "1", photo, photo)
+        out.add("train", "1", photo, photo)
 
 
 def test_a_name_of_two_files(tmp_path: Path, photo: Path) -> None:
-    writer = VocWriter(tmp_path / "out")
-    writer.add("train", "1", photo, photo)
+    out = writer(tmp_path)
+    out.add("train", "1", photo, photo)
     other = tmp_path / "other.jpg"
     with pytest.raises(UserError, match=r"Photo\.JPG and .*other\.jpg are both called"):
-        writer.add("val", "1", other, photo)
+        out.add("val", "1", other, photo)
 
 
 def test_images_without_a_split_are_in_no_list(tmp_path: Path, photo: Path) -> None:

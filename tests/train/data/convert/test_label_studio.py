@@ -91,6 +91,42 @@ def test_masks_may_lie_beside_the_table(tmp_path: Path) -> None:
     assert_same(together(load(root, split=0.5)), drawn)
 
 
+@pytest.mark.parametrize(
+    ("own", "uploaded"),
+    [
+        ("my photo.jpg", "0123abcd-my_photo.jpg"),
+        ("scan[3] (2).JPG", "0123abcd-scan3_2.JPG"),
+        ("Straße & Baum, 1.png", "0123abcd-Straße__Baum_1.png"),
+    ],
+)
+def test_images_are_found_by_the_names_of_their_uploads(
+    export: Path, own: str, uploaded: str
+) -> None:
+    (export / "images" / "photo_0.jpg").rename(export / "images" / own)
+    tasks = read_tasks(export)
+    tasks[0]["data"]["image"] = f"/data/upload/7/{uploaded}"
+    write_tasks(export, tasks)
+    assert f"images/{Path(own).stem}" in together(load(export, split=0.5))
+    write_image(export / "images" / uploaded[9:])  # an own name goes first
+    assert f"images/{Path(uploaded[9:]).stem}" in together(load(export, split=0.5))
+
+
+def test_one_image_of_two_tasks_is_named(export: Path) -> None:
+    tasks = read_tasks(export)
+    tasks[0]["annotations"] = [{"id": 1, "result": []}]
+    tasks[1]["data"] = tasks[0]["data"]
+    write_tasks(export, tasks)
+    with pytest.raises(UserError, match=r"task 1 is of .*photo_0\.jpg, and so is an"):
+        load(export, split=0.5)
+
+
+def test_other_texts_of_a_task_are_no_images(export: Path) -> None:
+    tasks = read_tasks(export)
+    tasks[0]["data"] |= {"note": "http://[half an address.jpg", "source": "a\0b"}
+    write_tasks(export, tasks)
+    assert len(together(load(export, split=0.5))) == 4
+
+
 def test_lists_are_needed_or_split(export: Path) -> None:
     with pytest.raises(
         UserError, match="has 4 images and no lists .*: add --split 0.2"

@@ -1,5 +1,6 @@
 """Roboflow's semantic masks: parts, values, and what does not match."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,10 @@ def test_one_part_is_divided(tmp_path: Path) -> None:
     drawn = write_export(root)
     for part in ("valid", "test"):
         (root / part / "_classes.csv").unlink()
+    with pytest.raises(UserError, match=r"valid has masks, and _classes\.csv is miss"):
+        load(root)
+    for part in ("valid", "test"):
+        shutil.rmtree(root / part)
     with pytest.raises(
         UserError, match="has 6 images and no lists .*: add --split 0.2"
     ):
@@ -98,7 +103,7 @@ def test_one_part_is_divided(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("Pixel Value, Class\n0, none\nx, cat\n", "line 3: expected VALUE, .*'x,cat'"),
+        ("Pixel Value, Class\n0, none\nx, cat\n", "line 3: expected VALUE, .*'x, cat'"),
         ("Pixel Value, Class\n0, none\n1\n", "line 3: expected VALUE, CLASS"),
         ("Pixel Value, Class\n0, none\n0, cat\n", "line 3: .*another value"),
         (
@@ -106,6 +111,9 @@ def test_one_part_is_divided(tmp_path: Path) -> None:
             "line 3: .*another value of 0 to 254",
         ),
         ("Pixel Value, Class\n0, none\n1, none\n", "once; repeated: none"),
+        ("Pixel Value, Class\n0, none\n", "export must name 2 to 255 .*, it has 1"),
+        (f"Pixel Value, Class\n0, none\n1, {'x' * 140_000}\n", "line 3: .*VALUE"),
+        (f"Pixel Value, Class\n0, none\n{'9' * 5000}, cat\n", "line 3: .*VALUE"),
     ],
 )
 def test_bad_tables_are_named(tmp_path: Path, table: str, said: str) -> None:
