@@ -17,7 +17,11 @@ IDENTITY = (
         ("always read", "if signature == _signature(path)", "if False"),
         ("images by name", "(name, digests[image], ", "(name, image.name, "),
         ("colors ignored", "tuple(class_names), colors.tolist()", "tuple(class_names)"),
-        ("names ignored", "repr((tuple(class_names), colors", "repr(((), colors"),
+        (
+            "names ignored",
+            "classes = tuple(class_names), colors",
+            "classes = (), colors",
+        ),
         ("changes unseen", "if digest_of(path) != digest:", "if False:"),
     )
     + of(

@@ -24,8 +24,8 @@ PLACES = [
         "tests/train/common/test_errors.py",
         (
             "disk taken for memory",
-            "return told and not lacks_space(error)",
-            "return told",
+            "RuntimeError) or lacks_space(error):",
+            "RuntimeError):",
         ),
     ),
     *of(

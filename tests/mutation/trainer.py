@@ -261,7 +261,7 @@ PROGRAMS = of(
     ("stream starts over", "start=start,", "start=0,"),
     (
         "done again",
-        "if summary := run.summary():",
+        "if (summary := run.summary()) and run.is_described():",
         "if (summary := run.summary()) and False:",
     ),
 ) + of(
