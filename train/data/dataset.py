@@ -27,6 +27,7 @@ from train.common.options import (
 from train.data.images import PIXEL_LIMIT, Source, limit_pixels
 from train.data.kinds import DATA_KINDS, Found
 from train.data.splits import division
+from train.data.voc_files import first_few
 
 
 class Dataset(NamedTuple):
@@ -171,12 +172,12 @@ def warn_of_shared(found: Found, options: DataOptions) -> None:
     """Says which images are trained on and evaluated, if any."""
     if options.holdout or not found.shared:
         return
-    names = ", ".join(found.shared[:5]) + ", …" * (len(found.shared) > 5)
     print(
         f"warning: {len(found.shared)} of the images evaluated (list "
         f"{options.val_split}) are trained on as well (list {options.train_split}): "
-        f"{names}. Metrics are not those of new images. Take the lines out of one "
-        "list, or evaluate on a part of the training list with --holdout 0.2.",
+        f"{first_few(found.shared)}. Metrics are not those of new images. Take the "
+        "lines out of one list, or evaluate on a part of the training list with "
+        "--holdout 0.2.",
         file=sys.stderr,
     )
 

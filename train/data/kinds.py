@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -137,11 +138,22 @@ def _find_plain_pairs(options: DataOptions) -> Found | None:
 
 
 def _find_converted(
-    conversion: Conversion | None, options: DataOptions
+    find: Callable[[Path, Path], Conversion | None], options: DataOptions
 ) -> Found | None:
-    """Finds the folder in VOC layout that data of another form are converted to."""
-    if conversion is None:
+    """Finds a folder of another form, given how that is told and converted.
+
+    Args:
+      find: called with the folder and that of everything prepared.
+      options: name both.
+    """
+    if not options.folder:
         return None
+    conversion = find(Path(options.folder), Path(options.prepared))
+    return conversion and _found_after(conversion, options)
+
+
+def _found_after(conversion: Conversion, options: DataOptions) -> Found:
+    """Finds the folder in VOC layout that data of another form are converted to."""
     from train.data.convert.conversion import converted
 
     folder = converted(conversion, options.folder, Path(options.prepared))
@@ -168,34 +180,25 @@ def _telling(what: str) -> Iterator[None]:
 
 @DATA_KINDS.register("Roboflow semantic masks", "train/_classes.csv, valid/, test/")
 def _find_roboflow(options: DataOptions) -> Found | None:
-    if not options.folder:
-        return None
     from train.data.convert.roboflow import find_roboflow
 
-    conversion = find_roboflow(Path(options.folder), Path(options.prepared))
-    return _find_converted(conversion, options)
+    return _find_converted(find_roboflow, options)
 
 
 @DATA_KINDS.register(
     "COCO", "annotations/instances_train.json or _annotations.coco.json"
 )
 def _find_coco(options: DataOptions) -> Found | None:
-    if not options.folder:
-        return None
     from train.data.convert.coco import find_coco
 
-    conversion = find_coco(Path(options.folder), Path(options.prepared))
-    return _find_converted(conversion, options)
+    return _find_converted(find_coco, options)
 
 
 @DATA_KINDS.register("Label Studio brush masks", "task-….png, JSON, images/")
 def _find_label_studio(options: DataOptions) -> Found | None:
-    if not options.folder:
-        return None
     from train.data.convert.label_studio import find_label_studio
 
-    conversion = find_label_studio(Path(options.folder), Path(options.prepared))
-    return _find_converted(conversion, options)
+    return _find_converted(find_label_studio, options)
 
 
 @DATA_KINDS.register(
@@ -206,14 +209,9 @@ def _find_label_studio(options: DataOptions) -> Found | None:
 def _find_voc_archives(options: DataOptions) -> Found | None:
     """Finds a folder with the archives as they are downloaded."""
     from train.data.convert.voc_archives import find_voc_archives
-    from train.data.fingerprint import Digests, memory_of
 
-    folder = Path(options.folder)
-    if not options.folder or not folder.is_dir():
-        return None
-    digests = Digests(memory_of(folder, Path(options.prepared)))
-    conversion = find_voc_archives(folder, options.train_split, digests)
-    return _find_converted(conversion, options)
+    find = functools.partial(find_voc_archives, train_split=options.train_split)
+    return _find_converted(find, options)
 
 
 @DATA_KINDS.register("TensorFlow Datasets", "tfds:NAME, a set that TFDS has prepared")
@@ -225,4 +223,4 @@ def _find_tfds_set(options: DataOptions) -> Found | None:
 
     splits = options.train_split, options.val_split
     conversion = find_tfds_set(options.folder, splits, Path(options.prepared))
-    return _find_converted(conversion, options)
+    return _found_after(conversion, options)

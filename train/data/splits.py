@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.voc_files import Pair, listed
+from train.data.voc_files import Pair, first_few
 
 # What others call the splits; a split of any other name has no other.
 ALIASES = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
@@ -136,7 +136,7 @@ def _sides(
     if missing := [name for name in val if name not in names]:
         raise UserError(
             f"the run validates on {len(val)} images by its --split, and {root} has "
-            f"not {listed(missing)} ({len(missing)} missing). Put them back; to "
+            f"not {first_few(missing)} ({len(missing)} missing). Put them back; to "
             "evaluate on others, write a list of them."
         )
     held = set(val)

@@ -13,6 +13,7 @@ from train.common.errors import UserError
 from train.data.images import IGNORED, read_mask
 from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
+from train.data.voc_files import first_few
 from train.data.voc_lists import read_lines
 
 # Presets name them, for Pascal VOC has no list of its own.
@@ -138,7 +139,7 @@ def _count_classes(root: Path, masks: Sequence[Path]) -> int:
         raise UserError(f"the masks in {masks[0].parent} hold no class but 0. {remedy}")
     absent = sorted(set(range(count)) - set(first_with))
     if absent:
-        shown = ", ".join(map(str, absent[:5])) + (", …" if len(absent) > 5 else "")
+        shown = first_few(list(map(str, absent)))
         raise UserError(
             f"{first_with[count - 1]} has the value {count - 1}, but no mask has "
             f"{shown}: without a list of class names every value up to the largest "

@@ -127,13 +127,13 @@ def unmatched(count: int, alone: Sequence[str], spare: Sequence[str]) -> str:
     """Returns which images have no mask, and which masks no image, for a message."""
     parts = []
     if alone:
-        parts.append(f"{len(alone)} of {count} images have no mask: {listed(alone)}")
+        parts.append(f"{len(alone)} of {count} images have no mask: {first_few(alone)}")
     if spare:
-        parts.append(f"{len(spare)} masks have no image: {listed(spare)}")
+        parts.append(f"{len(spare)} masks have no image: {first_few(spare)}")
     return "; ".join(parts)
 
 
-def listed(names: Sequence[str], most: int = 5) -> str:
+def first_few(names: Sequence[str], most: int = 5) -> str:
     """Returns the first few names, for a message."""
     return ", ".join(names[:most]) + ", …" * (len(names) > most)
 

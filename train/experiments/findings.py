@@ -155,11 +155,11 @@ def _missing(
     for entry in diverged:
         reason = f"seed {entry['seed']} diverged at step {entry['diverged_at']:,}"
         reasons.setdefault(entry["label"], []).append(reason)
-    tried = {entry["label"] for entry in held_out}
+    tuned = {entry["label"] for entry in held_out}
     words = []
     for variant in experiment.variants:
         if variant.label not in labels:
-            default = "diverged at every rate" if variant.label in tried else "not run"
+            default = "diverged at every rate" if variant.label in tuned else "not run"
             because = ", ".join(reasons.get(variant.label, [default]))
             words.append(f"{variant.label} ({because})")
     return f" Left out: {'; '.join(words)}." if words else ""

@@ -62,13 +62,11 @@ def list_contents(options: DataOptions) -> Contents:
     if folder := found.folder:
         classes = Classes(folder.class_names, folder.colors, folder.by_color)
         return _contents(options, classes, folder.splits)._replace(root=folder.root)
+    classes = Classes(found.class_names, found.colors, by_color=False)
     try:
         sources = found.prepare(tuple(dict.fromkeys(_named(options))))
     except UserError as error:
-        nothing: Mapping[str, Split] = {}
-        classes = Classes(found.class_names, found.colors, by_color=False)
-        return _contents(options, classes, nothing, (str(error),))
-    classes = Classes(found.class_names, found.colors, by_color=False)
+        return _contents(options, classes, {}, (str(error),))
     return _contents(options, classes, sources)
 
 

@@ -45,14 +45,10 @@ def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
     """
     first: dict[str, str] = {}
     places: dict[str, list[Listed]] = defaultdict(list)
-    for place, pair, text in _faults_by_image(contents, facts):
-        kind = _kind(text, pair)
-        first.setdefault(kind, text)
-        places[kind].append(place)
     known = {text for of in facts.values() for each in of for text in each.faults}
     listed = _alike([text for text in contents.faults if text not in known])
     whole, alone = _checked_together(contents, facts)
-    for place, pair, text in alone:
+    for place, pair, text in [*_faults_by_image(contents, facts), *alone]:
         kind = _kind(text, pair)
         first.setdefault(kind, text)
         places[kind].append(place)
@@ -95,7 +91,6 @@ def _checked_together(
         return whole, alone
     ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
     for split, of in facts.items():
-        pair = None
         for index, known in enumerate(of):
             pair = contents.pair(split, index)
             if pair is None or known.faults:

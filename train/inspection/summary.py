@@ -151,9 +151,8 @@ def _classes(contents: Contents, facts: FactsOf, *, weighted: bool) -> list[Clas
             Occurrence(n / max(1, pixels.sum()), int(m), m / max(1, len(of)))
             for n, m in zip(pixels.tolist(), images.tolist(), strict=True)
         ]
-        if (
-            weighted and not weights and pixels.any()
-        ):  # of what is trained on, the first
+        # Of what is trained on, which is the first.
+        if weighted and not weights and pixels.any():
             weights = lal_jax.class_weights_from_counts(
                 counts, method="inverse_root"
             ).tolist()

@@ -30,7 +30,7 @@ from train.data.convert.conversion import (
 from train.data.images import upright_size
 from train.data.plain_pairs import has_plain_pairs
 from train.data.splits import ALIASES, split_called
-from train.data.voc_files import LISTS, MASKS, listed
+from train.data.voc_files import LISTS, MASKS, first_few
 
 _ROBOFLOW = "_annotations.coco.json"
 _BACKGROUND = "background"
@@ -73,10 +73,9 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
     def write(writer: VocWriter) -> None:
         contents = [_read(part.path) for part in parts]
         classes = _classes(parts, contents)
-        names = sorted(classes.items(), key=lambda item: item[1])
-        categories = {c.id: c.name for c in contents[0].categories}
-        background = [] if names and names[0][1] == 0 else [_BACKGROUND]
-        writer.name_classes([*background, *(categories[key] for key, _ in names)])
+        names = {category.id: category.name for category in contents[0].categories}
+        background = [] if 0 in classes.values() else [_BACKGROUND]
+        writer.name_classes([*background, *(names[key] for key in classes)])
         for part, content in zip(parts, contents, strict=True):
             _write(writer, root, part, content, classes)
 
@@ -126,7 +125,7 @@ def _read(path: Path) -> _Content:
 
 
 def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[int, int]:
-    """Returns the class of each category by its id.
+    """Returns the class of each category by its id, in the order of the classes.
 
     Raises:
       UserError: files have different categories, or two have one id.
@@ -200,7 +199,7 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
         folders = dict.fromkeys(str(folder) for folder in part.folders)
         raise UserError(
             f"{part.path} has {len(images)} images, {len(missing)} of which are "
-            f"missing: {listed(missing)}. Put them in {' or '.join(folders)}."
+            f"missing: {first_few(missing)}. Put them in {' or '.join(folders)}."
         )
     return found
 

@@ -33,7 +33,7 @@ from train.data.convert.conversion import (
 )
 from train.data.images import read_mask, upright_size
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import READ_SUFFIXES, files_below, listed
+from train.data.voc_files import READ_SUFFIXES, files_below, first_few
 
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-(.*-\d+)", re.DOTALL)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
@@ -120,7 +120,7 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
     used = {region.mask for regions in drawn.values() for region in regions}
     if spare := sorted(path.name for path in set(masks.values()) - used):
         raise UserError(
-            f"{table} knows nothing of {len(spare)} masks: {listed(spare)}. Export "
+            f"{table} knows nothing of {len(spare)} masks: {first_few(spare)}. Export "
             "both JSON and masks anew, at one time."
         )
     labels = {region.label for regions in drawn.values() for region in regions}

@@ -18,9 +18,8 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from train.common.errors import UserError
-from train.data.convert.conversion import Conversion, VocWriter
+from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.tfds_masks import KNOWN, Meaning
-from train.data.fingerprint import Digests, memory_of
 from train.data.images import read_image, read_mask
 from train.data.places import TFDS
 
@@ -50,10 +49,7 @@ def find_tfds_set(data: str, splits: Sequence[str], prepared: Path) -> Conversio
     ]
     if missing := [file for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]} is missing. {_build(name)}")
-    digests = Digests(memory_of(root, prepared))
-    known = digests.of([*files, root / "features.json"])
-    digests.save()
-    key = [repr(meaning), *(f"{file.name} {known[file]}" for file in known)]
+    key = (repr(meaning), *digests_of(root, [*files, root / "features.json"], prepared))
     form = f"the TFDS set {builder.info.full_name}"
     return Conversion(form, key, lambda writer: _write(writer, builder, meaning))
 

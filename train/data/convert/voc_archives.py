@@ -26,12 +26,11 @@ from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.data.convert.archives import Member, open_archive
-from train.data.convert.conversion import Conversion, VocWriter
+from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.sbd_masks import sbd_mask
-from train.data.fingerprint import Digests
 from train.data.palette import mask_png, voc_colormap
 from train.data.voc_classes import VOC_CLASSES
-from train.data.voc_files import IMAGES
+from train.data.voc_files import IMAGES, first_few
 
 VOC_ARCHIVE = "VOCtrainval_11-May-2012.tar"
 AUGMENTED = "train_aug"
@@ -85,16 +84,16 @@ class _Masks(NamedTuple):
 
 def find_voc_archives(
     folder: Path,
+    prepared: Path,
     train_split: str,
-    digests: Digests,
     published: Mapping[str, int] = PUBLISHED,
 ) -> Conversion | None:
     """Returns how to convert the archives of a folder, None where it has none.
 
     Args:
       folder: what was downloaded is in it.
+      prepared: folder of everything prepared.
       train_split: the list to train on.
-      digests: of the archives, as far as they are known.
       published: the number of images of each list.
 
     Raises:
@@ -126,9 +125,7 @@ def find_voc_archives(
         )
     )
     files = [voc, *(_files(more) if more else ())]
-    known = digests.of(files)
-    digests.save()
-    key = [f"{path.relative_to(folder)} {known[path]}" for path in files]
+    key = digests_of(folder, files, prepared)
     return Conversion(form, key, lambda writer: _write(writer, voc, more, published))
 
 
@@ -241,8 +238,8 @@ def _check_all(
 ) -> None:
     """Refuses an archive that lacks files which are listed."""
     if missing := sorted(set(wanted) - set(found)):
-        names = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
         raise UserError(
-            f"{path} lacks {len(missing)} of {len(wanted)} {what}: {names}. It is cut "
-            "short, or not the published archive. Download it again."
+            f"{path} lacks {len(missing)} of {len(wanted)} {what}: "
+            f"{first_few(missing)}. It is cut short, or not the published archive. "
+            "Download it again."
         )

@@ -13,7 +13,6 @@ from train.common.errors import UserError
 from train.data.convert import voc_archives
 from train.data.convert.conversion import converted
 from train.data.convert.voc_archives import VOC_ARCHIVE, find_voc_archives
-from train.data.fingerprint import Digests
 from train.data.voc_classes import VOC_CLASSES
 
 from ...programs import OPTIONS, call
@@ -64,9 +63,10 @@ def convert(
     split: str = "train_aug",
     published: Mapping[str, int] = PUBLISHED,
 ) -> Path:
-    found = find_voc_archives(folder, split, Digests(), published)
+    prepared = folder.parent / "prepared"
+    found = find_voc_archives(folder, prepared, split, published)
     assert found
-    return converted(found, str(folder), folder.parent / "prepared")
+    return converted(found, str(folder), prepared)
 
 
 def read_list(root: Path, split: str) -> list[str]:
@@ -121,9 +121,9 @@ def test_masks_without_vocs_archive(folder: Path, place: Place) -> None:
 
 
 def test_folders_of_another_kind_are_left_to_it(folder: Path, tmp_path: Path) -> None:
-    assert find_voc_archives(tmp_path, "train", Digests()) is None
+    assert find_voc_archives(tmp_path, tmp_path / "prepared", "train") is None
     (folder / "JPEGImages").mkdir()  # in VOC layout, beside the archive
-    assert find_voc_archives(folder, "train", Digests()) is None
+    assert find_voc_archives(folder, tmp_path / "prepared", "train") is None
 
 
 def test_it_is_converted_again_when_an_archive_has_changed(folder: Path) -> None:
