@@ -72,6 +72,7 @@ def evaluate(
         options = dataclasses.replace(options, batch_size=evaluation_batch)
     evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)
     counts = evaluator.counts(trained.state)
+    cut = evaluator.predictor.cut
     words = [name, *_of_other_data(run, name, options_of_data, dataset)]
     path = run / f"evaluation_{'_'.join([*words, *prediction.named()])}.json"
     result = {
@@ -82,11 +83,13 @@ def evaluate(
         "scales": options.scales,
         "flip": options.flip,
         "window": options.window,
+        "images_cut_for_memory": cut,
         **counts.measure(dataset.class_names),
     }
     print(table(counts.whole, dataset.class_names))
     replace_text(path, json.dumps(result, indent=2) + "\n")
-    print(f"Step {result['step']}, {len(dataset.val)} images. Metrics: {path}")
+    how = f", {cut} of them in windows for want of memory" if cut else ""
+    print(f"Step {result['step']}, {len(dataset.val)} images{how}. Metrics: {path}")
 
 
 def _of_other_data(

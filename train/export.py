@@ -24,8 +24,8 @@ from train.common.command import run_command
 from train.common.errors import NotFinite, UserError
 from train.common.files import naming, replace_bytes
 from train.data.preprocessing import PREPROCESSINGS
-from train.evaluation.inference import probabilities, scores
 from train.evaluation.preparation import prepared_images
+from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
 from train.workdir.trained import Trained, load_trained, save_trained
 

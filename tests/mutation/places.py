@@ -50,8 +50,41 @@ PLACES = [
     ),
     *of(
         "train/evaluation/inference.py",
+        "tests/train/evaluation/test_inference.py",
+        ("all views held", ', donate_argnames="joined"', ""),
+        ("probabilities of one", 'fusion="max")', 'fusion="mean")'),
+    ),
+    *of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_memory.py",
+        ("all memory counted on", "_USABLE * free_memory()", "free_memory()"),
+        ("more than asked", "return min(wanted, int(", "return min(10**9, int("),
+        ("one view held", "min(2, len(self._views)) *", "1 *"),
+        ("never in windows", "or self.most(state, size, 1):", "or True:"),
+        ("said each time", "        if not self.cut:\n", "        if True:\n"),
+        ("small ones looked into", "<= _SMALL:", "< 0:"),
+    ),
+    *of(
+        "train/evaluation/whole_split.py",
+        "tests/train/evaluation/test_memory.py",
+        ("batch too large", "max(1, most(size))", "options.batch_size"),
+        ("whole all the same", "if most(image.shape[1:3]):", "if True:"),
+    ),
+    *of(
+        "train/common/memory.py",
+        "tests/train/evaluation/test_memory.py",
+        ("limit forgotten", ", *map(_left, _LIMITS)]", "]"),
+        ("used forgotten", "max(0, limit - used)", "limit"),
+        ("accelerator's use", ' - stats["bytes_in_use"]', ""),
+    ),
+    *of(
+        "train/evaluation/scores.py",
         "tests/train/evaluation/test_not_finite.py",
         ("NaN hidden", "jnp.where(jnp.isfinite(found), found, jnp.nan)", "found"),
+    ),
+    *of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_not_finite.py",
         ("NaN in windows", "            if not finite:\n", "            if False:\n"),
         (
             "NaN of another",

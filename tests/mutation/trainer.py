@@ -128,7 +128,7 @@ METRICS = of(
     ("table left short", "for name in METRICS}", "for name in list(METRICS)[:4]}"),
 )
 VIEWS = of(
-    "train/evaluation/inference.py",
+    "train/evaluation/scores.py",
     "tests/train/evaluation/test_inference.py",
     ("flipped stays flipped", "upright)[:, :, ::-1]", "upright)"),
     (
@@ -136,8 +136,6 @@ VIEWS = of(
         "jax.nn.softmax(found) / len(views(options))",
         "jax.nn.softmax(found)",
     ),
-    ("all views held", ', donate_argnames="joined"', ""),
-    ("probabilities of one", 'fusion="max")', 'fusion="mean")'),
 ) + of(
     "train/evaluation/views.py",
     "tests/train/evaluation/test_views.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import grain
@@ -86,7 +86,11 @@ class EvaluationBatch(NamedTuple):
 
 
 def evaluation_batches(
-    source: Source, sizes: Sequence[Size], *, batch_size: int, multiple: int
+    source: Source,
+    sizes: Sequence[Size],
+    *,
+    most: Callable[[Size], int],
+    multiple: int,
 ) -> Iterator[EvaluationBatch]:
     """Yields the whole split, images of equal padded size together.
 
@@ -96,7 +100,7 @@ def evaluation_batches(
     Args:
       source: the records of the split.
       sizes: `mask_sizes(source)`.
-      batch_size: most images of a batch.
+      most: returns how many images of a padded size may be in a batch, 1 or more.
       multiple: heights and widths are padded to the next multiple, pixels.
     """
     alike: dict[Size, list[int]] = {}
@@ -104,7 +108,7 @@ def evaluation_batches(
         padded = (-height % multiple + height, -width % multiple + width)
         alike.setdefault(padded, []).append(index)
     for padded, indices in alike.items():
-        count = -(-len(indices) // batch_size)
+        count = -(-len(indices) // most(padded))
         even = -(-len(indices) // count)
         for start in range(0, len(indices), even):
             chosen = indices[start : start + even]

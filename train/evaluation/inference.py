@@ -1,4 +1,4 @@
-"""Inference: masks from a network, over scales and flips, whole or by windows."""
+"""Inference: masks from a network, of images taken whole or in windows."""
 
 from __future__ import annotations
 
@@ -11,84 +11,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from tqdm import tqdm
 
 from models.deeplab import DeepLab
 from train.common.errors import NotFinite
-from train.data.images import Example, pad, pad_to_multiple
+from train.common.memory import free_memory
+from train.data.images import Example, Size, pad, pad_to_multiple
 from train.data.preprocessing import Preprocessing
 from train.evaluation.preparation import at_size, prepared
+from train.evaluation.scores import join, probabilities
 from train.evaluation.sliding_windows import Progress, Span, lay_windows
 from train.evaluation.views import EvaluationOptions, View, views
-from train.training.scales import resize_linear, scaled_size
 from train.training.step import TrainState
 
 _T = TypeVar("_T")
 
+# Windows for images that memory does not suffice for, height and width, pixels.
+FALLBACK = (513, 513)
 
-def scores(
-    model: DeepLab,
-    images: jax.Array,
-    preprocess: Preprocessing,
-    options: EvaluationOptions,
-) -> jax.Array:
-    """Returns the score of each class at each pixel, joined over all views.
+# Images of so many pixels, as the network sees them, are not looked into: they fit.
+_SMALL = 2**21
 
-    As one function, in which XLA may hold the full-size scores of several views at
-    once; `Predictor` goes view by view.
-
-    Args:
-      model: the network.
-      images: uint8 RGB `[batch, height, width, 3]`; the batch may be symbolic.
-      preprocess: what the network is given of them.
-      options: the views, and how they are joined.
-
-    Returns:
-      float32 `[batch, height, width, classes]`: the mean of the views' probabilities,
-      or the largest of their logits, as `options.fusion` says.
-    """
-    pixels = preprocess(images)
-    first, *others = views(options)
-    joined = join(None, model, pixels, first, options)
-    for view in others:
-        joined = join(joined, model, pixels, view, options)
-    return joined
-
-
-def join(
-    joined: jax.Array | None,
-    model: DeepLab,
-    pixels: jax.Array,
-    view: View,
-    options: EvaluationOptions,
-) -> jax.Array:
-    """Returns the scores of earlier views, None before the first, with one more.
-
-    A mean is one only when all of `views(options)` are in it: each adds its part.
-    """
-    found = _logits(model, pixels, view)
-    if options.fusion == "max":
-        return found if joined is None else jnp.maximum(joined, found)
-    found = jax.nn.softmax(found) / len(views(options))
-    return found if joined is None else joined + found
-
-
-def _logits(model: DeepLab, pixels: jax.Array, view: View) -> jax.Array:
-    """Returns logits of the pixels' size and place from a view of them.
-
-    Those that are not finite are NaN, which no joining hides.
-    """
-    if view.flipped:
-        upright = view._replace(flipped=False)
-        return _logits(model, pixels[:, :, ::-1], upright)[:, :, ::-1]
-    size = pixels.shape[1:3]
-    resized = resize_linear(pixels, scaled_size(size, view.scale), antialias=True)
-    found = resize_linear(model(resized, train=False), size)
-    return jnp.where(jnp.isfinite(found), found, jnp.nan)
-
-
-def probabilities(found: jax.Array, options: EvaluationOptions) -> jax.Array:
-    """Returns `scores` as probabilities, which sum to 1 over the classes."""
-    return found if options.fusion == "mean" else jax.nn.softmax(found)
+# Of the free memory, what is counted on.
+_USABLE = 0.8
 
 
 class Predictor:
@@ -100,6 +45,10 @@ class Predictor:
       options: how it predicts.
       height: that `mask` resizes images to, as their training's preparation did,
         pixels; 0 leaves them as they are.
+
+    Attributes:
+      cut: the number of images that were predicted in windows because memory would not
+        have sufficed for them whole.
     """
 
     def __init__(
@@ -110,7 +59,7 @@ class Predictor:
         *,
         height: int = 0,
     ):
-        self.options, self._height = options, height
+        self.options, self._height, self.cut = options, height, 0
         self._views = views(options)
         if len(self._views) == 1:
             # The largest of one are its logits: rounding to probabilities makes ties.
@@ -142,6 +91,7 @@ class Predictor:
             return probabilities(found[0], options) * weights, finite
 
         self._look, self._label, self._weigh = look, label, weigh
+        self._cost: float | None = None
 
     def _scores(self, state: TrainState, images: np.ndarray) -> jax.Array:
         """Returns `scores`; a compiled function for each view holds one at a time."""
@@ -151,6 +101,45 @@ class Predictor:
         for view in others:
             joined = self._look(joined, *seen, view)
         return joined
+
+    def most(self, state: TrainState, size: Size, wanted: int) -> int:
+        """Returns how many images can be predicted together, 0 where one does not fit.
+
+        An estimate, of what the compiled function takes for each pixel and of the
+        memory that is free.
+
+        Args:
+          state: parameters and statistics of the network.
+          size: height and width of the images, pixels.
+          wanted: as many suffice.
+        """
+        pixels = size[0] * size[1]
+        largest = max(1.0, *(view.scale for view in self._views))
+        if wanted * pixels * largest**2 <= _SMALL:
+            return wanted
+        needed = pixels * self._bytes_per_pixel(state)
+        return min(wanted, int(_USABLE * free_memory() / max(1, needed)))
+
+    def _bytes_per_pixel(self, state: TrainState) -> float:
+        """Returns the memory that a pixel of an image takes, parameters apart."""
+        if self._cost is None:
+            taken = self._program_memory(state, FALLBACK)
+            self._cost = taken / (FALLBACK[0] * FALLBACK[1])
+        return self._cost
+
+    def _program_memory(self, state: TrainState, size: Size) -> int:
+        """Returns the bytes that the compiled function takes for one image.
+
+        0 where the compiler does not tell.
+        """
+        image = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
+        seen = state.params, state.statistics, image, max(self._views)
+        memory = self._look.lower(None, *seen).compile().memory_analysis()
+        if memory is None:
+            return 0
+        # The scores of earlier views are held as well.
+        results = min(2, len(self._views)) * memory.output_size_in_bytes
+        return memory.temp_size_in_bytes + results
 
     def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
         """Returns masks uint8 `[batch, height, width]` of whole uint8 images.
@@ -187,18 +176,37 @@ class Predictor:
     ) -> np.ndarray:
         """Returns the mask of an image as it is."""
         height, width = image.shape[:2]
-        if self.options.window != (0, 0) and (
-            height > self.options.window[0] or width > self.options.window[1]
-        ):
-            parts = self.windowed(state, image, progress=progress)
+        window = self._window(state, (height, width))
+        if window != (0, 0) and (height > window[0] or width > window[1]):
+            parts = self.windowed(state, image, window, progress=progress)
             labels = [np.argmax(part, axis=-1).astype(np.uint8) for part in parts]
             return np.concatenate(labels)
         blank = np.zeros((height, width), np.uint8)
         padded = pad_to_multiple(Example(image, blank), self.options.size_multiple)
         return self.batch(state, padded.image[None])[0, :height, :width]
 
+    def _window(self, state: TrainState, size: Size) -> Size:
+        """Returns the size of the windows for an image, 0 0 to take it whole."""
+        if self.options.window != (0, 0) or self.most(state, size, 1):
+            return self.options.window
+        if not self.cut:
+            needed = size[0] * size[1] * self._bytes_per_pixel(state)
+            tqdm.write(
+                f"An image of {size[0]}×{size[1]} pixels would take about "
+                f"{needed / 1e9:.1f} GB of memory, with {free_memory() / 1e9:.1f} GB "
+                f"free. Predicting such images in windows of {FALLBACK[0]}×"
+                f"{FALLBACK[1]}, which --window changes."
+            )
+        self.cut += 1
+        return FALLBACK
+
     def windowed(
-        self, state: TrainState, image: np.ndarray, *, progress: Progress = iter
+        self,
+        state: TrainState,
+        image: np.ndarray,
+        window: Size,
+        *,
+        progress: Progress = iter,
     ) -> Iterator[np.ndarray]:
         """Yields the weighted mean of the windows' probabilities, from the top down.
 
@@ -208,6 +216,7 @@ class Predictor:
         Args:
           state: parameters and statistics of the network.
           image: uint8 `[height, width, 3]`, of any size.
+          window: height and width of the windows, pixels.
           progress: passes the rows of windows on.
 
         Yields:
@@ -217,8 +226,8 @@ class Predictor:
           NotFinite: a logit is NaN or infinite.
         """
         height, width = image.shape[:2]
-        rows = lay_windows(height, self.options.window[0], self.options.overlap)
-        columns = lay_windows(width, self.options.window[1], self.options.overlap)
+        rows = lay_windows(height, window[0], self.options.overlap)
+        columns = lay_windows(width, window[1], self.options.overlap)
         ends = [row.start for row in rows[1:]] + [height]
         carried = np.zeros((0, width, 1), np.float32)
         for row, end in zip(progress(rows), ends, strict=True):
@@ -236,13 +245,13 @@ class Predictor:
         columns: Sequence[Span],
     ) -> np.ndarray:
         """Returns the weighted sum of a row of windows, `[rows, width, classes]`."""
-        height, width = self.options.window
-        band = image[row.start : row.start + height]
+        window = len(row.weights), len(columns[0].weights)
+        band = image[row.start : row.start + window[0]]
 
         def weighed(column: Span) -> tuple[jax.Array, jax.Array]:
-            piece = band[:, column.start : column.start + width]
+            piece = band[:, column.start : column.start + window[1]]
             blank = np.zeros(piece.shape[:2], np.uint8)
-            padded = pad(Example(piece, blank), self.options.window).image
+            padded = pad(Example(piece, blank), window).image
             found = self._scores(state, padded[None])
             return self._weigh(found, row.weights, column.weights)
 
@@ -253,7 +262,7 @@ class Predictor:
                 raise NotFinite
             if not strip.size:
                 strip = np.zeros((*band.shape[:2], found.shape[-1]), np.float32)
-            part = strip[:, column.start : column.start + width]
+            part = strip[:, column.start : column.start + window[1]]
             part += found[: part.shape[0], : part.shape[1]]
         return strip
 

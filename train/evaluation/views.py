@@ -54,7 +54,7 @@ class EvaluationOptions(Group):
     window: tuple[int, int] = option(
         (0, 0),
         "Larger images are predicted in windows of this height and width, pixels; 0 0 "
-        "takes each image whole.",
+        "takes each image whole, but for those that memory would not suffice for.",
         Limit(
             lambda window: window == (0, 0) or min(window) >= 32,
             "must be 32 pixels a side or more, or 0 0",

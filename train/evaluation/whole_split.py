@@ -81,23 +81,37 @@ class Evaluator:
         if options.window != (0, 0):
             for index in range(len(self.source)):
                 image, truth = decode(self.source[index])
-                with self._finite(state, [index]):
-                    mask = self.predictor.mask(state, image)
-                yield truth, mask
+                yield truth, self._mask(state, index, image)
             return
+
+        @functools.cache
+        def most(size: Size) -> int:
+            return self.predictor.most(state, size, options.batch_size)
+
         for batch in evaluation_batches(
             self.source,
             self._sizes,
-            batch_size=options.batch_size,
+            most=lambda size: max(1, most(size)),
             multiple=options.size_multiple,
         ):
-            with self._finite(state, batch.indices):
-                masks = self.predictor.batch(state, batch.examples.image)
+            image, label = batch.examples
+            if most(image.shape[1:3]):
+                with self._finite(state, batch.indices):
+                    masks = self.predictor.batch(state, image)
+            else:
+                height, width = batch.sizes[0]
+                alone = image[0, :height, :width]
+                masks = self._mask(state, batch.indices[0], alone)[None]
             # Blank images may fill a batch.
             for truth, mask, (height, width) in zip(
-                batch.examples.label, masks, batch.sizes, strict=False
+                label, masks, batch.sizes, strict=False
             ):
                 yield truth[:height, :width], mask[:height, :width]
+
+    def _mask(self, state: TrainState, index: int, image: np.ndarray) -> np.ndarray:
+        """Returns the mask of one image of the split."""
+        with self._finite(state, [index]):
+            return self.predictor.mask(state, image)
 
     @contextlib.contextmanager
     def _finite(self, state: TrainState, indices: Sequence[int]) -> Iterator[None]:

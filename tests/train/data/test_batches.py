@@ -193,8 +193,12 @@ def test_images_of_one_size_go_together(
     assert computed - len(sizes) <= len(batches)
 
 
-def in_batches(source: Source, **options: int) -> Iterator[EvaluationBatch]:
-    return evaluation_batches(source, mask_sizes(source), **options)
+def in_batches(
+    source: Source, *, batch_size: int, multiple: int
+) -> Iterator[EvaluationBatch]:
+    return evaluation_batches(
+        source, mask_sizes(source), most=lambda size: batch_size, multiple=multiple
+    )
 
 
 def make_record(size: tuple[int, int]) -> dict[str, bytes]:

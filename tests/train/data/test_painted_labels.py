@@ -97,7 +97,9 @@ def test_colors_of_evaluation_batches_name_their_labels(
     painted: Path, make_config: MakeConfig, height: int
 ) -> None:
     source = load_dataset(make_config(data=str(painted), image_height=height).data).val
-    batches = evaluation_batches(source, mask_sizes(source), batch_size=2, multiple=32)
+    batches = evaluation_batches(
+        source, mask_sizes(source), most=lambda size: 2, multiple=32
+    )
     for batch in batches:
         for example in examples(batch.examples):
             assert check_colors_name_labels(example) > 500

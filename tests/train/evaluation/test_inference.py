@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from train.evaluation.inference import Predictor, probabilities, scores
+from train.evaluation.inference import Predictor
+from train.evaluation.scores import probabilities, scores
 from train.evaluation.views import EvaluationOptions
 from train.training.network import ModelOptions, make_model
 

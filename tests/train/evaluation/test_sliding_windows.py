@@ -80,7 +80,7 @@ def test_constant_has_no_seams(
         fusion=fusion,
     )
     image = np.zeros((97, 131, 3), np.uint8)
-    found = np.concatenate(list(parts.windowed(state, image)))
+    found = np.concatenate(list(parts.windowed(state, image, WINDOW)))
     assert found.shape == (97, 131, 3)
     wanted = jax.nn.softmax(jnp.array([0.3, -1.0, 2.0]))
     np.testing.assert_allclose(
@@ -93,7 +93,7 @@ def test_overlap_blends_seams() -> None:
     worst = []
     for overlap in (0, 0.5, 0.75):
         parts, state = predictor(Blurred(), window=WINDOW, overlap=overlap)
-        found = np.concatenate(list(parts.windowed(state, image)))
+        found = np.concatenate(list(parts.windowed(state, image, WINDOW)))
         worst.append(np.abs(found[1:-1, 1:-1] - found[20, 20]).max())
     assert worst[0] > 0.2  # there is something to blend
     assert worst[1] < 0.1 * worst[0] and worst[2] < 0.1 * worst[0]
@@ -104,7 +104,8 @@ def test_windows_see_an_images_border_as_the_network_does() -> None:
     parts, state = predictor(Blurred(), window=WINDOW, overlap=0.9)
     whole, _ = predictor(Blurred(), window=(97, 131))
     found, wanted = (
-        np.concatenate(list(each.windowed(state, image))) for each in (parts, whole)
+        np.concatenate(list(each.windowed(state, image, each.options.window)))
+        for each in (parts, whole)
     )
     assert np.abs(found - wanted).max() < 0.1 * np.abs(wanted - wanted[20, 20]).max()
 

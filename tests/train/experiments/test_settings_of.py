@@ -41,6 +41,8 @@ def test_the_settings_are_those_of_the_loss_that_was_tuned(plan: Plan) -> None:
     rates = {run.variant.label: run.config.optimizer.learning_rate for run in runs}
     assert rates == {
         "cross-entropy": 1,
+        "center": 1,
+        "focal": 1,
         "ours, 3×3": 2,
         OURS: 2,
         "ours, 7×7": 2,

@@ -1,0 +1,192 @@
+"""Images that memory does not suffice for are predicted in windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from pytest import CaptureFixture, MonkeyPatch
+
+from train.common import memory
+from train.common.memory import free_memory
+from train.config import Config
+from train.data.images import encode
+from train.evaluation import inference
+from train.evaluation.inference import FALLBACK, Predictor
+from train.evaluation.whole_split import Evaluator
+from train.training.step import make_state
+
+from ..standins import IMAGENET, Brightest, predictor, random_image
+
+LARGE = (700, 1100)
+
+
+@pytest.fixture(autouse=True)
+def all_are_looked_into(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "_SMALL", 0)
+
+
+def leave(monkeypatch: MonkeyPatch, count: float) -> None:
+    """Leaves free what this many of the large images take by the estimate."""
+    parts, state = predictor(Brightest())
+    taken = LARGE[0] * LARGE[1] * parts._bytes_per_pixel(state)
+    monkeypatch.setattr(
+        inference, "free_memory", lambda: count * taken / inference._USABLE
+    )
+    Brightest.sizes.clear()
+
+
+def brightest(image: np.ndarray) -> np.ndarray:
+    return np.asarray(IMAGENET(jnp.asarray(image)).argmax(-1), np.uint8)
+
+
+@pytest.mark.parametrize("free, cut", [(0.9, True), (1.1, False)])
+def test_image_that_does_not_fit_is_predicted_in_windows(
+    free: float,
+    cut: bool,
+    rng: np.random.Generator,
+    monkeypatch: MonkeyPatch,
+    capsys: CaptureFixture,
+) -> None:
+    leave(monkeypatch, free)
+    parts, state = predictor(Brightest())
+    image = random_image(rng, *LARGE)
+    mask = parts.mask(state, image)
+    np.testing.assert_array_equal(mask, brightest(image))
+    assert (LARGE not in Brightest.sizes) == cut
+    assert parts.cut == cut
+    printed = capsys.readouterr().out
+    assert ("700×1100 pixels would take" in printed) == cut
+    assert ("windows of 513×513" in printed) == cut
+    parts.mask(state, image)
+    assert parts.cut == 2 * cut
+    assert not capsys.readouterr().out  # said once
+
+
+def test_windows_that_are_asked_for_stay(
+    rng: np.random.Generator, monkeypatch: MonkeyPatch
+) -> None:
+    leave(monkeypatch, 0)
+    parts, state = predictor(Brightest(), window=(64, 96))
+    parts.mask(state, random_image(rng, *LARGE))
+    assert set(Brightest.sizes) == {(64, 96)}
+    assert not parts.cut
+
+
+@pytest.mark.parametrize("free, sizes", [(3.5, [3]), (2.5, [2]), (1.5, [1]), (0.5, [])])
+def test_evaluation_takes_together_what_fits(
+    free: float,
+    sizes: list[int],
+    rng: np.random.Generator,
+    monkeypatch: MonkeyPatch,
+) -> None:
+    leave(monkeypatch, free)
+    source = []
+    for name in (b"a", b"b", b"c"):
+        image = random_image(rng, *LARGE)
+        label = encode(brightest(image), "PNG")
+        source.append({"image": encode(image, "PNG"), "label": label, "name": name})
+    parts, state = predictor(Brightest(), batch_size=3, size_multiple=16)
+    seen = []
+    batch = Predictor.batch
+
+    def watched(*arguments: object) -> np.ndarray:
+        seen.append(len(arguments[-1]))  # type: ignore[arg-type]
+        return batch(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Predictor, "batch", watched)
+    counts = Evaluator(parts, source, ("a", "b", "c")).counts(state)
+    assert sorted(set(seen)) == sizes
+    assert parts.cut == (0 if sizes else 3)
+    assert np.trace(counts.whole) == counts.whole.sum() == 3 * LARGE[0] * LARGE[1]
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.5)])
+@pytest.mark.parametrize("fusion", ["mean", "max"])
+def test_estimate_is_what_the_program_takes(
+    scales: tuple[float, ...], fusion: str
+) -> None:
+    config = Config().replace(
+        backbone="resnet_small",
+        dilations=(1, 2),
+        evaluation_scales=scales,
+        evaluation_fusion=fusion,
+    )
+    graph, state = make_state(config, 3, seed=0)
+    parts = Predictor(graph, IMAGENET, config.evaluation)
+    size = (400, 900)
+    real = parts._program_memory(state, size)
+    assert size[0] * size[1] * parts._bytes_per_pixel(state) == pytest.approx(
+        real, rel=0.1
+    )
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_program_takes_its_scores(views: int) -> None:
+    parts, state = predictor(Brightest(), flip=views == 2)
+    logits = 100 * 200 * 3 * 4
+    assert views * logits <= parts._program_memory(state, (100, 200)) < 4 * logits
+
+
+def test_small_images_cost_no_compilation(
+    rng: np.random.Generator, monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_SMALL", 100 * 100)
+    parts, state = predictor(Brightest())
+    Brightest.sizes.clear()
+    parts.mask(state, random_image(rng, 100, 100))
+    assert Brightest.sizes == [(100, 100)]
+    parts.mask(state, random_image(rng, 100, 101))
+    assert FALLBACK in Brightest.sizes
+
+
+def write(folder: Path, limit: str, used: str) -> tuple[Path, Path]:
+    files = folder / "limit", folder / "used"
+    for file, text in zip(files, (limit, used), strict=True):
+        file.write_text(text)
+    return files
+
+
+@pytest.mark.parametrize(
+    "limit, used, left",
+    [
+        ("1000\n", "400\n", 600),
+        ("1000\n", "1400\n", 0),
+        ("max\n", "400\n", None),
+        ("9223372036854771712\n", "400\n", None),
+    ],
+)
+def test_limit_of_a_container_counts(
+    limit: str,
+    used: str,
+    left: int | None,
+    tmp_path: Path,
+    monkeypatch: MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: Host)
+    monkeypatch.setattr(memory, "_LIMITS", (write(tmp_path, limit, used),))
+    assert free_memory() == (Host.available if left is None else left)
+
+
+def test_host_without_containers(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: Host)
+    missing = tmp_path / "limit", tmp_path / "used"
+    monkeypatch.setattr(memory, "_LIMITS", (missing,))
+    assert free_memory() == Host.available
+
+
+def test_accelerator_tells_its_own(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.jax, "devices", lambda: [Accelerator])
+    assert free_memory() == 700
+
+
+class Host:
+    available = 5000
+
+
+class Accelerator:
+    @staticmethod
+    def memory_stats() -> dict[str, int]:
+        return {"bytes_limit": 1000, "bytes_in_use": 300}
