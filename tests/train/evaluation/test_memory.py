@@ -123,11 +123,20 @@ def test_estimate_is_what_the_program_takes(
     )
 
 
-@pytest.mark.parametrize("views", [1, 2])
-def test_program_takes_its_scores(views: int) -> None:
-    parts, state = predictor(Brightest(), flip=views == 2)
+def test_scores_of_earlier_views_are_held_as_well() -> None:
     logits = 100 * 200 * 3 * 4
-    assert views * logits <= parts._program_memory(state, (100, 200)) < 4 * logits
+
+    def taken(*scales: float) -> int:
+        parts, state = predictor(Brightest(), scales=scales, fusion="max")
+        return parts._program_memory(state, (100, 200))
+
+    assert taken(0.5, 1.0) == taken(1.0) + logits > 2 * logits
+
+
+def test_no_more_than_wanted(monkeypatch: MonkeyPatch) -> None:
+    leave(monkeypatch, 9.5)
+    parts, state = predictor(Brightest())
+    assert [parts.most(state, LARGE, wanted) for wanted in (1, 2, 20)] == [1, 2, 9]
 
 
 def test_small_images_cost_no_compilation(
