@@ -130,7 +130,7 @@ def test_scores_of_earlier_views_are_held_as_well() -> None:
         parts, state = predictor(Brightest(), scales=scales, fusion="max")
         return parts._program_memory(state, (100, 200))
 
-    assert taken(0.5, 1.0) == taken(1.0) + logits > 2 * logits
+    assert taken(0.5, 1.0) == taken(1.0) + logits >= 2 * logits
 
 
 def test_no_more_than_wanted(monkeypatch: MonkeyPatch) -> None:
