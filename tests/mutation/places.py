@@ -73,8 +73,11 @@ PLACES = [
     *of(
         "train/common/memory.py",
         "tests/train/evaluation/test_memory.py",
-        ("limit forgotten", ", *map(_left, _LIMITS)]", "]"),
-        ("used forgotten", "max(0, limit - used)", "limit"),
+        ("limits forgotten", ", *_left_by_limits()", ""),
+        ("used forgotten", "limit - used +", "limit +"),
+        ("cache counted", "+ reclaimable)", ")"),
+        ("outer groups", "(inner, *inner.parents)", "(inner,)"),
+        ("own group", "(inner, *inner.parents)", "inner.parents"),
         ("accelerator's use", ' - stats["bytes_in_use"]', ""),
     ),
     *of(

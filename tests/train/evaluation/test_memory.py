@@ -151,38 +151,51 @@ def test_small_images_cost_no_compilation(
     assert FALLBACK in Brightest.sizes
 
 
-def write(folder: Path, limit: str, used: str) -> tuple[Path, Path]:
-    files = folder / "limit", folder / "used"
-    for file, text in zip(files, (limit, used), strict=True):
-        file.write_text(text)
-    return files
+V2 = ("", "0::/jobs/7", ("memory.max", "memory.current", "inactive_file"))
+V1 = (
+    "memory",
+    "4:memory:/jobs/7",
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
+@pytest.mark.parametrize("kind", [V2, V1], ids=["v2", "v1"])
+@pytest.mark.parametrize("place", ["jobs/7", "jobs", ""])
 @pytest.mark.parametrize(
     "limit, used, left",
     [
-        ("1000\n", "400\n", 600),
+        ("1000\n", "400\n", 650),
         ("1000\n", "1400\n", 0),
         ("max\n", "400\n", None),
         ("9223372036854771712\n", "400\n", None),
     ],
 )
-def test_limit_of_a_container_counts(
+def test_limit_of_a_container_or_a_job_counts(
+    kind: tuple[str, str, tuple[str, str, str]],
+    place: str,
     limit: str,
     used: str,
     left: int | None,
     tmp_path: Path,
     monkeypatch: MonkeyPatch,
 ) -> None:
+    folder, line, (of_limit, of_used, reclaimable) = kind
+    group = tmp_path / "cgroup" / folder / place
+    group.mkdir(parents=True)
+    (group / of_limit).write_text(limit)
+    (group / of_used).write_text(used)
+    (group / "memory.stat").write_text(f"cache 9\n{reclaimable} 50\n")
+    own = tmp_path / "own"
+    own.write_text(f"3:cpuset:/\n{line}\n")
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: Host)
-    monkeypatch.setattr(memory, "_LIMITS", (write(tmp_path, limit, used),))
+    monkeypatch.setattr(memory, "_ROOT", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "_OWN", own)
     assert free_memory() == (Host.available if left is None else left)
 
 
-def test_host_without_containers(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
+def test_host_without_control_groups(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: Host)
-    missing = tmp_path / "limit", tmp_path / "used"
-    monkeypatch.setattr(memory, "_LIMITS", (missing,))
+    monkeypatch.setattr(memory, "_OWN", tmp_path / "missing")
     assert free_memory() == Host.available
 
 
