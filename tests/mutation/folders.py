@@ -122,6 +122,8 @@ FILES = [
         ("no folders within", "    if parts:\n", "    if False:\n"),
         ("missing split", "if split not in there:", "if False:"),
         ("imgs", '("images", "imgs")', '("images",)'),
+        ("case of folders", "{name.lower(): root / name", "{name: root / name"),
+        ("upper case first", "in sorted(names)", "in sorted(names)[::-1]"),
         (
             "first alias alone",
             "every = {split: [find(name) for name in of]",

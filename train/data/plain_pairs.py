@@ -6,11 +6,13 @@ SPLIT/images/NAME.jpg, SPLIT/masks/NAME.png
 labelmap.txt or class_names.txt             optional, as in VOC layout
 
 `imgs` stands for images, `labels` and `annotations` for masks; `training` for train,
-`valid` and `validation` for val. A mask may be NAME_mask.png and the like.
+`valid` and `validation` for val; all in any case. A mask may be NAME_mask.png and the
+like.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -31,8 +33,9 @@ def has_plain_pairs(root: Path) -> bool:
     """Returns whether a folder is of this kind."""
     if (root / IMAGES).is_dir():
         return False
-    folders = [root, *(root / name for names in ALIASES.values() for name in names)]
-    return any(_files(folder) for folder in folders)
+    there = _folders(root)
+    within = (there.get(name) for names in ALIASES.values() for name in names)
+    return any(_files(folder) for folder in (root, *within) if folder)
 
 
 def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
@@ -43,18 +46,25 @@ def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
     """
     files = _files(root)
     if files is None:
-        parts = _of_splits(root, splits, "/", lambda name: _files(root / name))
+        there = _folders(root)
+
+        def within(name: str) -> Files | None:
+            folder = there.get(name.lower())
+            return _files(folder) if folder else None
+
+        parts = _of_splits(root, splits, "/", within)
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
     lists = _of_splits(root, splits, ".txt", lambda name: _file(root / f"{name}.txt"))
     if lists:
         return Listing({k: read_list(path, files) for k, path in lists.items()}, [])
-    images, masks = files.images, files.masks[0]
-    parts = _of_splits(
-        root / images,
-        splits,
-        "/",
-        lambda name: _of_folders(root, f"{images}/{name}", f"{masks}/{name}"),
-    )
+    images, masks = root / files.images, root / files.masks[0]
+    of_images, of_masks = _folders(images), _folders(masks)
+
+    def beside(name: str) -> Files | None:
+        pair = of_images.get(name.lower()), of_masks.get(name.lower())
+        return _of_folders(root, *pair)
+
+    parts = _of_splits(images, splits, "/", beside)
     if parts:
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
     return Listing({}, files.pairs())
@@ -89,14 +99,29 @@ def _of_splits(
 
 def _files(root: Path) -> Files | None:
     """Returns the files of a folder that has one of images and one of masks."""
-    images = [name for name in IMAGE_FOLDERS if (root / name).is_dir()]
-    masks = [name for name in MASK_FOLDERS if (root / name).is_dir()]
-    return _of_folders(root, images[0], masks[0]) if images and masks else None
+    there = _folders(root)
+    images = (there[name] for name in IMAGE_FOLDERS if name in there)
+    masks = (there[name] for name in MASK_FOLDERS if name in there)
+    return _of_folders(root, next(images, None), next(masks, None))
 
 
-def _of_folders(root: Path, images: str, masks: str) -> Files | None:
-    there = (root / images).is_dir() and (root / masks).is_dir()
-    return Files(root, images, (masks,), ENDS) if there else None
+def _of_folders(root: Path, images: Path | None, masks: Path | None) -> Files | None:
+    if images is None or masks is None:
+        return None
+    names = (str(folder.relative_to(root)) for folder in (images, masks))
+    return Files(root, next(names), tuple(names), ENDS)
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    """Returns the folders in a folder by their names in lower case.
+
+    Of names that differ in case alone, the one in lower case goes first.
+    """
+    if not root.is_dir():
+        return {}
+    with os.scandir(root) as entries:
+        names = [entry.name for entry in entries if entry.is_dir()]
+    return {name.lower(): root / name for name in sorted(names)}
 
 
 def _file(path: Path) -> Path | None:

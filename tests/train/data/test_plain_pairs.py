@@ -44,7 +44,7 @@ def pairs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("images", "masks"),
     [("images", "masks"), ("imgs", "masks"), ("images", "labels")]
-    + [("images", "annotations")],
+    + [("images", "annotations"), ("Images", "Masks"), ("IMGS", "Labels")],
 )
 @pytest.mark.parametrize("end", ENDS)
 def test_masks_are_found_by_name(
@@ -69,7 +69,7 @@ def test_lists_beside_are_read(pairs: Path) -> None:
         load(pairs)
 
 
-@pytest.mark.parametrize("val", ["val", "valid", "validation"])
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "Val", "VALID"])
 @pytest.mark.parametrize("above", [True, False])
 def test_folders_of_splits_are_read(tmp_path: Path, val: str, above: bool) -> None:
     root = tmp_path / "pairs"
@@ -89,6 +89,12 @@ def test_folders_of_splits_are_read(tmp_path: Path, val: str, above: bool) -> No
     with pytest.raises(UserError, match="no val/ or valid/ or .*--val-split train"):
         load(root)
     assert len(load(root, val_split="train", holdout=0.34).train) == 4
+
+
+def test_of_two_cases_the_lower_goes_first(pairs: Path) -> None:
+    (pairs / "Masks").mkdir(exist_ok=True)
+    (pairs / "IMAGES").mkdir(exist_ok=True)
+    assert_same(together(load(pairs, split=0.2)), labels())
 
 
 def test_names_and_colors_of_classes_are_read(pairs: Path) -> None:
