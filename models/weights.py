@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from models import checksums
 from models.deeplab import DeepLab
 from models.layouts import Layout, find_layout, key_table
 from models.matching import match_keys
@@ -29,6 +31,9 @@ from models.torch_files import (
 
 # What a file's metadata may state, by the names of the options.
 STATED = ("style", "preprocessing", "norm_epsilon")
+
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class WeightsError(ValueError):
@@ -118,11 +123,18 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Returns the arrays of a file of safetensors or PyTorch by key.
 
     Raises:
-      WeightsError: the file is missing, is neither, or holds more than tensors.
+      WeightsError: the file is missing, damaged, is neither, or holds more than
+        tensors.
     """
     with _open(path) as file:
         if file is None:
             return read_torch_file(path)
+        stated = (file.metadata() or {}).get(checksums.FIELD)
+        if stated is not None and not checksums.is_whole(path, stated):
+            raise WeightsError(
+                f"{path} is damaged: its checksum is of another content. Copy or "
+                "export it again."
+            )
         return {key: file.get_tensor(key) for key in tuple(file.keys())}
 
 
@@ -160,11 +172,22 @@ def save_weights(
 def write_weights(
     arrays: Mapping[str, Any], path: Path, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes arrays by key as safetensors, as a whole or not at all."""
+    """Writes arrays by key as safetensors, as a whole or not at all.
+
+    A checksum is among the metadata.
+    """
     solid = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(_in_order(save(solid, dict(metadata or {}))))
-    partial.replace(path)
+    texts = {**(metadata or {}), checksums.FIELD: checksums.NONE}
+    content = checksums.with_checksum(_in_order(save(solid, texts)))
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        with partial.open("xb") as file:  # never one that is there, or a link
+            file.write(content)
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def _in_order(content: bytes) -> bytes:
@@ -265,7 +288,7 @@ def _assign(model: DeepLab, values: Mapping[str, np.ndarray]) -> None:
 
 def _sound(ours: str, value: np.ndarray) -> bool:
     """Returns whether an array can be weights: floats within those of 32 bits."""
-    if not jnp.issubdtype(value.dtype, jnp.floating):
+    if value.dtype.name not in _FLOATS:
         return False
     lowest = 0 if ours.endswith(".var") else -np.inf
     largest = np.finfo(np.float32).max

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -20,8 +19,8 @@ import tyro
 from models.heads import HEADS
 from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
-from train.common.files import replace_text
 from train.common.options import earlier_names, flag, marked, option_names
+from train.common.sealed import read_sealed, write_sealed
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.data.places import anywhere, resolved
@@ -33,7 +32,10 @@ from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 5
+CONFIG_VERSION = 6
+
+# The first version whose files have a checksum.
+_SEALED = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ PATHS = frozenset[str]().union(*(marked(cls, "path") for cls in GROUPS.values())
 
 def save_config(config: Config, path: Path) -> None:
     """Writes the configuration as JSON, every option by its name."""
-    replace_text(path, json.dumps(describe(config), indent=2) + "\n")
+    write_sealed(path, describe(config))
 
 
 def describe(config: Config) -> dict[str, Any]:
@@ -147,12 +149,17 @@ def load_config(path: Path) -> Config:
             "train/main.py wrote (its --workdir)."
         )
     try:
-        return parse_options(json.loads(path.read_text()))
+        return parse_options(read_sealed(path, always=is_sealed))
     except (ValueError, UserError) as error:
         raise UserError(
             f"{path} cannot be read as a configuration: {error}. Restore it from a "
             "copy, or start another run with --workdir."
         ) from error
+
+
+def is_sealed(content: Mapping[str, Any]) -> bool:
+    """Returns whether a configuration is of a version whose files have checksums."""
+    return content.get("version") in range(_SEALED, CONFIG_VERSION + 1)
 
 
 def parse_options(described: object) -> Config:

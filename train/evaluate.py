@@ -16,6 +16,7 @@ import tyro
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
+from train.config import load_config
 from train.data.dataset import DataOptions, Dataset, load_dataset
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
@@ -48,8 +49,8 @@ def evaluate(
       prepared: folder for the prepared records; empty for the run's own.
     """
     trained = load_run(run)
-    cache_compilations(trained.config.run.compilation_cache)
-    where = Run(run).data_options(trained.config.data)
+    cache_compilations(prediction.compilation_cache)
+    where = Run(run).data_options(load_config(Run(run).config_path).data)
     name = split or where.val_split
     options_of_data = dataclasses.replace(
         where,
@@ -67,7 +68,7 @@ def evaluate(
             f"{run} was trained on the classes {', '.join(trained.class_names)}; "
             f"{dataset.name} has {', '.join(dataset.class_names)}."
         )
-    options = prediction.applied(trained.config.evaluation)
+    options = prediction.applied(trained.use.evaluation)
     if evaluation_batch:
         options = dataclasses.replace(options, batch_size=evaluation_batch)
     evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)

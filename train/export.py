@@ -47,7 +47,7 @@ def export(
         the size of the training crops. Their number is free.
     """
     trained = load_trained(run)
-    height, width = size if size != (0, 0) else trained.config.augmentation.crop
+    height, width = size if size != (0, 0) else trained.use.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
     _check_finite(run, trained, (height, width))
@@ -61,9 +61,9 @@ def export(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"
     )
-    if trained.config.evaluation.window != (0, 0):
+    if trained.use.evaluation.window != (0, 0):
         print(f"{function} takes images whole; --window is used by train/predict.py")
-    if resized := trained.config.data.image_height:
+    if resized := trained.use.image_height:
         print(
             f"Both resize images to a height of {resized} pixels, as training did; "
             "masks have the size of the images that are given."
@@ -91,13 +91,13 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     same shape; NaN where the network's logits are not finite, so that the mask there
     is none. It prepares and predicts as the configuration says, without windows.
     """
-    options, state = trained.config.evaluation, trained.state
-    preprocess = PREPROCESSINGS[trained.config.model.preprocessing]
+    options, state = trained.use.evaluation, trained.state
+    preprocess = PREPROCESSINGS[trained.use.preprocessing]
 
     @jax.jit
     def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
-        seen = prepared_images(images, trained.config.data.image_height)
+        seen = prepared_images(images, trained.use.image_height)
         found = scores(model, seen, preprocess, options)
         found = probabilities(found, options)
         masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)

@@ -21,7 +21,6 @@ from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
 from train.report.final_evaluation import finish
-from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train, warn_of_idle_devices
 from train.training.loss_options import check_classes, with_class_weights
@@ -71,7 +70,7 @@ def complete(config: Config) -> dict[str, Any]:
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
         known = dataset.fingerprint, dataset.earlier
-        with Checkpoints(run.checkpoints, seed, *known) as checkpoints:
+        with run.open_checkpoints(config, *known) as checkpoints:
             state, seconds = checkpoints.restore(state) or (state, 0.0)
             run.record(config.data, dataset)
             start = int(state.step)

@@ -48,9 +48,9 @@ def predict(
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     _check_replaceable(outputs.values(), areas)
     trained = load_trained(model)
-    cache_compilations(trained.config.run.compilation_cache)
-    predictor = trained.predictor(prediction.applied(trained.config.evaluation))
-    if height := trained.config.data.image_height:
+    cache_compilations(prediction.compilation_cache)
+    predictor = trained.predictor(prediction.applied(trained.use.evaluation))
+    if height := trained.use.image_height:
         print(
             f"Images are resized to a height of {height} pixels, as in training; masks "
             "have the images' own size."
@@ -59,7 +59,7 @@ def predict(
     lines = [header, *_earlier_areas(areas, header, outputs)]
     out.mkdir(parents=True, exist_ok=True)
     replace_bytes(areas, _csv(lines).encode(errors="surrogateescape"))
-    limit_pixels(prediction.pixel_limit or trained.config.data.pixel_limit)
+    limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     shares, failures = [], []
     progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
     for path, files in progress:

@@ -13,6 +13,7 @@ from models.backbones import BACKBONES
 from models.heads import HEADS
 from train.common.errors import UserError
 from train.common.options import option, option_names
+from train.common.sealed import write_sealed
 from train.config import (
     CONFIG_VERSION,
     GROUPS,
@@ -188,10 +189,12 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 6}', "of version 6, and this code reads 1 to 5.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 5"),
+        ('{"version": 7}', "of version 7, and this code reads 1 to 6.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 6"),
         ('{"version": true}', "of version True, and this code"),
-        ('{"version": 5, "steps": 7}', "lacks accumulation, backbone,"),
+        ('{"version": 6, "steps": 7}', "its checksum is missing"),
+        ('{"steps": 7, "steps": 8}', "it has the field 'steps' twice"),
+        ("[" * 99_999, "it is nested too deeply"),
         ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),
         ('{"steps": 7, "mirrors": true}', "no option 'mirrors'"),
         ('{"momentun": 0.9}', "no option 'momentun'; did you mean 'momentum'"),
@@ -214,6 +217,23 @@ def test_file_that_is_no_configuration_is_named(
     path.write_text(text)
     with pytest.raises(UserError, match=f"^{path}.*{culprit}"):
         load_config(path)
+
+
+def test_file_that_lacks_options_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    write_sealed(path, {"version": CONFIG_VERSION, "steps": 7})
+    with pytest.raises(UserError, match="it lacks accumulation, backbone,"):
+        load_config(path)
+
+
+def test_configuration_without_a_checksum_is_said_to_have_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(describe(Config()) | {"version": 5}))
+    for _ in range(2):
+        assert load_config(path) == Config()
+    assert capsys.readouterr().out.count(f"{path} is of an earlier version") == 1
 
 
 def test_difference_names_what_changes_the_result_alone() -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import jax
@@ -20,10 +21,34 @@ _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
 def cache_compilations(folder: str) -> None:
-    """Keeps compiled functions in a folder for the next start; "" keeps none."""
+    """Keeps compiled functions in a folder for the next start; "" keeps none.
+
+    What lies in it is run. So the command line alone may name it, never a file.
+
+    Raises:
+      UserError: others may write to it.
+    """
     if folder:
+        if "://" not in folder:  # of a bucket, JAX knows
+            _check_own(Path(folder))
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _check_own(folder: Path) -> None:
+    """Makes a folder that its owner alone may write to, or refuses another's.
+
+    Raises:
+      UserError: others may write to it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise UserError(
+            f"{folder} is for compiled functions, which are run, and others than you "
+            f"may write to it. Choose another --compilation-cache, or: chmod go-w "
+            f"{folder}"
+        )
 
 
 def run_command(main: Callable[[], None], *, resume: str = "") -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+# Ends the names of files that are being written; a kill can leave one.
+PARTIAL = ".partial"
 
 # What every library takes literally; others read [, \ and gs:/ in a path as their own.
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
@@ -17,15 +22,18 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
 def replace_bytes(path: Path, content: bytes) -> None:
     """Replaces a file atomically: a kill or a full disk leaves the old one or none.
 
+    A link is replaced, and what it leads to stays.
+
     Raises:
       OSError: it names the file, also where the disk is full.
     """
-    partial = path.with_suffix(".partial")
+    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
     with naming(path):
         try:
-            partial.write_bytes(content)
+            with partial.open("xb") as file:  # never one that is there, or a link
+                file.write(content)
             partial.replace(path)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 partial.unlink()
             raise
@@ -40,11 +48,18 @@ def append_text(path: Path, text: str) -> None:
     """Adds text at the end of a file.
 
     Raises:
-      OSError: it names the file, also where the disk is full.
+      OSError: it names the file, also where the disk is full, or is a link.
     """
-    # Names of files that are no UTF-8 come back as they were.
-    with naming(path), path.open("ab") as file:
-        file.write(text.encode(errors="surrogateescape"))
+    with naming(path):
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "It is a link, which is not written through")
+        # Names of files that are no UTF-8 come back as they were.
+        with open(path, "ab", opener=_not_through_links) as file:
+            file.write(text.encode(errors="surrogateescape"))
+
+
+def _not_through_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 
 TFDS = "tfds:"  # a folder that begins so is ./tfds:…
 
+_BUILDERS = ("voc_layout", "builtin_scenes")  # folders that TFDS names after them
+
 
 def is_name(data: str) -> bool:
     """Returns whether it is a name, not the path of a folder."""
@@ -20,6 +22,11 @@ def resolved(data: str) -> str:
 def anywhere(data: str) -> str:
     """Returns what stands for data where the machine is another: `DIR`, or the name."""
     return data if is_name(data) or not data else "DIR"
+
+
+def holds_records(folder: str) -> bool:
+    """Returns whether a folder is one that records have been prepared in."""
+    return any((Path(folder) / name).is_dir() for name in _BUILDERS)
 
 
 def short(data: str) -> str:

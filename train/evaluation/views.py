@@ -100,6 +100,9 @@ class PredictionOptions:
     pixel_limit: int = 0
     """Images of more pixels are refused; 0 for the limit that the model was trained
     with."""
+    compilation_cache: str = ""
+    """Folder that keeps compiled functions for the next start; empty keeps none. No
+    model chooses it, since they are run."""
 
     def named(self) -> list[str]:
         """Returns a word for each option given, for file names."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import secrets
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -15,7 +18,22 @@ import orbax.checkpoint as ocp
 from train.common.command import uninterrupted
 from train.common.errors import UserError, lacks_memory, lacks_space
 from train.common.files import plain_path
+from train.common.sealed import say_unsealed
+from train.training import manifest
 from train.training.step import TrainState
+
+# Why a checkpoint of another run is none of this one, and the way out.
+_CAUSES = {
+    "seed": "config.json has another seed. Restore that file, or choose another "
+    "--workdir.",
+    "fingerprint": "the data set has changed since. Restore it, or choose another "
+    "--workdir.",
+    "config": "config.json is not the one that it was saved under. Restore that file.",
+}
+
+
+class _DamagedError(UserError):
+    """A checkpoint cannot be restored."""
 
 
 class Checkpoints:
@@ -32,6 +50,7 @@ class Checkpoints:
       seed: of the run.
       fingerprint: of the data set.
       earlier: fingerprint of the same data in checkpoints saved before, if any.
+      config: checksum of config.json, if it has one.
       keep: how many to keep.
     """
 
@@ -42,14 +61,18 @@ class Checkpoints:
         fingerprint: str,
         earlier: str = "",
         *,
+        config: str = "",
         keep: int = 2,
     ):
         self.folder = folder.resolve()
-        self._position = {"seed": seed, "fingerprint": fingerprint}
+        self._position = {"seed": seed, "fingerprint": fingerprint, "config": config}
         self._accepted: dict[str, tuple[int | str, ...]] = {
             "seed": (seed,),
             "fingerprint": (fingerprint, earlier),
+            "config": (config, ""),  # earlier ones do not say
         }
+        self._damaged: list[int] = []
+        self._saved = False
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
@@ -67,6 +90,12 @@ class Checkpoints:
         step = int(state.step)
         position = {"step": step, "seconds": seconds, **self._position}
         position["checksum"] = _checksum(state)
+        position["seal"] = _seal(position)
+        with self._space():
+            self._manager.wait_until_finished()
+        self._set_damaged_aside()
+        self._write_manifests()
+        self._saved = True
         # Stopped halfway, it would leave threads that wait for it for many minutes.
         with uninterrupted(), self._space():
             self._manager.save(
@@ -92,61 +121,100 @@ class Checkpoints:
                 f"Make room there; then the same command goes on {goes_on}."
             ) from error
 
-    def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
-        """Returns the newest state and its seconds, or None before the first save.
+    def _write_manifests(self) -> None:
+        """Completes what has been saved since, which Orbax does in the background."""
+        for place in self.folder.glob("[0-9]*"):
+            if place.name.isdigit() and not (place / manifest.NAME).exists():
+                manifest.write_manifest(place)
 
-        The state comes to this process's first device, wherever it was saved.
+    def _set_damaged_aside(self) -> None:
+        """Renames what could not be restored, which would pass for the newest."""
+        for step in self._damaged:
+            place = self.folder / str(step)
+            place.rename(place.with_name(f"damaged-{step}-{secrets.token_hex(4)}"))
+        if self._damaged:
+            self._damaged.clear()
+            self._manager.reload()
+
+    def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
+        """Returns the newest sound state and its seconds, None before the first save.
+
+        The state comes to this process's first device, wherever it was saved. Damaged
+        checkpoints are named; the next save sets them aside.
 
         Args:
           like: a state of the same structure, shapes and dtypes.
 
         Raises:
-          UserError: the checkpoint is damaged, or belongs to another model, seed or
-            data set.
+          UserError: all are damaged, or one belongs to another model, seed or data
+            set.
         """
-        step = self._manager.latest_step()
-        if step is None:
-            return None
+        failures: list[str] = []
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                restored = self._restore(step, like)
+            except _DamagedError as error:
+                failures.append(str(error))
+                self._damaged.append(step)
+                continue
+            if failures:
+                listed = "\n".join(failures)
+                print(f"warning: {listed}\nThe one of step {step} is taken instead.")
+            return restored
+        if failures:
+            raise UserError(
+                "\n".join(failures) + "\nNo other checkpoint is there. Restore that "
+                "folder from a copy, or train again in another --workdir."
+            )
+        return None
+
+    def _restore(self, step: int, like: TrainState) -> tuple[TrainState, float]:
+        """Returns the state of a step and its seconds."""
+        place = self.folder / str(step)
+        if files := manifest.damage(place):
+            raise _DamagedError(f"{place} is damaged: {files}.")
+        position = self._read(step, position=ocp.args.JsonRestore()).position
+        seal = position.pop("seal", None)  # none in those of before
+        known = {"step", "seconds", "checksum", *self._position}
+        if position.keys() - known or seal not in (None, _seal(position)):
+            raise _DamagedError(f"{place} is damaged: its position is another.")
+        for name, wanted in self._position.items():
+            found = position.get(name, "")
+            if found not in self._accepted[name]:
+                raise UserError(
+                    f"{place} was saved with {name} {found!r}, but this run has "
+                    f"{wanted!r}: {_CAUSES[name]}"
+                )
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
             like._asdict(),
         )
-        try:
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(shapes),
-                    position=ocp.args.JsonRestore(),
-                ),
+        restored = self._read(step, state=ocp.args.StandardRestore(shapes))
+        state = TrainState(**restored.state)
+        if "checksum" not in position:
+            say_unsealed(place)
+        elif position["checksum"] != _checksum(state):
+            raise _DamagedError(
+                f"{place} is damaged: its arrays are not those that were saved."
             )
+        return state, float(position["seconds"])
+
+    def _read(self, step: int, **wanted: Any) -> Any:
+        """Returns parts of a checkpoint.
+
+        Raises:
+          _DamagedError: they cannot be read.
+        """
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**wanted))
         except Exception as error:  # Orbax raises a bare Exception for damaged arrays
             if lacks_memory(error) or isinstance(error, PermissionError):
                 raise
-            raise UserError(
+            raise _DamagedError(
                 f"{self.folder / str(step)} cannot be restored: {str(error)[:300]}\n"
-                "Either it is damaged, or config.json has changed since it was saved. "
-                "If it is damaged, move that folder elsewhere to resume from the "
-                "checkpoint before it."
+                "Either it is damaged, or config.json has changed since it was saved."
             ) from error
-        for name, wanted in self._position.items():
-            found = restored.position[name]
-            if found not in self._accepted[name]:
-                raise UserError(
-                    f"{self.folder / str(step)} was saved with {name} "
-                    f"{found!r}, but this run has {wanted!r}: the "
-                    "data set has changed since. Restore it, or choose another "
-                    "--workdir."
-                )
-        state = TrainState(**restored.state)
-        saved = restored.position.get("checksum")  # none in those of before
-        if saved is not None and saved != _checksum(state):
-            raise UserError(
-                f"{self.folder / str(step)} is damaged: its arrays are not those that "
-                "were saved. Move that folder elsewhere to resume from the checkpoint "
-                "before it, and look after the disk."
-            )
-        return state, float(restored.position["seconds"])
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -156,6 +224,8 @@ class Checkpoints:
         try:
             with self._space():
                 self._manager.close()
+                if self._saved:
+                    self._write_manifests()
         except UserError:
             if kind is None:  # otherwise the error that comes through says enough
                 raise
@@ -167,6 +237,11 @@ def _checksum(state: TrainState) -> int:
     for leaf in jax.device_get(jax.tree.leaves(state)):  # all are copied at once
         checksum = zlib.crc32(leaf.tobytes(), checksum)
     return checksum
+
+
+def _seal(position: Mapping[str, Any]) -> int:
+    """Returns a checksum of a position."""
+    return zlib.crc32(json.dumps(position, sort_keys=True).encode())
 
 
 def _reason(error: Exception) -> str:

@@ -11,16 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tensorboardX import SummaryWriter
 
 from train.common.errors import UserError
-from train.common.files import append_text, replace_text
+from train.common.files import PARTIAL, append_text, replace_text
+from train.common.sealed import checksum_of, write_sealed
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
-from train.data.places import is_name, resolved
-
-_DESCRIBED = {"name", "class_names", "colors", "fingerprint"}  # since the first version
+from train.data.places import holds_records, is_name, resolved
+from train.training.checkpoint import Checkpoints
+from train.workdir.contents import Described, read_described, read_lines, read_result
 
 # Bytes of a run's path: with the files directly in it, Linux takes 4,095.
 _LONGEST = 3900
@@ -67,12 +69,30 @@ class Run:
                     f"{run.workdir} holds a run of another configuration:\n  {listed}\n"
                     "Choose another folder with --workdir."
                 )
-        elif run.workdir.exists() and any(run.workdir.iterdir()):
+        elif run.workdir.exists() and any(
+            path.suffix != PARTIAL for path in run.workdir.iterdir()
+        ):
             raise UserError(
                 f"{run.workdir} is not empty and holds no run (no config.json). "
                 "Choose another folder with --workdir."
             )
         return run
+
+    def open_checkpoints(
+        self, config: Config, fingerprint: str, earlier: str
+    ) -> Checkpoints:
+        """Returns the checkpoints of the run.
+
+        Args:
+          config: of the run.
+          fingerprint: of its data.
+          earlier: fingerprint of the same data in checkpoints saved before, if any.
+        """
+        saved_under = checksum_of(self.config_path)
+        seed = config.run.seed
+        return Checkpoints(
+            self.checkpoints, seed, fingerprint, earlier, config=saved_under
+        )
 
     def has_checkpoint(self) -> bool:
         """Returns whether there is a checkpoint to resume from."""
@@ -90,36 +110,26 @@ class Run:
         At each start: until the first checkpoint the data may be mended, and they may
         be moved at any time.
         """
-        described = {
-            "name": dataset.name,
-            "class_names": dataset.class_names,
-            "colors": dataset.colors.tolist(),
-            "fingerprint": dataset.fingerprint,
-            "earlier_fingerprint": dataset.earlier,
-            "split_fingerprints": dict(dataset.splits),
-            "val_names": dataset.val_names,
-            "folder": resolved(options.folder),
-            "prepared": resolved(options.prepared),
-        }
-        replace_text(self.dataset_path, json.dumps(described, indent=2) + "\n")
+        described = Described(
+            name=dataset.name,
+            class_names=dataset.class_names,
+            colors=dataset.colors.tolist(),
+            fingerprint=dataset.fingerprint,
+            earlier_fingerprint=dataset.earlier,
+            split_fingerprints=dict(dataset.splits),
+            val_names=dataset.val_names,
+            folder=resolved(options.folder),
+            prepared=resolved(options.prepared),
+        )
+        write_sealed(self.dataset_path, msgspec.to_builtins(described))
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         """Returns the content of dataset.json.
 
         Raises:
           UserError: it is missing or damaged.
         """
-        problem = "missing"
-        if self.dataset_path.is_file():
-            problem = "damaged"
-            with contextlib.suppress(ValueError):
-                found = json.loads(self.dataset_path.read_text())
-                if isinstance(found, dict) and _DESCRIBED <= found.keys():
-                    return found
-        raise UserError(
-            f"{self.dataset_path} is {problem}. Give the command that trained the run "
-            "again, which writes it anew."
-        )
+        return read_described(self.dataset_path)
 
     def is_described(self) -> bool:
         """Returns whether dataset.json is there and whole."""
@@ -134,33 +144,37 @@ class Run:
             return False
         its = load_config(self.config_path).data.folder
         if self.is_described():
-            its = self.described().get("folder", its)
+            its = self.described().folder or its
         return resolved(its) != resolved(options.folder)
 
     def data_options(self, options: DataOptions) -> DataOptions:
         """Returns the run's options with its data and its records where they are now.
 
-        Options may name folders relative to where the run began.
+        Options may name folders relative to where the run began. A run may be
+        another's: its records are used where they are, but none are written to a folder
+        that it chooses.
         """
-        places = {"folder": options.folder, "prepared": options.prepared}
         described = self.described()
-        for name, place in places.items():
-            now = described.get(name, "")
-            there = is_name(now) or Path(now).is_dir()
-            if now and (there or not Path(place).is_dir()):
-                places[name] = now
-        moved = dataclasses.replace(options, **places)  # type: ignore[arg-type]
+        folder, now = options.folder, described.folder
+        there = is_name(now) or Path(now).is_dir()
+        if now and (there or not Path(folder).is_dir()):
+            folder = now
+        records = (described.prepared, options.prepared)
+        known = (place for place in records if place and holds_records(place))
+        prepared = next(known, DataOptions().prepared)
+        moved = dataclasses.replace(options, folder=folder, prepared=prepared)
         return self.with_split(moved)
 
     def with_split(self, options: DataOptions) -> DataOptions:
         """Returns the options with the --split of the run, from a checkpoint on."""
-        kept = self.described() if self.has_checkpoint() and self.is_described() else {}
-        names = kept.get("val_names", ())
+        if not (self.has_checkpoint() and self.is_described()):
+            return options
+        names = self.described().val_names
         return DividedData.of(options, names) if names else options
 
     def split_fingerprint(self, split: str) -> str | None:
         """Returns the fingerprint of a split of the run, None if unknown."""
-        return self.described().get("split_fingerprints", {}).get(split)
+        return self.described().split_fingerprints.get(split)
 
     def check_data(self, data: Dataset | Found) -> None:
         """Refuses data other than what the run has been trained on.
@@ -171,7 +185,7 @@ class Run:
         results = self._summary.is_file() or self._divergence.is_file()
         if not (results or self.has_checkpoint()) or not self.is_described():
             return
-        found = self.described()["fingerprint"]
+        found = self.described().fingerprint
         if found not in (data.fingerprint, data.earlier):
             raise UserError(
                 f"{self.workdir} was trained on other data ({found}) than there are "
@@ -209,21 +223,21 @@ class Run:
 
     def summary(self) -> dict[str, Any] | None:
         """Returns the summary of a finished run, None while it is unfinished."""
-        return _read_result(self._summary)
+        return read_result(self._summary, "steps", "mean_iou")
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data it was trained on, None before that."""
         if not self.dataset_path.is_file():
             return None
-        return self.described()["fingerprint"]
+        return self.described().fingerprint
 
     def divergence(self) -> dict[str, Any] | None:
         """Returns the record of a divergence, None if there was none."""
-        return _read_result(self._divergence)
+        return read_result(self._divergence, "diverged_at")
 
     def write_divergence(self, divergence: dict[str, Any]) -> None:
         """Marks the run as one that cannot be finished."""
-        replace_text(self._divergence, json.dumps(divergence, indent=2) + "\n")
+        write_sealed(self._divergence, divergence)
 
     def completion_notice(self, summary: dict[str, Any]) -> str:
         """Returns the message for a run that is already finished."""
@@ -236,19 +250,19 @@ class Run:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Marks the run as finished."""
-        replace_text(self._summary, json.dumps(summary, indent=2) + "\n")
+        write_sealed(self._summary, summary)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of metrics.jsonl; of a step's and split's the last.
 
         A run that was stopped while it reported has its last evaluation twice.
         """
-        lines = _whole_lines(self._metrics)
+        lines = read_lines(self._metrics)
         return list({(line["step"], line["split"]): line for line in lines}.values())
 
     def rewind(self, step: int) -> None:
         """Drops lines logged after a step, since a resumed run logs them again."""
-        kept = [line for line in _whole_lines(self._metrics) if line["step"] <= step]
+        kept = [line for line in read_lines(self._metrics) if line["step"] <= step]
         replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
 
@@ -264,33 +278,3 @@ class Run:
         """Finishes the TensorBoard events."""
         if self._events is not None:
             self._events.close()
-
-
-def _read_result(path: Path) -> dict[str, Any] | None:
-    """Reads a run's result, None while there is none.
-
-    Raises:
-      UserError: the file is damaged; it is named.
-    """
-    if not path.is_file():
-        return None
-    try:
-        if result := json.loads(path.read_text()):
-            return result
-    except ValueError:
-        pass
-    raise UserError(
-        f"{path} is damaged. Delete it and give the command again: the run goes on "
-        "from its last checkpoint and writes it anew."
-    )
-
-
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads JSON lines up to the first that a kill cut short."""
-    lines = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines

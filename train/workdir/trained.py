@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from flax import nnx
 
+from models.checksums import FIELD
 from models.deeplab import DeepLab
 from models.weights import (
     WeightsError,
@@ -20,20 +21,25 @@ from models.weights import (
     save_weights,
 )
 from train.common.errors import UserError
-from train.config import Config, describe, load_config, parse_options, portable
-from train.data.images import IGNORED
+from train.common.sealed import parse_json, say_unsealed
+from train.config import (
+    Config,
+    describe,
+    is_sealed,
+    load_config,
+    parse_options,
+    portable,
+)
+from train.data.images import Size
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
-from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import loaded_state
 from train.training.losses import network_alone
 from train.training.step import TrainState, abstract_state
+from train.workdir.contents import Colors, Names
 from train.workdir.run import Run
 
-_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
-_Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
-_Color = tuple[_Channel, _Channel, _Channel]
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 _UNREADABLE = (
@@ -42,8 +48,29 @@ _UNREADABLE = (
 )
 
 
+# Of a file that `save_trained` wrote.
+_METADATA = {"config", "class_names", "colors", "step", FIELD}
+
+
+class Use(NamedTuple):
+    """All that predicting takes from a model's configuration.
+
+    A model or a run may be another's: what it says of folders, caches and the like is
+    left where it is.
+    """
+
+    preprocessing: str
+    evaluation: EvaluationOptions
+    crop: Size  # of training
+    image_height: int  # that images are prepared at, 0 for their own
+    pixel_limit: int  # of an image
+
+
 class Trained(NamedTuple):
-    """A trained network, its configuration and its classes."""
+    """A trained network, its configuration and its classes.
+
+    Programs that predict look at `use`; `config` is for the record.
+    """
 
     config: Config
     class_names: tuple[str, ...]
@@ -51,15 +78,24 @@ class Trained(NamedTuple):
     graph: nnx.GraphDef[DeepLab]
     state: TrainState
 
+    @property
+    def use(self) -> Use:
+        """What predicting takes from the configuration."""
+        config = self.config
+        return Use(
+            config.model.preprocessing,
+            config.evaluation,
+            config.augmentation.crop,
+            config.data.image_height,
+            config.data.pixel_limit,
+        )
+
     def predictor(self, options: EvaluationOptions | None = None) -> Predictor:
         """Returns its predictor, by its own options or by others."""
-        preprocess = PREPROCESSINGS[self.config.model.preprocessing]
-        return Predictor(
-            self.graph,
-            preprocess,
-            options or self.config.evaluation,
-            height=self.config.data.image_height,
-        )
+        use = self.use
+        preprocess = PREPROCESSINGS[use.preprocessing]
+        evaluation = options or use.evaluation
+        return Predictor(self.graph, preprocess, evaluation, height=use.image_height)
 
 
 def load_trained(path: Path) -> Trained:
@@ -81,15 +117,15 @@ def load_run(workdir: Path) -> Trained:
     run = Run(workdir)
     config = load_config(run.config_path)
     described = run.described()
-    class_names = tuple(described["class_names"])
+    class_names = described.class_names
     graph, state = abstract_state(config, len(class_names))
-    known = described["fingerprint"], described.get("earlier_fingerprint", "")
-    with Checkpoints(run.checkpoints, config.run.seed, *known) as checkpoints:
+    known = described.fingerprint, described.earlier_fingerprint
+    with run.open_checkpoints(config, *known) as checkpoints:
         restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     state, _ = restored
-    colors = np.array(described["colors"], np.uint8)
+    colors = np.array(described.colors, np.uint8)
     return Trained(config, class_names, colors, graph, state)
 
 
@@ -119,8 +155,7 @@ def load_file(path: Path) -> Trained:
     """
     try:
         metadata = read_header(path).metadata
-        # Paths of another machine, whatever they say, mean nothing here.
-        config = portable(parse_options(json.loads(metadata["config"])))
+        config = _read_config(path, metadata)
         class_names, colors, step = _read_classes_and_step(metadata)
         alone = config.replace(learn_score_scale=False)
         graph, state = abstract_state(alone, len(class_names))
@@ -146,6 +181,24 @@ def load_file(path: Path) -> Trained:
     return Trained(config, class_names, colors, graph, state)
 
 
+def _read_config(path: Path, metadata: Mapping[str, str]) -> Config:
+    """Returns the configuration in a file's metadata, without paths and the like.
+
+    Raises:
+      KeyError, ValueError: it is missing or cannot be read.
+      UserError: an option cannot work, or the file is not as it was written.
+    """
+    content = parse_json(metadata["config"])
+    config = portable(parse_options(content))
+    if unknown := sorted(metadata.keys() - _METADATA):
+        raise UserError(f"its metadata have {', '.join(unknown)}, which none should")
+    if FIELD not in metadata:
+        if is_sealed(content):
+            raise UserError("it is damaged: its checksum is missing")
+        say_unsealed(path)
+    return config
+
+
 def _read_classes_and_step(
     metadata: Mapping[str, str],
 ) -> tuple[tuple[str, ...], np.ndarray, int]:
@@ -156,8 +209,8 @@ def _read_classes_and_step(
       DecodeError: it is of another kind.
       ValueError: colors and classes are not as many.
     """
-    names = msgspec.json.decode(metadata["class_names"], type=_Names)
-    colors = msgspec.json.decode(metadata["colors"], type=list[_Color])
+    names = msgspec.json.decode(metadata["class_names"], type=Names)
+    colors = msgspec.json.decode(metadata["colors"], type=Colors)
     step = msgspec.json.decode(metadata["step"], type=_Step)
     if len(colors) != len(names):
         raise ValueError(f"{len(colors)} colors for {len(names)} classes")

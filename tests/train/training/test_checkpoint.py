@@ -13,6 +13,7 @@ import pytest
 from flax import nnx
 
 from train.common.errors import UserError
+from train.training import manifest
 from train.training.checkpoint import Checkpoints, _reason
 from train.training.step import TrainState, make_state
 
@@ -73,6 +74,7 @@ def test_state_comes_to_the_device_that_is_here(
     if elsewhere == "gone":
         for path in tmp_path.rglob("_sharding"):
             path.write_text(path.read_text().replace("cpu:3", "cuda:0"))
+        manifest.write_manifest(tmp_path / "0")
     like = jax.eval_shape(lambda: small) if abstract else there
     with Checkpoints(tmp_path, 0, "data") as checkpoints:
         restored = checkpoints.restore(like)
@@ -99,35 +101,158 @@ def test_state_of_several_devices_comes_to_one(
     np.testing.assert_array_equal(kernel, np.arange(6.0))
 
 
+def save_steps(folder: Path, small: TrainState, *steps: int) -> None:
+    noise = np.random.default_rng(0).random(1 << 14).astype(np.float32)
+    with Checkpoints(folder, 0, "data", config="abc") as checkpoints:
+        for step in steps:
+            state = small._replace(step=jnp.int32(step), centers=jnp.array(noise))
+            checkpoints.save(state, 7.0)
+
+
+def open_again(folder: Path) -> Checkpoints:
+    return Checkpoints(folder, 0, "data", config="abc")
+
+
+def large(small: TrainState) -> TrainState:
+    return small._replace(centers=jnp.zeros(1 << 14))
+
+
+def flip(path: Path, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0x40
+    path.write_bytes(content)
+
+
+def files_of(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(found, key=lambda path: path.stat().st_size)
+
+
+@pytest.mark.parametrize("manifested", [True, False])
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
 def test_flipped_bit_is_noticed(
-    small: TrainState, tmp_path: Path, place: float
+    small: TrainState, tmp_path: Path, place: float, manifested: bool
 ) -> None:
-    noise = np.random.default_rng(0).random(1 << 14).astype(np.float32)
-    state = small._replace(step=jnp.int32(1), centers=jnp.array(noise))
-    with Checkpoints(tmp_path, 0, "data") as checkpoints:
-        checkpoints.save(state, 7.0)
-    files = (path for path in (tmp_path / "1").rglob("*") if path.is_file())
-    largest = max(files, key=lambda path: path.stat().st_size)
-    content = bytearray(largest.read_bytes())
-    content[int(place * len(content))] ^= 0x40
-    largest.write_bytes(content)
-    with Checkpoints(tmp_path, 0, "data") as checkpoints:
-        with pytest.raises(UserError, match="1 is damaged: .*Move that folder"):
-            checkpoints.restore(state)
+    save_steps(tmp_path, small, 1)
+    if not manifested:
+        (tmp_path / "1" / manifest.NAME).unlink()
+    flip(files_of(tmp_path / "1")[-1], place)
+    with open_again(tmp_path) as checkpoints:
+        with pytest.raises(UserError, match="1 is damaged: (.|\n)*No other checkpoint"):
+            checkpoints.restore(large(small))
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "junk"])
+def test_the_checkpoint_before_a_damaged_one_is_taken(
+    small: TrainState, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture
+) -> None:
+    save_steps(tmp_path, small, 1, 2)
+    largest = files_of(tmp_path / "2")[-1]
+    if damage == "flip":
+        flip(largest, 0.5)
+    elif damage == "cut":
+        largest.write_bytes(largest.read_bytes()[:-7])
+    elif damage == "remove":
+        largest.unlink()
+    else:
+        (path,) = (tmp_path / "2").rglob("position/metadata")
+        path.write_text("junk")
+    with open_again(tmp_path) as checkpoints:
+        restored = checkpoints.restore(large(small))
+        assert restored is not None and int(restored[0].step) == 1
+        printed = capsys.readouterr().out
+        assert f"{tmp_path / '2'} " in printed and "step 1 is taken" in printed
+        assert {path.name for path in tmp_path.iterdir()} == {"1", "2"}
+        # What comes after replaces it, and it is kept aside.
+        checkpoints.save(large(small)._replace(step=jnp.int32(2)), 9.0)
+    with open_again(tmp_path) as checkpoints:
+        restored = checkpoints.restore(large(small))
+    assert restored is not None and (int(restored[0].step), restored[1]) == (2, 9.0)
+    first, second, aside = sorted(path.name for path in tmp_path.iterdir())
+    assert (first, second) == ("1", "2") and aside.startswith("damaged-2-")
+    assert not capsys.readouterr().out
+
+
+def test_every_checkpoint_has_a_manifest(small: TrainState, tmp_path: Path) -> None:
+    with open_again(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(large(small)._replace(step=jnp.int32(step)), 7.0)
+        assert (tmp_path / "1" / manifest.NAME).is_file()
+    assert (tmp_path / "2" / manifest.NAME).is_file()
+
+
+def test_no_flipped_bit_gives_another_state(
+    small: TrainState, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    save_steps(tmp_path, small, 1, 2)
+    with open_again(tmp_path) as checkpoints:
+        wanted = checkpoints.restore(large(small))
+    assert wanted is not None
+    random = np.random.default_rng(0)
+    for path in files_of(tmp_path / "2"):
+        whole = path.read_bytes()
+        for place in random.random(min(8, len(whole))):
+            flip(path, place)
+            with open_again(tmp_path) as checkpoints:
+                found = checkpoints.restore(large(small))
+            path.write_bytes(whole)
+            assert found is not None
+            if int(found[0].step) == 1:
+                assert "step 1 is taken" in capsys.readouterr().out
+            else:
+                jax.tree.map(np.testing.assert_array_equal, found[0], wanted[0])
+                assert found[1] == wanted[1]
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((1, "data", "abc"), "seed 0, but this run has 1: config.json has another"),
+        (
+            (0, "other", "abc"),
+            "fingerprint 'data', .*'other': the data set has",
+        ),
+        ((0, "data", "abd"), "config 'abc', .* config.json is not the one"),
+    ],
+)
+def test_checkpoint_of_another_run_is_named(
+    small: TrainState, tmp_path: Path, others: tuple[int, str, str], said: str
+) -> None:
+    save_steps(tmp_path, small, 1, 2)
+    seed, data, config = others
+    with Checkpoints(tmp_path, seed, data, config=config) as checkpoints:
+        with pytest.raises(UserError, match=f"2 was saved with {said}"):
+            checkpoints.restore(large(small))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seconds", 8.0), ("step", 4), ("more", 1), ("checksum", 0)]
+)
+def test_changed_position_is_noticed_without_a_manifest(
+    small: TrainState, tmp_path: Path, field: str, value: float
+) -> None:
+    save_steps(tmp_path, small, 1)
+    (tmp_path / "1" / manifest.NAME).unlink()  # killed before it was written
+    (path,) = (tmp_path / "1").rglob("position/metadata")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with open_again(tmp_path) as checkpoints:
+        with pytest.raises(UserError, match="1 is damaged: its position is another"):
+            checkpoints.restore(large(small))
 
 
 def test_checkpoints_of_before_have_no_checksum(
-    small: TrainState, tmp_path: Path
+    small: TrainState, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    with Checkpoints(tmp_path, 0, "data") as checkpoints:
-        checkpoints.save(small._replace(step=jnp.int32(1)), 7.0)
+    save_steps(tmp_path, small, 1)
+    (tmp_path / "1" / manifest.NAME).unlink()
     (path,) = (tmp_path / "1").rglob("position/metadata")
     position = json.loads(path.read_text())
-    del position["checksum"]
+    for name in ("checksum", "seal", "config"):
+        del position[name]
     path.write_text(json.dumps(position))
-    with Checkpoints(tmp_path, 0, "data") as checkpoints:
-        assert checkpoints.restore(small) is not None
+    with open_again(tmp_path) as checkpoints:
+        assert checkpoints.restore(large(small)) is not None
+    assert f"{tmp_path / '1'} is of an earlier version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ def test_two_spellings_of_a_folder_are_the_same_data(make_config: MakeConfig) ->
     assert Run.open(moved).is_of_another_path(moved.data)
 
 
-@pytest.mark.parametrize("damaged", ['{"mean_iou": 0.4', "{}", ""])
+@pytest.mark.parametrize(
+    "damaged", ['{"mean_iou": 0.4', "{}", "[]", "5", '{"mean_iou": "high"}', ""]
+)
 @pytest.mark.parametrize("file", ["summary", "divergence"])
 def test_a_damaged_result_is_named(
     make_config: MakeConfig, file: str, damaged: str
@@ -52,11 +54,12 @@ def test_a_damaged_result_is_named(
     run.workdir.mkdir()
     read, write = getattr(run, file), getattr(run, f"write_{file}")
     assert read() is None
-    write({"steps": 8})
-    assert read() == {"steps": 8}
+    result = {"steps": 8, "mean_iou": 0.25, "diverged_at": 3}
+    write(result)
+    assert read() == result
     (path,) = run.workdir.glob("*.json")
-    path.write_text(damaged)
-    with pytest.raises(UserError, match=f"{path} is damaged. Delete it"):
+    path.write_text(damaged or path.read_text().replace("8", "9"))
+    with pytest.raises(UserError, match=f"{path} is damaged .*Move it elsewhere"):
         read()
 
 

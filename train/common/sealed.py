@@ -1,0 +1,97 @@
+"""Files of JSON with a checksum of every byte, so that damage is seen.
+
+The checksum is a field of the file, counted as zeros where it stands.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from train.common.files import replace_text
+
+_FIELD = "checksum"
+_NONE = "00000000"
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a table as JSON, with its checksum, as a whole or not at all."""
+    text = json.dumps({**content, _FIELD: _NONE}, indent=2) + "\n"
+    replace_text(path, _with(text, _NONE, _checksum(text)))
+
+
+def read_sealed(
+    path: Path, *, always: Callable[[dict[str, Any]], bool] = lambda content: False
+) -> Any:
+    """Returns the content of a file of JSON, without its checksum.
+
+    One that has none is said to have none.
+
+    Args:
+      path: of the file.
+      always: tells by the content whether there has to be a checksum.
+
+    Raises:
+      ValueError: it is no JSON, or is not as it was written.
+    """
+    text = path.read_text()
+    content = parse_json(text)
+    if not isinstance(content, dict):
+        return content
+    found = content.pop(_FIELD, None)
+    if found is None:
+        if always(content):
+            raise ValueError("its checksum is missing")
+        say_unsealed(path)
+    elif found != _checksum(_with(text, found, _NONE)):
+        raise ValueError("it is damaged: its checksum is of another content")
+    return content
+
+
+def checksum_of(path: Path) -> str:
+    """Returns the checksum that a file states, "" for one without."""
+    content = parse_json(path.read_text())
+    return content.get(_FIELD, "") if isinstance(content, dict) else ""
+
+
+def parse_json(text: str) -> Any:
+    """Returns what JSON says.
+
+    Raises:
+      ValueError: it is none, names a field twice, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_table)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has the field {twice!r} twice")
+    return table
+
+
+def _with(text: str, before: object, after: str) -> str:
+    """Returns the text with another checksum in the place of one."""
+    return text.replace(f'"{_FIELD}": "{before}"', f'"{_FIELD}": "{after}"')
+
+
+def _checksum(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+@functools.cache
+def say_unsealed(path: Path) -> None:
+    """Says once that a file has no checksum."""
+    print(
+        f"{path} is of an earlier version and has no checksum: damage to it would not "
+        "be seen."
+    )

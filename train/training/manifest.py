@@ -1,0 +1,54 @@
+"""The manifest of a checkpoint: which files it has, and a checksum of each.
+
+Orbax reads some flipped bits as if they had been saved.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from train.common.sealed import read_sealed, write_sealed
+
+NAME = "manifest.json"
+
+_CHUNK = 2**24  # bytes
+
+
+def write_manifest(folder: Path) -> None:
+    """Writes down what is in a folder."""
+    write_sealed(folder / NAME, {"files": _files(folder)})
+
+
+def damage(folder: Path) -> str:
+    """Returns what is not as its manifest says, "" if all is, or there is none."""
+    if not (folder / NAME).is_file():
+        return ""
+    try:
+        wanted = read_sealed(folder / NAME, always=lambda content: True)["files"]
+        found = _files(folder)
+        differing = sorted(
+            name
+            for name in wanted.keys() | found.keys()
+            if wanted.get(name) != found.get(name)
+        )
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        return f"{NAME}: {error}"
+    return ", ".join(differing)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Returns the checksum of each file of a folder, by its place in it."""
+    return {
+        path.relative_to(folder).as_posix(): _checksum(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / NAME
+    }
+
+
+def _checksum(path: Path) -> str:
+    found = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            found = zlib.crc32(chunk, found)
+    return f"{found:08x}"

@@ -1,0 +1,108 @@
+"""What the files of a run's folder hold, read by a schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from train.common.errors import UserError
+from train.common.sealed import parse_json, read_sealed
+from train.data.masks import IGNORED
+
+_Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
+Colors = list[tuple[_Channel, _Channel, _Channel]]  # red, green, blue
+
+
+class Described(msgspec.Struct, forbid_unknown_fields=True):
+    """The content of dataset.json: what a run was trained on."""
+
+    name: str
+    class_names: Names
+    colors: Colors
+    fingerprint: str
+    # Those below are not in files of every version.
+    earlier_fingerprint: str = ""
+    split_fingerprints: dict[str, str] = {}
+    val_names: tuple[str, ...] = ()  # that --split made
+    folder: str = ""  # where the data are, as far as is known
+    prepared: str = ""  # where their records are
+
+    def __post_init__(self) -> None:
+        """Validates counts.
+
+        Raises:
+          ValueError: there are not as many colors as classes.
+        """
+        if len(self.colors) != len(self.class_names):
+            raise ValueError(
+                f"{len(self.colors)} colors for {len(self.class_names)} classes"
+            )
+
+
+def read_described(path: Path) -> Described:
+    """Reads dataset.json.
+
+    Raises:
+      UserError: it is missing or damaged.
+    """
+    problem = "is missing"
+    if path.is_file():
+        try:
+            return msgspec.convert(read_sealed(path), Described)
+        except ValueError as error:
+            problem = f"is damaged ({error})"
+    raise UserError(
+        f"{path} {problem}. Give the command that trained the run again, which writes "
+        "it anew."
+    )
+
+
+def read_result(path: Path, *numbers: str) -> dict[str, Any] | None:
+    """Reads a run's result, None while there is none.
+
+    Args:
+      path: of the file.
+      numbers: fields that it has to have.
+
+    Raises:
+      UserError: the file is damaged; it is named.
+    """
+    if not path.is_file():
+        return None
+    try:
+        result = msgspec.convert(read_sealed(path), dict[str, Any])
+        for name in numbers:
+            msgspec.convert(result.get(name), float, strict=False)
+        return result
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged ({error}). Move it elsewhere and give the command "
+            "again: the run goes on from its last checkpoint and writes it anew."
+        ) from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads the metrics of a run, line by line.
+
+    A damaged line costs itself alone, and is said; one that a kill cut short at the end
+    is passed over.
+    """
+    whole: list[dict[str, Any]] = []
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            whole.append(_metrics(line))
+        except ValueError as error:
+            if number < len(lines) or line.endswith(b"\n"):
+                print(f"{path}, line {number}, is damaged and left out: {error}")
+    return whole
+
+
+def _metrics(line: bytes) -> dict[str, Any]:
+    content = parse_json(line.decode())
+    found = msgspec.convert(content, dict[str, int | float | str | None])
+    msgspec.convert([found.get("step"), found.get("split")], tuple[int, str])
+    return found
