@@ -2,6 +2,7 @@
 
 DIR/model.safetensors   weights and configuration, for train/predict.py and --weights
 DIR/inference.jax       the compiled function, for any program that has jax
+DIR/SHA256SUMS          checksums of both: sha256sum -c SHA256SUMS
 
     inference = jax.export.deserialize(Path("inference.jax").read_bytes())
     masks, confidence = inference.call(images)  # uint8 [batch, height, width, 3], RGB
@@ -27,9 +28,12 @@ from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
+from train.workdir.sums import NAME as SUMS
+from train.workdir.sums import unlisted, write_sums
 from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+FILES = ("model.safetensors", "inference.jax")
 
 
 def export(
@@ -37,26 +41,30 @@ def export(
     /,
     out: Path,
     size: tuple[int, int] = (0, 0),
+    overwrite: bool = False,
 ) -> None:
-    """Writes OUT/model.safetensors and OUT/inference.jax.
+    """Writes OUT/model.safetensors, OUT/inference.jax and their OUT/SHA256SUMS.
 
     Args:
       run: folder of a run, or a file of an earlier export.
       out: folder for both; made if need be.
       size: height and width of the images that inference.jax takes, pixels; 0 0 for
         the size of the training crops. Their number is free.
+      overwrite: replaces files of these names that no export wrote.
     """
+    _check_replaceable(run, out, overwrite=overwrite)
     trained = load_trained(run)
     height, width = size if size != (0, 0) else trained.use.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
     _check_finite(run, trained, (height, width))
     out.mkdir(parents=True, exist_ok=True)
-    model, function = out / "model.safetensors", out / "inference.jax"
+    model, function = (out / name for name in FILES)
     with naming(model):
         save_trained(trained, model)
     print(f"{model}: for train/predict.py, or train/main.py --weights")
     replace_bytes(function, serialized(trained, (height, width)))
+    write_sums(out, FILES)
     print(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"
@@ -67,6 +75,23 @@ def export(
         print(
             f"Both resize images to a height of {resized} pixels, as training did; "
             "masks have the size of the images that are given."
+        )
+
+
+def _check_replaceable(run: Path, out: Path, *, overwrite: bool) -> None:
+    """Refuses to write over what is exported, or what no export wrote.
+
+    Raises:
+      UserError: it names the file.
+    """
+    places = [out / name for name in FILES]
+    if any(place.exists() and place.samefile(run) for place in places):
+        raise UserError(f"{run} would be written over. Choose another --out.")
+    if not overwrite and (others := unlisted(out, FILES)):
+        raise UserError(
+            f"{out} has {' and '.join(others)} already, which no export wrote with "
+            f"{SUMS}, or which was changed since. Choose another --out, or add "
+            "--overwrite to lose it."
         )
 
 
@@ -125,4 +150,4 @@ def _without_locations() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(export))
+    run_command(lambda: tyro.cli(export, config=(tyro.conf.FlagCreatePairsOff,)))

@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
+from PIL import Image
 from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import NotFinite, UserError, lacks_space, memory_for
-from train.common.files import append_text, replace_bytes
-from train.data.images import encode, limit_pixels, read_image
-from train.data.palette import overlay, save_mask
+from train.common.files import append_text, locked, replace_bytes
+from train.data.images import limit_pixels, read_image
+from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
+from train.evaluation.own_pictures import is_ours, marked
 from train.evaluation.views import PredictionOptions
 from train.workdir.trained import Trained, load_trained
 
@@ -32,6 +35,7 @@ def predict(
     /,
     out: Path,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
+    overwrite: bool = False,
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
@@ -44,9 +48,12 @@ def predict(
         'photos/**/*.jpg' for folders within folders.
       out: folder for the masks.
       prediction: how to predict, where not as the model's configuration says.
+      overwrite: replaces pictures in OUT that no prediction wrote, or that were edited
+        since.
     """
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
-    _check_replaceable(outputs.values(), areas)
+    if not overwrite:
+        _check_replaceable(outputs.values())
     trained = load_trained(model)
     cache_compilations(prediction.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.use.evaluation))
@@ -56,9 +63,10 @@ def predict(
             "have the images' own size."
         )
     header = ["image", "width", "height", *trained.class_names]
-    lines = [header, *_earlier_areas(areas, header, outputs)]
     out.mkdir(parents=True, exist_ok=True)
-    replace_bytes(areas, _csv(lines).encode(errors="surrogateescape"))
+    with locked(out):  # several processes may share it
+        lines = [header, *_earlier_areas(areas, header, outputs)]
+        replace_bytes(areas, _csv(lines).encode(errors="surrogateescape"))
     limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     shares, failures = [], []
     progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
@@ -69,7 +77,8 @@ def predict(
             found = class_shares(mask, len(trained.class_names))
             texts = [f"{share:.6f}" for share in found]
             # At once, so that finished images are kept if the program stops.
-            append_text(areas, _csv([[path, *mask.shape[::-1], *texts]]))
+            with locked(out):
+                append_text(areas, _csv([[path, *mask.shape[::-1], *texts]]))
             shares.append(found)
         except (UserError, OSError) as error:
             failures.append(str(error))
@@ -78,19 +87,18 @@ def predict(
     _summarize(shares, failures, len(outputs), trained.class_names, out)
 
 
-def _check_replaceable(outputs: Iterable[MaskFiles], areas: Path) -> None:
-    """Refuses to write over files that no earlier call wrote: masks that were drawn.
+def _check_replaceable(outputs: Iterable[MaskFiles]) -> None:
+    """Refuses to write over files that no prediction wrote, such as drawn masks.
 
     Raises:
-      UserError: such a file is there, without the table that each call leaves.
+      UserError: it names the first.
     """
-    if areas.is_file():
-        return
     for path in (path for files in outputs for path in files):
-        if path.exists():
+        if os.path.lexists(path) and not is_ours(path):
             raise UserError(
-                f"{path} is there already, and no prediction, since {areas} is "
-                "missing. Choose another --out."
+                f"{path} is there already, and it is not as a prediction wrote it: it "
+                "may have been drawn or edited. Choose another --out, or add "
+                "--overwrite to lose it."
             )
 
 
@@ -141,8 +149,8 @@ def _predict_one(
         painted = np.empty_like(image)
         for rows in _bands(len(image)):
             painted[rows] = overlay(image[rows], mask[rows], trained.colors)
-        replace_bytes(files.overlay, encode(painted, "PNG"))
-        save_mask(files.mask, mask, trained.colors)
+        replace_bytes(files.overlay, marked(Image.fromarray(painted)))
+        replace_bytes(files.mask, marked(mask_image(mask, trained.colors)))
     return mask
 
 

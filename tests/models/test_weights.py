@@ -17,6 +17,7 @@ from models.weights import (
     read_header,
     read_weights,
     save_weights,
+    write_weights,
 )
 
 from .checkpoints import write_checkpoint, write_zip
@@ -230,6 +231,47 @@ def test_missing_and_truncated_files_are_named(model: DeepLab, tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(WeightsError, match="cut.safetensors cannot be read"):
         read_header(path)
+
+
+def test_no_flipped_bit_gives_other_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    arrays = {"a": np.arange(3, dtype=np.float32), "b": np.ones((2, 2), np.float16)}
+    write_weights(arrays, path, {"note": "kept"})
+    whole, seen = path.read_bytes(), 0
+    assert read_weights(path).keys() == arrays.keys()
+    for place in range(8 * len(whole)):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            found = read_weights(path)
+            # Other metadata than are known are refused where they are read.
+            assert "checksum" not in read_header(path).metadata
+        except WeightsError:
+            seen += 1
+            continue
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(found[key], array)
+    assert seen > 7 * len(whole)
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    write_weights({"a": np.zeros(1000, np.float32)}, path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"^{path} is damaged: its checksum"):
+        read_weights(path)
+
+
+def test_weights_replace_a_link(tmp_path: Path) -> None:
+    others, link = tmp_path / "others", tmp_path / "w.safetensors"
+    others.write_text("theirs")
+    link.symlink_to(others)
+    write_weights({"a": np.zeros(1, np.float32)}, link)
+    assert others.read_text() == "theirs" and not link.is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_statistics_and_affine_of_a_frozen_norm_are_loaded(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_equal_runs_have_equal_files(trained: Trained, tmp_path: Path) -> None:
         export(source, tmp_path / name)
         written = [path.read_bytes() for path in sorted((tmp_path / name).iterdir())]
         files.append([source.read_bytes(), *written])
-    assert len(files[0]) == 3 and files[0] == files[1]
+    assert len(files[0]) == 4 and files[0] == files[1]
     for content in files[0]:
         for path in (tmp_path, Path(__file__).parents[2], Path(sys.prefix)):
             assert str(path).encode() not in content
@@ -133,6 +133,7 @@ def test_export_writes_both_files(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "model.safetensors",
         "inference.jax",
+        "SHA256SUMS",
     }
     assert "[batch, 32, 32, 3]" in capsys.readouterr().out  # the crop
     assert load_trained(tmp_path / "out" / "model.safetensors").config == portable(

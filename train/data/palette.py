@@ -1,12 +1,9 @@
 """Masks as pictures: class colors, palette PNGs and overlays."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from train.common.files import replace_bytes
 
 
 def voc_colormap(count: int = 256) -> np.ndarray:
@@ -75,17 +72,6 @@ def mask_png(mask: np.ndarray, colors: np.ndarray) -> bytes:
     file = io.BytesIO()
     mask_image(mask, colors).save(file, format="PNG")
     return file.getvalue()
-
-
-def save_mask(path: Path, mask: np.ndarray, colors: np.ndarray) -> None:
-    """Writes a mask as a palette PNG, atomically.
-
-    Args:
-      path: Where to write.
-      mask: uint8 [H, W], class indices.
-      colors: uint8 [C, 3], the data set's colors.
-    """
-    replace_bytes(path, mask_png(mask, colors))
 
 
 def overlay(

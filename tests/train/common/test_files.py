@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from train.common.files import (
     append_text,
+    locked,
     naming,
     plain_path,
     replace_bytes,
@@ -47,6 +49,53 @@ def test_line_that_does_not_fit_is_named(tmp_path: Path, full: None) -> None:
         append_text(path, "x" * 5000)
     assert raised.value.filename == str(path)
     assert path.read_text().startswith("first\n")
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    others = tmp_path / "others.txt"
+    others.write_text("theirs")
+    link = tmp_path / "a.json"
+    link.symlink_to(others)
+    with pytest.raises(OSError, match="It is a link") as raised:
+        append_text(link, "ours")
+    assert raised.value.filename == str(link) and link.is_symlink()
+    replace_text(link, "ours")
+    assert not link.is_symlink() and link.read_text() == "ours"
+    assert others.read_text() == "theirs"
+
+
+def test_what_is_being_written_takes_nobodys_place(tmp_path: Path) -> None:
+    others = tmp_path / "a.partial"
+    others.write_text("theirs")
+    replace_text(tmp_path / "a.json", "ours")
+    assert others.read_text() == "theirs" and len(os.listdir(tmp_path)) == 2
+
+
+def test_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        replace_text(tmp_path / "a.json", "ours")
+        append_text(tmp_path / "b.csv", "ours")
+    finally:
+        os.umask(before)
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_locked_folder_waits_for_the_other(tmp_path: Path) -> None:
+    came: list[str] = []
+
+    def enter() -> None:
+        with locked(tmp_path):
+            came.append("other")
+
+    with locked(tmp_path):
+        other = threading.Thread(target=enter)
+        other.start()
+        other.join(0.2)
+        came.append("first")
+    other.join()
+    assert came == ["first", "other"]
 
 
 def test_error_that_names_a_file_keeps_it(tmp_path: Path) -> None:

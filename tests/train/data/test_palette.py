@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from train.data.palette import colorize, overlay, save_mask, voc_colormap
+from train.data.palette import colorize, mask_png, overlay, voc_colormap
 
 COLORS = np.array([[10, 20, 30], [200, 100, 0]], np.uint8)
 MASK = np.array([[0, 1, 255], [1, 0, 7]], np.uint8)
@@ -29,7 +29,7 @@ def test_colorize_paints_what_has_no_color_as_ignored():
 
 
 def test_saved_mask_keeps_indices_and_colors(tmp_path):
-    save_mask(tmp_path / "mask.png", MASK, COLORS)
+    (tmp_path / "mask.png").write_bytes(mask_png(MASK, COLORS))
     with Image.open(tmp_path / "mask.png") as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.asarray(image), MASK)

@@ -1,0 +1,140 @@
+"""Nobody's files are overwritten: drawn or edited masks, inputs, what links lead to."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from train import export, predict
+from train.common.errors import UserError
+from train.evaluation.own_pictures import is_ours, marked
+from train.evaluation.views import PredictionOptions
+from train.workdir import sums
+
+from .test_predict import model, read_areas, write_image
+
+__all__ = ["model"]  # a fixture
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    write_image(tmp_path / "images" / "a.png", 10)
+    return tmp_path / "images" / "a.png"
+
+
+def call(model: Path, image: Path, out: Path, *, overwrite: bool = False) -> None:
+    predict.predict(model, (image,), out, PredictionOptions(), overwrite)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a_overlay.png"])
+@pytest.mark.parametrize("kind", ["drawn", "edited", "junk", "link", "dangling"])
+def test_what_no_prediction_wrote_stays(
+    model: Path, image: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere.png"
+    call(model, image, out)
+    place = out / name
+    if kind == "drawn":
+        Image.fromarray(np.ones((20, 30), np.uint8)).save(place)
+    elif kind == "edited":
+        with Image.open(place) as picture:
+            picture.load()
+            text = picture.info["predicted"]
+        place.write_bytes(_with_text(ImageOps.flip(picture), text))
+    elif kind == "junk":
+        place.write_text("notes")
+    else:
+        if kind == "link":
+            place.rename(elsewhere)
+        place.unlink(missing_ok=True)
+        place.symlink_to(elsewhere)
+    content = None if kind == "dangling" else place.read_bytes()
+    areas = read_areas(out)
+    with pytest.raises(UserError, match=f"{place} is there already.*--overwrite to"):
+        call(model, image, out)
+    assert read_areas(out) == areas
+    if content is not None:
+        assert place.read_bytes() == content
+    call(model, image, out, overwrite=True)
+    assert is_ours(place)
+    if kind == "link":
+        assert elsewhere.read_bytes() == content
+    assert elsewhere.exists() == (kind == "link")
+
+
+def _with_text(picture: Image.Image, text: str) -> bytes:
+    """Returns a picture as an editor writes it that keeps texts."""
+    info = PngInfo()
+    info.add_text("predicted", text)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "L"])
+def test_mark_is_of_the_pixels(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(np.arange(60, dtype=np.uint8).reshape(6, 10)).convert(
+        mode
+    )
+    path = tmp_path / "a.png"
+    path.write_bytes(marked(picture))
+    assert is_ours(path)
+    with Image.open(path) as again:
+        np.testing.assert_array_equal(np.asarray(again), np.asarray(picture))
+    picture.save(path)
+    assert not is_ours(path)
+    assert not is_ours(tmp_path) and not is_ours(tmp_path / "missing.png")
+
+
+def test_areas_are_not_written_through_a_link(
+    model: Path, image: Path, tmp_path: Path
+) -> None:
+    out, others = tmp_path / "out", tmp_path / "others.csv"
+    call(model, image, out)
+    (out / "areas.csv").rename(others)
+    before = others.read_text()
+    (out / "areas.csv").symlink_to(others)
+    call(model, image, out)
+    assert others.read_text() == before and not (out / "areas.csv").is_symlink()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    for name in export.FILES:
+        (folder / name).write_text(name)
+    sums.write_sums(folder, export.FILES)
+    return folder
+
+
+def test_sums_are_read_by_the_usual_program(folder: Path) -> None:
+    check = ["sha256sum", "-c", sums.NAME]
+    assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 0
+    (folder / export.FILES[1]).write_text("other")
+    assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 1
+
+
+def test_own_exports_are_replaced(folder: Path) -> None:
+    export._check_replaceable(folder.parent, folder, overwrite=False)
+
+
+@pytest.mark.parametrize("name", export.FILES)
+def test_other_exports_stay(folder: Path, name: str) -> None:
+    (folder / name).write_text("other")
+    with pytest.raises(UserError, match=f"{folder} has {name} already"):
+        export._check_replaceable(folder.parent, folder, overwrite=False)
+    export._check_replaceable(folder.parent, folder, overwrite=True)
+
+
+def test_what_is_exported_stays(folder: Path) -> None:
+    for overwrite in (True, False):
+        with pytest.raises(UserError, match="model.safetensors would be written over"):
+            source = folder / "model.safetensors"
+            export._check_replaceable(source, folder, overwrite=overwrite)

@@ -1,0 +1,42 @@
+"""Pictures that a prediction wrote: told from all others by a mark in them.
+
+The mark is a checksum of the pixels, so a picture that was edited since is another's.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+_KEY = "predicted"
+
+
+def marked(picture: Image.Image) -> bytes:
+    """Returns a picture as PNG with the mark."""
+    info = PngInfo()
+    info.add_text(_KEY, _checksum(picture))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def is_ours(path: Path) -> bool:
+    """Returns whether a file is a picture as a prediction wrote it, and no link."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            mark = picture.info.get(_KEY)  # before the pixels, as it was written
+            return mark is not None and mark == _checksum(picture)
+    except Exception:  # whatever Pillow raises for what is no such picture
+        return False
+
+
+def _checksum(picture: Image.Image) -> str:
+    palette = picture.getpalette() or []
+    content = picture.tobytes() + bytes(palette)
+    return f"{picture.mode} {picture.size} {zlib.crc32(content):08x}"

@@ -1,0 +1,34 @@
+"""SHA256SUMS: the checksums of the files beside it, as `sha256sum -c` reads them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from train.common.files import replace_text
+
+NAME = "SHA256SUMS"
+
+
+def write_sums(folder: Path, names: Sequence[str]) -> None:
+    """Writes the checksums of files of a folder."""
+    lines = (f"{_digest(folder / name)}  {name}\n" for name in names)
+    replace_text(folder / NAME, "".join(lines))
+
+
+def unlisted(folder: Path, names: Sequence[str]) -> list[str]:
+    """Returns which files of a folder are there, but not as its checksums say."""
+    sums = folder / NAME
+    listed = sums.read_text(errors="replace") if sums.is_file() else ""
+    return [
+        name
+        for name in names
+        if (folder / name).exists()
+        and f"{_digest(folder / name)}  {name}" not in listed.splitlines()
+    ]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
