@@ -8,9 +8,13 @@ from collections.abc import Iterator
 # Divides the CPU for the tests of sharding; programs that tests start compute alike.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402  # reads the environment
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+# For more than a few seconds' worth of drawn inputs: --hypothesis-profile long.
+hypothesis.settings.register_profile("long", max_examples=5000)
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 

@@ -28,8 +28,7 @@ from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
-from train.workdir.sums import NAME as SUMS
-from train.workdir.sums import unlisted, write_sums
+from train.workdir.sums import SUMS, unlisted, write_sums
 from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")

@@ -22,7 +22,7 @@ from train.data.images import limit_pixels, read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
-from train.evaluation.own_pictures import is_ours, marked
+from train.evaluation.own_pictures import as_predicted, is_ours
 from train.evaluation.views import PredictionOptions
 from train.workdir.trained import Trained, load_trained
 
@@ -149,8 +149,8 @@ def _predict_one(
         painted = np.empty_like(image)
         for rows in _bands(len(image)):
             painted[rows] = overlay(image[rows], mask[rows], trained.colors)
-        replace_bytes(files.overlay, marked(Image.fromarray(painted)))
-        replace_bytes(files.mask, marked(mask_image(mask, trained.colors)))
+        replace_bytes(files.overlay, as_predicted(Image.fromarray(painted)))
+        replace_bytes(files.mask, as_predicted(mask_image(mask, trained.colors)))
     return mask
 
 

@@ -59,7 +59,7 @@ SPLITS = [
     *of(
         "train/workdir/run.py",
         "tests/train/data/test_splits.py",
-        ("split not recorded", '"val_names": dataset.val_names,', '"val_names": (),'),
+        ("split not recorded", "val_names=dataset.val_names,", "val_names=(),"),
         (
             "recorded too early",
             "self.has_checkpoint() and self.is_described()",

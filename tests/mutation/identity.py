@@ -33,7 +33,7 @@ IDENTITY = (
     + of(
         "train/workdir/trained.py",
         "tests/train/test_export.py",
-        ("unprepared", "height=self.config.data.image_height", "height=0"),
+        ("unprepared", "height=use.image_height", "height=0"),
         (
             "paths exported",
             "describe(portable(trained.config))",

@@ -123,7 +123,15 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--evaluation-scales"], r"--evaluation-scales must be.*got \(\)"),
         (["--evaluation-fusion", "sum"], "--evaluation-fusion must be.*got 'sum'"),
         (["--window", "0", "512"], r"--window must be.*got \(0, 512\)"),
-        (["--overlap", "1"], r"--overlap must lie in \[0, 1\), got 1"),
+        (["--overlap", "1"], r"--overlap must lie in \[0, 0.99\], got 1"),
+        (
+            ["--size-multiple", "2048"],
+            r"--size-multiple must lie in \[1, 1024\], got 2",
+        ),
+        (
+            ["--evaluation-scales", *33 * ["1"]],
+            r"scales must be 1 to 32, each in \[0.1",
+        ),
         (["--seed", "4294967296"], "--seed must be ≥ 0 and below.*got 4294967296"),
         (["--scale", "1", "inf"], r"--scale must be.*got \(1.0, inf\)"),
         (["--evaluation-scales", "1000"], "--evaluation-scales must.*got .1000"),

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from train import export, predict
 from train.common.errors import UserError
-from train.evaluation.own_pictures import is_ours, marked
+from train.evaluation.own_pictures import as_predicted, is_ours
 from train.evaluation.views import PredictionOptions
 from train.workdir import sums
 
@@ -83,7 +83,7 @@ def test_mark_is_of_the_pixels(tmp_path: Path, mode: str) -> None:
         mode
     )
     path = tmp_path / "a.png"
-    path.write_bytes(marked(picture))
+    path.write_bytes(as_predicted(picture))
     assert is_ours(path)
     with Image.open(path) as again:
         np.testing.assert_array_equal(np.asarray(again), np.asarray(picture))
@@ -115,7 +115,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_sums_are_read_by_the_usual_program(folder: Path) -> None:
-    check = ["sha256sum", "-c", sums.NAME]
+    check = ["sha256sum", "-c", sums.SUMS]
     assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 0
     (folder / export.FILES[1]).write_text("other")
     assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 1

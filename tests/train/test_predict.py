@@ -88,22 +88,6 @@ def test_what_stands_for_nothing_is_named(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("given", ["", "cache"])
-def test_call_alone_chooses_a_cache(
-    model: Path, tmp_path: Path, given: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trained = predict.load_trained(model)
-    config = trained.config.replace(compilation_cache="planted", workdir="elsewhere")
-    monkeypatch.setattr(
-        predict, "load_trained", lambda path: trained._replace(config=config)
-    )
-    asked: list[str] = []
-    monkeypatch.setattr(predict, "cache_compilations", asked.append)
-    write_image(tmp_path / "a.png")
-    call(model, tmp_path / "a.png", out=tmp_path / "out", compilation_cache=given)
-    assert asked == [given]
-
-
 def test_nothing_named_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no image named"):
         call(model, out=tmp_path / "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -92,6 +93,8 @@ def _message(error: Exception) -> str:
     """Returns what the user can do about an error, "" about a defect of ours."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{error}. Allow more open files (ulimit -n 4096) or fewer --workers."
     if lacks_space(error) or (isinstance(error, OSError) and error.filename):
         return f"{error}. Check the path, its permissions and the space left."
     if lacks_memory(error):

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 _KEY = "predicted"
 
 
-def marked(picture: Image.Image) -> bytes:
+def as_predicted(picture: Image.Image) -> bytes:
     """Returns a picture as PNG with the mark."""
     info = PngInfo()
     info.add_text(_KEY, _checksum(picture))

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from train.common.errors import UserError
 from train.common.options import (
-    BELOW_ONE,
     POSITIVE,
     Group,
     Limit,
@@ -35,8 +34,10 @@ class EvaluationOptions(Group):
         "The network sees images resized by each of these when it predicts; its "
         "predictions are resized back and joined, so masks have full resolution.",
         Limit(
-            lambda scales: len(scales) > 0 and all(0.1 <= s <= 4 for s in scales),
-            "must be one or more, each in [0.1, 4]",
+            lambda scales: (
+                1 <= len(scales) <= 32 and all(0.1 <= s <= 4 for s in scales)
+            ),
+            "must be 1 to 32, each in [0.1, 4]",
         ),
         name="evaluation_scales",
     )
@@ -62,14 +63,14 @@ class EvaluationOptions(Group):
     )
     overlap: float = option(
         0.5,
-        "Fraction of a window that it shares with the next, in [0, 1).",
-        BELOW_ONE,
+        "Fraction of a window that it shares with the next, in [0, 0.99].",
+        Limit(lambda overlap: 0 <= overlap <= 0.99, "must lie in [0, 0.99]"),
     )
     size_multiple: int = option(
         1,
         "Images are padded to multiples of this to predict them, pixels: fewer "
         "compilations where sizes vary, but masks differ a little near the padding.",
-        POSITIVE,
+        Limit(lambda multiple: 1 <= multiple <= 1024, "must lie in [1, 1024]"),
     )
 
 

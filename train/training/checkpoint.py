@@ -124,7 +124,7 @@ class Checkpoints:
     def _write_manifests(self) -> None:
         """Completes what has been saved since, which Orbax does in the background."""
         for place in self.folder.glob("[0-9]*"):
-            if place.name.isdigit() and not (place / manifest.NAME).exists():
+            if place.name.isdigit() and not (place / manifest.MANIFEST).exists():
                 manifest.write_manifest(place)
 
     def _set_damaged_aside(self) -> None:

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from train.common.sealed import read_sealed, write_sealed
 
-NAME = "manifest.json"
+MANIFEST = "manifest.json"
 
 _CHUNK = 2**24  # bytes
 
 
 def write_manifest(folder: Path) -> None:
     """Writes down what is in a folder."""
-    write_sealed(folder / NAME, {"files": _files(folder)})
+    write_sealed(folder / MANIFEST, {"files": _files(folder)})
 
 
 def damage(folder: Path) -> str:
     """Returns what is not as its manifest says, "" if all is, or there is none."""
-    if not (folder / NAME).is_file():
+    if not (folder / MANIFEST).is_file():
         return ""
     try:
-        wanted = read_sealed(folder / NAME, always=lambda content: True)["files"]
+        wanted = read_sealed(folder / MANIFEST, always=lambda content: True)["files"]
         found = _files(folder)
         differing = sorted(
             name
@@ -33,7 +33,7 @@ def damage(folder: Path) -> str:
             if wanted.get(name) != found.get(name)
         )
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        return f"{NAME}: {error}"
+        return f"{MANIFEST}: {error}"
     return ", ".join(differing)
 
 
@@ -42,7 +42,7 @@ def _files(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): _checksum(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / NAME
+        if path.is_file() and path != folder / MANIFEST
     }
 
 

@@ -84,7 +84,7 @@ def read_result(path: Path, *numbers: str) -> dict[str, Any] | None:
         ) from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Reads the metrics of a run, line by line.
 
     A damaged line costs itself alone, and is said; one that a kill cut short at the end

@@ -22,7 +22,7 @@ from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
 from train.data.places import holds_records, is_name, resolved
 from train.training.checkpoint import Checkpoints
-from train.workdir.contents import Described, read_described, read_lines, read_result
+from train.workdir.contents import Described, read_described, read_metrics, read_result
 
 # Bytes of a run's path: with the files directly in it, Linux takes 4,095.
 _LONGEST = 3900
@@ -257,12 +257,12 @@ class Run:
 
         A run that was stopped while it reported has its last evaluation twice.
         """
-        lines = read_lines(self._metrics)
+        lines = read_metrics(self._metrics)
         return list({(line["step"], line["split"]): line for line in lines}.values())
 
     def rewind(self, step: int) -> None:
         """Drops lines logged after a step, since a resumed run logs them again."""
-        kept = [line for line in read_lines(self._metrics) if line["step"] <= step]
+        kept = [line for line in read_metrics(self._metrics) if line["step"] <= step]
         replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
 

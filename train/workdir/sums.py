@@ -8,18 +8,18 @@ from pathlib import Path
 
 from train.common.files import replace_text
 
-NAME = "SHA256SUMS"
+SUMS = "SHA256SUMS"
 
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
     """Writes the checksums of files of a folder."""
     lines = (f"{_digest(folder / name)}  {name}\n" for name in names)
-    replace_text(folder / NAME, "".join(lines))
+    replace_text(folder / SUMS, "".join(lines))
 
 
 def unlisted(folder: Path, names: Sequence[str]) -> list[str]:
     """Returns which files of a folder are there, but not as its checksums say."""
-    sums = folder / NAME
+    sums = folder / SUMS
     listed = sums.read_text(errors="replace") if sums.is_file() else ""
     return [
         name

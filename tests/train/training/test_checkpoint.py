@@ -135,7 +135,7 @@ def test_flipped_bit_is_noticed(
 ) -> None:
     save_steps(tmp_path, small, 1)
     if not manifested:
-        (tmp_path / "1" / manifest.NAME).unlink()
+        (tmp_path / "1" / manifest.MANIFEST).unlink()
     flip(files_of(tmp_path / "1")[-1], place)
     with open_again(tmp_path) as checkpoints:
         with pytest.raises(UserError, match="1 is damaged: (.|\n)*No other checkpoint"):
@@ -177,8 +177,8 @@ def test_every_checkpoint_has_a_manifest(small: TrainState, tmp_path: Path) -> N
     with open_again(tmp_path) as checkpoints:
         for step in (1, 2):
             checkpoints.save(large(small)._replace(step=jnp.int32(step)), 7.0)
-        assert (tmp_path / "1" / manifest.NAME).is_file()
-    assert (tmp_path / "2" / manifest.NAME).is_file()
+        assert (tmp_path / "1" / manifest.MANIFEST).is_file()
+    assert (tmp_path / "2" / manifest.MANIFEST).is_file()
 
 
 def test_no_flipped_bit_gives_another_state(
@@ -232,7 +232,7 @@ def test_changed_position_is_noticed_without_a_manifest(
     small: TrainState, tmp_path: Path, field: str, value: float
 ) -> None:
     save_steps(tmp_path, small, 1)
-    (tmp_path / "1" / manifest.NAME).unlink()  # killed before it was written
+    (tmp_path / "1" / manifest.MANIFEST).unlink()  # killed before it was written
     (path,) = (tmp_path / "1").rglob("position/metadata")
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
     with open_again(tmp_path) as checkpoints:
@@ -244,7 +244,7 @@ def test_checkpoints_of_before_have_no_checksum(
     small: TrainState, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     save_steps(tmp_path, small, 1)
-    (tmp_path / "1" / manifest.NAME).unlink()
+    (tmp_path / "1" / manifest.MANIFEST).unlink()
     (path,) = (tmp_path / "1").rglob("position/metadata")
     position = json.loads(path.read_text())
     for name in ("checksum", "seal", "config"):

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from models.pretrained import PRETRAINED, PretrainedFile
-from models.weights import read_header, read_weights, write_weights
+from models.weights import read_weights, write_weights
 from train.common.errors import UserError
 from train.config import Config, describe, portable
 from train.training import initial_weights
@@ -258,35 +258,6 @@ LITE = {
     "preprocessing": "plus_minus_one",
     "norm_epsilon": 1e-3,
 }
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [({"checkum": "0"}, "its metadata have checkum"), ({}, "its checksum is missing")],
-)
-def test_metadata_that_were_changed_are_named(
-    make_config: MakeConfig, tmp_path: Path, changes: dict[str, str], said: str
-) -> None:
-    path = tmp_path / "model.safetensors"
-    save_trained(trained_model(make_config()), path)
-    metadata = read_header(path).metadata
-    del metadata["checksum"]
-    save_file(read_weights(path), path, metadata | changes)
-    with pytest.raises(UserError, match=f"{path}.*{said}"):
-        load_trained(path)
-
-
-def test_file_of_an_earlier_version_has_no_checksum(
-    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    path = tmp_path / "model.safetensors"
-    save_trained(trained_model(make_config()), path)
-    metadata = read_header(path).metadata
-    del metadata["checksum"]
-    config = json.loads(metadata["config"]) | {"version": 5}
-    save_file(read_weights(path), path, metadata | {"config": json.dumps(config)})
-    assert load_trained(path).class_names == NAMES
-    assert f"{path} is of an earlier version" in capsys.readouterr().out
 
 
 def test_installed_weights_go_by_name(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from train.common.errors import UserError
-from train.workdir.contents import read_described, read_lines
+from train.workdir.contents import read_described, read_metrics
 
 WHOLE: dict[str, Any] = {
     "name": "folder",
@@ -78,7 +78,7 @@ def test_damaged_line_costs_itself_alone(
     first, last = {"step": 1, "split": "train"}, {"step": 3, "split": "val", "a": 0.5}
     lines = [json.dumps(first).encode(), damaged, json.dumps(last).encode(), b'{"st']
     path.write_bytes(b"\n".join(lines))
-    assert read_lines(path) == [first, last]
+    assert read_metrics(path) == [first, last]
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1  # a kill cuts the last line: nothing is said of it
     assert f"{path}, line 2, is damaged and left out" in printed
@@ -87,5 +87,5 @@ def test_damaged_line_costs_itself_alone(
 def test_values_that_are_no_numbers_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "split": "val", "loss": NaN, "iou": null}\n')
-    (line,) = read_lines(path)
+    (line,) = read_metrics(path)
     assert line["loss"] != line["loss"] and line["iou"] is None

@@ -1,0 +1,89 @@
+"""Mistakes with what is handed over that tests must notice."""
+
+from __future__ import annotations
+
+from tests.mutation.trainer import Mutant, of
+
+HANDED_OVER: list[Mutant] = [
+    *of(
+        "train/common/sealed.py",
+        "tests/train/common/test_sealed.py",
+        ("checksum unread", "elif found != _checksum(", "elif False and ("),
+        ("missing is fine", "if always(content):", "if False:"),
+        ("twice is fine", "if len(table) < len(pairs):", "if False:"),
+    ),
+    *of(
+        "train/training/manifest.py",
+        "tests/train/training/test_checkpoint.py",
+        ("manifest unread", 'return ", ".join(differing)', 'return ""'),
+    ),
+    *of(
+        "train/training/checkpoint.py",
+        "tests/train/training/test_checkpoint.py",
+        ("left in place", "self._damaged.append(step)", "pass"),
+        ("arrays unchecked", 'elif position["checksum"] != ', 'elif False and ""!= '),
+        ("position unchecked", "seal not in (None, _seal(position))", "False"),
+        ("unknown fields", "position.keys() - known or", ""),
+        ("other configuration", '"config": (config, ""),', '"config": {config},'),
+    ),
+    *of(
+        "models/checksums.py",
+        "tests/models/test_weights.py",
+        ("always whole", 'return f"{found:08x}" == stated', "return True"),
+    ),
+    *of(
+        "train/common/files.py",
+        "tests/train/common/test_files.py",
+        ("through a link", "if path.is_symlink():", "if False:"),
+        (
+            "over another",
+            'partial.open("xb")',
+            'path.with_suffix(".partial").open("wb")',
+        ),
+        ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
+    ),
+    *of(
+        "train/common/command.py",
+        "tests/train/common/test_command.py",
+        ("cache of others", "found.st_mode & 0o022", "False"),
+        ("cache of another", "found.st_uid != os.geteuid() or", ""),
+        ("cache for all", "mode=0o700, ", ""),
+    ),
+    *of(
+        "train/evaluation/own_pictures.py",
+        "tests/train/test_overwriting.py",
+        ("any mark", "mark == _checksum(picture)", "True"),
+        ("links", "path.is_symlink() or", ""),
+    ),
+    *of(
+        "train/export.py",
+        "tests/train/test_overwriting.py",
+        ("source lost", "place.exists() and place.samefile(run)", "False"),
+    ),
+    *of(
+        "train/predict.py",
+        "tests/train/test_handed_over.py",
+        (
+            "planted cache",
+            "cache_compilations(prediction.compilation_cache)",
+            "cache_compilations(trained.config.run.compilation_cache)",
+        ),
+    ),
+    *of(
+        "train/workdir/contents.py",
+        "tests/train/workdir/test_contents.py",
+        (
+            "rest of the lines",
+            "whole.append(_metrics(line))",
+            "whole[:] = [_metrics(line)]",
+        ),
+        ("any line", "msgspec.convert([found.get", "print([found.get"),
+        ("colors uncounted", "if len(self.colors) !=", "if False and 0 !="),
+    ),
+    *of(
+        "train/workdir/trained.py",
+        "tests/train/test_handed_over.py",
+        ("unknown metadata", "sorted(metadata.keys() - _METADATA)", "[]"),
+        ("checksum removed", "if is_sealed(content):", "if False:"),
+    ),
+]

@@ -1,0 +1,65 @@
+"""A model or a run that is another's: what is taken of it, and what is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import save_file
+
+from models.weights import read_header, read_weights
+from train import predict
+from train.common.errors import UserError
+from train.workdir.trained import load_trained, save_trained
+
+from .conftest import MakeConfig
+from .test_predict import call, model, write_image
+from .training.test_initial_weights import NAMES, trained_model
+
+__all__ = ["model"]  # a fixture
+
+
+@pytest.mark.parametrize("given", ["", "cache"])
+def test_call_alone_chooses_a_cache(
+    model: Path, tmp_path: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = predict.load_trained(model)
+    config = trained.config.replace(compilation_cache="planted", workdir="elsewhere")
+    monkeypatch.setattr(
+        predict, "load_trained", lambda path: trained._replace(config=config)
+    )
+    asked: list[str] = []
+    monkeypatch.setattr(predict, "cache_compilations", asked.append)
+    write_image(tmp_path / "a.png")
+    call(model, tmp_path / "a.png", out=tmp_path / "out", compilation_cache=given)
+    assert asked == [given]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"checkum": "0"}, "its metadata have checkum"), ({}, "its checksum is missing")],
+)
+def test_metadata_that_were_changed_are_named(
+    make_config: MakeConfig, tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_trained(trained_model(make_config()), path)
+    metadata = read_header(path).metadata
+    del metadata["checksum"]
+    save_file(read_weights(path), path, metadata | changes)
+    with pytest.raises(UserError, match=f"{path}.*{said}"):
+        load_trained(path)
+
+
+def test_file_of_an_earlier_version_has_no_checksum(
+    make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_trained(trained_model(make_config()), path)
+    metadata = read_header(path).metadata
+    del metadata["checksum"]
+    config = json.loads(metadata["config"]) | {"version": 5}
+    save_file(read_weights(path), path, metadata | {"config": json.dumps(config)})
+    assert load_trained(path).class_names == NAMES
+    assert f"{path} is of an earlier version" in capsys.readouterr().out
