@@ -16,7 +16,8 @@ from tqdm import tqdm
 from train.common.command import cache_compilations, run_command
 from train.common.errors import NotFinite, UserError, lacks_space, memory_for
 from train.common.files import append_text, replace_bytes
-from train.data.images import encode, limit_pixels, read_image
+from train.data.image_files import limit_pixels
+from train.data.images import encode, read_image
 from train.data.palette import overlay, save_mask
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs

@@ -18,7 +18,7 @@ from PIL import Image
 from train import predict
 from train.common.errors import UserError
 from train.config import Config
-from train.data import images
+from train.data import image_files
 from train.data.palette import overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.views import PredictionOptions
@@ -38,7 +38,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     trained = Trained(Config(), NAMES, COLORS, graph, STATE)
     monkeypatch.setattr(predict, "load_trained", lambda path: trained)
     # predict sets the limit for its process.
-    monkeypatch.setattr(images, "_limit", images.PIXEL_LIMIT)
+    monkeypatch.setattr(image_files, "_limit", image_files.PIXEL_LIMIT)
     Brightest.sizes.clear()
     return tmp_path / "model"
 

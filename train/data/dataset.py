@@ -24,7 +24,8 @@ from train.common.options import (
     Rule,
     option,
 )
-from train.data.images import PIXEL_LIMIT, Source, limit_pixels
+from train.data.image_files import PIXEL_LIMIT, limit_pixels
+from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.splits import division
 from train.data.voc_files import first_few

@@ -6,12 +6,14 @@ A line is a name, whole, if there is such an image; a name and VOC's column of 1
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.voc_files import READ_SUFFIXES, Files, Pair
 
 _COLUMN = re.compile(r"\s+-?[01]$")
@@ -72,7 +74,9 @@ def read_lines(path: Path) -> list[str]:
 def _whole_lines(path: Path) -> list[str]:
     """Returns the lines as they are; names may have what else Unicode ends lines by."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows may begin with a mark
+        # Windows may begin with a mark.
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
+            text = file.read()
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8 text ({error}). Save it as that."

@@ -18,14 +18,13 @@ from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.data.dataset import DataOptions
+from train.data.image_files import limit_pixels, opened
 from train.data.images import (
     IGNORED,
     Example,
     Size,
     at_height,
     decode,
-    limit_pixels,
-    open_image,
     read_image,
     read_mask,
 )
@@ -95,7 +94,7 @@ def _facts_of_refused(pair: Pair, reading: Reading, fault: str) -> Facts:
         values={} if label is None else _values(label),
         faults=tuple(faults),
         digest=b"" if image is None else _digest(image),
-        colors=_colors(pair.mask, reading) if label is None else {},
+        colors=_colors(pair.mask) if label is None else {},
     )
 
 
@@ -131,17 +130,15 @@ def _digest(image: np.ndarray) -> bytes:
     return hashed.digest()
 
 
-def _colors(mask: Path, reading: Reading) -> dict[Color, int]:
+def _colors(mask: Path) -> dict[Color, int]:
     """Returns the commonest colors of a mask that is no picture of indices."""
     try:
-        with open_image(mask) as image:
+        with opened(mask) as image:
             drawn = image.format in ("PNG", "BMP", "WEBP")  # not JPEG's many colors
             if not drawn or image.mode not in ("RGB", "RGBA"):
                 return {}
-            if image.width * image.height > reading.pixel_limit:
-                return {}
             found = image.convert("RGB").getcolors(image.width * image.height) or []
-    except (OSError, SyntaxError, ValueError, MemoryError):
+    except UserError:
         return {}
     found.sort(reverse=True)
     return {color: count for count, color in found[:_MOST_COLORS]}  # type: ignore[misc]

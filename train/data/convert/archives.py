@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.regular import open_regular, read_regular
 
 MEMBER_LIMIT = 64 * 2**20  # bytes of what is read at once: a member, a long name
 TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
@@ -112,7 +113,7 @@ def _open_tar(path: Path) -> Iterator[_Reader]:
         delay=1,
         dynamic_ncols=True,
     )
-    with path.open("rb") as raw, bar:
+    with open_regular(path) as raw, bar:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         file = gzip.GzipFile(fileobj=raw) if packed else raw
@@ -176,7 +177,7 @@ def _of_folder(path: Path) -> Iterator[Member]:
 def _read_file(path: Path) -> bytes:
     if (size := path.stat().st_size) > MEMBER_LIMIT:
         raise _too_large(path.parent, path.name, size)
-    return path.read_bytes()
+    return read_regular(path)
 
 
 def _check_member(path: Path, name: str, count: int) -> None:

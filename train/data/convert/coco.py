@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.convert.coco_masks import Annotation, class_mask
 from train.data.convert.conversion import (
     Conversion,
@@ -114,7 +115,7 @@ def _alone(root: Path) -> list[_Part]:
 
 def _is_object(path: Path) -> bool:
     """Returns whether a file holds an object of JSON, not a list."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 

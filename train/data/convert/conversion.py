@@ -19,6 +19,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.files import naming
+from train.common.regular import read_regular
 from train.data.fingerprint import Digests, memory_of
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
@@ -62,7 +63,7 @@ def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
       UserError: it is no JSON, or not of that form.
     """
     try:
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        text = read_regular(path).removeprefix(b"\xef\xbb\xbf")
         return msgspec.json.decode(text, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(

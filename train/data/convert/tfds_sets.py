@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.images import read_image, read_mask
@@ -214,7 +215,7 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
     Raises:
       UserError: it is cut short.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while head := file.read(12):
             size = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
             content = file.read(size) if size <= _RECORD_LIMIT else b""
