@@ -107,7 +107,9 @@ def upright_size(path: Path) -> Size:
     """
     with opened(path) as image:
         size = image.height, image.width
-        return size[::-1] if orientation_of(image) >= 5 else size
+        # Pillow has turned those of a TIFF.
+        turned = image.format != "TIFF" and orientation_of(image) >= 5
+        return size[::-1] if turned else size
 
 
 def mask_sizes(source: Source) -> list[Size]:

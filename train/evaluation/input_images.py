@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from train.common.errors import UserError
 
-IMAGE_SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .ppm .tif .tiff .webp".split())
+IMAGE_SUFFIXES = frozenset(
+    ".avif .bmp .gif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()
+)
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:
