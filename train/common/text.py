@@ -13,7 +13,8 @@ _STEERING = re.compile(
 )
 _BREAKING = re.compile(f"[\t\n]|{_STEERING.pattern}")
 _FORMULA = re.compile("'*[=+\\-@\t\r\n]")  # as spreadsheets begin one
-_MARKDOWN = re.compile(r"[\\`*_\[\]<>|$&~]")
+# Underscores within words are no emphasis.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def inert(text: str) -> str:
