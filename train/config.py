@@ -33,7 +33,7 @@ from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 5
+CONFIG_VERSION = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from train.common.errors import UserError
 
@@ -18,7 +18,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Opens a file for reading; a pipe without a writer does not hold the program up.
 
     Raises:
@@ -27,7 +27,7 @@ def open_regular(path: Path) -> BinaryIO:
     """
     _check(path, os.stat(path))  # before: opening a device may do something
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    file = os.fdopen(os.open(path, flags), "rb", closefd=True)
+    file = os.fdopen(os.open(path, flags), "rb")
     try:
         _check(path, os.fstat(file.fileno()))  # what was opened may be another
     except UserError:

@@ -171,6 +171,8 @@ def _of_folder(path: Path) -> Iterator[Member]:
     bar = tqdm(files, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
     for file in bar:
         name = file.relative_to(path.parent).as_posix()
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise _no_file(path, name)
         yield Member(name, functools.partial(_read_file, file))
 
 
