@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutation.folders import SOURCES
+from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
@@ -106,7 +107,7 @@ def main() -> None:
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [
         m
-        for m in [*TRAINER, *IDENTITY, *PLACES, *SOURCES, *LIBRARY]
+        for m in [*TRAINER, *IDENTITY, *PLACES, *SOURCES, *HOSTILE, *LIBRARY]
         if pattern.search(f"{m.file} {m.mistake}")
     ]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))

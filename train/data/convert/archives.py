@@ -139,7 +139,8 @@ def _read_tar(path: Path, archive: tarfile.TarFile, info: tarfile.TarInfo) -> by
     if not 0 <= info.size <= MEMBER_LIMIT:
         raise _too_large(path, info.name, info.size)
     file = archive.extractfile(info)
-    assert file is not None  # a regular one
+    if file is None:  # none of a regular one
+        raise _no_file(path, info.name)
     return file.read()
 
 

@@ -95,13 +95,12 @@ def _meaning(
     """
     told = _told(data, words)
     known = KNOWN.get(name.partition(":")[0].partition("/")[0])
-    if "mask" not in told and (told or not known):
+    meaning = Meaning(**told) if "mask" in told else None if told else known
+    if meaning is None:
         raise UserError(
             f"--data {data}: say which feature has the masks, as in {TFDS}{name},"
             f"mask=FEATURE. {_images(features)}"
         )
-    meaning = Meaning(**told) if told else known
-    assert meaning is not None
     for feature in (meaning.image, meaning.mask):
         if not isinstance(features.get(feature), tfds.features.Image):
             raise UserError(
