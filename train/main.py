@@ -15,7 +15,12 @@ from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
 from train.data.class_counts import class_counts
-from train.data.dataset import find_dataset, prepare_dataset, warn_of_shared
+from train.data.dataset import (
+    check_shared,
+    find_dataset,
+    prepare_dataset,
+    warn_of_shared,
+)
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
@@ -54,6 +59,7 @@ def complete(config: Config) -> dict[str, Any]:
     found = find_dataset(run.with_split(config.data))
     run.check_data(found)
     check_classes(config.loss, len(found.class_names))
+    check_shared(found, config.data)
     warn_of_shared(found, config.data)
     dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,9 +15,17 @@ from PIL import Image
 from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
-from train.common.errors import NotFinite, UserError, lacks_space, memory_for
+from train.common.errors import (
+    NotFinite,
+    UserError,
+    lacks_space,
+    memory_for,
+    told_of,
+)
 from train.common.files import append_text, locked, replace_bytes
-from train.data.images import limit_pixels, read_image
+from train.common.text import csv_text, plain_cell, shown
+from train.data.image_files import limit_pixels
+from train.data.images import read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
@@ -66,22 +73,22 @@ def predict(
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):  # several processes may share it
         lines = [header, *_earlier_areas(areas, header, outputs)]
-        replace_bytes(areas, _csv(lines).encode(errors="surrogateescape"))
+        replace_bytes(areas, csv_text(lines).encode(errors="surrogateescape"))
     limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     shares, failures = [], []
     progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
     for path, files in progress:
-        progress.set_description(path.name)
+        progress.set_description(shown(path.name))
         try:
             mask = _predict_one(path, files, predictor, trained)
             found = class_shares(mask, len(trained.class_names))
             texts = [f"{share:.6f}" for share in found]
             # At once, so that finished images are kept if the program stops.
             with locked(out):
-                append_text(areas, _csv([[path, *mask.shape[::-1], *texts]]))
+                append_text(areas, csv_text([[path, *mask.shape[::-1], *texts]]))
             shares.append(found)
-        except (UserError, OSError) as error:
-            failures.append(str(error))
+        except Exception as error:  # whatever it is, of one image
+            failures.append(told_of(path, error))
             if lacks_space(error):
                 break
     _summarize(shares, failures, len(outputs), trained.class_names, out)
@@ -102,12 +109,6 @@ def _check_replaceable(outputs: Iterable[MaskFiles]) -> None:
             )
 
 
-def _csv(lines: Iterable[Sequence[object]]) -> str:
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows(lines)
-    return file.getvalue()
-
-
 def _earlier_areas(
     path: Path, header: list[str], images: Iterable[Path]
 ) -> list[list[str]]:
@@ -119,7 +120,8 @@ def _earlier_areas(
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        found, *lines = list(csv.reader(file)) or [header]
+        read = [list(map(plain_cell, line)) for line in csv.reader(file)]
+    found, *lines = read or [header]
     if found != header:
         raise UserError(
             f"{path} is of a model with other classes. Choose another --out."
@@ -183,10 +185,11 @@ def _summarize(
     if shares:
         mean = np.mean(shares, axis=0)
         largest = np.argsort(-mean, kind="stable")[:10]
-        width = max(len("class"), *(len(class_names[index]) for index in largest))
+        names = [shown(name) for name in class_names]
+        width = max(len("class"), *(len(names[index]) for index in largest))
         print(f"{'class':<{width}}  mean area %")
         for index in largest:
-            print(f"{class_names[index]:<{width}}  {100 * mean[index]:>11.2f}")
+            print(f"{names[index]:<{width}}  {100 * mean[index]:>11.2f}")
     written = f"{len(shares)} of {total} masks written to {out}"
     if failures:
         raise UserError(f"{written}; {len(failures)} failed:\n" + "\n".join(failures))

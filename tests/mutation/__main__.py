@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
+from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
@@ -107,7 +108,15 @@ def main() -> None:
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [
         m
-        for m in [*TRAINER, *IDENTITY, *PLACES, *SOURCES, *LIBRARY, *HANDED_OVER]
+        for m in (
+            *TRAINER,
+            *IDENTITY,
+            *PLACES,
+            *SOURCES,
+            *HOSTILE,
+            *HANDED_OVER,
+            *LIBRARY,
+        )
         if pattern.search(f"{m.file} {m.mistake}")
     ]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))

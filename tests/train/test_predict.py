@@ -18,7 +18,7 @@ from PIL import Image
 from train import predict
 from train.common.errors import UserError
 from train.config import Config
-from train.data import images
+from train.data import image_files
 from train.data.palette import overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.views import PredictionOptions
@@ -38,7 +38,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     trained = Trained(Config(), NAMES, COLORS, graph, STATE)
     monkeypatch.setattr(predict, "load_trained", lambda path: trained)
     # predict sets the limit for its process.
-    monkeypatch.setattr(images, "_limit", images.PIXEL_LIMIT)
+    monkeypatch.setattr(image_files, "_limit", image_files.PIXEL_LIMIT)
     Brightest.sizes.clear()
     return tmp_path / "model"
 
@@ -69,7 +69,7 @@ def read_areas(out: Path) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", "empty has no image directly in it (.bmp"),
+        ("empty", "empty has no image directly in it (.avif"),
         ("*.tif", "*.tif matches no file"),
         ("**/*.tif", "**/*.tif matches no file"),
         ("empty [1]/*.png", "matches no file. A bracket that is meant is written [[]."),
@@ -238,12 +238,51 @@ def test_too_large_an_image_is_noted(
     assert names == ["a.png", "c.png"]
 
 
-def test_defect_of_ours_is_not_hidden(
+def test_defect_of_ours_is_told_and_the_rest_predicted(
     model: Path, photos: Path, fail_on_tall: Break
 ) -> None:
-    fail_on_tall(RuntimeError("INTERNAL: broken"))
-    with pytest.raises(RuntimeError, match="INTERNAL"):
+    fail_on_tall(TypeError("broken"))
+    said = r"2 of 3 .*\n.*b\.png: TypeError: broken\. That is a defect of this program"
+    with pytest.raises(UserError, match=said):
         call(model, photos, out=photos.parent / "out")
+    assert len(read_areas(photos.parent / "out")) == 3
+
+
+def test_file_that_cannot_be_written_is_told_and_the_rest_predicted(
+    model: Path, photos: Path
+) -> None:
+    out = photos.parent / "out"
+    call(model, photos, out=out)
+    (out / "b.png").unlink()
+    (out / "b.png").mkdir()
+    with pytest.raises(UserError, match=r"2 of 3 .*\n.*photos/b\.png: .*directory"):
+        call(model, photos, out=out)
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png", "c.png"]
+
+
+def test_names_are_no_formulas_and_steer_no_terminal(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ("=1+1.png", "'=1+1.png", "@a.png", "two\nlines \x1b[2J.png")
+    for name in names:
+        write_image(tmp_path / name, 20)
+    (tmp_path / names[-1]).write_text("no image")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"1 failed:\ntwo\\nlines \\x1b\[2J\.png cannot"
+    ):
+        call(model, *map(Path, names), out=Path("out"))
+    assert "\x1b[2J" not in capsys.readouterr().err
+    written = [line[0] for line in read_areas(Path("out"))]
+    assert written == ["image", "'=1+1.png", "''=1+1.png", "'@a.png"]
+    write_image(tmp_path / "=1+1.png", 0, 20)
+    call(model, Path("=1+1.png"), out=Path("out"))
+    lines = read_areas(Path("out"))
+    assert [line[0] for line in lines[1:]] == ["''=1+1.png", "'@a.png", "'=1+1.png"]
+    assert [line[3] for line in lines[1:]] == ["1.000000", "1.000000", "0.000000"]
 
 
 def test_interruption_keeps_what_is_done(

@@ -7,9 +7,11 @@ import errno
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -17,7 +19,9 @@ from typing import Any, TextIO, cast
 import jax
 
 from train.common.errors import UserError, lacks_memory, lacks_space
+from train.common.text import inert
 
+_MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
@@ -65,7 +69,7 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     logging.getLogger("absl").addFilter(_nothing_told_twice)
     sys.unraisablehook = _interrupt_again
     threading.excepthook = _trace_of_thread
-    with _steady("stdout") as output, _steady("stderr"):
+    with _steady("stdout") as output, _steady("stderr", bars=True):
         try:
             main()
         except KeyboardInterrupt:
@@ -76,8 +80,10 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
             sys.exit(130)
         except Exception as error:
             if not (message := _message(error)):
-                raise
-            print(f"\nerror: {message}", file=sys.stderr)
+                traceback.print_exception(error)  # here, where it is made inert
+                sys.exit(1)
+            # Lines after the first are indented: no name can begin one of ours.
+            print("\nerror: " + message.replace("\n", "\n  "), file=sys.stderr)
             sys.exit(2)
         output.flush()
         if output.lost:
@@ -105,19 +111,32 @@ def _message(error: Exception) -> str:
 class _Steady:
     """A stream that takes whatever is printed, and never fails.
 
-    Characters that it cannot encode are escaped. Once its reader is gone, or its disk
-    is full, the rest is dropped: training must not end for a line of text.
+    Characters that it cannot encode are escaped, and so are those that would steer a
+    terminal: names are others'. Once its reader is gone, or its disk is full, the rest
+    is dropped: training must not end for a line of text.
+
+    Args:
+      stream: where to.
+      bars: whether tqdm draws there, which goes to the line's begin and to other lines.
     """
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO, *, bars: bool):
         self.lost: OSError | None = None  # why, unless the reader went away
-        self._stream = stream
+        self._stream, self._bars = stream, bars
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        self._attempt(self._stream.write, text)
+        if self._bars and _MOVES.fullmatch(text):
+            self._attempt(self._stream.write, text)
+        else:
+            begin = "\r" if self._bars and text.startswith("\r") else ""
+            self._attempt(self._stream.write, begin + inert(text[len(begin) :]))
         return len(text)
+
+    def isatty(self) -> bool:
+        """Says no where escapes are not let through, so that nobody uses them."""
+        return self._bars and self._stream.isatty()
 
     def flush(self) -> None:
         self._attempt(self._stream.flush)
@@ -137,10 +156,10 @@ class _Steady:
 
 
 @contextlib.contextmanager
-def _steady(name: str) -> Iterator[_Steady]:
+def _steady(name: str, *, bars: bool = False) -> Iterator[_Steady]:
     """Makes `sys.stdout` or `sys.stderr` steady within the block."""
     before = getattr(sys, name)
-    steady = _Steady(before)
+    steady = _Steady(before, bars=bars)
     setattr(sys, name, cast(TextIO, steady))
     try:
         yield steady

@@ -8,6 +8,8 @@ import itertools
 import os
 from collections.abc import Iterator
 
+from train.common.text import shown
+
 # What is wrong with the place of a file, whichever file it is.
 _PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
@@ -72,6 +74,28 @@ def lacks_memory(error: BaseException) -> bool:
     if not isinstance(error, RuntimeError) or lacks_space(error):
         return False
     return any(words in str(error) for words in _NO_MEMORY)
+
+
+def told_of(what: object, error: Exception) -> str:
+    """Returns what went wrong with one file of many, of which the others go on.
+
+    Args:
+      what: the file.
+      error: whatever was raised.
+    """
+    if isinstance(error, UserError):
+        return str(error).replace(str(what), shown(what))
+    if isinstance(error, OSError):
+        return f"{shown(what)}: {error}"
+    if isinstance(error, MemoryError):
+        return (
+            f"{shown(what)} takes more memory than there is. Make it smaller, or leave "
+            "it out."
+        )
+    return (
+        f"{shown(what)}: {type(error).__name__}: {error}. That is a defect of this "
+        "program; please report it."
+    )
 
 
 @contextlib.contextmanager

@@ -24,7 +24,9 @@ from train.common.options import (
     Rule,
     option,
 )
-from train.data.images import PIXEL_LIMIT, Source, limit_pixels
+from train.common.text import shown
+from train.data.image_files import PIXEL_LIMIT, limit_pixels
+from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.splits import division
 from train.data.voc_files import first_few
@@ -100,6 +102,17 @@ class DataOptions(Group):
         POSITIVE,
         free=True,
     )
+    links: bool = option(
+        False,
+        "Images and masks may be links to files outside of the folder of the data.",
+        free=True,
+    )
+    shared_images: bool = option(
+        False,
+        "Trains although images are in the lists of both splits, so that metrics are "
+        "not those of new images.",
+        free=True,
+    )
     prepared: str = option(
         "data",
         "Folder for the prepared records; may be shared by all runs.",
@@ -168,17 +181,34 @@ def find_dataset(options: DataOptions) -> Found:
     raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")
 
 
+def check_shared(found: Found, options: DataOptions) -> None:
+    """Refuses images that are trained on and evaluated, unless that is meant.
+
+    It is where one list is named for both, or by --shared-images.
+
+    Raises:
+      UserError: it counts and names them.
+    """
+    meant = options.shared_images or options.train_split == options.val_split
+    if (said := _shared(found, options)) and not meant:
+        raise UserError(f"{said} If it is meant, add --shared-images.")
+
+
 def warn_of_shared(found: Found, options: DataOptions) -> None:
     """Says which images are trained on and evaluated, if any."""
+    if said := _shared(found, options):
+        print(f"warning: {said}", file=sys.stderr)
+
+
+def _shared(found: Found, options: DataOptions) -> str:
     if options.holdout or not found.shared:
-        return
-    print(
-        f"warning: {len(found.shared)} of the images evaluated (list "
-        f"{options.val_split}) are trained on as well (list {options.train_split}): "
-        f"{first_few(found.shared)}. Metrics are not those of new images. Take the "
-        "lines out of one list, or evaluate on a part of the training list with "
-        "--holdout 0.2.",
-        file=sys.stderr,
+        return ""
+    return (
+        f"{len(found.shared)} of the images evaluated (list {options.val_split}) are "
+        f"trained on as well (list {options.train_split}): "
+        f"{shown(first_few(found.shared))}. Metrics are not those of new images. Take "
+        "the lines out of one list, or evaluate on a part of the training list with "
+        "--holdout 0.2."
     )
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.common.files import replace_text
+from train.common.regular import open_regular
 
 _Entry = tuple[str, Path, Path]  # name, image, mask
 _Signature = list[int]  # device, inode, size, mtime and ctime in ns
@@ -91,7 +92,7 @@ def memory_of(folder: Path, prepared: Path) -> Path:
 
 def digest_of(path: Path) -> str:
     """Returns the SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

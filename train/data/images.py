@@ -12,29 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from train.common.errors import UserError
+from train.common.regular import read_regular
+from train.data.image_files import blaming, check_pixels, opened, orientation_of
 from train.data.masks import IGNORED, mask_indices
 
 # What pads images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
 # zero where a preprocessing subtracts 127.
 MEAN_COLOR = (123, 117, 104)
-
-_ORIENTATION = ExifTags.Base.Orientation
-
-Image.init()
-_FORMATS = tuple(
-    name
-    for name in "JPEG PNG BMP GIF TIFF WEBP PPM JPEG2000 AVIF".split()
-    if name in Image.OPEN  # as Pillow was built
-)
-
-# Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
-# in each process. Prepared records have been checked.
-Image.MAX_IMAGE_PIXELS = None
-PIXEL_LIMIT = 1_000_000_000
-_limit = PIXEL_LIMIT
 
 Size = tuple[int, int]  # height and width, pixels
 
@@ -54,12 +41,6 @@ class Example(NamedTuple):
     label: np.ndarray  # uint8 [..., height, width]
 
 
-def limit_pixels(limit: int) -> None:
-    """Refuses files of more pixels from now on, in this process."""
-    global _limit
-    _limit = limit
-
-
 def decode(record: Mapping[str, Any]) -> Example:
     """Returns the pixels of a prepared record."""
     return Example(read_image(record["image"]), read_mask(record["label"]))
@@ -71,13 +52,15 @@ def read_image(source: Path | bytes) -> np.ndarray:
     Raises:
       UserError: the file is missing, truncated or no image.
     """
-    image = _load(source)
-    if image.mode.startswith("I") or image.mode == "F":
-        raise UserError(
-            f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
-            "Convert it to 8 bits, with the contrast you want the network to see."
-        )
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    with opened(source) as image:
+        if image.mode.startswith("I") or image.mode == "F":
+            raise UserError(
+                f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
+                "Convert it to 8 bits, with the contrast you want the network to see."
+            )
+        image.load()  # a truncated file is only noticed here
+        turned = orientation_of(image)
+        return _upright(np.asarray(image.convert("RGB")), turned)
 
 
 def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndarray:
@@ -90,28 +73,30 @@ def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndar
     Raises:
       UserError: the file is missing, broken, or its indices cannot be told.
     """
-    image = _load(source)
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    indices = mask_indices(image, content, _name(source), colors)
-    if (turned := image.getexif().get(_ORIENTATION, 1)) == 1:
-        return indices
-    upright = Image.fromarray(indices)
-    upright.getexif()[_ORIENTATION] = turned
-    return np.asarray(ImageOps.exif_transpose(upright))
+    name = _name(source)
+    with blaming(name):
+        content = source if isinstance(source, bytes) else read_regular(source)
+    with opened(content, name) as image:
+        image.load()
+        turned = orientation_of(image)
+        return _upright(mask_indices(image, content, name, colors), turned)
 
 
-def open_image(file: Path | io.BytesIO) -> Image.Image:
-    """Opens a picture by its content, of one of the formats that Pillow decodes itself.
-
-    It hands others to programs: EPS, whatever its ending, to Ghostscript.
-    """
-    return Image.open(file, formats=_FORMATS)
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Returns pixels `[height, width, ...]` as they are seen, by EXIF's number."""
+    if orientation >= 5:  # rows are columns
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def orientation(path: Path) -> int:
     """Returns the EXIF orientation by which a file is turned, 1 for none."""
-    with open_image(path) as image:
-        return int(image.getexif().get(_ORIENTATION, 1))
+    with opened(path) as image:
+        return orientation_of(image)
 
 
 def upright_size(path: Path) -> Size:
@@ -120,23 +105,18 @@ def upright_size(path: Path) -> Size:
     Raises:
       UserError: the file is no image, or is larger than `limit_pixels` allows.
     """
-    try:
-        with open_image(path) as image:
-            _check_pixels(path, image)
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            size = image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be decoded ({error}). Replace the file, or leave it out."
-        ) from error
-    return size[::-1] if turned else size
+    with opened(path) as image:
+        size = image.height, image.width
+        # Pillow has turned those of a TIFF.
+        turned = image.format != "TIFF" and orientation_of(image) >= 5
+        return size[::-1] if turned else size
 
 
 def mask_sizes(source: Source) -> list[Size]:
     """Returns height and width of every mask, from the heads of their files."""
     sizes = []
     for index in range(len(source)):
-        with open_image(io.BytesIO(source[index]["label"])) as mask:
+        with opened(source[index]["label"]) as mask:
             sizes.append((mask.height, mask.width))
     return sizes
 
@@ -150,39 +130,6 @@ def encode(pixels: np.ndarray, format: str, **options: Any) -> bytes:
 
 def _name(source: Path | bytes) -> str:
     return "a prepared record" if isinstance(source, bytes) else str(source)
-
-
-def _load(source: Path | bytes) -> Image.Image:
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        with open_image(file) as image:
-            if isinstance(source, Path):
-                _check_pixels(source, image)
-            image.load()  # a truncated file is only noticed here
-            return image
-    except FileNotFoundError as error:
-        raise UserError(f"{source!s}: no such file.") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # not of Pillow
-            raise UserError(
-                f"{source!s} cannot be read ({error.strerror}). Check its permissions "
-                "and the disk it is on."
-            ) from error
-        raise UserError(
-            f"{_name(source)} cannot be decoded ({error}). Replace the file, or leave "
-            "it out."
-        ) from error
-
-
-def _check_pixels(path: Path, image: Image.Image) -> None:
-    """Refuses what is larger than `limit_pixels` allows, before it takes memory."""
-    count = image.width * image.height
-    if count > _limit:
-        raise UserError(
-            f"{path} has {image.width}×{image.height} = {count} pixels, more than the "
-            f"{_limit} of --pixel-limit. If it is meant to be as large, give the "
-            f"command again with --pixel-limit {count}."
-        )
 
 
 def rescale(example: Example, scale: float) -> Example:
@@ -203,12 +150,11 @@ def at_height(example: Example, height: int) -> Example:
     if not height:
         return example
     scale = height / len(example.label)
-    count = round(example.label.size * scale**2)
-    if count > _limit:
-        raise UserError(
-            f"--image-height {height} gives an image {count} pixels, more than the "
-            f"{_limit} of --pixel-limit. Choose a smaller height."
-        )
+    check_pixels(
+        round(example.label.size * scale**2),
+        f"--image-height {height} gives an image",
+        "Choose a smaller height.",
+    )
     return rescale(example, scale)
 
 

@@ -79,9 +79,7 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
     return _found_in_place(options, voc_listing)
 
 
-def _found_in_place(
-    options: DataOptions, listing: Callable[[Path, Sequence[str]], Listing]
-) -> Found:
+def _found_in_place(options: DataOptions, listing: Callable[..., Listing]) -> Found:
     """Finds a folder whose images and masks are read where they are."""
     from train.data.fingerprint import Digests, memory_of
     from train.data.mask_checks import MaskChecks
@@ -93,6 +91,7 @@ def _found_in_place(
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
     classes, divide = options.classes, options.divide
+    listing = functools.partial(listing, links=options.links)
     folder = read_voc_folder(root, splits, classes, digests, divide, listing)
     if options.split and not folder.val_names:
         raise UserError(
@@ -119,7 +118,7 @@ def _found_in_place(
         folder.colors,
         folder.fingerprint,
         prepare,
-        shared_names(folder.splits),
+        shared_names(folder.splits, folder.digests),
         folder.fingerprints,
         folder.earlier,
         folder.val_names,
@@ -155,12 +154,14 @@ def _find_converted(
 def _found_after(conversion: Conversion, options: DataOptions) -> Found:
     """Finds the folder in VOC layout that data of another form are converted to."""
     from train.data.convert.conversion import converted
+    from train.data.voc import voc_listing
 
-    folder = converted(conversion, options.folder, Path(options.prepared))
+    prepared, links = Path(options.prepared), options.links
+    folder = converted(conversion, options.folder, prepared, links=links)
+    options_of_it = dataclasses.replace(options, folder=str(folder), links=True)
     told = f"{options.folder}, converted from {conversion.form}"
     with _telling(told):
-        found = _find_voc_folder(dataclasses.replace(options, folder=str(folder)))
-    assert found is not None  # any folder is
+        found = _found_in_place(options_of_it, voc_listing)
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
         with _telling(told):

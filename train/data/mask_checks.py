@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.images import IGNORED, open_image
+from train.data.image_files import opened
+from train.data.images import IGNORED
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS
 
@@ -86,7 +87,7 @@ def _copying(root: Path, copy: Path, mask: Path) -> str:
 
 def _palette(path: Path) -> dict[tuple[int, ...], int]:
     """Returns the value of each color that a file's palette has once."""
-    with open_image(path) as image:
+    with opened(path) as image:
         if image.mode != "P":
             return {}
         colors = np.array(image.getpalette("RGB")).reshape(-1, 3)

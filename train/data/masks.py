@@ -6,7 +6,6 @@ gives each class one; where value and color say different things, neither is gue
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from train.common.errors import UserError
+from train.data.image_files import opened
 from train.data.palette import VOID_COLOR
 
 IGNORED = 255  # the label of pixels that do not count
@@ -128,9 +128,8 @@ def _deep_gray_with_alpha(content: bytes) -> np.ndarray:
     """
     header = b"IHDR" + content[16:24] + bytes([8, 6]) + content[26:29]
     checked = header + struct.pack(">I", zlib.crc32(header))
-    file = io.BytesIO(content[:12] + checked + content[33:])
-    halves = Image.open(file, formats=("PNG",))
-    pairs = np.asarray(halves).astype(np.uint16)
+    with opened(content[:12] + checked + content[33:]) as halves:
+        pairs = np.asarray(halves).astype(np.uint16)
     return pairs[..., 0::2] * 256 + pairs[..., 1::2]
 
 

@@ -38,19 +38,19 @@ def has_plain_pairs(root: Path) -> bool:
     return any(_files(folder) for folder in (root, *within) if folder)
 
 
-def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
+def plain_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
     """Returns the images of a folder of plain pairs.
 
     Raises:
-      UserError: a list, an image or a mask is missing.
+      UserError: a list, an image or a mask is missing, or outside of the folder.
     """
-    files = _files(root)
+    files = _files(root, links)
     if files is None:
         there = _folders(root)
 
         def within(name: str) -> Files | None:
             folder = there.get(name.lower())
-            return _files(folder) if folder else None
+            return _files(folder, links) if folder else None
 
         parts = _of_splits(root, splits, "/", within)
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
@@ -62,7 +62,7 @@ def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
 
     def beside(name: str) -> Files | None:
         pair = of_images.get(name.lower()), of_masks.get(name.lower())
-        return _of_folders(root, *pair)
+        return _of_folders(root, *pair, links)
 
     parts = _of_splits(images, splits, "/", beside)
     if parts:
@@ -97,19 +97,21 @@ def _of_splits(
     return {split: there[split] for split in splits if there}
 
 
-def _files(root: Path) -> Files | None:
+def _files(root: Path, links: bool = False) -> Files | None:
     """Returns the files of a folder that has one of images and one of masks."""
     there = _folders(root)
     images = (there[name] for name in IMAGE_FOLDERS if name in there)
     masks = (there[name] for name in MASK_FOLDERS if name in there)
-    return _of_folders(root, next(images, None), next(masks, None))
+    return _of_folders(root, next(images, None), next(masks, None), links)
 
 
-def _of_folders(root: Path, images: Path | None, masks: Path | None) -> Files | None:
+def _of_folders(
+    root: Path, images: Path | None, masks: Path | None, links: bool
+) -> Files | None:
     if images is None or masks is None:
         return None
     names = (str(folder.relative_to(root)) for folder in (images, masks))
-    return Files(root, next(names), tuple(names), ENDS)
+    return Files(root, next(names), tuple(names), ENDS, links=links)
 
 
 def _folders(root: Path) -> dict[str, Path]:

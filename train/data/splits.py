@@ -146,12 +146,17 @@ def _sides(
     }
 
 
-def shared_names(splits: Mapping[str, Sequence[Pair]]) -> tuple[str, ...]:
-    """Returns the names of images that are in every one of several splits."""
-    first, *others = splits.values()
-    images = [{pair.image for pair in other} for other in others]
+def shared_names(
+    splits: Mapping[str, Sequence[Pair]], digests: Mapping[Path, str]
+) -> tuple[str, ...]:
+    """Returns the names in the last split of images that the others have as well.
+
+    Args:
+      splits: images and masks.
+      digests: of each file: an image is the same under any name.
+    """
+    *others, last = splits.values()
+    known = [{digests[pair.image] for pair in other} for other in others]
     return tuple(
-        dict.fromkeys(
-            pair.name for pair in first if all(pair.image in seen for seen in images)
-        )
+        pair.name for pair in last if all(digests[pair.image] in of for of in known)
     )

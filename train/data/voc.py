@@ -54,13 +54,13 @@ class VocFolder(NamedTuple):
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
 
 
-def voc_listing(root: Path, splits: Sequence[str]) -> Listing:
+def voc_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
     """Returns the images of a folder in VOC layout.
 
     Raises:
-      UserError: a list, an image or a mask is missing.
+      UserError: a list, an image or a mask is missing, or outside of the folder.
     """
-    files = Files(root)
+    files = Files(root, links=links)
     there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
     missing = [split for split in splits if split not in there]
     if there == [_CVAT_LIST] and missing:

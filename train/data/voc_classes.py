@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.text import is_shown
 from train.data.images import IGNORED, read_mask
 from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
@@ -102,7 +103,8 @@ def check_names(names: Sequence[str], source: object) -> None:
       source: where they are from, for messages.
 
     Raises:
-      UserError: they are too few or too many, empty, repeated or of several lines.
+      UserError: they are too few or too many, empty or repeated, or have control
+        characters.
     """
     if not 2 <= len(names) <= IGNORED:
         raise UserError(
@@ -114,9 +116,10 @@ def check_names(names: Sequence[str], source: object) -> None:
             f"{source} must name each class once; repeated: {', '.join(repeated)}."
         )
     for name in names:
-        if not name.strip() or len(name.splitlines()) > 1:
+        if not name.strip() or not is_shown(name):
             raise UserError(
-                f"{source} has a class called {name!r}. Give it a name of one line."
+                f"{source} has a class called {name!r}. Give it a name of one line, "
+                "without control characters."
             )
 
 

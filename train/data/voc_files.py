@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import filecmp
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.common.text import shown
+from train.data.inside import Inside
 
 IMAGES = "JPEGImages"
 LISTS = Path("ImageSets", "Segmentation")
@@ -16,6 +20,11 @@ _OTHER_SUFFIXES = (
     *(".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".npy", ".mat", ".txt", ".json", ".xml"),
 )
+
+
+def raise_error(error: UserError) -> None:
+    """Raises it; others note it, and go on."""
+    raise error
 
 
 class Pair(NamedTuple):
@@ -34,6 +43,7 @@ class Files:
       images: the folder of images within it.
       masks: those of masks; a mask in an earlier one goes first.
       ends: what the name of a mask may have after that of its image.
+      links: whether files elsewhere may be linked to.
     """
 
     def __init__(
@@ -42,21 +52,30 @@ class Files:
         images: str = IMAGES,
         masks: Sequence[str] = MASKS,
         ends: Sequence[str] = ("",),
+        *,
+        links: bool = False,
     ):
         self.root, self.images, self._ends = root, images, ends
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
         self._listed: dict[Path, dict[str, Path]] = {}
+        folders = [root / folder for folder in (images, *self.masks)]
+        self.inside = Inside(root, folders, links=links)
 
     def image(self, name: str) -> Path | None:
-        """Returns an image by its name, None if there is none."""
+        """Returns an image by its name, None if there is none.
+
+        Raises:
+          UserError: a link leads out of the folder.
+        """
         return self._find(self.images, name, READ_SUFFIXES)
 
     def mask(self, name: str) -> Path | None:
         """Returns the mask of an image from the first folder that has one.
 
         Raises:
-          UserError: the only file that could be it is of another format.
+          UserError: the only file that could be it is of another format, or a link
+            leads out of the folder.
         """
         for suffixes in ((".png",), _OTHER_SUFFIXES):
             for folder in self.masks:
@@ -74,15 +93,18 @@ class Files:
             self._listed[place.parent] = dict(_files_of(place.parent))
         listed = self._listed[place.parent]
         found = (listed.get(place.name + suffix) for suffix in suffixes)
-        return next((path for path in found if path), None)
+        return next((self.inside.checked(path) for path in found if path), None)
 
     def pairs(self) -> list[Pair]:
         """Returns all images in the order of their names, each with its mask.
 
         Raises:
-          UserError: images have no masks, masks no images, or names are not unique.
+          UserError: images have no masks, masks no images, names are not unique, or a
+            link leads out of the folder.
         """
         names = _by_name(self.root / self.images)
+        for path in names.values():
+            self.inside.checked(path)
         masks = {name: self.mask(name) for name in names}
         used = {path for path in masks.values() if path}
         spare = _spare(self.root, self.masks, used)
@@ -96,7 +118,7 @@ class Files:
         ]
         if len(used) < len(found):
             raise self._shared(found)
-        return found
+        return counted_once(found, self.root / self.images)
 
     def _unpaired(
         self, count: int, alone: Sequence[str], spare: Sequence[str]
@@ -121,6 +143,47 @@ class Files:
             f"{mask} would be the mask of the images {first[mask]!r} and {name!r}. "
             "Name masks as their images."
         )
+
+
+def counted_once(
+    pairs: Sequence[Pair],
+    place: Path,
+    refuse: Callable[[UserError], None] = raise_error,
+) -> list[Pair]:
+    """Returns images without those that are an earlier one; says which those are.
+
+    Two names may be of one file: by links, or in a file system without cases.
+
+    Args:
+      pairs: images and masks.
+      place: where they are named, for messages.
+      refuse: is told of an image that has two masks.
+
+    Raises:
+      UserError: an image has two masks that differ.
+    """
+    first: dict[tuple[int, int], Pair] = {}
+    again = []
+    for pair in pairs:
+        found = pair.image.stat()
+        known = first.setdefault((found.st_dev, found.st_ino), pair)
+        if known is pair:
+            continue
+        again.append(pair.name)
+        if not filecmp.cmp(known.mask, pair.mask, shallow=False):
+            refuse(
+                UserError(
+                    f"{place}: {known.name!r} and {pair.name!r} are one image, but "
+                    f"their masks {known.mask} and {pair.mask} differ. Leave one out."
+                )
+            )
+    if again:
+        print(
+            f"{place} names {len(again)} images again, which count once: "
+            f"{shown(first_few(again))}",
+            file=sys.stderr,
+        )
+    return list(first.values())
 
 
 def unmatched(count: int, alone: Sequence[str], spare: Sequence[str]) -> str:

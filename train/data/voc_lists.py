@@ -6,14 +6,25 @@ A line is a name, whole, if there is such an image; a name and VOC's column of 1
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
-from train.data.voc_files import READ_SUFFIXES, Files, Pair
+from train.common.regular import open_regular
+from train.data.inside import within
+from train.data.voc_files import (
+    READ_SUFFIXES,
+    Files,
+    Pair,
+    counted_once,
+    raise_error,
+)
 
+_TWO_PATHS = re.compile(r"/.*\s+.*/")
 _COLUMN = re.compile(r"\s+-?[01]$")
 
 
@@ -29,23 +40,19 @@ class _Line(NamedTuple):
         return self.whole.strip()
 
 
-def _refuse(error: UserError) -> None:
-    raise error
-
-
 def read_list(
-    path: Path, files: Files, refuse: Callable[[UserError], None] = _refuse
+    path: Path, files: Files, refuse: Callable[[UserError], None] = raise_error
 ) -> list[Pair]:
     """Returns the images and masks of a list, in its order.
 
     Args:
       path: of the list.
       files: of the folder.
-      refuse: is told of each line whose image or mask is missing, and raises it, or
-        leaves the line out.
+      refuse: is told of each line whose image or mask is missing or outside of the
+        folder, and raises it, or leaves the line out.
 
     Raises:
-      UserError: the list is empty, or an image or a mask is missing.
+      UserError: the list is empty, or an image or a mask is missing, or outside.
     """
     lines = [
         _Line(whole, f"{path}, line {number}")
@@ -61,7 +68,7 @@ def read_list(
             pairs.append(_pair(files, line, column=column))
         except UserError as error:
             refuse(error)
-    return pairs
+    return counted_once(pairs, path, refuse)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -72,7 +79,9 @@ def read_lines(path: Path) -> list[str]:
 def _whole_lines(path: Path) -> list[str]:
     """Returns the lines as they are; names may have what else Unicode ends lines by."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows may begin with a mark
+        # Windows may begin with a mark.
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
+            text = file.read()
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8 text ({error}). Save it as that."
@@ -89,12 +98,35 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
       column: whether the list has a column after the names.
     """
     names = [line.text, *([_COLUMN.sub("", line.text)] if column else [])]
-    for name in (line.whole, *names):
-        if image := files.image(name):
+    for name in filter(None, map(within, (line.whole, *names))):
+        with _at(line):
+            image = files.image(name)
+        if image:
             return Pair(name, image, _mask(files, name, line))
     if two := _two_paths(files, line):
         return two
+    if _leads_out(line):
+        raise UserError(
+            f"{line.place}: {line.text!r} leads out of {files.root}. Write names of "
+            f"images in {files.root / files.images}, or put the files there."
+        )
     raise _missing_image(files, names, line)
+
+
+def _leads_out(line: _Line) -> bool:
+    """Returns whether a line, or one of its two paths, is of files elsewhere."""
+    paths = [path.lstrip("/") for path in line.text.split()]
+    of_two = _TWO_PATHS.search(line.text)
+    return any(within(path) is None for path in (paths if of_two else [line.text]))
+
+
+@contextlib.contextmanager
+def _at(line: _Line) -> Iterator[None]:
+    """Says first which line an error in the block is about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{line.place}: {error}") from error
 
 
 def _mask(files: Files, name: str, line: _Line) -> Path:
@@ -103,10 +135,8 @@ def _mask(files: Files, name: str, line: _Line) -> Path:
     Raises:
       UserError: there is none, or of another format.
     """
-    try:
+    with _at(line):
         path = files.mask(name)
-    except UserError as error:
-        raise UserError(f"{line.place}: {error}") from error
     if path:
         return path
     there = ", ".join(files.masks) if len(files.masks) > 1 else ""
@@ -121,29 +151,35 @@ def _two_paths(files: Files, line: _Line) -> Pair | None:
     """Returns the files of a line `/JPEGImages/a.jpg /SegmentationClassAug/a.png`.
 
     Raises:
-      UserError: the image is there and the mask is not.
+      UserError: the image is there and the mask is not, or a link leads out.
     """
     root = files.root
     for gap in re.finditer(r"\s+", line.text):
         first, second = line.text[: gap.start()], line.text[gap.end() :]
-        image, mask = (root / path.lstrip("/") for path in (first, second))
+        inner = [within(path.lstrip("/")) for path in (first, second)]
+        if None in inner:
+            continue
+        image, mask = (root / str(path) for path in inner)
         if "/" in first and "/" in second and image.is_file():
             if not mask.is_file():
                 raise UserError(
                     f"{mask} is missing, the mask of {image} ({line.place}). Add it or "
                     "remove the line."
                 )
-            inner = image.relative_to(root).with_suffix("")
-            if inner.is_relative_to(files.images):
-                inner = inner.relative_to(files.images)
-            return Pair(inner.as_posix(), image, mask)
+            with _at(line):
+                files.inside.checked(image)
+                files.inside.checked(mask)
+            name = image.relative_to(root).with_suffix("")
+            if name.is_relative_to(files.images):
+                name = name.relative_to(files.images)
+            return Pair(name.as_posix(), image, mask)
     return None
 
 
 def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError:
     """Returns the refusal of a line that names no image."""
     folder, text = files.root / files.images, line.text
-    if re.search(r"/.*\s+.*/", text):
+    if _TWO_PATHS.search(text):
         first = text.split()[0].lstrip("/")
         return UserError(
             f"{files.root / first} is missing ({line.place}: {text!r}). Add the image "

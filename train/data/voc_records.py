@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from train.common.regular import read_regular
 from train.data.fingerprint import check_unchanged
 from train.data.images import at_height, encode
 from train.data.mask_checks import MaskChecks
@@ -61,7 +62,7 @@ class VocLayout(SegmentationBuilder):
             if self._height:
                 encoded = encode(example.image, "PNG")
             else:
-                encoded = image.read_bytes()
+                encoded = read_regular(image)
             for path in (image, mask):  # after it was read
                 check_unchanged(path, digests[path])
             yield index, make_record(encoded, example.label, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +12,9 @@ from typing import NamedTuple
 
 from train.common.errors import UserError
 
-IMAGE_SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .ppm .tif .tiff .webp".split())
+IMAGE_SUFFIXES = frozenset(
+    ".avif .bmp .gif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()
+)
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:
@@ -57,6 +60,10 @@ def _expanded(path: Path) -> list[Path]:
     return files
 
 
+# Bytes of a name; file systems take 255, of which endings need some.
+_LONGEST = 200
+
+
 class MaskFiles(NamedTuple):
     """Where the pictures of an image go."""
 
@@ -68,7 +75,8 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
     """Returns where each image's mask and overlay go.
 
     An image's are named as it is. Where that would be one name for several, they carry
-    their folders too (`a_001` and `b_001`), then their suffixes.
+    their folders too (`a_001` and `b_001`), then their suffixes. What is too long for a
+    file system ends in a digest of the whole.
 
     Raises:
       UserError: an input, or one output by another, would be overwritten.
@@ -77,7 +85,8 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
         raise UserError(f"--out {out} is a file. Name a folder.")
     outputs: dict[Path, MaskFiles] = {}
     taken: dict[Path, Path] = {}
-    for path, name in _distinct_names(images).items():
+    for path, whole in _distinct_names(images).items():
+        name = _shortened(whole)
         if path.parent.resolve() == out.resolve():
             raise UserError(
                 f"--out {out} is the folder of {path}, where files could be "
@@ -92,6 +101,16 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
                 )
             taken[output] = path
     return outputs
+
+
+def _shortened(name: str) -> str:
+    """Returns a name whose endings leave it within what file systems take."""
+    if len(os.fsencode(name)) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    while len(os.fsencode(name)) > _LONGEST - 17:
+        name = name[:-1]
+    return f"{name}_{digest}"
 
 
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:

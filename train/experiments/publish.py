@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from train.common.files import replace_text
+from train.common.text import markdown
 from train.experiments.entries import Entry
 from train.experiments.findings import Report
 from train.experiments.tables import Table
@@ -44,7 +45,7 @@ def write_markdown(
       photographs: whether images of the data set may stand there too.
     """
     stem = f"{prefix}_{report.name}"
-    parts = [f"# {report.title}\n", f"{report.lead}\n"]
+    parts = [f"# {report.title}\n", f"{_prose(report.lead)}\n"]
     parts.append(f"Every run: [{stem}.json]({stem}.json).\n")
     for section in report.sections:
         if section.photographs and not photographs:
@@ -58,10 +59,16 @@ def write_markdown(
             save_figure(section.content, folder / chart)
             parts.append(f"![{section.title}]({chart})\n")
         if section.note:
-            parts.append(f"{section.note}\n")
+            parts.append(f"{_prose(section.note)}\n")
     path = folder / f"{stem}.md"
     replace_text(path, "\n".join(parts))
     return path
+
+
+def _prose(text: str) -> str:
+    """Returns text whose names are no Markdown; `code` in it is left as it is."""
+    parts = text.split("`")
+    return "`".join(p if n % 2 else markdown(p) for n, p in enumerate(parts))
 
 
 def save_figure(figure: Figure, path: Path) -> None:

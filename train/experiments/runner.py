@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import cast
 
 import jax
 from tqdm import tqdm
@@ -120,8 +121,8 @@ def _side_by_side(
     try:
         with tqdm(total=len(configs), unit="run", dynamic_ncols=True) as progress:
             while workers:
-                for pipe in multiprocessing.connection.wait(list(workers)):
-                    assert isinstance(pipe, Connection)
+                ready = multiprocessing.connection.wait(list(workers))
+                for pipe in cast(list[Connection], ready):
                     try:
                         progress.update(pipe.recv())
                         pipe.send(waiting.pop() if waiting else None)

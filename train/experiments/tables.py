@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from train.common.text import markdown
 from train.experiments.comparison import (
     Measure,
     Row,
@@ -25,7 +26,8 @@ class Table(NamedTuple):
     def markdown(self) -> str:
         """Returns the table as Markdown."""
         rule = ["---", *["---:"] * (len(self.header) - 1)]
-        lines = [self.header, rule, *self.rows]
+        rows = [[markdown(name), *cells] for name, *cells in self.rows]
+        lines = [list(map(markdown, self.header)), rule, *rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

@@ -13,7 +13,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.dataset import DataOptions, Part, find_dataset, held_out
+from train.data.dataset import (
+    DataOptions,
+    Part,
+    check_shared,
+    find_dataset,
+    held_out,
+)
 from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
 from train.data.voc_classes import Classes, read_classes
@@ -61,7 +67,10 @@ def list_contents(options: DataOptions) -> Contents:
         return _what_is_left(root, options, str(error))
     if folder := found.folder:
         classes = Classes(folder.class_names, folder.colors, folder.by_color)
-        return _contents(options, classes, folder.splits)._replace(root=folder.root)
+        refused: dict[str, None] = {}
+        _attempt(functools.partial(check_shared, found, options), refused)
+        listed = _contents(options, classes, folder.splits, tuple(refused))
+        return listed._replace(root=folder.root)
     classes = Classes(found.class_names, found.colors, by_color=False)
     try:
         sources = found.prepare(tuple(dict.fromkeys(_named(options))))
@@ -85,7 +94,8 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
     masks: list[Path] = []
     for split in dict.fromkeys(_named(options)):
         path = root / LISTS / f"{split}.txt"
-        read = functools.partial(read_list, path, Files(root), note)
+        files = Files(root, links=options.links)
+        read = functools.partial(read_list, path, files, note)
         if path.is_file() and (pairs := _attempt(read, faults)):
             splits[split] = pairs
             masks += [pair.mask for pair in pairs]

@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from train.common.errors import UserError
+from train.common.errors import UserError, told_of
+from train.common.text import shown
 from train.data.dataset import DataOptions
+from train.data.image_files import limit_pixels, opened
 from train.data.images import (
     IGNORED,
     Example,
     Size,
     at_height,
     decode,
-    limit_pixels,
-    open_image,
     read_image,
     read_mask,
 )
@@ -64,14 +64,18 @@ def facts_of_files(pair: Pair, reading: Reading) -> Facts:
     """Returns the facts of an image and a mask, refused by training or not."""
     try:
         example = read_pair(pair.image, pair.mask, reading.classes, reading.colors)
-    except (UserError, OSError, MemoryError) as error:
+    except Exception as error:  # whatever it is, of one image
         return _facts_of_refused(pair, reading, _text(error, pair))
     return _facts_of(pair.name, example, reading)
 
 
 def facts_of_record(record: Mapping[str, Any], reading: Reading) -> Facts:
     """Returns the facts of a prepared record, which has been checked."""
-    return _facts_of(record["name"].decode(), decode(record), reading)
+    name = record["name"].decode()
+    try:
+        return _facts_of(name, decode(record), reading)
+    except Exception as error:
+        return Facts(name, faults=(told_of(name, error),))
 
 
 def _facts_of(name: str, example: Example, reading: Reading) -> Facts:
@@ -95,7 +99,7 @@ def _facts_of_refused(pair: Pair, reading: Reading, fault: str) -> Facts:
         values={} if label is None else _values(label),
         faults=tuple(faults),
         digest=b"" if image is None else _digest(image),
-        colors=_colors(pair.mask, reading) if label is None else {},
+        colors=_colors(pair.mask) if label is None else {},
     )
 
 
@@ -105,18 +109,16 @@ def _attempt(
     """Returns the pixels; adds to the faults why there are none."""
     try:
         return read()
-    except (UserError, OSError, MemoryError) as error:
+    except Exception as error:
         faults[_text(error, pair)] = None
         return None
 
 
 def _text(error: Exception, pair: Pair) -> str:
-    if isinstance(error, MemoryError):
-        return (
-            f"{pair.image} or its mask takes more memory than there is. Prepare it "
-            "smaller, or leave it out."
-        )
-    return str(error)
+    if isinstance(error, UserError):
+        text = told_of(pair.image, error)
+        return text.replace(str(pair.mask), shown(pair.mask))
+    return told_of(f"{pair.image} or its mask", error)
 
 
 def _values(label: np.ndarray) -> dict[int, int]:
@@ -131,17 +133,15 @@ def _digest(image: np.ndarray) -> bytes:
     return hashed.digest()
 
 
-def _colors(mask: Path, reading: Reading) -> dict[Color, int]:
+def _colors(mask: Path) -> dict[Color, int]:
     """Returns the commonest colors of a mask that is no picture of indices."""
     try:
-        with open_image(mask) as image:
+        with opened(mask) as image:
             drawn = image.format in ("PNG", "BMP", "WEBP")  # not JPEG's many colors
             if not drawn or image.mode not in ("RGB", "RGBA"):
                 return {}
-            if image.width * image.height > reading.pixel_limit:
-                return {}
             found = image.convert("RGB").getcolors(image.width * image.height) or []
-    except (OSError, SyntaxError, ValueError, MemoryError):
+    except UserError:
         return {}
     found.sort(reverse=True)
     return {color: count for count, color in found[:_MOST_COLORS]}  # type: ignore[misc]

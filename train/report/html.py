@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from train.common.text import inert
+
 LONGEST_SIDE = 640  # Pixels; a larger picture is scaled down to keep the file small.
 
 # Dark ink on no background; the page inverts the charts in dark mode.
@@ -43,9 +45,15 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_inert,
     )
     environment.filters.update(percent=percent, duration=duration)
     return environment.get_template(name)
+
+
+def _inert(value: object) -> object:
+    """Returns what a template shows; names cannot turn the direction of a page."""
+    return inert(value) if isinstance(value, str) and inert(value) != value else value
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:

@@ -255,3 +255,52 @@ def test_defects_of_ours_show_their_trace() -> None:
     process = run_here("raise OSError('of no file')")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1 and "Traceback" in said
+
+
+def test_names_steer_no_terminal() -> None:
+    process = run_here(
+        r"""
+        print("\x1b[31mred\x07 \u202e\ttab\r")
+        print("\x1b[A", file=sys.stderr)
+        sys.stderr.write("\rbar \x1b[2J\r")
+        """,
+    )
+    said, errors = process.communicate(timeout=120)
+    assert said == "\\x1b[31mred\\x07 \\u202e\ttab\\r\n"
+    assert errors.encode().endswith(b"bar \\x1b[2J\\r")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [("UserError", 2), ("ValueError", 1), ("TypeError", 1)]
+)
+def test_errors_steer_no_terminal(error: str, status: int) -> None:
+    process = run_here(
+        rf"""
+        from train.common.errors import UserError
+        raise {error}("a\x1b[2J.png\nerror: b")
+        """
+    )
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == status
+    assert "a\\x1b[2J.png\n" in errors and "\x1b" not in said + errors
+    assert ("Traceback" in errors) == (status == 1)
+    if status == 2:
+        assert errors == "\nerror: a\\x1b[2J.png\n  error: b\n"
+
+
+def test_bars_are_drawn() -> None:
+    process = run_here(
+        """
+        from tqdm import tqdm
+        for outer in tqdm(range(2), desc="outer"):
+            for inner in tqdm(range(2), desc="inner"):
+                pass
+        """
+    )
+    _, errors = process.communicate(timeout=120)
+    assert "\x1b[A" in errors and "\\x1b" not in errors
+
+
+def test_help_is_not_colored_where_colors_are_escaped() -> None:
+    process = run_here("print(sys.stdout.isatty()); print(sys.stderr.isatty())")
+    assert process.communicate(timeout=120)[0] == "False\nFalse\n"

@@ -1,5 +1,6 @@
 """Which images a command line names, and what their masks are called."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,17 @@ def test_absolute_and_relative_paths_may_be_mixed(
     found = name_outputs(paths, tmp_path / "out")
     masks = [found[path].mask.name for path in paths]
     assert masks == ["x_1.png", "y_1.png", "2.png"]
+
+
+def test_long_names_are_cut_and_stay_distinct(tmp_path: Path) -> None:
+    long = "ü" * 124 + "ab"
+    names = [f"{long}{end}.png" for end in "xy"] + ["z" * 251 + ".png", "s" * 200]
+    paths = touch(tmp_path, *names)
+    found = name_outputs(paths, tmp_path / "out")
+    written = [path for files in found.values() for path in files]
+    assert len(set(written)) == 8
+    for path in written:
+        assert len(os.fsencode(path.with_suffix(".partial").name)) < 240
+    touch(tmp_path, *(f"out/{path.name}" for path in written))
+    assert found[paths[0]].mask.name.startswith("üü")
+    assert found[paths[3]].mask.name == "s" * 200 + ".png"

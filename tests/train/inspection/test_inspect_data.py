@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import lal_jax
-from train.data import images, scenes
+from train.data import image_files, scenes
 from train.data.class_counts import class_counts
 from train.data.dataset import DataOptions, load_dataset
 from train.inspection import facts as facts_module
@@ -143,7 +143,9 @@ def test_processes_know_the_limit_of_pixels(
 ) -> None:
     monkeypatch.setattr(facts_module, "_FEW", 1)
     monkeypatch.setattr(facts_module.os, "sched_getaffinity", lambda pid: {0, 1})
-    monkeypatch.setattr(images, "_limit", images.PIXEL_LIMIT)  # set in this process too
+    monkeypatch.setattr(
+        image_files, "_limit", image_files.PIXEL_LIMIT
+    )  # set in this process too
     of_image, of_mask = inspect(folder, pixel_limit=SIZE[0] * SIZE[1] - 1).faults
     for fault in (of_image, of_mask):
         assert "--pixel-limit" in fault.text and len(fault.places) == 6

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.regular import open_regular, read_regular
 
 MEMBER_LIMIT = 64 * 2**20  # bytes of what is read at once: a member, a long name
 TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
@@ -112,7 +113,7 @@ def _open_tar(path: Path) -> Iterator[_Reader]:
         delay=1,
         dynamic_ncols=True,
     )
-    with path.open("rb") as raw, bar:
+    with open_regular(path) as raw, bar:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         file = gzip.GzipFile(fileobj=raw) if packed else raw
@@ -138,7 +139,8 @@ def _read_tar(path: Path, archive: tarfile.TarFile, info: tarfile.TarInfo) -> by
     if not 0 <= info.size <= MEMBER_LIMIT:
         raise _too_large(path, info.name, info.size)
     file = archive.extractfile(info)
-    assert file is not None  # a regular one
+    if file is None:  # none of a regular one
+        raise _no_file(path, info.name)
     return file.read()
 
 
@@ -170,13 +172,15 @@ def _of_folder(path: Path) -> Iterator[Member]:
     bar = tqdm(files, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
     for file in bar:
         name = file.relative_to(path.parent).as_posix()
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise _no_file(path, name)
         yield Member(name, functools.partial(_read_file, file))
 
 
 def _read_file(path: Path) -> bytes:
     if (size := path.stat().st_size) > MEMBER_LIMIT:
         raise _too_large(path.parent, path.name, size)
-    return path.read_bytes()
+    return read_regular(path)
 
 
 def _check_member(path: Path, name: str, count: int) -> None:

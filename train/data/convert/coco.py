@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.convert.coco_masks import Annotation, class_mask
 from train.data.convert.conversion import (
     Conversion,
@@ -81,7 +82,8 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
 
     known = digests_of(root, [part.path for part in parts], prepared)
     key = (*known, *(part.split for part in parts), *images_below(root, "."))
-    return Conversion("COCO annotations", key, write)
+    folders = [folder for part in parts for folder in part.folders]
+    return Conversion("COCO annotations", key, write, folders)
 
 
 def _roboflow(root: Path) -> list[_Part]:
@@ -114,7 +116,7 @@ def _alone(root: Path) -> list[_Part]:
 
 def _is_object(path: Path) -> bool:
     """Returns whether a file holds an object of JSON, not a list."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
@@ -169,7 +171,7 @@ def _write(
         objects.setdefault(annotation.image_id, []).append(annotation)
     files = _found(part, content.images)
     for image in content.images:
-        path = files[image.id]
+        path = writer.inside.checked(files[image.id])
         size = _checked_size(image, path, part.path)
         mask = class_mask(objects.get(image.id, ()), size, classes, part.path)
         name = path.relative_to(root).with_suffix("").as_posix()

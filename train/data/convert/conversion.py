@@ -19,7 +19,9 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.files import naming
+from train.common.regular import read_regular
 from train.data.fingerprint import Digests, memory_of
+from train.data.inside import Inside
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
 from train.data.voc_classes import check_names
@@ -39,6 +41,7 @@ class Conversion(NamedTuple):
     # the folder's own fingerprint, and of the key by its name alone.
     key: Sequence[str]
     write: Callable[[VocWriter], None]
+    folders: Sequence[Path] = ()  # of its images and masks, which may be links
 
 
 def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, ...]:
@@ -62,7 +65,7 @@ def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
       UserError: it is no JSON, or not of that form.
     """
     try:
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        text = read_regular(path).removeprefix(b"\xef\xbb\xbf")
         return msgspec.json.decode(text, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
@@ -84,10 +87,11 @@ class VocWriter:
     Args:
       root: the folder.
       original: path of the data, or their name, for messages.
+      inside: where files of the data may be.
     """
 
-    def __init__(self, root: Path, original: str):
-        self.root, self._original = root, original
+    def __init__(self, root: Path, original: str, inside: Inside):
+        self.root, self._original, self.inside = root, original, inside
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
 
@@ -118,7 +122,8 @@ class VocWriter:
             indices, uint8 `[height, width]`.
 
         Raises:
-          UserError: the name or its ending is not read, or another image has it.
+          UserError: the name or its ending is not read, another image has it, or a
+            link leads out of the data.
         """
         _check_name(name, image)
         listed = self._lists.setdefault(split, {})
@@ -161,7 +166,7 @@ class VocWriter:
             with naming(path):
                 path.write_bytes(content)
         else:
-            os.symlink(content.resolve(), path)
+            os.symlink(self.inside.checked(content).resolve(), path)
 
 
 def _check_name(name: str, image: Path | bytes) -> None:
@@ -202,13 +207,16 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def converted(conversion: Conversion, original: str, prepared: Path) -> Path:
+def converted(
+    conversion: Conversion, original: str, prepared: Path, *, links: bool = False
+) -> Path:
     """Returns the folder in VOC layout, which is written if it is not there.
 
     Args:
       conversion: what to do.
       original: path of the data, or their name.
       prepared: folder of everything prepared.
+      links: whether files outside of the data may be linked to.
 
     Raises:
       UserError: the data are not sound.
@@ -219,16 +227,19 @@ def converted(conversion: Conversion, original: str, prepared: Path) -> Path:
     folder = prepared / "converted" / key
     if not folder.is_dir():
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
-        _write_whole(conversion, original, folder)
+        inside = Inside(Path(original), conversion.folders, links=links)
+        _write_whole(conversion, original, folder, inside)
     return folder
 
 
-def _write_whole(conversion: Conversion, original: str, folder: Path) -> None:
+def _write_whole(
+    conversion: Conversion, original: str, folder: Path, inside: Inside
+) -> None:
     """Writes the folder under another name first, so that it is whole or not there."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        writer = VocWriter(partial, original)
+        writer = VocWriter(partial, original, inside)
         conversion.write(writer)
         writer.finish()
         try:

@@ -99,7 +99,9 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
 
     files = [tables[0], *sorted(masks.values())]
     key = (*digests_of(root, files, prepared), *images_below(root, *IMAGE_FOLDERS))
-    return Conversion("Label Studio's brush masks", key, write)
+    folders = [root / name for name in IMAGE_FOLDERS]
+    folders += {path.parent for path in masks.values()}
+    return Conversion("Label Studio's brush masks", key, write, folders)
 
 
 def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
@@ -129,6 +131,8 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
     writer.name_classes(names)
     for image, regions in drawn.items():
         name = image.relative_to(root).with_suffix("").as_posix()
+        for path in (image, *(region.mask for region in regions)):
+            writer.inside.checked(path)
         writer.add("", name, image, _mask(image, regions, names))
 
 

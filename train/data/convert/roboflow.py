@@ -57,7 +57,8 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
         _write(writer, classes, images)
 
     key = (*digests_of(root, [*tables, *masks], prepared), *names)
-    return Conversion("Roboflow's semantic masks", key, write)
+    folders = list(parts.values())
+    return Conversion("Roboflow's semantic masks", key, write, folders)
 
 
 def _is_of_masks(table: Path) -> bool:
@@ -132,6 +133,7 @@ def _write(
     as_they_are = list(classes) == list(range(len(classes)))
     for split, of in images.items():
         for name, image, mask in of:
+            writer.inside.checked(mask)
             writer.add(
                 split, name, image, mask if as_they_are else _indices(mask, classes)
             )

@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.images import read_image, read_mask
@@ -94,13 +95,12 @@ def _meaning(
     """
     told = _told(data, words)
     known = KNOWN.get(name.partition(":")[0].partition("/")[0])
-    if "mask" not in told and (told or not known):
+    meaning = Meaning(**told) if "mask" in told else None if told else known
+    if meaning is None:
         raise UserError(
             f"--data {data}: say which feature has the masks, as in {TFDS}{name},"
             f"mask=FEATURE. {_images(features)}"
         )
-    meaning = Meaning(**told) if told else known
-    assert meaning is not None
     for feature in (meaning.image, meaning.mask):
         if not isinstance(features.get(feature), tfds.features.Image):
             raise UserError(
@@ -214,7 +214,7 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
     Raises:
       UserError: it is cut short.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while head := file.read(12):
             size = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
             content = file.read(size) if size <= _RECORD_LIMIT else b""

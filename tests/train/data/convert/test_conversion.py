@@ -1,5 +1,6 @@
 """Conversions: what is written, when again, and what no list can hold."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from train.data.convert.conversion import (
     digests_of,
     read_json,
 )
+from train.data.inside import Inside
 from train.data.voc import read_voc_folder, voc_listing
 
 from ..exports import load, together
@@ -32,7 +34,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def writer(tmp_path: Path) -> VocWriter:
-    return VocWriter(tmp_path / "out", "project")
+    return VocWriter(tmp_path / "out", "project", Inside(tmp_path, links=False))
 
 
 def convert(tmp_path: Path, write: Write, *, key: Sequence[str] = ("a",)) -> Path:
@@ -50,7 +52,8 @@ def test_what_is_written_is_a_folder_in_voc_layout(tmp_path: Path, photo: Path) 
         writer.add("val", "street/1", photo, mask)  # the files are there already
 
     root = convert(tmp_path, write)
-    folder = read_voc_folder(root, ("train", "val"))
+    listing = functools.partial(voc_listing, links=True)
+    folder = read_voc_folder(root, ("train", "val"), listing=listing)
     assert folder.class_names == ("ground", "Bäume", "sky: blue")
     names = {split: [pair.name for pair in of] for split, of in folder.splits.items()}
     assert names == {"train": ["street/1", "2 0"], "val": ["street/1"]}
@@ -135,7 +138,8 @@ ODD_NAMES = [
 def test_odd_names_come_back(tmp_path: Path, photo: Path, split: str) -> None:
     def write(writer: VocWriter) -> None:
         for index, name in enumerate(ODD_NAMES):
-            writer.add(split, name, photo, np.full((4, 6), index % 2, np.uint8))
+            mask = np.full((4, 6), index % 2, np.uint8)
+            writer.add(split, name, photo.read_bytes(), mask)
 
     found = voc_listing(convert(tmp_path, write), ("train",))
     pairs = found.lists["train"] if split else found.whole

@@ -1,0 +1,132 @@
+"""Mistakes about files and names from elsewhere, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+PICTURES = [
+    *of(
+        "train/data/image_files.py",
+        "tests/train/data/test_image_files.py",
+        ("any format", "formats=_THERE)", "formats=None)"),
+        (
+            "only known errors",
+            "    except Exception as error:\n        if",
+            "    except (OSError, ValueError) as error:\n        if",
+        ),
+        ("several pictures", "if _holds_several(image):", "if False:"),
+        ("phones refused", 'return image.format != "MPO"', "return True"),
+        ("smaller copies refused", "return _has_another_page(image)", "return True"),
+        ("limit forgotten", "    if count > _limit:", "    if False:"),
+        (
+            "broken EXIF refused",
+            "    except Exception:\n        return 1",
+            "    except KeyError:\n        return 1",
+        ),
+    ),
+    *of(
+        "train/data/images.py",
+        "tests/train/data/test_image_files.py",
+        ("turned twice", 'image.format != "TIFF" and', ""),
+        ("turned the other way", "in (3, 4, 7, 8):", "in (3, 4, 6, 7):"),
+    ),
+    *of(
+        "train/common/regular.py",
+        "tests/train/data/test_image_files.py",
+        (
+            "checked once",
+            "        _check(path, os.fstat(file.fileno()))",
+            "        str()",
+        ),
+        ("opened first", "    _check(path, os.stat(path))", "    str()"),
+    ),
+]
+PLACES_OF_FILES = [
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_inside.py",
+        ("absolute", "os.path.isabs(name) or ", ""),
+        ("parents", ' or inner.split("/")[0] == ".."', ""),
+        ("links", "if any(real.is_relative_to(folder)", "if all(real != folder"),
+        ("consent", "if self._links:", "if False:"),
+        ("folders that are links", "in (root, *folders)]", "in (root,)]"),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_inside.py",
+        ("counted again", "return list(first.values())", "return list(pairs)"),
+        ("other masks", "if not filecmp.cmp(", "if None is filecmp.cmp("),
+        (
+            "without lists",
+            "            self.inside.checked(path)\n",
+            "            str()\n",
+        ),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/test_inside.py",
+        (
+            "converted links",
+            "Inside(Path(original), conversion.folders, links=links)",
+            "Inside(Path(original), links=True)",
+        ),
+    ),
+    *of(
+        "train/data/splits.py",
+        "tests/train/data/test_inside.py",
+        (
+            "copies untold",
+            "known = [{digests[pair.image] for pair in other}",
+            "known = [{str(pair.image) for pair in other}",
+        ),
+    ),
+    *of(
+        "train/data/dataset.py",
+        "tests/train/data/test_inside.py",
+        (
+            "shared images",
+            "if (said := _shared(found, options)) and not meant:",
+            "if (said := _shared(found, options)) and False:",
+        ),
+        ("consent", "meant = options.shared_images or", "meant ="),
+    ),
+]
+NAMES = [
+    *of(
+        "train/common/text.py",
+        "tests/train/common/test_text.py",
+        ("directions", "\\u2066-\\u2069]", "]"),
+        ("C1", "\\x7f-\\x9f", "\\x7f"),
+        ("formulas", "\"'*[=+", "\"'*[+"),
+        ("apostrophes", "\"'*[=+", '"[=+'),
+        ("lines in names", "_BREAKING.sub(_escaped", "_STEERING.sub(_escaped"),
+    ),
+    *of(
+        "train/common/command.py",
+        "tests/train/common/test_command.py",
+        ("steering", "begin + inert(text[len(begin) :])", "text"),
+        ("bars", "if self._bars and _MOVES.fullmatch(text):", "if False:"),
+        (
+            "trace outside",
+            "traceback.print_exception(error)  # here",
+            "raise  # here",
+        ),
+        ("forged lines", '"\\n", "\\n  ")', '"\\n", "\\n")'),
+        ("colored help", "return self._bars and self._stream.isatty()", "return True"),
+    ),
+    *of(
+        "train/evaluation/input_images.py",
+        "tests/train/evaluation/test_input_images.py",
+        ("long names", "<= _LONGEST:", "<= 999:"),
+        ("cut alike", 'return f"{name}_{digest}"', "return name"),
+    ),
+    *of(
+        "train/predict.py",
+        "tests/train/test_predict.py",
+        (
+            "ends a batch",
+            "except Exception as error:",
+            "except (UserError, OSError) as error:",
+        ),
+        ("formulas not matched", "list(map(plain_cell, line))", "list(line)"),
+    ),
+]
+HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES]

@@ -1,0 +1,73 @@
+"""Text from outside: names that cannot steer a terminal, or pass for words of ours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+# What moves a cursor, changes colors, ends a line or turns the direction of writing.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+_BREAKING = re.compile(f"[\t\n]|{_STEERING.pattern}")
+_FORMULA = re.compile("'*[=+\\-@\t\r\n]")  # as spreadsheets begin one
+# Underscores within words are no emphasis.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def inert(text: str) -> str:
+    r"""Returns text whose control characters are escaped, all but tabs and new lines.
+
+    >>> print(inert("a\x1b[2J b\u202e"))
+    a\x1b[2J b\u202e
+    """
+    return _STEERING.sub(_escaped, text)
+
+
+def shown(text: object) -> str:
+    r"""Returns a name as it is printed: of one line, control characters escaped.
+
+    >>> print(shown("two\nlines"))
+    two\nlines
+    """
+    return _BREAKING.sub(_escaped, str(text))
+
+
+def is_shown(text: str) -> bool:
+    """Returns whether a name is printed as it is."""
+    return not _BREAKING.search(text)
+
+
+def markdown(text: str) -> str:
+    """Returns a name that Markdown shows as it is, in a cell of a table too."""
+    return _MARKDOWN.sub(r"\\\g<0>", shown(text))
+
+
+def csv_text(lines: Iterable[Sequence[object]]) -> str:
+    """Returns lines of CSV in which no cell is a formula.
+
+    A cell that would begin one is led by an apostrophe, as is one that begins with
+    apostrophes before it, so `plain_cell` tells them apart.
+    """
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(map(_text_cell, map(str, line)) for line in lines)
+    return file.getvalue()
+
+
+def _text_cell(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """Returns what `csv_text` wrote a cell from.
+
+    >>> plain_cell("'=1"), plain_cell("'tis")
+    ('=1', "'tis")
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

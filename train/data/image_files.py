@@ -1,0 +1,164 @@
+"""Files of images: the formats that are read, limits, and what is refused of a file.
+
+Everything that Pillow opens is opened here; `images.py` makes pixels of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from train.common.errors import UserError
+from train.common.regular import open_regular
+from train.common.text import shown
+
+# By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
+# it hands others to programs, EPS, whatever its ending, to Ghostscript.
+FORMATS = {
+    "JPEG": "JPEG",
+    "PNG": "PNG",
+    "BMP": "BMP",
+    "GIF": "GIF",
+    "TIFF": "TIFF",
+    "WEBP": "WebP",
+    "PPM": "PPM",
+    "JPEG2000": "JPEG 2000",
+    "AVIF": "AVIF",
+}
+Image.init()
+_THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
+
+_ORIENTATION = ExifTags.Base.Orientation
+_SUBFILE, _REDUCED_OR_MASK = 254, 0b101  # TIFF's tag of a page that belongs to another
+
+# Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
+# in each process.
+Image.MAX_IMAGE_PIXELS = None
+PIXEL_LIMIT = 1_000_000_000
+_limit = PIXEL_LIMIT
+
+
+def limit_pixels(limit: int) -> None:
+    """Refuses files of more pixels from now on, in this process."""
+    global _limit
+    _limit = limit
+
+
+def check_pixels(count: int, what: str, way_out: str) -> None:
+    """Refuses what is larger than `limit_pixels` allows, before it takes memory."""
+    if count > _limit:
+        raise UserError(
+            f"{what} {count} pixels, more than the {_limit} of --pixel-limit. {way_out}"
+        )
+
+
+@contextlib.contextmanager
+def opened(
+    source: Path | bytes, name: str = "a prepared record"
+) -> Iterator[Image.Image]:
+    """Opens an image by its content, to be decoded within the block.
+
+    Whatever is raised there, by the decoder of a damaged or a hostile file, becomes the
+    refusal of that file.
+
+    Args:
+      source: the file, or its content.
+      name: of content, for messages.
+
+    Raises:
+      UserError: it is missing, of another format or too large, holds several pictures,
+        or cannot be decoded.
+    """
+    name = str(source) if isinstance(source, Path) else name
+    with blaming(name), contextlib.ExitStack() as stack:
+        file = (
+            stack.enter_context(open_regular(source))
+            if isinstance(source, Path)
+            else io.BytesIO(source)
+        )
+        image = stack.enter_context(Image.open(file, formats=_THERE))
+        count = image.width * image.height
+        check_pixels(
+            count,
+            f"{name} has {image.width}×{image.height} =",
+            "If it is meant to be as large, give the command again with --pixel-limit "
+            f"{count}.",
+        )
+        if _holds_several(image):
+            raise UserError(
+                f"{name} holds several pictures (frames of an animation, or pages), "
+                "and one is needed. Save it as a file of its own."
+            )
+        yield image
+
+
+@contextlib.contextmanager
+def blaming(name: str) -> Iterator[None]:
+    """Makes whatever is raised within the block the refusal of a file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{name}: no such file.") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # not of Pillow
+            raise UserError(
+                f"{name} cannot be read ({error.strerror}). Check its permissions and "
+                "the disk it is on."
+            ) from error
+        raise UserError(
+            f"{name} cannot be decoded ({_reason(error)}). Replace the file, or leave "
+            "it out."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes more memory than there is"
+    if isinstance(error, UnidentifiedImageError):
+        *others, last = FORMATS.values()
+        return f"it is damaged, or none of {', '.join(others)} and {last}"
+    text = shown(str(error)[:200])
+    known = isinstance(error, (OSError, SyntaxError, ValueError))
+    return text if known and text else f"{type(error).__name__}: {text}"
+
+
+def _holds_several(image: Image.Image) -> bool:
+    """Returns whether a file has several pictures, none of which is the one meant."""
+    if not getattr(image, "is_animated", False):
+        return False
+    if image.format == "TIFF":
+        return _has_another_page(image)
+    # Phones add a smaller one, or one of distances, to a JPEG, which is then called so.
+    return image.format != "MPO"
+
+
+def _has_another_page(image: Image.Image) -> bool:
+    """Returns whether a page of a TIFF is no smaller copy or mask of the first one."""
+    try:
+        while True:
+            image.seek(image.tell() + 1)
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            if not tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK:
+                return True
+    except EOFError:
+        return False
+    finally:
+        image.seek(0)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Returns the EXIF orientation by which an image is turned, 1 for none.
+
+    EXIF that cannot be read turns nothing, as in programs that show images.
+    """
+    try:
+        found = int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1
+    return found if found in range(1, 9) else 1

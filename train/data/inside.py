@@ -1,0 +1,49 @@
+"""Which files belong to a folder of data, however lists and links lead to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from train.common.errors import UserError
+
+
+def within(name: str) -> str | None:
+    """Returns the one spelling of a path in a folder, None if it leads out.
+
+    >>> within("./a"), within("x/../a"), within("../a"), within("/a")
+    ('a', 'a', None, None)
+    """
+    inner = os.path.normpath(name)
+    return None if os.path.isabs(name) or inner.split("/")[0] == ".." else inner
+
+
+class Inside:
+    """The folders in which files of data lie, wherever those may be themselves.
+
+    Args:
+      root: the folder of the data.
+      folders: those in it that hold images and masks; each may be a link.
+      links: whether files elsewhere may be linked to, as --links says.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[Path] = (), *, links: bool):
+        self._root, self._links = root, links
+        self._real = [folder.resolve() for folder in (root, *folders)]
+
+    def checked(self, path: Path) -> Path:
+        """Returns a path of a file.
+
+        Raises:
+          UserError: a link leads out of the folders.
+        """
+        if self._links:
+            return path
+        real = path.resolve()
+        if any(real.is_relative_to(folder) for folder in self._real):
+            return path
+        raise UserError(
+            f"{path} leads out of {self._root}, by a link to {real}. Put the file "
+            "itself there, or add --links if files elsewhere are meant."
+        )
