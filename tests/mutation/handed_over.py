@@ -44,7 +44,7 @@ HANDED_OVER: list[Mutant] = [
     ),
     *of(
         "train/common/command.py",
-        "tests/train/common/test_command.py",
+        "tests/train/common/test_cache.py",
         ("cache of others", "found.st_mode & 0o022", "False"),
         ("cache of another", "found.st_uid != os.geteuid() or", ""),
         ("cache for all", "mode=0o700, ", ""),

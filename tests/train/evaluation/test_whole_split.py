@@ -88,7 +88,12 @@ def test_evaluation_notes_how_it_predicted(
     )
     monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
     monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
-    described = {"name": "", "class_names": [], "colors": [], "fingerprint": "f"}
+    described = {
+        "name": "",
+        "class_names": names,
+        "colors": 3 * [[0, 0, 0]],
+        "fingerprint": "f",
+    }
     (tmp_path / "dataset.json").write_text(json.dumps(described))
     save_config(trained.config, tmp_path / "config.json")
     Brightest.sizes.clear()

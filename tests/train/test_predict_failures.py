@@ -1,0 +1,152 @@
+"""What goes wrong with one image is told, and the others are predicted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from train import predict
+from train.common.errors import UserError
+from train.evaluation.inference import Predictor
+from train.evaluation.views import PredictionOptions
+
+from .test_predict import SIZE, call, model, photos, read_areas, write_image
+
+__all__ = ["model", "photos"]  # fixtures
+
+
+def test_broken_files_are_noted_and_the_rest_predicted(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for name in ("a.png", "cut.png", "z.png"):
+        write_image(photos / name)
+    whole = (photos / "cut.png").read_bytes()
+    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "text.jpg").write_text("no image")
+    (photos / "number.ppm").write_bytes(b"P6\n5x 5\n255\n")  # a ValueError in Pillow
+    Image.fromarray(np.zeros(SIZE, np.uint16)).save(photos / "deep.png")
+    missing = tmp_path / "missing.png"
+    with pytest.raises(UserError) as raised:
+        call(model, photos, missing, out=out)
+    first, *reasons = str(raised.value).splitlines()
+    assert first == f"2 of 7 masks written to {out}; 5 failed:"
+    for reason, name, cause in zip(
+        reasons,
+        ("cut.png", "deep.png", "number.ppm", "text.jpg", "missing.png"),
+        ("cannot be decoded", "8 bits", "decoded (", "decoded (", "no such file"),
+        strict=True,
+    ):
+        assert name in reason and cause in reason
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png", "z.png"]
+    masks = {f"{name}{end}.png" for name in "az" for end in ("", "_overlay")}
+    assert set(os.listdir(out)) == masks | {"areas.csv"}
+    assert "mean area" in capsys.readouterr().out
+
+
+Break = Callable[[BaseException], None]
+
+
+@pytest.fixture
+def fail_on_tall(monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Makes the prediction of an image of more than 20 rows raise."""
+
+    def make(error: BaseException) -> None:
+        whole = Predictor.mask
+
+        def mask(self: Predictor, state: Any, image: np.ndarray, **options: Any) -> Any:
+            if len(image) > SIZE[0]:
+                raise error
+            return whole(self, state, image, **options)
+
+        monkeypatch.setattr(Predictor, "mask", mask)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9"),
+    ],
+)
+def test_too_large_an_image_is_noted(
+    model: Path, photos: Path, fail_on_tall: Break, error: Exception
+) -> None:
+    fail_on_tall(error)
+    with pytest.raises(UserError, match=r"2 of 3 .*\n.*b\.png .* memory .* --window"):
+        call(model, photos, out=photos.parent / "out")
+    names = [Path(line[0]).name for line in read_areas(photos.parent / "out")[1:]]
+    assert names == ["a.png", "c.png"]
+
+
+def test_defect_of_ours_is_told_and_the_rest_predicted(
+    model: Path, photos: Path, fail_on_tall: Break
+) -> None:
+    fail_on_tall(TypeError("broken"))
+    said = r"2 of 3 .*\n.*b\.png: TypeError: broken\. That is a defect of this program"
+    with pytest.raises(UserError, match=said):
+        call(model, photos, out=photos.parent / "out")
+    assert len(read_areas(photos.parent / "out")) == 3
+
+
+def test_file_that_cannot_be_written_is_told_and_the_rest_predicted(
+    model: Path, photos: Path
+) -> None:
+    out = photos.parent / "out"
+    (out / "b.png").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"2 of 3 .*\n.*photos/b\.png: .*directory"):
+        predict.predict(model, (photos,), out, PredictionOptions(), overwrite=True)
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png", "c.png"]
+
+
+def test_names_are_no_formulas_and_steer_no_terminal(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ("=1+1.png", "'=1+1.png", "@a.png", "two\nlines \x1b[2J.png")
+    for name in names:
+        write_image(tmp_path / name, 20)
+    (tmp_path / names[-1]).write_text("no image")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"1 failed:\ntwo\\nlines \\x1b\[2J\.png cannot"
+    ):
+        call(model, *map(Path, names), out=Path("out"))
+    assert "\x1b[2J" not in capsys.readouterr().err
+    written = [line[0] for line in read_areas(Path("out"))]
+    assert written == ["image", "'=1+1.png", "''=1+1.png", "'@a.png"]
+    write_image(tmp_path / "=1+1.png", 0, 20)
+    call(model, Path("=1+1.png"), out=Path("out"))
+    lines = read_areas(Path("out"))
+    assert [line[0] for line in lines[1:]] == ["''=1+1.png", "'@a.png", "'=1+1.png"]
+    assert [line[3] for line in lines[1:]] == ["1.000000", "1.000000", "0.000000"]
+
+
+def test_interruption_keeps_what_is_done(
+    model: Path, photos: Path, fail_on_tall: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = photos.parent / "out"
+    seen = []
+    read = predict.read_image
+
+    def noted(path: Path) -> np.ndarray:
+        seen.append(len(read_areas(out)))
+        return read(path)
+
+    monkeypatch.setattr(predict, "read_image", noted)
+    fail_on_tall(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        call(model, photos, out=out)
+    assert seen == [1, 2]  # the header, and a line as soon as its image is done
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png"]
