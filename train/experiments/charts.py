@@ -68,8 +68,8 @@ def verdict(comparisons: Mapping[str, Sequence[Row]]) -> Figure:
         mean = rows[0].measures["mean IoU"].mean
         axes.set_title(f"{title}: {rows[0].label} {100 * mean:.1f} %", fontsize=9)
     first = next(iter(comparisons.values()))[0]
-    grid[-1, 0].set_xlabel(
-        f"mean IoU: points above {first.label}; ◆ mean and 95 %, ● seeds"
+    figure.supxlabel(
+        f"mean IoU: points above {first.label}; ◆ mean and 95 %, ● seeds", fontsize=9
     )
     return figure
 

@@ -244,6 +244,11 @@ def finish(run: Planned, summary: dict[str, Any]) -> None:
     workdir = Path(run.config.run.workdir)
     workdir.mkdir(parents=True)
     save_config(run.config, workdir / "config.json")
-    described = {"name": "", "class_names": [], "colors": [], "fingerprint": "of voc"}
+    described = {
+        "name": "",
+        "class_names": ["a", "b"],
+        "colors": [[0, 0, 0], [1, 1, 1]],
+        "fingerprint": "of voc",
+    }
     (workdir / "dataset.json").write_text(json.dumps(described))
-    (workdir / "summary.json").write_text(json.dumps(summary))
+    (workdir / "summary.json").write_text(json.dumps({"steps": 6, **summary}))
