@@ -2,7 +2,7 @@
 
 JPEGImages/NAME.jpg                     (or .jpeg, .png)
 SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/, file by file)
-ImageSets/Segmentation/SPLIT.txt        one NAME a line (voc_lists.py); else --split
+ImageSets/Segmentation/SPLIT.txt        one NAME a line (split_lists.py); or --split
 labelmap.txt or class_names.txt         optional (voc_classes.py)
 
 Whoever finds images and masks elsewhere (plain_pairs.py) is read in the same way.
@@ -31,12 +31,10 @@ from train.data.images import (
     read_image,
     read_mask,
 )
+from train.data.split_lists import listing_by_lists
 from train.data.splits import Divide, Listing, divided
 from train.data.voc_classes import read_classes
 from train.data.voc_files import IMAGES, LISTS, Files, Pair
-from train.data.voc_lists import read_list
-
-_CVAT_LIST = "default"
 
 
 class VocFolder(NamedTuple):
@@ -61,20 +59,8 @@ def voc_listing(root: Path, splits: Sequence[str]) -> Listing:
       UserError: a list, an image or a mask is missing.
     """
     files = Files(root)
-    there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
-    missing = [split for split in splits if split not in there]
-    if there == [_CVAT_LIST] and missing:
-        path = root / LISTS / f"{_CVAT_LIST}.txt"
-        return Listing({}, read_list(path, files), path)
-    if there and missing:
-        raise UserError(
-            f"{root / LISTS / missing[0]}.txt is missing. Write one image name a line, "
-            "without its ending, or choose a list with --train-split and --val-split. "
-            f"It has: {', '.join(there)}."
-        )
-    if there:
-        paths = {split: root / LISTS / f"{split}.txt" for split in splits}
-        return Listing({k: read_list(path, files) for k, path in paths.items()}, [])
+    if listing := listing_by_lists(files, splits):
+        return listing
     if not (root / IMAGES).is_dir():
         raise UserError(
             f"--data {root} has no {IMAGES}/ and no {LISTS}/, as VOC layout has, and "

@@ -16,8 +16,10 @@ from train.common.errors import UserError
 from train.data.dataset import DataOptions, Part, find_dataset, held_out
 from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
+from train.data.plain_pairs import plain_files
+from train.data.split_lists import all_list_paths
 from train.data.voc_classes import Classes, read_classes
-from train.data.voc_files import LISTS, Files, Pair
+from train.data.voc_files import Files, Pair
 from train.data.voc_lists import read_list
 
 _T = TypeVar("_T")
@@ -83,10 +85,10 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
 
     splits: dict[str, Split] = {}
     masks: list[Path] = []
-    for split in dict.fromkeys(_named(options)):
-        path = root / LISTS / f"{split}.txt"
-        read = functools.partial(read_list, path, Files(root), note)
-        if path.is_file() and (pairs := _attempt(read, faults)):
+    files = plain_files(root) or Files(root)
+    for split, path in all_list_paths(root, dict.fromkeys(_named(options))).items():
+        read = functools.partial(read_list, path, files, note)
+        if pairs := _attempt(read, faults):
             splits[split] = pairs
             masks += [pair.mask for pair in pairs]
     read_names = functools.partial(read_classes, root, masks, options.classes)
