@@ -14,9 +14,14 @@ from train.data.voc_files import MASKS
 
 
 class MaskChecks:
-    """Checks over all masks of a folder whose classes have no colors of its own."""
+    """Checks over all masks of a folder whose classes have no colors of its own.
 
-    def __init__(self) -> None:
+    Args:
+      converted: whether the folder is made from the user's, for messages.
+    """
+
+    def __init__(self, *, converted: bool = False) -> None:
+        self._converted = converted
         self._values: set[int] = set()
         self._places: dict[tuple[int, ...], tuple[int, Path]] = {}
 
@@ -52,16 +57,23 @@ class MaskChecks:
           UserError: the only values are 0 and 255, as programs write black and white.
         """
         if self._values == {0, IGNORED}:
-            raise black_and_white(root, mask)
+            raise black_and_white(root, mask, converted=self._converted)
 
 
-def black_and_white(root: Path, mask: Path) -> UserError:
+def black_and_white(root: Path, mask: Path, *, converted: bool = False) -> UserError:
     """Returns the refusal of masks that have the values 0 and 255 alone.
 
     Args:
       root: the folder of the data.
       mask: one of the masks.
+      converted: whether the folder is made from the user's, which is to be mended.
     """
+    if converted:
+        return UserError(
+            "the masks come out with the values 0 and 255 alone, and 255 is ignored: "
+            "nothing but class 0 is left. Look whether the data have objects of other "
+            "classes, and export them once more."
+        )
     copy = Path(f"{root.absolute()}_bits")
     return UserError(
         f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 is "

@@ -50,6 +50,7 @@ class VocFolder(NamedTuple):
     earlier: str  # fingerprint that runs begun before have
     by_color: bool = False  # whether masks may have the classes' colors
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
+    converted: bool = False  # whether it is made from the user's folder
 
 
 def voc_listing(root: Path, splits: Sequence[str]) -> Listing:
@@ -76,6 +77,8 @@ def read_voc_folder(
     digests: Digests | None = None,
     divide: Divide = lambda images: (),
     listing: Callable[[Path, Sequence[str]], Listing] = voc_listing,
+    *,
+    converted: bool = False,
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -86,6 +89,7 @@ def read_voc_folder(
       digests: what is known of its files already.
       divide: says what validates where the folder has no lists.
       listing: finds the images and masks, in VOC layout or another.
+      converted: whether it is made from the user's folder, for messages.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -93,14 +97,14 @@ def read_voc_folder(
     if not root.is_dir():
         problem = "not a folder" if root.exists() else "no such folder"
         raise UserError(
-            f"--data {root}: {problem}. Name a folder in VOC layout, with "
-            "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/."
+            f"--data {root}: {problem}. Name one that an annotation tool exported, or "
+            "one with images/ and masks/; docs/data.md shows all that are read."
         )
     found = listing(root, splits)
     known = (digests or Digests()).of(found.files())
     pairs, val_names = divided(found, splits, divide, known, root)
     masks = [pair.mask for split in pairs.values() for pair in split]
-    classes = read_classes(root, masks, class_names)
+    classes = read_classes(root, masks, class_names, converted=converted)
     fingerprints = {
         split: split_fingerprint(
             of, classes.names, classes.colors, known, by_color=classes.by_color
@@ -118,6 +122,7 @@ def read_voc_folder(
         earlier_fingerprint(pairs, classes.names, known),
         classes.by_color,
         val_names,
+        converted,
     )
 
 

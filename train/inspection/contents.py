@@ -38,6 +38,7 @@ class Contents(NamedTuple):
     splits: Mapping[str, Split]  # files, or records that were prepared from others
     faults: tuple[str, ...] = ()
     root: Path = Path()  # of the files
+    converted: bool = False  # whether that is made from the user's folder
 
     def pair(self, split: str, index: int) -> Pair | None:
         """Returns the files of an image, None of a prepared record."""
@@ -63,7 +64,8 @@ def list_contents(options: DataOptions) -> Contents:
         return _what_is_left(root, options, str(error))
     if folder := found.folder:
         classes = Classes(folder.class_names, folder.colors, folder.by_color)
-        return _contents(options, classes, folder.splits)._replace(root=folder.root)
+        found_contents = _contents(options, classes, folder.splits)
+        return found_contents._replace(root=folder.root, converted=folder.converted)
     classes = Classes(found.class_names, found.colors, by_color=False)
     try:
         sources = found.prepare(tuple(dict.fromkeys(_named(options))))

@@ -86,7 +86,7 @@ def _checked_together(
     """Returns what training finds of all masks together, as a whole and by image."""
     whole: list[str] = []
     alone: list[_Fault] = []
-    checks = MaskChecks()
+    checks = MaskChecks(converted=contents.converted)
     if contents.by_color:
         return whole, alone
     ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
