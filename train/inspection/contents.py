@@ -5,7 +5,10 @@ Training ends at the first fault; here each part that can still be read goes on.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,6 +21,7 @@ from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
 from train.data.plain_pairs import plain_files
 from train.data.split_lists import all_list_paths
+from train.data.voc import VocFolder
 from train.data.voc_classes import Classes, read_classes
 from train.data.voc_files import Files, Pair
 from train.data.voc_lists import read_list
@@ -26,6 +30,7 @@ _T = TypeVar("_T")
 
 Split = list[Pair] | Source
 HELD_OUT = "held out"  # in place of the validation split, by --holdout
+_UNKNOWN = Classes((), voc_colormap()[:IGNORED], by_color=False)
 
 
 class Contents(NamedTuple):
@@ -39,6 +44,7 @@ class Contents(NamedTuple):
     faults: tuple[str, ...] = ()
     root: Path = Path()  # of the files
     converted: bool = False  # whether that is made from the user's folder
+    one_list: bool = False  # whether the same is trained on and evaluated
 
     def pair(self, split: str, index: int) -> Pair | None:
         """Returns the files of an image, None of a prepared record."""
@@ -58,14 +64,10 @@ def list_contents(options: DataOptions) -> Contents:
     try:
         found = find_dataset(options)
     except UserError as error:
-        root = Path(options.folder)
-        if not root.is_dir():
-            raise
-        return _what_is_left(root, options, str(error))
+        return _of_refused(options, error)
     if folder := found.folder:
         classes = Classes(folder.class_names, folder.colors, folder.by_color)
-        found_contents = _contents(options, classes, folder.splits)
-        return found_contents._replace(root=folder.root, converted=folder.converted)
+        return _of_folder(options, folder, classes)
     classes = Classes(found.class_names, found.colors, by_color=False)
     try:
         sources = found.prepare(tuple(dict.fromkeys(_named(options))))
@@ -76,6 +78,36 @@ def list_contents(options: DataOptions) -> Contents:
 
 def _named(options: DataOptions) -> tuple[str, ...]:
     return options.train_split, options.val_split
+
+
+def _of_refused(options: DataOptions, refusal: UserError) -> Contents:
+    """Returns what can be listed of data that are refused.
+
+    All of it, where nothing but the classes cannot be known: then any value is one.
+
+    Raises:
+      UserError: there is no folder.
+    """
+    root = Path(options.folder)
+    if not root.is_dir():
+        raise refusal
+    any_value = dataclasses.replace(options, classes=tuple(map(str, range(IGNORED))))
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # it has been said
+            folder = find_dataset(any_value).folder
+    except UserError:
+        folder = None
+    if folder is None or options.classes:
+        return _what_is_left(root, options, str(refusal))
+    return _of_folder(options, folder, _UNKNOWN, str(refusal))
+
+
+def _of_folder(
+    options: DataOptions, folder: VocFolder, classes: Classes, *faults: str
+) -> Contents:
+    """Returns the contents of a folder whose files are all there."""
+    found = _contents(options, classes, folder.splits, faults)
+    return found._replace(root=folder.root, converted=folder.converted)
 
 
 def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
@@ -95,8 +127,7 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
             masks += [pair.mask for pair in pairs]
     read_names = functools.partial(read_classes, root, masks, options.classes)
     classes = _attempt(read_names, faults) if masks else None
-    unknown = Classes((), voc_colormap()[:IGNORED], by_color=False)
-    found = _contents(options, classes or unknown, splits, tuple(faults))
+    found = _contents(options, classes or _UNKNOWN, splits, tuple(faults))
     return found._replace(root=root)
 
 
@@ -127,6 +158,7 @@ def _contents(
         classes.by_color,
         splits,
         faults,
+        one_list=options.train_split == options.val_split and not options.holdout,
     )
 
 
