@@ -16,9 +16,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from train.common.errors import UserError
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
-from train.data.voc_files import IMAGES, Files
+from train.data.voc_files import IMAGES, READ_SUFFIXES, Files, files_below
 
 IMAGE_FOLDERS = ("images", "imgs")
 MASK_FOLDERS = ("masks", "labels", "annotations")
@@ -29,7 +30,7 @@ def has_plain_pairs(root: Path) -> bool:
     """Returns whether a folder is of this kind."""
     if (root / IMAGES).is_dir():
         return False
-    there = _folders(root)
+    there = folders_in(root)
     within = (there.get(name) for names in ALIASES.values() for name in names)
     return any(_files(folder) for folder in (root, *within) if folder)
 
@@ -43,14 +44,17 @@ def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
     """Returns the images of a folder of plain pairs.
 
     Raises:
-      UserError: a list, an image or a mask is missing.
+      UserError: a list, an image or a mask is missing, or there are two of a kind.
     """
+    _check_alone(root)
     files = _files(root)
     if files is None:
-        there = _folders(root)
+        there = folders_in(root)
 
         def within(name: str) -> Files | None:
             folder = there.get(name.lower())
+            if folder:
+                _check_alone(folder)
             return _files(folder) if folder else None
 
         parts = of_splits(root, splits, "/", within)
@@ -58,11 +62,11 @@ def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
     if listing := listing_by_lists(files, splits):
         return listing
     images, masks = root / files.images, root / files.masks[0]
-    of_images, of_masks = _folders(images), _folders(masks)
+    of_images, of_masks = folders_in(images), folders_in(masks)
 
     def beside(name: str) -> Files | None:
         pair = of_images.get(name.lower()), of_masks.get(name.lower())
-        return _of_folders(root, *pair)
+        return _offolders_in(root, *pair)
 
     parts = of_splits(images, splits, "/", beside)
     if parts:
@@ -70,22 +74,47 @@ def plain_listing(root: Path, splits: Sequence[str]) -> Listing:
     return Listing({}, files.pairs())
 
 
+def _check_alone(root: Path) -> None:
+    """Refuses two folders of images, or of masks, that have the same names."""
+    there = folders_in(root)
+    for what, names, read in (
+        ("images", IMAGE_FOLDERS, READ_SUFFIXES),
+        ("masks", MASK_FOLDERS, (".png",)),
+    ):
+        folders = [there[name] for name in names if name in there]
+        for other in folders[1:]:
+            same = _stems(folders[0], read) & _stems(other, read)
+            if same and not other.samefile(folders[0]):
+                raise UserError(
+                    f"{folders[0]} and {other} both have {what} for {len(same)} names, "
+                    f"such as {min(same)!r}: which of them are meant is not said. Move "
+                    f"one of the folders out of {root}, or rename it."
+                )
+
+
+def _stems(folder: Path, read: Sequence[str]) -> set[str]:
+    """Returns the names of pictures, and those of the images that they may be of."""
+    paths = files_below(folder, read)
+    names = {path.relative_to(folder).with_suffix("").as_posix() for path in paths}
+    return {name.removesuffix(end) for name in names for end in ENDS}
+
+
 def _files(root: Path) -> Files | None:
     """Returns the files of a folder that has one of images and one of masks."""
-    there = _folders(root)
+    there = folders_in(root)
     images = (there[name] for name in IMAGE_FOLDERS if name in there)
     masks = (there[name] for name in MASK_FOLDERS if name in there)
-    return _of_folders(root, next(images, None), next(masks, None))
+    return _offolders_in(root, next(images, None), next(masks, None))
 
 
-def _of_folders(root: Path, images: Path | None, masks: Path | None) -> Files | None:
+def _offolders_in(root: Path, images: Path | None, masks: Path | None) -> Files | None:
     if images is None or masks is None:
         return None
     names = (str(folder.relative_to(root)) for folder in (images, masks))
     return Files(root, next(names), tuple(names), ENDS)
 
 
-def _folders(root: Path) -> dict[str, Path]:
+def folders_in(root: Path) -> dict[str, Path]:
     """Returns the folders in a folder by their names in lower case.
 
     Of names that differ in case alone, the one in lower case goes first.

@@ -31,6 +31,7 @@ from train.data.images import (
     read_image,
     read_mask,
 )
+from train.data.layouts import way_out
 from train.data.split_lists import listing_by_lists
 from train.data.splits import Divide, Listing, divided
 from train.data.voc_classes import read_classes
@@ -66,6 +67,7 @@ def voc_listing(root: Path, splits: Sequence[str]) -> Listing:
         raise UserError(
             f"--data {root} has no {IMAGES}/ and no {LISTS}/, as VOC layout has, and "
             "is of no other kind either; docs/data.md shows what each looks like."
+            f"{way_out(root)}"
         )
     return Listing({}, files.pairs())
 
