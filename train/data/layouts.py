@@ -83,9 +83,7 @@ def _layouts(root: Path) -> dict[str, str]:
 
 def _annotations(root: Path, parts: Iterable[Path]) -> Iterable[Path]:
     """Yields the files of COCO annotations."""
-    yield from (
-        file for it in parts if (file := it / "_annotations.coco.json").exists()
-    )
+    yield from filter(Path.is_file, (it / "_annotations.coco.json" for it in parts))
     for path in (
         *sorted(root.glob("*.json")),
         *sorted(root.glob("annotations/*.json")),
