@@ -80,7 +80,8 @@ def _from_one(used: set[int], stray: set[int]) -> Cause | None:
 def _white(used: set[int], name: str) -> Cause | None:
     """Tells black and white whose white is not 255: nothing else could be class 1."""
     others = used - {0, IGNORED}
-    if len(others) != 1 or min(others) < _FAR:
+    low = _NEARLY_WHITE if IGNORED in used else _FAR  # else 255 may be the next level
+    if len(others) != 1 or min(others) < low:
         return None
     (value,) = others
     return Cause(
