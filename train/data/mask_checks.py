@@ -13,6 +13,7 @@ from train.data.images import IGNORED, open_image
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS, first_few
 
+_FEW = 2  # masks that may be so by chance, less one
 _MANY = 0.1  # of the masks that have objects: Pascal VOC has 0.01 with void ones alone
 
 
@@ -87,7 +88,8 @@ def white_beside_classes(values: Sequence[Collection[int]]) -> list[int]:
     """
     white = [index for index, of in enumerate(values) if set(of) == {0, IGNORED}]
     classed = sum(1 in of for of in values)
-    return white if classed and len(white) >= _MANY * (len(white) + classed) else []
+    many = max(_FEW, _MANY * (len(white) + classed))
+    return white if classed and len(white) >= many else []
 
 
 def of_white(count: int, total: int) -> str:
