@@ -10,6 +10,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from train.common.text import shown
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
+from train.data.layouts import what_is_left
 from train.data.splits import division
 from train.data.voc_files import first_few
 
@@ -175,8 +177,10 @@ def find_dataset(options: DataOptions) -> Found:
       UserError: a list, an image, a mask or a name of a class is missing.
     """
     limit_pixels(options.pixel_limit)
-    for find in reversed(tuple(DATA_KINDS.values())):
+    for kind, find in reversed(tuple(DATA_KINDS.items())):
         if found := find(options):
+            if found.folder and (said := what_is_left(Path(options.folder), kind)):
+                print(said, file=sys.stderr)
             return found
     raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,8 +78,19 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
     return _found_in_place(options, voc_listing)
 
 
-def _found_in_place(options: DataOptions, listing: Callable[..., Listing]) -> Found:
-    """Finds a folder whose images and masks are read where they are."""
+def _found_in_place(
+    options: DataOptions,
+    listing: Callable[..., Listing],
+    *,
+    converted: bool = False,
+) -> Found:
+    """Finds a folder whose images and masks are read where they are.
+
+    Args:
+      options: name it.
+      listing: finds its images and masks.
+      converted: whether it is made from the user's folder.
+    """
     from train.data.fingerprint import Digests, memory_of
     from train.data.mask_checks import MaskChecks
     from train.data.records import open_splits
@@ -92,7 +102,9 @@ def _found_in_place(options: DataOptions, listing: Callable[..., Listing]) -> Fo
     digests = Digests(memory_of(root, Path(options.prepared)))
     classes, divide = options.classes, options.divide
     listing = functools.partial(listing, links=options.links)
-    folder = read_voc_folder(root, splits, classes, digests, divide, listing)
+    folder = read_voc_folder(
+        root, splits, classes, digests, divide, listing, converted=converted
+    )
     if options.split and not folder.val_names:
         raise UserError(
             f"--split {options.split:g} is not used: {root} says itself which images "
@@ -104,7 +116,7 @@ def _found_in_place(options: DataOptions, listing: Callable[..., Listing]) -> Fo
         more: Any = {
             "height": options.image_height,
             "data_dir": options.prepared,
-            "checks": MaskChecks(),  # over all splits
+            "checks": MaskChecks(converted=converted),  # over all splits
         }
         sources: dict[str, Source] = {}
         for split in splits:
@@ -154,29 +166,20 @@ def _find_converted(
 def _found_after(conversion: Conversion, options: DataOptions) -> Found:
     """Finds the folder in VOC layout that data of another form are converted to."""
     from train.data.convert.conversion import converted
-    from train.data.voc import voc_listing
+    from train.data.convert.originals import originals_listed, telling
 
     prepared, links = Path(options.prepared), options.links
     folder = converted(conversion, options.folder, prepared, links=links)
-    options_of_it = dataclasses.replace(options, folder=str(folder), links=True)
-    told = f"{options.folder}, converted from {conversion.form}"
-    with _telling(told):
-        found = _found_in_place(options_of_it, voc_listing)
+    of_folder = dataclasses.replace(options, folder=str(folder), links=True)
+    told = options.folder, conversion.form, folder
+    with telling(*told):
+        found = _found_in_place(of_folder, originals_listed, converted=True)
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        with _telling(told):
+        with telling(*told):
             return found.prepare(splits)
 
     return found._replace(name=options.folder, prepare=prepare)
-
-
-@contextlib.contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Says first what an error in the block is about."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{what}: {error}") from error
 
 
 @DATA_KINDS.register("Roboflow semantic masks", "train/_classes.csv, valid/, test/")

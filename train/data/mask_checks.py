@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,24 @@ from train.common.errors import UserError
 from train.data.image_files import opened
 from train.data.images import IGNORED
 from train.data.plain_pairs import MASK_FOLDERS
-from train.data.voc_files import MASKS
+from train.data.voc_files import MASKS, first_few
+
+_FEW = 2  # masks that may be so by chance, less one
+_MANY = 0.1  # of the masks that have objects: Pascal VOC has 0.01 with void ones alone
 
 
 class MaskChecks:
-    """Checks over all masks of a folder whose classes have no colors of its own."""
+    """Checks over all masks of a folder whose classes have no colors of its own.
 
-    def __init__(self) -> None:
+    Args:
+      converted: whether the folder is made from the user's, for messages.
+    """
+
+    def __init__(self, *, converted: bool = False) -> None:
+        self._converted = converted
         self._values: set[int] = set()
+        self._masks: dict[Path, set[int]] = {}
+        self._white = 0  # of those, that it was said of
         self._places: dict[tuple[int, ...], tuple[int, Path]] = {}
 
     def add(self, path: Path, labels: np.ndarray) -> None:
@@ -29,6 +40,7 @@ class MaskChecks:
         """
         used = set(np.unique(labels).tolist())
         self._values |= used
+        self._masks[path] = used
         for color, value in _palette(path).items():
             if value not in used or value == IGNORED:
                 continue
@@ -53,16 +65,57 @@ class MaskChecks:
           UserError: the only values are 0 and 255, as programs write black and white.
         """
         if self._values == {0, IGNORED}:
-            raise black_and_white(root, mask)
+            raise black_and_white(root, mask, converted=self._converted)
+
+    def warning(self) -> str:
+        """Returns what is to be said of masks so far, and was not said before."""
+        white = white_beside_classes(list(self._masks.values()))
+        if self._converted or len(white) <= self._white:
+            return ""
+        self._white = len(white)
+        paths = list(map(str, self._masks))
+        names = first_few([paths[index] for index in white], 3)
+        return f"{of_white(len(white), len(paths))} They are: {names}."
 
 
-def black_and_white(root: Path, mask: Path) -> UserError:
+def white_beside_classes(values: Sequence[Collection[int]]) -> list[int]:
+    """Returns the masks whose objects are probably written as 255, by their numbers.
+
+    Those hold 0 and 255 alone while others have class 1. A mask may well be so, with an
+    object that is ignored as a whole, so there are none unless they are many.
+
+    Args:
+      values: of each mask.
+    """
+    white = [index for index, of in enumerate(values) if set(of) == {0, IGNORED}]
+    classed = sum(1 in of for of in values)
+    many = max(_FEW, _MANY * (len(white) + classed))
+    return white if classed and len(white) >= many else []
+
+
+def of_white(count: int, total: int) -> str:
+    """Returns what is said of such masks, given how many of all there are."""
+    return (
+        f"{count} of {total} masks hold only 0 and 255, while others have class 1: "
+        "their objects are probably written as 255, which is ignored, so nothing is "
+        "learned of them. If so, write the index of their class, such as 1."
+    )
+
+
+def black_and_white(root: Path, mask: Path, *, converted: bool = False) -> UserError:
     """Returns the refusal of masks that have the values 0 and 255 alone.
 
     Args:
       root: the folder of the data.
       mask: one of the masks.
+      converted: whether the folder is made from the user's, which is to be mended.
     """
+    if converted:
+        return UserError(
+            "the masks come out with the values 0 and 255 alone, and 255 is ignored: "
+            "nothing but class 0 is left. Look whether the data have objects of other "
+            "classes, and export them once more."
+        )
     copy = Path(f"{root.absolute()}_bits")
     return UserError(
         f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 is "

@@ -1,6 +1,6 @@
 """Folders of images beside folders of masks, matched by name and read in place.
 
-images/NAME.jpg, masks/NAME.png             with train.txt and val.txt, else --split
+images/NAME.jpg, masks/NAME.png             with lists (split_lists.py), else --split
 images/SPLIT/NAME.jpg, masks/SPLIT/NAME.png
 SPLIT/images/NAME.jpg, SPLIT/masks/NAME.png
 labelmap.txt or class_names.txt             optional, as in VOC layout
@@ -13,93 +13,96 @@ like.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from train.common.errors import UserError
-from train.data.splits import ALIASES, Listing, aliases
-from train.data.voc_files import IMAGES, Files
-from train.data.voc_lists import read_list
+from train.data.split_lists import listing_by_lists, of_splits
+from train.data.splits import ALIASES, Listing
+from train.data.voc_files import IMAGES, READ_SUFFIXES, Files, files_below
 
 IMAGE_FOLDERS = ("images", "imgs")
 MASK_FOLDERS = ("masks", "labels", "annotations")
 ENDS = ("", "_mask", "_gt", "_label", "_seg", "_segmentation", "_L")
-
-_T = TypeVar("_T")
 
 
 def has_plain_pairs(root: Path) -> bool:
     """Returns whether a folder is of this kind."""
     if (root / IMAGES).is_dir():
         return False
-    there = _folders(root)
+    there = folders_in(root)
     within = (there.get(name) for names in ALIASES.values() for name in names)
     return any(_files(folder) for folder in (root, *within) if folder)
+
+
+def plain_files(root: Path, *, links: bool = False) -> Files | None:
+    """Returns the images and masks of a folder of this kind, None of one divided."""
+    return _files(root, links) if has_plain_pairs(root) else None
 
 
 def plain_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
     """Returns the images of a folder of plain pairs.
 
     Raises:
-      UserError: a list, an image or a mask is missing, or outside of the folder.
+      UserError: a list, an image or a mask is missing, or outside of the folder, or
+        there are two of a kind.
     """
+    _check_alone(root)
     files = _files(root, links)
     if files is None:
-        there = _folders(root)
+        there = folders_in(root)
 
         def within(name: str) -> Files | None:
             folder = there.get(name.lower())
+            if folder:
+                _check_alone(folder)
             return _files(folder, links) if folder else None
 
-        parts = _of_splits(root, splits, "/", within)
+        parts = of_splits(root, splits, "/", within)
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
-    lists = _of_splits(root, splits, ".txt", lambda name: _file(root / f"{name}.txt"))
-    if lists:
-        return Listing({k: read_list(path, files) for k, path in lists.items()}, [])
+    if listing := listing_by_lists(files, splits):
+        return listing
     images, masks = root / files.images, root / files.masks[0]
-    of_images, of_masks = _folders(images), _folders(masks)
+    of_images, of_masks = folders_in(images), folders_in(masks)
 
     def beside(name: str) -> Files | None:
         pair = of_images.get(name.lower()), of_masks.get(name.lower())
         return _of_folders(root, *pair, links)
 
-    parts = _of_splits(images, splits, "/", beside)
+    parts = of_splits(images, splits, "/", beside)
     if parts:
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
     return Listing({}, files.pairs())
 
 
-def _of_splits(
-    root: Path, splits: Sequence[str], end: str, find: Callable[[str], _T | None]
-) -> dict[str, _T]:
-    """Returns what there is of each split, under any of its names.
+def _check_alone(root: Path) -> None:
+    """Refuses two folders of images, or of masks, that have the same names."""
+    there = folders_in(root)
+    for what, names, read in (
+        ("images", IMAGE_FOLDERS, READ_SUFFIXES),
+        ("masks", MASK_FOLDERS, (".png",)),
+    ):
+        folders = [there[name] for name in names if name in there]
+        for other in folders[1:]:
+            same = _stems(folders[0], read) & _stems(other, read)
+            if same and not other.samefile(folders[0]):
+                raise UserError(
+                    f"{folders[0]} and {other} both have {what} for {len(same)} names, "
+                    f"such as {min(same)!r}: which of them are meant is not said. Move "
+                    f"one of the folders out of {root}, or rename it."
+                )
 
-    Raises:
-      UserError: one of the splits has nothing, though it or train or val has.
-    """
-    names = {split: aliases(split) for split in (*splits, *ALIASES)}
-    every = {split: [find(name) for name in of] for split, of in names.items()}
-    found = {
-        split: next((it for it in of if it is not None), None)
-        for split, of in every.items()
-    }
-    there = {split: it for split, it in found.items() if it is not None}
-    for split in splits if there else ():
-        if split not in there:
-            missing = " or ".join(f"{name}{end}" for name in names[split])
-            raise UserError(
-                f"{root} has no {missing}, and of other splits it has "
-                f"{', '.join(there)}. Add it, choose another with --train-split and "
-                "--val-split, or evaluate on a part of what is trained on with "
-                "--val-split train --holdout 0.2."
-            )
-    return {split: there[split] for split in splits if there}
+
+def _stems(folder: Path, read: Sequence[str]) -> set[str]:
+    """Returns the names of pictures, and those of the images that they may be of."""
+    paths = files_below(folder, read)
+    names = {path.relative_to(folder).with_suffix("").as_posix() for path in paths}
+    return {name.removesuffix(end) for name in names for end in ENDS}
 
 
 def _files(root: Path, links: bool = False) -> Files | None:
     """Returns the files of a folder that has one of images and one of masks."""
-    there = _folders(root)
+    there = folders_in(root)
     images = (there[name] for name in IMAGE_FOLDERS if name in there)
     masks = (there[name] for name in MASK_FOLDERS if name in there)
     return _of_folders(root, next(images, None), next(masks, None), links)
@@ -114,7 +117,7 @@ def _of_folders(
     return Files(root, next(names), tuple(names), ENDS, links=links)
 
 
-def _folders(root: Path) -> dict[str, Path]:
+def folders_in(root: Path) -> dict[str, Path]:
     """Returns the folders in a folder by their names in lower case.
 
     Of names that differ in case alone, the one in lower case goes first.
@@ -124,7 +127,3 @@ def _folders(root: Path) -> dict[str, Path]:
     with os.scandir(root) as entries:
         names = [entry.name for entry in entries if entry.is_dir()]
     return {name.lower(): root / name for name in sorted(names)}
-
-
-def _file(path: Path) -> Path | None:
-    return path if path.is_file() else None

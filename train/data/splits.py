@@ -119,7 +119,8 @@ def divided(
     if absent := [split for split in splits if split not in sides]:
         raise UserError(
             f"{root} has no lists, and --split makes train and val, not "
-            f"{absent[0]!r}: add --train-split train --val-split val."
+            f"{absent[0]!r}: add --train-split train --val-split val to a training, "
+            "--split val to evaluate.py."
         )
     return Splits({split: sides[split] for split in splits}, tuple(val))
 

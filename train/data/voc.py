@@ -2,7 +2,7 @@
 
 JPEGImages/NAME.jpg                     (or .jpeg, .png)
 SegmentationClass/NAME.png              (or SegmentationClassAug/, …PNG/, file by file)
-ImageSets/Segmentation/SPLIT.txt        one NAME a line (voc_lists.py); else --split
+ImageSets/Segmentation/SPLIT.txt        one NAME a line (split_lists.py); or --split
 labelmap.txt or class_names.txt         optional (voc_classes.py)
 
 Whoever finds images and masks elsewhere (plain_pairs.py) is read in the same way.
@@ -31,12 +31,11 @@ from train.data.images import (
     read_image,
     read_mask,
 )
+from train.data.layouts import way_out
+from train.data.split_lists import listing_by_lists
 from train.data.splits import Divide, Listing, divided
 from train.data.voc_classes import read_classes
 from train.data.voc_files import IMAGES, LISTS, Files, Pair
-from train.data.voc_lists import read_list
-
-_CVAT_LIST = "default"
 
 
 class VocFolder(NamedTuple):
@@ -52,6 +51,7 @@ class VocFolder(NamedTuple):
     earlier: str  # fingerprint that runs begun before have
     by_color: bool = False  # whether masks may have the classes' colors
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
+    converted: bool = False  # whether it is made from the user's folder
 
 
 def voc_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
@@ -61,24 +61,13 @@ def voc_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Li
       UserError: a list, an image or a mask is missing, or outside of the folder.
     """
     files = Files(root, links=links)
-    there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
-    missing = [split for split in splits if split not in there]
-    if there == [_CVAT_LIST] and missing:
-        path = root / LISTS / f"{_CVAT_LIST}.txt"
-        return Listing({}, read_list(path, files), path)
-    if there and missing:
-        raise UserError(
-            f"{root / LISTS / missing[0]}.txt is missing. Write one image name a line, "
-            "without its ending, or choose a list with --train-split and --val-split. "
-            f"It has: {', '.join(there)}."
-        )
-    if there:
-        paths = {split: root / LISTS / f"{split}.txt" for split in splits}
-        return Listing({k: read_list(path, files) for k, path in paths.items()}, [])
+    if listing := listing_by_lists(files, splits):
+        return listing
     if not (root / IMAGES).is_dir():
         raise UserError(
             f"--data {root} has no {IMAGES}/ and no {LISTS}/, as VOC layout has, and "
             "is of no other kind either; docs/data.md shows what each looks like."
+            f"{way_out(root)}"
         )
     return Listing({}, files.pairs())
 
@@ -90,6 +79,8 @@ def read_voc_folder(
     digests: Digests | None = None,
     divide: Divide = lambda images: (),
     listing: Callable[[Path, Sequence[str]], Listing] = voc_listing,
+    *,
+    converted: bool = False,
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -100,6 +91,7 @@ def read_voc_folder(
       digests: what is known of its files already.
       divide: says what validates where the folder has no lists.
       listing: finds the images and masks, in VOC layout or another.
+      converted: whether it is made from the user's folder, for messages.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -107,14 +99,14 @@ def read_voc_folder(
     if not root.is_dir():
         problem = "not a folder" if root.exists() else "no such folder"
         raise UserError(
-            f"--data {root}: {problem}. Name a folder in VOC layout, with "
-            "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/."
+            f"--data {root}: {problem}. Name one that an annotation tool exported, or "
+            "one with images/ and masks/; docs/data.md shows all that are read."
         )
     found = listing(root, splits)
     known = (digests or Digests()).of(found.files())
     pairs, val_names = divided(found, splits, divide, known, root)
     masks = [pair.mask for split in pairs.values() for pair in split]
-    classes = read_classes(root, masks, class_names)
+    classes = read_classes(root, masks, class_names, converted=converted)
     fingerprints = {
         split: split_fingerprint(
             of, classes.names, classes.colors, known, by_color=classes.by_color
@@ -132,6 +124,7 @@ def read_voc_folder(
         earlier_fingerprint(pairs, classes.names, known),
         classes.by_color,
         val_names,
+        converted,
     )
 
 

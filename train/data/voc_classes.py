@@ -35,31 +35,55 @@ class Classes(NamedTuple):
     by_color: bool  # whether the colors are the folder's, so that masks may have them
 
 
-def read_classes(root: Path, masks: Sequence[Path], asked: Sequence[str]) -> Classes:
+def read_classes(
+    root: Path, masks: Sequence[Path], asked: Sequence[str], *, converted: bool = False
+) -> Classes:
     """Returns the classes of the folder's list, those asked for, or of the masks.
 
     Args:
       root: the folder.
       masks: all of them, to count the classes where nothing names them.
       asked: names, in the order of the masks' values, where the folder has no list.
+      converted: whether the folder is made from the user's, for messages.
 
     Raises:
-      UserError: a list cannot be read, or names other classes than are asked for.
+      UserError: a list cannot be read, or names other classes than another one or than
+        are asked for.
     """
     labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
+    in_list = _read_names(listed) if listed.is_file() else ()
     if labelmap.is_file():
         names, colors = _read_labelmap(labelmap)
+        _check_both(names, labelmap, in_list, listed)
         _check_asked(asked, names, labelmap)
         return Classes(names, colors, by_color=True)
-    if listed.is_file():
-        lines = tuple(line for line in read_lines(listed) if line)
-        names = lines[lines[:1] == (_LABELME_IGNORED,) :]
-        check_names(names, listed)
-        _check_asked(asked, names, listed)
-    else:
-        names = tuple(asked) or tuple(map(str, range(_count_classes(root, masks))))
-        check_names(names, "--classes")
+    if in_list:
+        _check_asked(asked, in_list, listed)
+    names = in_list or tuple(asked)
+    if not names:
+        names = tuple(map(str, range(_count_classes(root, masks, converted=converted))))
+    check_names(names, "--classes")
     return Classes(names, voc_colormap()[: len(names)], by_color=False)
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    """Reads class_names.txt, a name in each line."""
+    lines = tuple(line for line in read_lines(path) if line)
+    names = lines[lines[:1] == (_LABELME_IGNORED,) :]
+    check_names(names, path)
+    return names
+
+
+def _check_both(
+    names: Sequence[str], path: Path, others: Sequence[str], other: Path
+) -> None:
+    """Refuses two lists of a folder that contradict each other."""
+    if others and tuple(names) != tuple(others):
+        raise UserError(
+            f"{path} names the classes {', '.join(names)}, but {other} "
+            f"{', '.join(others)}: which of them the masks' values mean is not said. "
+            "Make them the same, in the order of the values, or delete the wrong one."
+        )
 
 
 def _check_asked(asked: Sequence[str], names: Sequence[str], path: Path) -> None:
@@ -123,7 +147,7 @@ def check_names(names: Sequence[str], source: object) -> None:
             )
 
 
-def _count_classes(root: Path, masks: Sequence[Path]) -> int:
+def _count_classes(root: Path, masks: Sequence[Path], *, converted: bool) -> int:
     """Returns one more than the largest value; every value up to it must occur."""
     first_with: dict[int, Path] = {}
     for path in masks:
@@ -132,13 +156,11 @@ def _count_classes(root: Path, masks: Sequence[Path]) -> int:
     values = set(first_with)
     first_with.pop(IGNORED, None)
     count = 1 + max(first_with, default=0)
-    remedy = (
-        "Name the classes in class_names.txt (one a line) or with --classes, or mend "
-        "the masks."
-    )
+    by_list = "" if converted else "in class_names.txt (one a line) or "
+    remedy = f"Name the classes {by_list}with --classes, or mend the masks."
     if count < 2:
         if values == {0, IGNORED}:
-            raise black_and_white(root, masks[0])
+            raise black_and_white(root, masks[0], converted=converted)
         raise UserError(f"the masks in {masks[0].parent} hold no class but 0. {remedy}")
     absent = sorted(set(range(count)) - set(first_with))
     if absent:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from train.common.errors import UserError
 from train.common.text import shown
 from train.data.inside import Inside
+from train.data.unread import of_unread
 
 IMAGES = "JPEGImages"
 LISTS = Path("ImageSets", "Segmentation")
@@ -125,12 +126,20 @@ class Files:
     ) -> UserError:
         """Returns the refusal of images without masks, and of masks without images."""
         images, masks = self.root / self.images, " or ".join(self.masks)
+        folders = (
+            (self.images, READ_SUFFIXES),
+            *((it, (".png",)) for it in self.masks),
+        )
+        unread = (of_unread(self.root / it, read) for it, read in folders)
+        why = "".join(f" {sentence}" for sentence in unread if sentence)
         if not count and not spare:
-            return UserError(f"{images} has no images ({', '.join(READ_SUFFIXES)}).")
+            return UserError(
+                f"{images} has no images ({', '.join(READ_SUFFIXES)}).{why}"
+            )
         return UserError(
             f"{images} and {masks} do not match: {unmatched(count, alone, spare)}. Add "
             "what is missing or move the rest elsewhere; or write lists of those to "
-            "use, train.txt and val.txt."
+            f"use, train.txt and val.txt.{why}"
         )
 
     def _shared(self, pairs: Sequence[Pair]) -> UserError:

@@ -10,12 +10,13 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from train.common.errors import UserError
 from train.common.regular import open_regular
 from train.data.inside import within
+from train.data.unread import of_unread
 from train.data.voc_files import (
     READ_SUFFIXES,
     Files,
@@ -105,6 +106,12 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
             return Pair(name, image, _mask(files, name, line))
     if two := _two_paths(files, line):
         return two
+    if name := _name_within(files, line):
+        raise UserError(
+            f"{line.place}: {line.text!r} is no name of an image. Write `{name}`: "
+            "names in a list are without their ending, and without folders above "
+            f"{files.root / files.images}."
+        )
     if _leads_out(line):
         raise UserError(
             f"{line.place}: {line.text!r} leads out of {files.root}. Write names of "
@@ -176,6 +183,27 @@ def _two_paths(files: Files, line: _Line) -> Pair | None:
     return None
 
 
+def _name_within(files: Files, line: _Line) -> str:
+    """Returns the name of the image that a path means, "" if there is none.
+
+    It is the end of the path, or of its first where there are two, less its ending.
+    """
+    if not (re.search(r"[/\\]", line.text) or _has_ending(line.text)):
+        return ""
+    for text in (line.text, line.text.split()[0]):
+        path = PurePosixPath(text.replace("\\", "/"))
+        parts = (path.with_suffix("") if _has_ending(text) else path).parts
+        for first, part in enumerate(parts):
+            name = "/".join(parts[first:])
+            if part not in ("/", "..") and files.image(name):
+                return name
+    return ""
+
+
+def _has_ending(text: str) -> bool:
+    return text.lower().endswith(READ_SUFFIXES)
+
+
 def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError:
     """Returns the refusal of a line that names no image."""
     folder, text = files.root / files.images, line.text
@@ -186,10 +214,13 @@ def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError
             "or remove the line."
         )
     remedy = "Add the image (.jpg, .jpeg or .png) or remove the line."
-    if text.lower().endswith(READ_SUFFIXES):
+    if _has_ending(text):
         remedy = "Write the names in the list without their ending."
     elif len(names) == 1 and _COLUMN.search(text):
         remedy += " A last column of 1, 0 or −1 is read where every line has it."
+    for name in names:
+        if why := of_unread(folder, READ_SUFFIXES, name):
+            return UserError(f"{line.place}: {why}")
     missing = " and ".join(f"{folder / name}.jpg" for name in names)
     are = "is" if len(names) == 1 else "are"
     return UserError(

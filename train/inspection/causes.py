@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from train.data.images import IGNORED
 from train.data.palette import voc_colormap
 from train.inspection.facts import Color
 
+_NEARLY_WHITE = 250  # 255 divided by the number of classes, rounded, times that
 _FAR = 99  # values of ignored pixels are far from those of few classes
 _SEVERAL = 12  # values that no class has: more than are forgotten in a list
 MANY = 40  # colors that no class has: more than anybody names
@@ -24,17 +25,21 @@ class Cause(NamedTuple):
 
 
 def cause_of_values(
-    values: Collection[int], class_names: Collection[str], colors: np.ndarray
+    values: Collection[int], class_names: Sequence[str], colors: np.ndarray
 ) -> Cause:
     """Returns the likeliest cause of values that are neither a class nor ignored.
 
     Args:
       values: all that the masks have, sound ones too.
-      class_names: of the classes.
+      class_names: of the classes; none where nothing names them.
       colors: uint8 `[classes, 3]`.
     """
     used = set(values)
+    if not class_names:
+        return _cause_of_unnamed(used)
     stray = {value for value in used - {IGNORED} if value >= len(class_names)}
+    if cause := _white(used, class_names[1]):
+        return cause
     for rule in _RULES:
         if cause := rule(used, stray, len(class_names), colors):
             return cause
@@ -45,20 +50,59 @@ def cause_of_values(
     )
 
 
+def _cause_of_unnamed(used: set[int]) -> Cause:
+    """Returns the likeliest cause of values that are not 0, 1, 2, … without a gap."""
+    first = next(value for value in range(IGNORED + 1) if value not in used)
+    stray = {value for value in used - {IGNORED} if value >= first}
+    likely = voc_colormap()[: len(used)]
+    if cause := _white(used, "class 1") or _from_one(used, stray):
+        return cause
+    for rule in (_stretched, _expanded_palette, _undeclared_void, _mixed):
+        if cause := rule(used, stray, first, likely):
+            return cause
+    return Cause(
+        "classes that no mask has, or values that are none",
+        "name all classes in the order of the values, with --classes or in "
+        "class_names.txt, or write 0, 1, 2, … for those there are",
+    )
+
+
+def _from_one(used: set[int], stray: set[int]) -> Cause | None:
+    if not stray or used - {IGNORED} != set(range(1, len(stray) + 1)):
+        return None
+    return Cause(
+        "indices off by one: classes are counted from 1",
+        "subtract 1 from every value but 255, or name class 0 too (such as "
+        "background), with --classes or in class_names.txt",
+    )
+
+
+def _white(used: set[int], name: str) -> Cause | None:
+    """Tells black and white whose white is not 255: nothing else could be class 1."""
+    others = used - {0, IGNORED}
+    low = _NEARLY_WHITE if IGNORED in used else _FAR  # else 255 may be the next level
+    if len(others) != 1 or min(others) < low:
+        return None
+    (value,) = others
+    return Cause(
+        f"black and white masks: {value} is probably {name}", f"write 1 for {value}"
+    )
+
+
 def _stretched(
     used: set[int], stray: set[int], classes: int, colors: np.ndarray
 ) -> Cause | None:
     """Tells levels that are spread evenly over 0 to 255, as 0, 127 and 255 are."""
     levels = sorted(used | {0})
-    if levels[-1] != IGNORED or len(levels) < 3:
+    gap = levels[-1] / max(1, len(levels) - 1)
+    if levels[-1] < _NEARLY_WHITE or len(levels) < 3 or gap < 2:
         return None
-    gap = IGNORED / (len(levels) - 1)
     if any(abs(level - gap * i) > 1 for i, level in enumerate(levels)):
         return None
+    last = " (the largest, 255, is a class then too)" * (levels[-1] == IGNORED)
     return Cause(
         "indices stretched to 0–255 to be seen",
-        "export the indices themselves, or divide the values by "
-        f"{round(gap)} (the largest, 255, is a class then too)",
+        f"export the indices themselves, or divide the values by {round(gap)}{last}",
     )
 
 

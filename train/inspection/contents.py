@@ -5,7 +5,10 @@ Training ends at the first fault; here each part that can still be read goes on.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -22,14 +25,18 @@ from train.data.dataset import (
 )
 from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
+from train.data.plain_pairs import plain_files
+from train.data.split_lists import all_list_paths
+from train.data.voc import VocFolder
 from train.data.voc_classes import Classes, read_classes
-from train.data.voc_files import LISTS, Files, Pair
+from train.data.voc_files import Files, Pair
 from train.data.voc_lists import read_list
 
 _T = TypeVar("_T")
 
 Split = list[Pair] | Source
 HELD_OUT = "held out"  # in place of the validation split, by --holdout
+_UNKNOWN = Classes((), voc_colormap()[:IGNORED], by_color=False)
 
 
 class Contents(NamedTuple):
@@ -42,6 +49,8 @@ class Contents(NamedTuple):
     splits: Mapping[str, Split]  # files, or records that were prepared from others
     faults: tuple[str, ...] = ()
     root: Path = Path()  # of the files
+    converted: bool = False  # whether that is made from the user's folder
+    one_list: bool = False  # whether the same is trained on and evaluated
 
     def pair(self, split: str, index: int) -> Pair | None:
         """Returns the files of an image, None of a prepared record."""
@@ -61,16 +70,12 @@ def list_contents(options: DataOptions) -> Contents:
     try:
         found = find_dataset(options)
     except UserError as error:
-        root = Path(options.folder)
-        if not root.is_dir():
-            raise
-        return _what_is_left(root, options, str(error))
+        return _of_refused(options, error)
     if folder := found.folder:
         classes = Classes(folder.class_names, folder.colors, folder.by_color)
         refused: dict[str, None] = {}
         _attempt(functools.partial(check_shared, found, options), refused)
-        listed = _contents(options, classes, folder.splits, tuple(refused))
-        return listed._replace(root=folder.root)
+        return _of_folder(options, folder, classes, *refused)
     classes = Classes(found.class_names, found.colors, by_color=False)
     try:
         sources = found.prepare(tuple(dict.fromkeys(_named(options))))
@@ -83,6 +88,36 @@ def _named(options: DataOptions) -> tuple[str, ...]:
     return options.train_split, options.val_split
 
 
+def _of_refused(options: DataOptions, refusal: UserError) -> Contents:
+    """Returns what can be listed of data that are refused.
+
+    All of it, where nothing but the classes cannot be known: then any value is one.
+
+    Raises:
+      UserError: there is no folder.
+    """
+    root = Path(options.folder)
+    if not root.is_dir():
+        raise refusal
+    any_value = dataclasses.replace(options, classes=tuple(map(str, range(IGNORED))))
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # it has been said
+            folder = find_dataset(any_value).folder
+    except UserError:
+        folder = None
+    if folder is None or options.classes:
+        return _what_is_left(root, options, str(refusal))
+    return _of_folder(options, folder, _UNKNOWN, str(refusal))
+
+
+def _of_folder(
+    options: DataOptions, folder: VocFolder, classes: Classes, *faults: str
+) -> Contents:
+    """Returns the contents of a folder whose files are all there."""
+    found = _contents(options, classes, folder.splits, faults)
+    return found._replace(root=folder.root, converted=folder.converted)
+
+
 def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
     """Returns what can be listed of a folder that is refused."""
     faults = {fault: None}
@@ -92,17 +127,15 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
 
     splits: dict[str, Split] = {}
     masks: list[Path] = []
-    for split in dict.fromkeys(_named(options)):
-        path = root / LISTS / f"{split}.txt"
-        files = Files(root, links=options.links)
+    files = plain_files(root, links=options.links) or Files(root, links=options.links)
+    for split, path in all_list_paths(root, dict.fromkeys(_named(options))).items():
         read = functools.partial(read_list, path, files, note)
-        if path.is_file() and (pairs := _attempt(read, faults)):
+        if pairs := _attempt(read, faults):
             splits[split] = pairs
             masks += [pair.mask for pair in pairs]
     read_names = functools.partial(read_classes, root, masks, options.classes)
     classes = _attempt(read_names, faults) if masks else None
-    unknown = Classes((), voc_colormap()[:IGNORED], by_color=False)
-    found = _contents(options, classes or unknown, splits, tuple(faults))
+    found = _contents(options, classes or _UNKNOWN, splits, tuple(faults))
     return found._replace(root=root)
 
 
@@ -133,6 +166,7 @@ def _contents(
         classes.by_color,
         splits,
         faults,
+        one_list=options.train_split == options.val_split and not options.holdout,
     )
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.data.images import IGNORED
-from train.data.mask_checks import MaskChecks
+from train.data.mask_checks import MaskChecks, of_white, white_beside_classes
 from train.data.voc_files import Pair
 from train.inspection.contents import HELD_OUT, Contents
 from train.inspection.facts import Facts
 
 _SHOWN = 9  # missing files of one kind
+_TAKE_OUT = "Keep one of each: take the others' lines, or without lists files, out."
 NEARLY_ALL = 0.99  # of a mask's pixels
 
 FactsOf = Mapping[str, Sequence[Facts]]  # by split, in the order of its list
@@ -45,15 +46,17 @@ def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
     """
     first: dict[str, str] = {}
     places: dict[str, list[Listed]] = defaultdict(list)
-    known = {text for of in facts.values() for each in of for text in each.faults}
-    listed = _alike([text for text in contents.faults if text not in known])
+    by_image = {text for of in facts.values() for each in of for text in each.faults}
+    listed = _alike([text for text in contents.faults if text not in by_image])
     whole, alone = _checked_together(contents, facts)
     for place, pair, text in [*_faults_by_image(contents, facts), *alone]:
         kind = _kind(text, pair)
         first.setdefault(kind, text)
         places[kind].append(place)
     found = [Finding(text, tuple(places[kind])) for kind, text in first.items()]
-    return [*listed, *map(Finding, whole), *found]
+    known = {finding.text for finding in listed}
+    together = [Finding(text) for text in whole if text not in known]
+    return [*listed, *together, *found]
 
 
 def _alike(texts: Sequence[str]) -> list[Finding]:
@@ -86,7 +89,7 @@ def _checked_together(
     """Returns what training finds of all masks together, as a whole and by image."""
     whole: list[str] = []
     alone: list[_Fault] = []
-    checks = MaskChecks()
+    checks = MaskChecks(converted=contents.converted)
     if contents.by_color:
         return whole, alone
     ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
@@ -117,15 +120,30 @@ def _kind(text: str, pair: Pair | None = None) -> str:
 def warnings_of(contents: Contents, facts: FactsOf) -> list[Finding]:
     """Returns what does not end a training, but may spoil it or its metrics."""
     return [
-        *_repeated(facts),
+        *_repeated(contents, facts),
+        *_white(contents, facts),
         *_classes_of_one_split(contents, facts),
         *_nearly_empty(contents, facts),
     ]
 
 
-def _repeated(facts: FactsOf) -> Iterator[Finding]:
+def _white(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
+    """Yields the masks, of those that are read as they are, with white for a class."""
+    if contents.by_color or contents.converted:
+        return
+    every = [
+        (Listed(split, index), known.values)
+        for split, of in facts.items()
+        for index, known in enumerate(of)
+    ]
+    if white := white_beside_classes([values for _, values in every]):
+        places = tuple(every[number][0] for number in white)
+        yield Finding(of_white(len(white), len(every)), places)
+
+
+def _repeated(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
     """Yields the images that are there twice, by their pixels."""
-    if len(facts) == 1:
+    if contents.one_list:
         yield Finding(
             "One list is both trained on and evaluated: metrics are not those of new "
             "images. Add --holdout 0.2."
@@ -145,13 +163,13 @@ def _repeated(facts: FactsOf) -> Iterator[Finding]:
     if across:
         yield Finding(
             "The same image, pixel by pixel, is trained on and evaluated: metrics are "
-            "not those of new images. Take the lines out of one list.",
+            f"not those of new images. {_TAKE_OUT}",
             tuple(across),
         )
     if within:
         yield Finding(
             "The same image, pixel by pixel, is in one list more than once, and counts "
-            "as often. Take the lines out if that is not meant.",
+            f"as often. If that is not meant: {_TAKE_OUT}",
             tuple(within),
         )
 

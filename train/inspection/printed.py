@@ -17,8 +17,9 @@ def text_of_summary(summary: Summary) -> str:
         [
             *_splits(summary),
             *_classes(summary),
-            *_stray("value", summary, summary.values),
-            *_stray("color", summary, summary.colors),
+            *_stray(summary, summary.values),
+            *_stray(summary, summary.colors),
+            *_labelmap(summary),
             *_findings("training would fail", summary, summary.faults),
             *_findings("warning", summary, summary.warnings),
         ]
@@ -77,19 +78,22 @@ def weights_to_copy(summary: Summary) -> str:
     return f"--class-weights {' '.join(f'{weight:.4g}' for weight in weights)}"
 
 
-def _stray(kind: str, summary: Summary, stray: Stray | None) -> Iterator[str]:
+def _stray(summary: Summary, stray: Stray | None) -> Iterator[str]:
     """Yields the values or colors that are no classes, and how they may have come."""
     if not stray:
         return
-    yield f"\n{kind + ' without class':<20}{'pixels':>12}{'images':>9}  in"
+    yield f"\n{stray.title:<24}{'pixels':>12}{'images':>9}  in"
     for line in stray.lines[:LINES]:
         names = ", ".join(map(summary.name, line.places[:3]))
         more = ", …" * (line.images > 3)
-        yield f"{line.what:<20}{line.pixels:>12,}{line.images:>9,}  {names}{more}"
+        yield f"{line.what:<24}{line.pixels:>12,}{line.images:>9,}  {names}{more}"
     if len(stray.lines) > LINES:
         yield f"… and {len(stray.lines) - LINES} more"
     yield f"Likely: {stray.cause.what}.\nThen: {stray.cause.way_out}."
-    if kind == "color" and summary.labelmap:
+
+
+def _labelmap(summary: Summary) -> Iterator[str]:
+    if summary.labelmap:
         yield f"\nlabelmap.txt to begin with:\n{summary.labelmap}"
 
 

@@ -61,8 +61,9 @@ class StrayLine(NamedTuple):
 
 
 class Stray(NamedTuple):
-    """All values, or all colors, that are no classes."""
+    """All values, or all colors, that are no classes; all values, if none are known."""
 
+    title: str
     lines: list[StrayLine]
     cause: Cause
 
@@ -168,10 +169,11 @@ def _classes(contents: Contents, facts: FactsOf, *, weighted: bool) -> list[Clas
 
 
 def _stray_values(contents: Contents, facts: FactsOf) -> Stray | None:
-    """Returns the values that are neither a class nor ignored."""
+    """Returns the values that are neither a class nor ignored.
+
+    All of them, where nothing names the classes and they cannot be counted either.
+    """
     names = contents.class_names
-    if not names:
-        return None
     having = Counter[int]()
     for of in facts.values():
         having += images_with(of)
@@ -186,9 +188,11 @@ def _stray_values(contents: Contents, facts: FactsOf) -> Stray | None:
         places = tuple(place for place, _ in found)
         total = sum(pixels for _, pixels in found)
         lines.append(StrayLine(str(value), total, len(found), places[:9]))
-    if not lines:
+    sound = [str(value) for value in range(len(lines))]  # which can be counted
+    if [line.what for line in lines] == ([] if names else sound):
         return None
-    return Stray(lines, cause_of_values(having, names, contents.colors))
+    title = "Values without class" if names else "Values, classes unknown"
+    return Stray(title, lines, cause_of_values(having, names, contents.colors))
 
 
 def _stray_colors(contents: Contents, facts: FactsOf) -> Stray | None:
@@ -209,7 +213,7 @@ def _stray_colors(contents: Contents, facts: FactsOf) -> Stray | None:
         for color, n in pixels.most_common()
     ]
     cause = cause_of_colors(pixels, contents.by_color)
-    return Stray(lines, cause) if lines else None
+    return Stray("Colors without class", lines, cause) if lines else None
 
 
 def _labelmap(colors: Stray) -> str:

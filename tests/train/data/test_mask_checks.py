@@ -12,8 +12,9 @@ from PIL import Image
 from train.common.errors import UserError
 from train.data.dataset import find_dataset, load_dataset
 from train.data.images import read_mask
+from train.data.mask_checks import MaskChecks, black_and_white
 from train.data.palette import voc_colormap
-from train.data.voc_classes import VOC_CLASSES
+from train.data.voc_classes import VOC_CLASSES, read_classes
 
 from ..conftest import MakeConfig, batches_of
 
@@ -114,6 +115,19 @@ def test_black_and_white_masks_are_refused(
     one = np.where(read_mask(masks(folder)[0]) == 255, 1, 0).astype(np.uint8)
     Image.fromarray(one).save(masks(folder)[0])
     assert len(load_dataset(make_config().data).train) == 4
+
+
+def test_what_is_converted_is_not_to_be_copied(folder: Path) -> None:
+    said = str(black_and_white(folder, masks(folder)[0], converted=True))
+    assert str(folder) not in said and "python -c" not in said
+    with pytest.raises(UserError, match=r"^the masks come out with the values 0 and"):
+        checks = MaskChecks(converted=True)
+        checks.add(masks(folder)[0], np.array([0, 255], np.uint8))
+        checks.finish(folder, masks(folder)[0])
+    for path in masks(folder):
+        Image.fromarray(np.zeros((2, 2), np.uint8)).save(path)
+    with pytest.raises(UserError, match="no class but 0. Name the classes with --cl"):
+        read_classes(folder / "none", masks(folder), (), converted=True)
 
 
 def test_rgb_masks_train_as_their_indices_do(

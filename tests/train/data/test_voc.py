@@ -63,6 +63,7 @@ def test_fingerprint_changes_with_the_size_of_an_image(folder: Path) -> None:
 
 
 def test_labelmap_gives_names_and_colors(folder: Path) -> None:
+    (folder / "class_names.txt").unlink()
     (folder / "labelmap.txt").write_text("# label:color\nsky:1,2,3::\nroad:4,5,6::\n")
     found = read_voc_folder(folder, SPLITS)
     assert found.class_names == ("sky", "road")
@@ -184,7 +185,10 @@ def deep_image(folder: Path) -> None:
         (repeated_class, r"class_names\.txt must name each class once; repeated: red"),
         (lone_class, r"class_names\.txt must name 2 to 255 classes, it has 1"),
         (stray_value, r"b\.png has the value 9, but no mask has 3, 4, 5, 6, 7, …"),
-        (list_endings, r"lists 'e\.jpg'.*without their ending"),
+        (
+            list_endings,
+            r"line 1: 'e\.jpg' is no name.*Write `e`: .*without their ending",
+        ),
         (list_in_latin1, r"val\.txt is not UTF-8 text"),
         (deep_image, r"b\.png has more than 8 bits a channel"),
     ],

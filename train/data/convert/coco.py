@@ -35,6 +35,7 @@ from train.data.voc_files import LISTS, MASKS, first_few
 
 _ROBOFLOW = "_annotations.coco.json"
 _BACKGROUND = "background"
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # begins a path of Windows
 
 
 class _Image(msgspec.Struct):
@@ -157,6 +158,7 @@ def _write(
     classes: dict[int, int],
 ) -> None:
     """Writes the images of a file of annotations."""
+    _check_crowds(part, content)
     objects: dict[int | str, list[Annotation]] = {}
     known = {image.id for image in content.images}
     if len(known) < len(content.images):
@@ -178,6 +180,17 @@ def _write(
         writer.add(part.split, name, path, mask)
 
 
+def _check_crowds(part: _Part, content: _Content) -> None:
+    """Refuses a file of crowds alone: nothing that counts would be left."""
+    objects = content.annotations
+    if objects and all(annotation.iscrowd for annotation in objects):
+        raise UserError(
+            f"{part.path}: all {len(objects)} objects are crowds (iscrowd: 1), which "
+            "are ignored, so nothing but background would be left. If each is one "
+            "object, write 0 for their iscrowd, or export them as polygons."
+        )
+
+
 def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
     """Returns the file of each image by its id.
 
@@ -187,10 +200,11 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
     found, missing = {}, []
     for image in images:
         inner = PurePosixPath(image.file_name.replace("\\", "/"))
-        if inner.is_absolute() or ".." in inner.parts:
+        if inner.is_absolute() or ".." in inner.parts or _DRIVE.match(image.file_name):
             raise UserError(
-                f"{part.path}: the image {image.file_name!r} is outside of its folder. "
-                "Name images by their place within it."
+                f"{part.path}: the image {image.id} has the file_name "
+                f"{image.file_name!r}, which is outside of its folder. Name images by "
+                f"their place within it, such as {inner.name!r}."
             )
         places = [folder / inner for folder in part.folders]
         if path := next((place for place in places if place.is_file()), None):

@@ -134,9 +134,8 @@ def _write(
     for split, of in images.items():
         for name, image, mask in of:
             writer.inside.checked(mask)
-            writer.add(
-                split, name, image, mask if as_they_are else _indices(mask, classes)
-            )
+            indices = _indices(mask, classes)
+            writer.add(split, name, image, mask if as_they_are else indices)
 
 
 def _indices(mask: Path, classes: Mapping[int, str]) -> np.ndarray:
@@ -151,8 +150,10 @@ def _indices(mask: Path, classes: Mapping[int, str]) -> np.ndarray:
     values = read_mask(mask)
     indices = table[values]
     if (indices < 0).any():
+        value = values[indices < 0][0]
         raise UserError(
-            f"{mask} has the value {values[indices < 0][0]}, which {_TABLE} gives no "
-            "class. Export it anew from Roboflow."
+            f"{mask} has the value {value}, which {mask.parent / _TABLE} gives no "
+            f"class. Add the line `{value}, NAME` to every {_TABLE} of the export, "
+            "with the name of that class, or export it anew from Roboflow."
         )
     return indices.astype(np.uint8)

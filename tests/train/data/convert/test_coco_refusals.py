@@ -149,3 +149,37 @@ def test_missing_package_is_one_message(
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(UserError, match="need pycocotools .*: pip install pycocotools"):
         load(alone, split=0.5)
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        (0, r"/export\.json: all 12 objects are crowds \(iscrowd: 1\), which are"),
+        (1, ", converted from COCO annotations: the masks come out with .*0 and 255"),
+        (4, ""),
+    ],
+)
+def test_crowds_alone_are_refused_by_the_file(
+    alone: Path, objects: int, said: str
+) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    for annotation in whole["annotations"]:  # the first of each image is an object
+        number, later = divmod(annotation["id"], 10)
+        annotation["iscrowd"] = int(bool(later) or number not in (0, 1, 2, 3)[:objects])
+    write_json(alone / "export.json", whole)
+    if not said:
+        assert load(alone, split=0.5)
+        return
+    with pytest.raises(UserError, match=f"^{alone}{said}") as refused:
+        load(alone, split=0.5)
+    assert "prepared" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["C:\\x\\0.jpg", "D:/x/0.jpg", "\\\\host\\x\\0.jpg"])
+def test_paths_of_windows_are_named(alone: Path, name: str) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = name
+    write_json(alone / "export.json", whole)
+    said = r"export\.json: the image 100 has the file_name .*outside.* such as '0\.jpg'"
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)

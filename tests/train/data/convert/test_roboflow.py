@@ -143,17 +143,38 @@ def test_files_that_do_not_match_are_counted(tmp_path: Path) -> None:
         load(root)
 
 
-def test_value_without_class_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "values", "value"),
+    [
+        ("Pixel Value, Class\n0, none\n7, cat\n", (0, 7, 9), 9),
+        (TABLE, (0, 1, 9), 9),
+        ("Pixel Value, Class\n0, none\n1, cat\n", (0, 1, 2), 2),
+    ],
+)
+def test_value_without_class_is_named(
+    tmp_path: Path, table: str, values: tuple[int, ...], value: int
+) -> None:
     root = tmp_path / "export"
-    write_export(root, "Pixel Value, Class\n0, none\n7, cat\n", (0, 7, 9))
-    with pytest.raises(
-        UserError, match=r"_mask\.png has the value 9, which _classes\.c"
-    ):
+    write_export(root, table, values)
+    said = (
+        rf"^{root}/train/\S+_mask\.png has the value {value}, which {root}/train/"
+        rf"_classes\.csv gives no class\. Add the line `{value}, NAME` to every"
+    )
+    with pytest.raises(UserError, match=said):
         load(root)
     assert not list((tmp_path / "prepared" / "converted").iterdir())
-    write_export(root, values=(0, 1, 9))
-    with pytest.raises(UserError, match=r"must lie in 0…2 .*got 9"):
+
+
+def test_faults_of_linked_masks_name_the_users(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    mask = root / "train" / f"{name_of(0)}_mask.png"
+    write_mask(mask, np.zeros((3, 4), np.uint8))
+    with pytest.raises(UserError, match=f"jpg is 8×6 but its mask {mask} is 4×3") as it:
         load(root)
+    assert "prepared" not in str(it.value)
+    with pytest.raises(UserError, match="it has no split 'tset', but test, train, val"):
+        load(root, val_split="tset")
 
 
 def test_changed_mask_is_noticed(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""What lies in a folder of data and is not read as an image or a mask, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+# Pictures that training does not read; a user may take them for those that it does.
+_PICTURES = (".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2", ".avif", ".heic", ".ppm")
+_MOST = 3  # that a message names
+
+
+def of_unread(folder: Path, read: Sequence[str], name: str = "") -> str:
+    """Returns sentences on pictures and links that are not read, "" without any.
+
+    Args:
+      folder: where they are, or below.
+      read: endings of those that are.
+      name: the path in the folder, without its ending, of the only one that is meant.
+    """
+    paths = (folder / name).parent.glob("*") if name else folder.rglob("*")
+    meant = [
+        path
+        for path in sorted(paths)
+        if not path.name.startswith(".")
+        and (not name or path.with_suffix("") == folder / name)
+    ]
+    others = [path for path in meant if path.suffix.lower() in set(_PICTURES) - {*read}]
+    broken = [
+        path
+        for path in meant
+        if path.suffix.lower() in read and path.is_symlink() and not path.exists()
+    ]
+    sentences = []
+    if others:
+        kinds = " or ".join(read)
+        sentences.append(f"Not read, save it as {kinds}: {_few(others)}.")
+    if broken:
+        target = broken[0].readlink()
+        sentences.append(
+            f"A link to what is not there ({target}), put the file itself in its "
+            f"place: {_few(broken)}."
+        )
+    return " ".join(sentences)
+
+
+def _few(paths: Sequence[Path]) -> str:
+    more = f", … ({len(paths)} in all)" * (len(paths) > _MOST)
+    return ", ".join(map(str, paths[:_MOST])) + more
