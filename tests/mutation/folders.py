@@ -242,11 +242,6 @@ CONVERSIONS = [
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",
         ("as stored", "return size[::-1] if turned else size", "return size"),
-        (
-            "any size",
-            "            _check_pixels(path, image)\n            turned",
-            "            turned",
-        ),
     ),
     *of(
         "train/data/convert/label_studio.py",

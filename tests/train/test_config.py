@@ -188,10 +188,10 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 6}', "of version 6, and this code reads 1 to 5.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 5"),
+        ('{"version": 7}', "of version 7, and this code reads 1 to 6.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 6"),
         ('{"version": true}', "of version True, and this code"),
-        ('{"version": 5, "steps": 7}', "lacks accumulation, backbone,"),
+        ('{"version": 6, "steps": 7}', "lacks accumulation, backbone,"),
         ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),
         ('{"steps": 7, "mirrors": true}', "no option 'mirrors'"),
         ('{"momentun": 0.9}', "no option 'momentun'; did you mean 'momentum'"),
