@@ -120,7 +120,7 @@ NAMES = [
     ),
     *of(
         "train/predict.py",
-        "tests/train/test_predict.py",
+        "tests/train/test_predict_failures.py",
         (
             "ends a batch",
             "except Exception as error:",

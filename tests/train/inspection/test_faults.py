@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from train.common.errors import UserError
 from train.data.dataset import load_dataset
+from train.inspection import facts
 from train.inspection.printed import text_of_summary
 
 from .folders import (
@@ -72,3 +74,28 @@ def test_all_missing_files_are_named(folder: Path) -> None:
     assert len(texts) == 2  # kinds
     assert all(f"/{name}.jpg is missing" in texts[0] for name in "abe")
     assert "f.png is missing" in texts[1]
+
+
+def test_defect_with_one_image_ends_no_inspection(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = facts.read_pair
+
+    def broken(image: Path, *arguments: Any) -> Any:
+        if image.name == "b.jpg":
+            raise TypeError("broken")
+        return read(image, *arguments)
+
+    monkeypatch.setattr(facts, "read_pair", broken)
+    summary = inspect(folder)
+    (fault,) = summary.faults
+    assert "b.jpg or its mask: TypeError: broken. That is a defect" in fault.text
+    assert [len(of) for of in summary.facts.values()] == [4, 2]
+
+
+def test_images_of_both_splits_are_a_fault_unless_meant(folder: Path) -> None:
+    listed = folder / "ImageSets" / "Segmentation" / "val.txt"
+    listed.write_text("e\na\n")
+    texts = [fault.text for fault in inspect(folder).faults]
+    assert len(texts) == 1 and texts[0].startswith("1 of the images evaluated")
+    assert not inspect(folder, shared_images=True).faults
