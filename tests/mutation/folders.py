@@ -118,12 +118,20 @@ FILES = [
     *of(
         "train/data/plain_pairs.py",
         "tests/train/data/test_plain_pairs.py",
-        ("no lists", "    if lists:\n", "    if False:\n"),
+        (
+            "no lists",
+            "if listing := listing_by_lists(files, splits):",
+            "if listing := None:",
+        ),
         ("no folders within", "    if parts:\n", "    if False:\n"),
-        ("missing split", "if split not in there:", "if False:"),
         ("imgs", '("images", "imgs")', '("images",)'),
         ("case of folders", "{name.lower(): root / name", "{name: root / name"),
         ("upper case first", "in sorted(names)", "in sorted(names)[::-1]"),
+    ),
+    *of(
+        "train/data/split_lists.py",
+        "tests/train/data/test_plain_pairs.py",
+        ("missing split", "if split not in there:", "if False:"),
         (
             "first alias alone",
             "every = {split: [find(name) for name in of]",
@@ -136,14 +144,18 @@ FILES = [
         ("ignored class", "lines[lines[:1] == (_LABELME_IGNORED,) :]", "lines"),
     ),
     *of(
-        "train/data/voc.py",
+        "train/data/split_lists.py",
         "tests/train/data/test_exports.py",
-        ("list of CVAT", "if there == [_CVAT_LIST] and missing:", "if False:"),
+        (
+            "list of CVAT",
+            "if missing and [path.stem for path in within] == [_CVAT_LIST]:",
+            "if False:",
+        ),
     ),
     *of(
-        "train/data/voc.py",
+        "train/data/split_lists.py",
         "tests/train/data/test_voc.py",
-        ("missing split", "if there and missing:", "if False:"),
+        ("missing in VOC layout", "    if missing:\n", "    if False:\n"),
     ),
     *of(
         "train/data/mask_checks.py",
@@ -215,7 +227,7 @@ CONVERSIONS = [
         "train/data/convert/coco.py",
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",
-        ("leads out", 'if inner.is_absolute() or ".." in inner.parts:', "if False:"),
+        ("leads out", 'if inner.is_absolute() or ".." in inner.parts or', "if"),
         ("missing", "    if missing:\n", "    if False:\n"),
         ("sizes", "if size != (image.height, image.width):", "if False:"),
         ("categories", "if categories != named[0]:", "if False:"),

@@ -186,8 +186,8 @@ DATA = (
         "tests/train/test_added_entries.py",
         (
             "VOC layout takes all",
-            "reversed(tuple(DATA_KINDS.values()))",
-            "DATA_KINDS.values()",
+            "reversed(tuple(DATA_KINDS.items()))",
+            "DATA_KINDS.items()",
         ),
         (
             "finding prepares",

@@ -106,7 +106,8 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
             return Pair(name, image, _mask(files, name, line))
     if two := _two_paths(files, line):
         return two
-    if name := _name_within(files, line):
+    of_two = _TWO_PATHS.search(line.text)
+    if not (of_two and _leads_out(line)) and (name := _name_within(files, line)):
         raise UserError(
             f"{line.place}: {line.text!r} is no name of an image. Write `{name}`: "
             "names in a list are without their ending, and without folders above "
