@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from train.common.sealed import read_sealed
 from train.config import Config
 from train.data.dataset import DataOptions, find_dataset
 from train.data.images import Source, encode
@@ -64,7 +65,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def test_kind_of_data_is_trained_on(finished: Finished) -> None:
-    described = json.loads((finished.workdir / "dataset.json").read_text())
+    described = read_sealed(finished.workdir / "dataset.json")
     assert described == {
         "name": "two stripes",
         "class_names": ["a", "b", "c"],

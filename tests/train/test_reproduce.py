@@ -12,6 +12,7 @@ import pytest
 
 import train.reproduce
 from train.common.errors import UserError
+from train.common.sealed import read_sealed, write_sealed
 from train.config import Config
 from train.experiments.catalog import EXPERIMENTS
 from train.experiments.experiment import Experiment
@@ -103,8 +104,9 @@ def test_runs_on_other_data_do_not_mix(place: Path) -> None:
     (other,) = (place / "out" / "runs").glob("*center*")
     described, summary = run / "dataset.json", other / "summary.json"
     kept = described.read_text(), summary.read_text()
-    fingerprint = json.loads(kept[0])["fingerprint"]
-    described.write_text(kept[0].replace(fingerprint, "0123abcd"))
+    content = read_sealed(described)
+    fingerprint = content["fingerprint"]
+    write_sealed(described, {**content, "fingerprint": "0123abcd"})
     summary.unlink()  # something is left to do
     done = reproduce(place, "figure3")
     described.write_text(kept[0])

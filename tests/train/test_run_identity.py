@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from train.common.sealed import read_sealed
+
 from .conftest import make_folder
 from .programs import OPTIONS, call
 
@@ -112,14 +114,15 @@ def test_data_mended_before_the_first_checkpoint_are_the_run_s_own(
 @pytest.mark.parametrize("damage", ["", "junk", "[]", "{}"])
 def test_a_lost_record_of_the_data_is_written_anew(place: Path, damage: str) -> None:
     path = place / "run" / "dataset.json"
-    kept = json.loads(path.read_text())
+    kept = read_sealed(path)
     path.write_text(damage)
     done = call("evaluate", place / "run")
-    assert done.returncode == 2 and f"{path} is damaged. Give the comm" in done.stderr
+    assert done.returncode == 2 and f"{path} is damaged (" in done.stderr
+    assert "Give the command that trained" in done.stderr
     done = call("main", *train(place, "voc"))
     assert done.returncode == 0, done.stderr
     places = {"folder": str(place / "voc"), "prepared": str(place / "prepared")}
-    assert json.loads(path.read_text()) == {**kept, **places, "name": places["folder"]}
+    assert read_sealed(path) == {**kept, **places, "name": places["folder"]}
 
 
 def test_a_run_of_before_is_gone_on_with(place: Path) -> None:
@@ -130,8 +133,12 @@ def test_a_run_of_before_is_gone_on_with(place: Path) -> None:
     first = ("name", "class_names", "colors")
     old = {name: described[name] for name in first} | {"fingerprint": earlier}
     (run / "dataset.json").write_text(json.dumps(old))
+    for path in run.glob("checkpoints/*/manifest.json"):
+        path.unlink()
     for path in run.glob("checkpoints/*/position/*"):
-        path.write_text(path.read_text().replace(now, earlier))
+        position = json.loads(path.read_text().replace(now, earlier))
+        del position["seal"], position["config"]
+        path.write_text(json.dumps(position))
     done = call("evaluate", run, "--data", place / "voc")
     assert done.returncode == 0, done.stderr
     assert call("main", *train(place, "voc")).returncode == 0  # it is complete
