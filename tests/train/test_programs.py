@@ -143,6 +143,7 @@ def test_images_trained_on_and_evaluated_are_named_beside_the_metrics(
         place / "shared_run",
         "--steps",
         1,
+        "--shared-images",
     )
     assert done.returncode == 0, done.stderr
     said = "1 of the images evaluated (list val) are trained on as well (list train): b"

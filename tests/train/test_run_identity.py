@@ -135,7 +135,7 @@ def test_a_run_of_before_is_gone_on_with(place: Path) -> None:
     (run / "dataset.json").write_text(json.dumps(old))
     for path in run.glob("checkpoints/*/manifest.json"):
         path.unlink()
-    for path in run.glob("checkpoints/*/position/*"):
+    for path in run.glob("checkpoints/*/position/metadata"):
         position = json.loads(path.read_text().replace(now, earlier))
         del position["seal"], position["config"]
         path.write_text(json.dumps(position))

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from models.backbones import BACKBONES
-from models.weights import read_header, read_weights
+from models.weights import read_header, read_weights, write_weights
 from train.common.errors import UserError
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.step import abstract_state, make_state
@@ -146,7 +146,7 @@ def test_exported_network_with_a_stage_too_many_is_refused(
     arrays, metadata = read_weights(path), read_header(path).metadata
     load_trained(path)
     arrays["backbone.stages.3.0.conv1.kernel"] = np.ones(1, np.float32)
-    save_file(arrays, path, metadata)
+    write_weights(arrays, path, metadata)
     with pytest.raises(UserError, match="has stage 4, which its own configuration"):
         load_trained(path)
 
