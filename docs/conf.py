@@ -42,6 +42,7 @@ NAVIGATION = {
     "Project": [
         "Architecture <docs/architecture>",
         "Contributing <CONTRIBUTING>",
+        "Security <SECURITY>",
         "Changelog <CHANGELOG>",
     ],
 }
@@ -51,7 +52,13 @@ project = "lal-jax"
 release = lal_jax.__version__
 root_doc = "README"
 include_patterns = [
-    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md"),
+    *(
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "benchmarks/RESULTS.md",
+    ),
     *("docs/**.md", "docs/**.rst"),
 ]
 exclude_patterns = [".*", "build", "data", "dist", "runs", "site"]  # not searched
