@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 FIELD = "checksum"
 NONE = "00000000"
@@ -26,10 +27,15 @@ def is_whole(path: Path, stated: str) -> bool:
     with path.open("rb") as file:
         first = file.read(8)
         header = file.read(int.from_bytes(first, "little"))
-        found = zlib.crc32(first + _replaced(header, stated, NONE))
-        while chunk := file.read(_CHUNK):
-            found = zlib.crc32(chunk, found)
-    return f"{found:08x}" == stated
+        begun = zlib.crc32(first + _replaced(header, stated, NONE))
+        return checksum_of_rest(file, begun) == stated
+
+
+def checksum_of_rest(file: BinaryIO, begun: int = 0) -> str:
+    """Returns the checksum of what is left of a file, and of what was read before."""
+    while chunk := file.read(_CHUNK):
+        begun = zlib.crc32(chunk, begun)
+    return f"{begun:08x}"
 
 
 def _header(content: bytes) -> bytes:

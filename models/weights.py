@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.numpy import save
 
 from models import checksums
 from models.deeplab import DeepLab
+from models.files import replace_file
 from models.layouts import Layout, find_layout, key_table
 from models.matching import match_keys
 from models.torch_files import (
@@ -178,16 +178,7 @@ def write_weights(
     """
     solid = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     texts = {**(metadata or {}), checksums.FIELD: checksums.NONE}
-    content = checksums.with_checksum(_in_order(save(solid, texts)))
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        with partial.open("xb") as file:  # never one that is there, or a link
-            file.write(content)
-        partial.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
+    replace_file(path, checksums.with_checksum(_in_order(save(solid, texts))))
 
 
 def _in_order(content: bytes) -> bytes:

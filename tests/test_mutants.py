@@ -4,16 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.folders import SOURCES
-from tests.mutation.handed_over import HANDED_OVER
-from tests.mutation.hostile import HOSTILE
-from tests.mutation.identity import IDENTITY
-from tests.mutation.library import LIBRARY
-from tests.mutation.places import PLACES
-from tests.mutation.trainer import TRAINER, Mutant
+from tests.mutation.tables import MUTANTS
+from tests.mutation.trainer import Mutant
 
 ROOT = Path(__file__).parent.parent
-MUTANTS = (*HANDED_OVER, *SOURCES, *HOSTILE, *IDENTITY, *LIBRARY, *PLACES, *TRAINER)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.file}: {m.mistake}")

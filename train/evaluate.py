@@ -16,7 +16,6 @@ import tyro
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
-from train.config import load_config
 from train.data.dataset import DataOptions, Dataset, load_dataset
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
@@ -50,7 +49,7 @@ def evaluate(
     """
     trained = load_run(run)
     cache_compilations(prediction.compilation_cache)
-    where = Run(run).data_options(load_config(Run(run).config_path).data)
+    where = Run(run).data_options(trained.config.data)
     name = split or where.val_split
     options_of_data = dataclasses.replace(
         where,

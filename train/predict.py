@@ -70,10 +70,7 @@ def predict(
             "have the images' own size."
         )
     header = ["image", "width", "height", *trained.class_names]
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out):  # several processes may share it
-        lines = [header, *_earlier_areas(areas, header, outputs)]
-        replace_bytes(areas, csv_text(lines).encode(errors="surrogateescape"))
+    _begin_areas(areas, header, outputs)
     limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     shares, failures = [], []
     progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
@@ -107,6 +104,18 @@ def _check_replaceable(outputs: Iterable[MaskFiles]) -> None:
                 "may have been drawn or edited. Choose another --out, or add "
                 "--overwrite to lose it."
             )
+
+
+def _begin_areas(path: Path, header: list[str], images: Iterable[Path]) -> None:
+    """Writes the table without the lines of images; makes its folder if need be.
+
+    Raises:
+      UserError: what is there is of other classes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # several processes may share it
+        lines = [header, *_earlier_areas(path, header, images)]
+        replace_bytes(path, csv_text(lines).encode(errors="surrogateescape"))
 
 
 def _earlier_areas(

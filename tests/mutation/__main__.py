@@ -19,13 +19,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.mutation.folders import SOURCES
-from tests.mutation.handed_over import HANDED_OVER
-from tests.mutation.hostile import HOSTILE
-from tests.mutation.identity import IDENTITY
-from tests.mutation.library import LIBRARY
-from tests.mutation.places import PLACES
-from tests.mutation.trainer import TRAINER, Mutant
+from tests.mutation.tables import MUTANTS
+from tests.mutation.trainer import Mutant
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "docs", "lal_jax", "models", "tests", "train")
@@ -106,19 +101,7 @@ def copy_repository(copy: Path) -> None:
 def main() -> None:
     """Judges the mistakes that the command line chooses, and prints a table."""
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    chosen = [
-        m
-        for m in (
-            *TRAINER,
-            *IDENTITY,
-            *PLACES,
-            *SOURCES,
-            *HOSTILE,
-            *HANDED_OVER,
-            *LIBRARY,
-        )
-        if pattern.search(f"{m.file} {m.mistake}")
-    ]
+    chosen = [m for m in MUTANTS if pattern.search(f"{m.file} {m.mistake}")]
     folder = Path(tempfile.mkdtemp(prefix="mutations_"))
     try:
         copy = folder / "copy"

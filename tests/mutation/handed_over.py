@@ -29,18 +29,26 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "models/checksums.py",
         "tests/models/test_weights.py",
-        ("always whole", 'return f"{found:08x}" == stated', "return True"),
+        (
+            "always whole",
+            "return checksum_of_rest(file, begun) == stated",
+            "return True",
+        ),
     ),
     *of(
         "train/common/files.py",
         "tests/train/common/test_files.py",
         ("through a link", "if path.is_symlink():", "if False:"),
+        ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
+    ),
+    *of(
+        "models/files.py",
+        "tests/train/common/test_files.py",
         (
             "over another",
             'partial.open("xb")',
             'path.with_suffix(".partial").open("wb")',
         ),
-        ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
     ),
     *of(
         "train/common/command.py",

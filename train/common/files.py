@@ -8,13 +8,11 @@ import fcntl
 import functools
 import os
 import re
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Ends the names of files that are being written; a kill can leave one.
-PARTIAL = ".partial"
+from models.files import replace_file
 
 # What every library takes literally; others read [, \ and gs:/ in a path as their own.
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
@@ -28,16 +26,8 @@ def replace_bytes(path: Path, content: bytes) -> None:
     Raises:
       OSError: it names the file, also where the disk is full.
     """
-    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
     with naming(path):
-        try:
-            with partial.open("xb") as file:  # never one that is there, or a link
-                file.write(content)
-            partial.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
+        replace_file(path, content)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -48,7 +48,7 @@ def read_sealed(
             raise ValueError("its checksum is missing")
         say_unsealed(path)
     elif found != _checksum(_with(text, found, _NONE)):
-        raise ValueError("it is damaged: its checksum is of another content")
+        raise ValueError("its checksum is of another content")
     return content
 
 

@@ -84,10 +84,8 @@ def _layouts(root: Path) -> dict[str, str]:
 def _annotations(root: Path, parts: Iterable[Path]) -> Iterable[Path]:
     """Yields the files of COCO annotations."""
     yield from filter(Path.is_file, (it / "_annotations.coco.json" for it in parts))
-    for path in (
-        *sorted(root.glob("*.json")),
-        *sorted(root.glob("annotations/*.json")),
-    ):
+    tables = (*sorted(root.glob("*.json")), *sorted(root.glob("annotations/*.json")))
+    for path in filter(Path.is_file, tables):  # no pipe, which would be waited for
         with path.open("rb") as file:
             head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
         if head.startswith(b"{") and _COCO.search(head):

@@ -5,14 +5,12 @@ Orbax reads some flipped bits as if they had been saved.
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
+from models.checksums import checksum_of_rest
 from train.common.sealed import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
-
-_CHUNK = 2**24  # bytes
 
 
 def write_manifest(folder: Path) -> None:
@@ -47,8 +45,5 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _checksum(path: Path) -> str:
-    found = 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            found = zlib.crc32(chunk, found)
-    return f"{found:08x}"
+        return checksum_of_rest(file)

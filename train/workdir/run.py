@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 from tensorboardX import SummaryWriter
 
+from models.files import PARTIAL
 from train.common.errors import UserError
-from train.common.files import PARTIAL, append_text, replace_text
+from train.common.files import append_text, replace_text
 from train.common.sealed import checksum_of, write_sealed
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from train.common.files import replace_text
+from train.data.fingerprint import digest_of
 
 SUMS = "SHA256SUMS"
 
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
     """Writes the checksums of files of a folder."""
-    lines = (f"{_digest(folder / name)}  {name}\n" for name in names)
+    lines = (f"{digest_of(folder / name)}  {name}\n" for name in names)
     replace_text(folder / SUMS, "".join(lines))
 
 
@@ -25,10 +25,5 @@ def unlisted(folder: Path, names: Sequence[str]) -> list[str]:
         name
         for name in names
         if (folder / name).exists()
-        and f"{_digest(folder / name)}  {name}" not in listed.splitlines()
+        and f"{digest_of(folder / name)}  {name}" not in listed.splitlines()
     ]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

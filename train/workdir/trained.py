@@ -69,7 +69,8 @@ class Use(NamedTuple):
 class Trained(NamedTuple):
     """A trained network, its configuration and its classes.
 
-    Programs that predict look at `use`; `config` is for the record.
+    Programs that predict look at `use`; `config` is for the record, and for evaluating
+    a run on its own data.
     """
 
     config: Config

@@ -76,3 +76,11 @@ def assert_same(
     assert found.keys() == drawn.keys()
     for name, mask in drawn.items():
         np.testing.assert_array_equal(found[name], mask, err_msg=name)
+
+
+def write_pairs(root: Path, images: str, masks: str, end: str = "") -> Path:
+    """Writes the masks of `labels` beside their images, in two folders."""
+    write_images(root / images, labels())
+    for name, mask in labels().items():
+        write_mask(root / masks / f"{name}{end}.png", mask)
+    return root

@@ -1,5 +1,6 @@
 """Folders with several layouts, or with none: what is read, what is left, a way out."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,14 +14,7 @@ from train.data.layouts import what_is_left
 
 from .convert.coco_files import content, write_alone, write_json
 from .convert.test_roboflow import write_export
-from .exports import labels, load, options, write_images, write_mask
-
-
-def write_pairs(root: Path, images: str, masks: str, end: str = "") -> Path:
-    write_images(root / images, labels())
-    for name, mask in labels().items():
-        write_mask(root / masks / f"{name}{end}.png", mask)
-    return root
+from .exports import labels, load, options, write_mask, write_pairs
 
 
 @pytest.fixture
@@ -154,3 +148,11 @@ def test_no_folder_is_told_where_all_layouts_are(tmp_path: Path) -> None:
         UserError, match=r"no such folder.*images/ and masks/.*data\.md"
     ):
         load(tmp_path / "nowhere", split=0.2)
+
+
+def test_pipes_and_folders_are_no_annotations(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(pairs / "pipe.json")
+    (pairs / "folder.json").mkdir()
+    assert said_of(pairs, capsys) == ""

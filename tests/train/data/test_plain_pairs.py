@@ -21,19 +21,12 @@ from .exports import (
     records,
     together,
     write_image,
-    write_images,
     write_mask,
+    write_pairs,
 )
 from .png_files import write_png
 
 NAMES = sorted(labels())
-
-
-def write_pairs(root: Path, images: str, masks: str, end: str = "") -> Path:
-    write_images(root / images, labels())
-    for name, mask in labels().items():
-        write_mask(root / masks / f"{name}{end}.png", mask)
-    return root
 
 
 @pytest.fixture

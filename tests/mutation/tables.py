@@ -1,0 +1,19 @@
+"""All mistakes that tests must notice."""
+
+from tests.mutation.folders import SOURCES
+from tests.mutation.handed_over import HANDED_OVER
+from tests.mutation.hostile import HOSTILE
+from tests.mutation.identity import IDENTITY
+from tests.mutation.library import LIBRARY
+from tests.mutation.places import PLACES
+from tests.mutation.trainer import TRAINER
+
+MUTANTS = (
+    *TRAINER,
+    *IDENTITY,
+    *PLACES,
+    *SOURCES,
+    *HOSTILE,
+    *HANDED_OVER,
+    *LIBRARY,
+)
