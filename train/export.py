@@ -28,7 +28,7 @@ from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
-from train.workdir.sums import SUMS, unlisted, write_sums
+from train.workdir.sums import SUMS, not_ours, write_sums
 from train.workdir.trained import Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -86,7 +86,7 @@ def _check_replaceable(run: Path, out: Path, *, overwrite: bool) -> None:
     places = [out / name for name in FILES]
     if any(place.exists() and place.samefile(run) for place in places):
         raise UserError(f"{run} would be written over. Choose another --out.")
-    if not overwrite and (others := unlisted(out, FILES)):
+    if not overwrite and (others := not_ours(out, FILES)):
         raise UserError(
             f"{out} has {' and '.join(others)} already, which no export wrote with "
             f"{SUMS}, or which was changed since. Choose another --out, or add "

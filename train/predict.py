@@ -124,12 +124,18 @@ def _earlier_areas(
     """Returns the lines that an earlier call wrote for other images.
 
     Raises:
-      UserError: they are of other classes.
+      UserError: they are of other classes, or the file is another's.
     """
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        read = [list(map(plain_cell, line)) for line in csv.reader(file)]
+        try:
+            read = [list(map(plain_cell, line)) for line in csv.reader(file)]
+        except csv.Error as error:
+            raise UserError(
+                f"{path} is not as a prediction wrote it ({error}). Choose another "
+                "--out."
+            ) from error
     found, *lines = read or [header]
     if found != header:
         raise UserError(

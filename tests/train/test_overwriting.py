@@ -133,6 +133,15 @@ def test_other_exports_stay(folder: Path, name: str) -> None:
     export._check_replaceable(folder.parent, folder, overwrite=True)
 
 
+@pytest.mark.parametrize("line", ["abc  my-file", "what I wrote"])
+def test_other_checksums_stay(folder: Path, line: str) -> None:
+    path = folder / sums.SUMS
+    path.write_text(f"{path.read_text()}{line}\n")
+    with pytest.raises(UserError, match=f"{folder} has {sums.SUMS} already"):
+        export._check_replaceable(folder.parent, folder, overwrite=False)
+    export._check_replaceable(folder.parent, folder, overwrite=True)
+
+
 def test_what_is_exported_stays(folder: Path) -> None:
     for overwrite in (True, False):
         with pytest.raises(UserError, match="model.safetensors would be written over"):

@@ -157,6 +157,9 @@ def test_another_call_keeps_the_lines_of_other_images(
     (tmp_path / "out" / "areas.csv").write_text("image,width,height,other\n")
     with pytest.raises(UserError, match="areas.csv is of a model with other classes"):
         call(model, tmp_path / "a.png", out=tmp_path / "out")
+    (tmp_path / "out" / "areas.csv").write_text("x" * 200_000)  # what csv refuses
+    with pytest.raises(UserError, match="areas.csv is not as a prediction wrote it"):
+        call(model, tmp_path / "a.png", out=tmp_path / "out")
 
 
 def test_only_the_ten_largest_classes_are_shown(

@@ -12,7 +12,9 @@ _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
 _BREAKING = re.compile(f"[\t\n]|{_STEERING.pattern}")
-_FORMULA = re.compile("'*[=+\\-@\t\r\n]")  # as spreadsheets begin one
+# As spreadsheets begin one, in wide characters too.
+_FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
+_SEPARATED = re.compile("[;|:\t]")  # where some programs end a cell that is not quoted
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -49,10 +51,15 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
     """Returns lines of CSV in which no cell is a formula.
 
     A cell that would begin one is led by an apostrophe, as is one that begins with
-    apostrophes before it, so `plain_cell` tells them apart.
+    apostrophes before it, so `plain_cell` tells them apart. Lines with separators of
+    other programs are quoted.
     """
     file = io.StringIO(newline="")
-    csv.writer(file).writerows(map(_text_cell, map(str, line)) for line in lines)
+    for line in lines:
+        cells = [_text_cell(str(cell)) for cell in line]
+        apart = any(map(_SEPARATED.search, cells))
+        quoting = csv.QUOTE_ALL if apart else csv.QUOTE_MINIMAL
+        csv.writer(file, quoting=quoting).writerow(cells)
     return file.getvalue()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +54,7 @@ def _expanded(path: Path) -> list[Path]:
         return images
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
-    matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
+    matches = map(Path, sorted(set(_matches(path.parts))))
     files = [match for match in matches if match.is_file()]
     if not files:
         hint = " A bracket that is meant is written [[]." if "[" in str(path) else ""
@@ -60,6 +62,37 @@ def _expanded(path: Path) -> list[Path]:
     return files
 
 
+def _matches(parts: Sequence[str]) -> Iterator[str]:
+    """Yields what matches the parts of a pattern, some of it more than once.
+
+    As `glob.glob`, but `**` follows no links, which can lead round in circles.
+    """
+    if "**" not in parts:
+        yield from glob.glob(str(Path(*parts)))
+        return
+    place = parts.index("**")
+    rest = parts[place + 1 :] or ("*",)
+    for root in glob.glob(str(Path(*parts[:place]))):
+        for folder in _folders(root):
+            yield from _matches((glob.escape(folder), *rest))
+
+
+def _folders(root: str) -> Iterator[str]:
+    """Yields a folder and those in it, to any depth, hidden ones and links left out."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            waiting += [
+                entry.path
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+                and not entry.name.startswith(".")
+            ]
+
+
+_OVERLAY = "_overlay"  # ends the names of overlays
 # Bytes of a name; file systems take 255, of which endings need some.
 _LONGEST = 200
 
@@ -74,9 +107,10 @@ class MaskFiles(NamedTuple):
 def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
     """Returns where each image's mask and overlay go.
 
-    An image's are named as it is. Where that would be one name for several, they carry
-    their folders too (`a_001` and `b_001`), then their suffixes. What is too long for a
-    file system ends in a digest of the whole.
+    An image's are named as it is. Where that would be one name for several, as file
+    systems compare names, they carry their folders too (`a_001` and `b_001`), then
+    their suffixes. What is too long for a file system ends in a digest of the whole,
+    and what ends as overlays do, in `_image`.
 
     Raises:
       UserError: an input, or one output by another, would be overwritten.
@@ -84,22 +118,25 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file. Name a folder.")
     outputs: dict[Path, MaskFiles] = {}
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     for path, whole in _distinct_names(images).items():
         name = _shortened(whole)
+        if name.endswith(_OVERLAY):
+            name += "_image"
         if path.parent.resolve() == out.resolve():
             raise UserError(
                 f"--out {out} is the folder of {path}, where files could be "
                 "overwritten. Choose another."
             )
-        outputs[path] = MaskFiles(out / f"{name}.png", out / f"{name}_overlay.png")
+        outputs[path] = MaskFiles(out / f"{name}.png", out / f"{name}{_OVERLAY}.png")
         for output in outputs[path]:
-            if output in taken:
+            key = _compared(output.name)
+            if key in taken:
                 raise UserError(
-                    f"{taken[output]} and {path} would both be written to {output}. "
+                    f"{taken[key]} and {path} would both be written to {output}. "
                     "Predict them into two folders."
                 )
-            taken[output] = path
+            taken[key] = path
     return outputs
 
 
@@ -130,9 +167,14 @@ def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
     )
     names = dict.fromkeys(images, "")
     for name in stages:
-        counts = Counter(names.values())
+        counts = Counter(map(_compared, names.values()))
         names = {
-            path: old if old and counts[old] == 1 else name(path)
+            path: old if old and counts[_compared(old)] == 1 else name(path)
             for path, old in names.items()
         }
     return names
+
+
+def _compared(name: str) -> str:
+    """Returns what a name is compared by, on file systems that ignore case as well."""
+    return unicodedata.normalize("NFC", name).casefold()

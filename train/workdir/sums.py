@@ -17,13 +17,18 @@ def write_sums(folder: Path, names: Sequence[str]) -> None:
     replace_text(folder / SUMS, "".join(lines))
 
 
-def unlisted(folder: Path, names: Sequence[str]) -> list[str]:
-    """Returns which files of a folder are there, but not as its checksums say."""
+def not_ours(folder: Path, names: Sequence[str]) -> list[str]:
+    """Returns which files of a folder are not as its checksums say, `SUMS` included.
+
+    That file is another's where it tells of files other than these.
+    """
     sums = folder / SUMS
-    listed = sums.read_text(errors="replace") if sums.is_file() else ""
-    return [
+    listed = sums.read_text(errors="replace").splitlines() if sums.is_file() else []
+    others = [
         name
         for name in names
         if (folder / name).exists()
-        and f"{digest_of(folder / name)}  {name}" not in listed.splitlines()
+        and f"{digest_of(folder / name)}  {name}" not in listed
     ]
+    foreign = any(line.partition("  ")[2] not in names for line in listed)
+    return [*others, SUMS] if foreign else others

@@ -41,13 +41,21 @@ def test_lines_stay_in_text_and_not_in_names() -> None:
     assert shown("a\n\tb") == "a\\n\\tb" and not is_shown("a\nb")
 
 
-@given(st.lists(st.lists(st.text(alphabet="'=+-@\t\ra,\n"), min_size=1)))
+@given(st.lists(st.lists(st.text(alphabet="'=+-@;＝\t\ra,\n"), min_size=1)))
 def test_no_cell_is_a_formula_and_all_are_read_back(lines: list[list[str]]) -> None:
     read = list(csv.reader(io.StringIO(csv_text(lines), newline="")))
     for line in read:
         assert not any(cell[:1] in tuple("=+-@\t\r\n") for cell in line)
     found = [list(map(plain_cell, line)) for line in read]
     assert found == lines
+
+
+def test_no_part_of_a_cell_becomes_one() -> None:
+    """Where a program ends cells at other separators, unless they are quoted."""
+    for separator in ";\t|:":
+        assert csv_text([[f"a{separator}=1+1", "b"]]).startswith(f'"a{separator}=1+1",')
+    assert csv_text([["＝1", "＠b"]]) == "'＝1,'＠b\r\n"
+    assert csv_text([["a", "b c"]]) == "a,b c\r\n"
 
 
 def test_cells_of_earlier_calls_are_as_they_were() -> None:

@@ -31,6 +31,32 @@ def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
     assert find_images([tmp_path / "**" / "*.png"]) == [a, b, deep]
 
 
+def test_pattern_follows_no_link_to_a_folder(tmp_path: Path) -> None:
+    """Two links to the folder itself would make 2^40 paths of one image."""
+    (image,) = touch(tmp_path / "photos", "a.png")
+    for name in ("x", "y"):
+        (tmp_path / "photos" / name).symlink_to(".")
+    assert find_images([tmp_path / "photos" / "**" / "*.png"]) == [image]
+
+
+def test_pattern_leaves_out_what_is_hidden_and_takes_any_depth(tmp_path: Path) -> None:
+    names = (
+        "a b/[1].png",
+        "a b/.x.png",
+        ".hidden/c.png",
+        "/".join("d" * 1200) + ".png",
+    )
+    odd, *_ = touch(tmp_path, *names[:3])
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for name in names[3].split("/")[:-1]:
+        os.mkdir(name, dir_fd=folder)
+        folder, above = os.open(name, os.O_RDONLY, dir_fd=folder), folder
+        os.close(above)
+    os.close(folder)
+    pattern = tmp_path / "**" / "**" / "[[]*.png"
+    assert find_images([pattern]) == [odd] == find_images([tmp_path / "a b" / "**"])
+
+
 def test_file_is_itself(tmp_path: Path) -> None:
     (odd,) = touch(tmp_path, "a[1].png")
     (beside,) = touch(tmp_path, "a1.png")
@@ -47,6 +73,31 @@ def test_images_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
     assert masks == ["x_1.png", "y_1.png", "y_2.jpg.png", "y_2.png.png", "3.png"]
     overlays = [found[path].overlay.name for path in paths]
     assert overlays == [name[:-4] + "_overlay.png" for name in masks]
+
+
+def test_names_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+    composed, apart = "é.png", "e\u0301.png"
+    paths = [
+        tmp_path / n for n in ("x/A.png", "y/a.png", f"x/{composed}", f"y/{apart}")
+    ]
+    masks = [files.mask.name for files in name_outputs(paths, tmp_path / "o").values()]
+    assert masks == ["x_A.png", "y_a.png", f"x_{composed}", f"y_{apart}"]
+
+
+def test_no_mask_is_called_as_an_overlay(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.png", "a_overlay.png")]
+    found = [
+        file.name
+        for files in name_outputs(paths, tmp_path / "o").values()
+        for file in files
+    ]
+    names = [
+        "a.png",
+        "a_overlay.png",
+        "a_overlay_image.png",
+        "a_overlay_image_overlay.png",
+    ]
+    assert found == names
 
 
 def test_absolute_and_relative_paths_may_be_mixed(
