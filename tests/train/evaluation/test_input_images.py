@@ -39,22 +39,10 @@ def test_pattern_follows_no_link_to_a_folder(tmp_path: Path) -> None:
     assert find_images([tmp_path / "photos" / "**" / "*.png"]) == [image]
 
 
-def test_pattern_leaves_out_what_is_hidden_and_takes_any_depth(tmp_path: Path) -> None:
-    names = (
-        "a b/[1].png",
-        "a b/.x.png",
-        ".hidden/c.png",
-        "/".join("d" * 1200) + ".png",
-    )
-    odd, *_ = touch(tmp_path, *names[:3])
-    folder = os.open(tmp_path, os.O_RDONLY)
-    for name in names[3].split("/")[:-1]:
-        os.mkdir(name, dir_fd=folder)
-        folder, above = os.open(name, os.O_RDONLY, dir_fd=folder), folder
-        os.close(above)
-    os.close(folder)
-    pattern = tmp_path / "**" / "**" / "[[]*.png"
-    assert find_images([pattern]) == [odd] == find_images([tmp_path / "a b" / "**"])
+def test_pattern_leaves_out_what_is_hidden(tmp_path: Path) -> None:
+    odd, *_ = touch(tmp_path, "a b/[1].png", "a b/.x.png", ".hidden/[2].png")
+    assert find_images([tmp_path / "**" / "**" / "[[]*.png"]) == [odd]
+    assert find_images([tmp_path / "a b" / "**"]) == [odd]
 
 
 def test_file_is_itself(tmp_path: Path) -> None:
