@@ -129,4 +129,28 @@ NAMES = [
         ("formulas not matched", "list(map(plain_cell, line))", "list(line)"),
     ),
 ]
-HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES]
+SETS = [
+    *of(
+        "train/data/convert/tfds_files.py",
+        "tests/train/data/convert/test_tfds_files.py",
+        ("names of sets", "_NAME.fullmatch(name)", "_NAME.match(name)"),
+        ("names of files", "if within(name) is None:", "if False:"),
+        ("names of splits", "if not _SPLIT.fullmatch(split.name):", "if False:"),
+        (
+            "configurations",
+            "[it for it in configs if it == named.default_config_name]",
+            "[named.default_config_name]",
+        ),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_tfds_files.py",
+        ("links of sets", "        inside.checked(file)\n", "        str()\n"),
+        (
+            "records of any kind",
+            "    except Exception as error:  # array_record",
+            "    except KeyError as error:  # array_record",
+        ),
+    ),
+]
+HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES, *SETS]

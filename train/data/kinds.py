@@ -225,6 +225,6 @@ def _find_tfds_set(options: DataOptions) -> Found | None:
         return None
     from train.data.convert.tfds_sets import find_tfds_set
 
-    splits = options.train_split, options.val_split
-    conversion = find_tfds_set(options.folder, splits, Path(options.prepared))
+    splits, prepared = (options.train_split, options.val_split), Path(options.prepared)
+    conversion = find_tfds_set(options.folder, splits, prepared, links=options.links)
     return _found_after(conversion, options)

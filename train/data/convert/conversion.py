@@ -52,7 +52,9 @@ def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, 
     return tuple(f"{path.relative_to(root)} {known[path]}" for path in files)
 
 
-def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
+def read_json(
+    path: Path, form: type[_T], what: str, way_out: str, *, strict: bool = True
+) -> _T:
     """Returns the content of a JSON file.
 
     Args:
@@ -60,13 +62,14 @@ def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
       form: what it must be.
       what: its name, for messages.
       way_out: what to do where it is something else.
+      strict: whether numbers in quotes are something else.
 
     Raises:
       UserError: it is no JSON, or not of that form.
     """
     try:
         text = read_regular(path).removeprefix(b"\xef\xbb\xbf")
-        return msgspec.json.decode(text, type=form)
+        return msgspec.json.decode(text, type=form, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read as {what}: {error}. {way_out}"
