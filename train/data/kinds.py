@@ -101,10 +101,8 @@ def _found_in_place(
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
     classes, divide = options.classes, options.divide
-    listing = functools.partial(listing, links=options.links)
-    folder = read_voc_folder(
-        root, splits, classes, digests, divide, listing, converted=converted
-    )
+    how: Any = {"converted": converted, "links": options.links}
+    folder = read_voc_folder(root, splits, classes, digests, divide, listing, **how)
     if options.split and not folder.val_names:
         raise UserError(
             f"--split {options.split:g} is not used: {root} says itself which images "

@@ -42,6 +42,7 @@ class Conversion(NamedTuple):
     key: Sequence[str]
     write: Callable[[VocWriter], None]
     folders: Sequence[Path] = ()  # of its images and masks, which may be links
+    tables: Sequence[Path] = ()  # that say what those are
 
 
 def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, ...]:
@@ -224,13 +225,15 @@ def converted(
     Raises:
       UserError: the data are not sound.
     """
+    inside = Inside(Path(original), conversion.folders, links=links)
+    for table in conversion.tables:
+        inside.checked(table)
     place = resolved(original)  # which links lead to
     parts = (_VERSION, conversion.form, place, *conversion.key)
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key
     if not folder.is_dir():
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
-        inside = Inside(Path(original), conversion.folders, links=links)
         _write_whole(conversion, original, folder, inside)
     return folder
 

@@ -38,7 +38,7 @@ _DAMAGED = "Prepare the set again."
 class Split(NamedTuple):
     """A split of a set: how many records it has, and in which files."""
 
-    count: int
+    total: int
     files: Sequence[Path]
 
 

@@ -128,7 +128,7 @@ def _check_splits(data: str, asked: Sequence[str], splits: Mapping[str, Split]) 
     """Refuses splits that the set does not have."""
     if missing := [split for split in asked if split not in splits]:
         there = ", ".join(
-            f"{name} ({split.count} images)" for name, split in splits.items()
+            f"{name} ({split.total} images)" for name, split in splits.items()
         )
         raise UserError(
             f"{data} has no split {missing[0]!r} but: {there}. Choose by --train-split "
