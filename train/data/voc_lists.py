@@ -210,11 +210,11 @@ def _two_paths(files: Files, line: _Line) -> Pair | None:
         first, second = line.text[: gap.start()], line.text[gap.end() :]
         if "/" not in first or "/" not in second:
             continue
-        inner = [within(path.lstrip("/")) for path in (first, second)]
-        if None in inner:
+        of_image = within(first.lstrip("/"))
+        if of_image is None or not (image := root / of_image).is_file():
             continue
-        image, mask = (root / str(path) for path in inner)
-        if image.is_file():
+        if of_mask := within(second.lstrip("/")):
+            mask = root / of_mask
             if not mask.is_file():
                 raise UserError(
                     f"{mask} is missing, the mask of {image} ({line.place}). Add it or "

@@ -35,7 +35,7 @@ _IMAGES = (
 _DAMAGED = "Prepare the set again."
 
 
-class Split(NamedTuple):
+class PreparedSplit(NamedTuple):
     """A split of a set: how many records it has, and in which files."""
 
     total: int
@@ -49,7 +49,7 @@ class PreparedSet(NamedTuple):
     full_name: str  # NAME/CONFIG/VERSION
     form: str  # ARRAY_RECORD, TFRECORD or one that is not read
     images: Mapping[str, str]  # channels of each feature that is an image
-    splits: Mapping[str, Split]
+    splits: Mapping[str, PreparedSplit]
 
 
 class _Shape(msgspec.Struct):
@@ -196,7 +196,7 @@ def _read(folder: Path, full_name: str) -> PreparedSet:
         if not _SPLIT.fullmatch(split.name):
             raise UserError(f"{path} has a split {split.name!r}. {_DAMAGED}")
         files = [folder / _file_name(info, split, path, i) for i in _shards(split)]
-        splits[split.name] = Split(sum(split.shard_lengths), files)
+        splits[split.name] = PreparedSplit(sum(split.shard_lengths), files)
     described = read_json(
         of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False
     )

@@ -25,7 +25,7 @@ from train.data.convert.tfds_files import (
     ARRAY_RECORD,
     TFRECORD,
     PreparedSet,
-    Split,
+    PreparedSplit,
     base_name,
     find_prepared,
     how_to_build,
@@ -124,7 +124,9 @@ def _listed(images: Mapping[str, str]) -> str:
     return f"Its images are: {', '.join(found) or 'none'}."
 
 
-def _check_splits(data: str, asked: Sequence[str], splits: Mapping[str, Split]) -> None:
+def _check_splits(
+    data: str, asked: Sequence[str], splits: Mapping[str, PreparedSplit]
+) -> None:
     """Refuses splits that the set does not have."""
     if missing := [split for split in asked if split not in splits]:
         there = ", ".join(
