@@ -129,4 +129,77 @@ NAMES = [
         ("formulas not matched", "list(map(plain_cell, line))", "list(line)"),
     ),
 ]
-HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES]
+SIZES = [
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_hostile_folders.py",
+        ("loops of links", "entry.is_dir(follow_symlinks=False)", "entry.is_dir()"),
+        ("any depth", "if depth > _DEEPEST:", "if False:"),
+    ),
+    *of(
+        "train/data/voc_classes.py",
+        "tests/train/data/test_hostile_folders.py",
+        ("lists of classes", "        inside.checked(path)\n", "        str()\n"),
+    ),
+    *of(
+        "train/data/voc_lists.py",
+        "tests/train/data/test_hostile_folders.py",
+        ("linked lists", "_text(files.inside.checked(path)", "_text((path)"),
+        ("long lines", "if len(line.whole) > _LONGEST:", "if False:"),
+        ("long names", "if error.errno != errno.ENAMETOOLONG:", "if True:"),
+        (
+            "every gap",
+            're.finditer(r"\\s+", line.text), _DEEPEST)',
+            're.finditer(r"\\s+", line.text), None)',
+        ),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/test_hostile_folders.py",
+        ("linked tables", "        inside.checked(table)\n", "        str()\n"),
+    ),
+    *of(
+        "train/data/voc.py",
+        "tests/train/data/test_hostile_folders.py",
+        ("digests of any size", "        check_file(path)\n", "        str()\n"),
+    ),
+    *of(
+        "train/data/image_files.py",
+        "tests/train/data/test_hostile_folders.py",
+        (
+            "bytes of pixels",
+            "check_size(name, file.seek(0, io.SEEK_END), most_bytes(count))",
+            "file.seek(0, io.SEEK_END)",
+        ),
+    ),
+    *of(
+        "train/common/regular.py",
+        "tests/train/data/test_hostile_folders.py",
+        ("bytes", "    if size > most:", "    if False:"),
+    ),
+]
+SETS = [
+    *of(
+        "train/data/convert/tfds_files.py",
+        "tests/train/data/convert/test_tfds_files.py",
+        ("names of sets", "_NAME.fullmatch(name)", "_NAME.match(name)"),
+        ("names of files", "if within(name) is None:", "if False:"),
+        ("names of splits", "if not _SPLIT.fullmatch(split.name):", "if False:"),
+        (
+            "configurations",
+            "[it for it in configs if it == named.default_config_name]",
+            "[named.default_config_name]",
+        ),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_tfds_files.py",
+        ("links of sets", "        inside.checked(file)\n", "        str()\n"),
+        (
+            "records of any kind",
+            "    except Exception as error:  # array_record",
+            "    except KeyError as error:  # array_record",
+        ),
+    ),
+]
+HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES, *SIZES, *SETS]

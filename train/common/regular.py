@@ -7,7 +7,9 @@ import os
 import stat
 from pathlib import Path
 
-from train.common.errors import UserError
+from train.common.errors import UserError, memory_for
+
+_MOST = 2**31  # bytes of a file that is read whole
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -36,10 +38,33 @@ def open_regular(path: Path) -> io.BufferedReader:
     return file
 
 
-def read_regular(path: Path) -> bytes:
-    """Returns the content of a file; see `open_regular`."""
+def read_regular(path: Path, most: int = _MOST) -> bytes:
+    """Returns the content of a file; see `open_regular`.
+
+    Args:
+      path: of the file.
+      most: bytes that it may have. A small archive may hold a file of any size.
+
+    Raises:
+      UserError: it has more, or they do not fit into memory.
+    """
     with open_regular(path) as file:
-        return file.read()
+        check_size(path, os.fstat(file.fileno()).st_size, most)
+        with memory_for(str(path), "Put a smaller file in its place."):
+            return file.read()
+
+
+def check_size(path: object, size: int, most: int) -> None:
+    """Refuses a file of more bytes than what it is for can take.
+
+    Raises:
+      UserError: it names the file.
+    """
+    if size > most:
+        raise UserError(
+            f"{path} has {size} bytes, and of such a file at most {most} are read. Put "
+            "the one that is meant in its place."
+        )
 
 
 def _check(path: Path, found: os.stat_result) -> None:

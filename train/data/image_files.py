@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from train.common.errors import UserError
-from train.common.regular import open_regular
+from train.common.regular import check_size, open_regular
 from train.common.text import shown
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
@@ -41,6 +41,9 @@ Image.MAX_IMAGE_PIXELS = None
 PIXEL_LIMIT = 1_000_000_000
 _limit = PIXEL_LIMIT
 
+# Bytes of a file: of each pixel, and of all else that it may hold.
+_BYTES_OF_PIXEL, _OTHER_BYTES = 16, 2**26
+
 
 def limit_pixels(limit: int) -> None:
     """Refuses files of more pixels from now on, in this process."""
@@ -54,6 +57,16 @@ def check_pixels(count: int, what: str, way_out: str) -> None:
         raise UserError(
             f"{what} {count} pixels, more than the {_limit} of --pixel-limit. {way_out}"
         )
+
+
+def check_file(path: Path) -> None:
+    """Refuses a file that is too large whatever its picture, before any is read."""
+    check_size(path, path.stat().st_size, most_bytes(_limit))
+
+
+def most_bytes(pixels: int) -> int:
+    """Returns the most bytes that a file of so many pixels may have."""
+    return _BYTES_OF_PIXEL * pixels + _OTHER_BYTES
 
 
 @contextlib.contextmanager
@@ -88,6 +101,7 @@ def opened(
             "If it is meant to be as large, give the command again with --pixel-limit "
             f"{count}.",
         )
+        check_size(name, file.seek(0, io.SEEK_END), most_bytes(count))
         if _holds_several(image):
             raise UserError(
                 f"{name} holds several pictures (frames of an animation, or pages), "

@@ -16,7 +16,7 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.common.regular import read_regular
-from train.data.image_files import blaming, check_pixels, opened, orientation_of
+from train.data.image_files import check_pixels, most_bytes, opened, orientation_of
 from train.data.masks import IGNORED, mask_indices
 
 # What pads images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
@@ -74,9 +74,11 @@ def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndar
       UserError: the file is missing, broken, or its indices cannot be told.
     """
     name = _name(source)
-    with blaming(name):
-        content = source if isinstance(source, bytes) else read_regular(source)
-    with opened(content, name) as image:
+    with opened(source) as image:  # refused by its head before all of it is read
+        if isinstance(source, bytes):
+            content = source
+        else:
+            content = read_regular(source, most_bytes(image.width * image.height))
         image.load()
         turned = orientation_of(image)
         return _upright(mask_indices(image, content, name, colors), turned)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
+from train.common.text import shortened
+
+_DEEPEST = 64  # folders within folders
 
 
 def within(name: str) -> str | None:
@@ -17,6 +21,27 @@ def within(name: str) -> str | None:
     """
     inner = os.path.normpath(name)
     return None if os.path.isabs(name) or inner.split("/")[0] == ".." else inner
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Yields all that is in a folder and in those in it; links are not followed.
+
+    Raises:
+      UserError: folders are within one another deeper than any data are.
+    """
+    waiting = [(folder, 0)] if folder.is_dir() else []
+    while waiting:
+        place, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise UserError(
+                f"{folder} has folders within folders, more than {_DEEPEST} deep, such "
+                f"as {shortened(str(place), 300)}. Move them elsewhere."
+            )
+        with contextlib.suppress(PermissionError), os.scandir(place) as entries:
+            for entry in entries:
+                yield place / entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((place / entry.name, depth + 1))
 
 
 class Inside:

@@ -101,10 +101,8 @@ def _found_in_place(
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
     classes, divide = options.classes, options.divide
-    listing = functools.partial(listing, links=options.links)
-    folder = read_voc_folder(
-        root, splits, classes, digests, divide, listing, converted=converted
-    )
+    how: Any = {"converted": converted, "links": options.links}
+    folder = read_voc_folder(root, splits, classes, digests, divide, listing, **how)
     if options.split and not folder.val_names:
         raise UserError(
             f"--split {options.split:g} is not used: {root} says itself which images "
@@ -225,6 +223,6 @@ def _find_tfds_set(options: DataOptions) -> Found | None:
         return None
     from train.data.convert.tfds_sets import find_tfds_set
 
-    splits = options.train_split, options.val_split
-    conversion = find_tfds_set(options.folder, splits, Path(options.prepared))
+    splits, prepared = (options.train_split, options.val_split), Path(options.prepared)
+    conversion = find_tfds_set(options.folder, splits, prepared, links=options.links)
     return _found_after(conversion, options)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from train.common.errors import UserError
+from train.data.inside import below
 from train.data.plain_pairs import ENDS, IMAGE_FOLDERS, MASK_FOLDERS, folders_in
 from train.data.splits import ALIASES
 from train.data.voc_files import IMAGES, MASKS, READ_SUFFIXES, first_few
@@ -61,7 +63,7 @@ def way_out(root: Path) -> str:
 def _texts(root: Path) -> Iterable[str]:
     try:
         return _layouts(root).values()
-    except OSError:  # of another user
+    except (OSError, UserError):  # of another user, or too deep
         return ()
 
 
@@ -116,10 +118,9 @@ def _beside(root: Path) -> Iterable[str]:
 
 def _has(folder: Path, read: Iterable[str]) -> bool:
     """Returns whether a folder has pictures that are not Label Studio's."""
-    paths = folder.rglob("*") if folder.is_dir() else ()
     return any(
         path.suffix.lower() in read and not path.name.startswith((".", _BRUSH))
-        for path in paths
+        for path in below(folder)
     )
 
 

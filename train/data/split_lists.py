@@ -15,7 +15,7 @@ from typing import TypeVar
 from train.common.errors import UserError
 from train.data.splits import ALIASES, Listing, aliases
 from train.data.voc_files import LISTS, Files
-from train.data.voc_lists import read_list
+from train.data.voc_lists import list_text, read_list
 
 _CVAT_LIST = "default"
 
@@ -30,7 +30,7 @@ def listing_by_lists(files: Files, splits: Sequence[str]) -> Listing | None:
         not there.
     """
     root = files.root
-    _check_one_place(root, (*splits, *ALIASES))
+    _check_one_place(files, (*splits, *ALIASES))
     within = sorted((root / LISTS).glob("*.txt"))
     if not within:
         beside = of_splits(root, splits, ".txt", lambda name: _file(root, name))
@@ -64,11 +64,12 @@ def all_list_paths(root: Path, splits: Iterable[str]) -> dict[str, Path]:
     return list_paths(root, splits) | list_paths(root / LISTS, splits)
 
 
-def _check_one_place(root: Path, splits: Sequence[str]) -> None:
+def _check_one_place(files: Files, splits: Sequence[str]) -> None:
     """Refuses lists of one split in both places, unless they are the same."""
-    beside, within = (list_paths(place, splits) for place in (root, root / LISTS))
+    places = files.root, files.root / LISTS
+    beside, within = (list_paths(place, splits) for place in places)
     for split in beside.keys() & within.keys():
-        if beside[split].read_bytes() != within[split].read_bytes():
+        if list_text(beside[split], files) != list_text(within[split], files):
             raise UserError(
                 f"{beside[split]} and {within[split]} are both lists of {split}, and "
                 "differ: which of them counts is not said. Delete one, or move it "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from train.data.inside import below
+
 # Pictures that training does not read; a user may take them for those that it does.
 _PICTURES = (".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2", ".avif", ".heic", ".ppm")
 _MOST = 3  # that a message names
@@ -18,7 +20,7 @@ def of_unread(folder: Path, read: Sequence[str], name: str = "") -> str:
       read: endings of those that are.
       name: the path in the folder, without its ending, of the only one that is meant.
     """
-    paths = (folder / name).parent.glob("*") if name else folder.rglob("*")
+    paths = (folder / name).parent.glob("*") if name else below(folder)
     meant = [
         path
         for path in sorted(paths)

@@ -24,6 +24,7 @@ from train.data.fingerprint import (
     earlier_fingerprint,
     split_fingerprint,
 )
+from train.data.image_files import check_file
 from train.data.images import (
     IGNORED,
     Example,
@@ -78,9 +79,10 @@ def read_voc_folder(
     class_names: Sequence[str] = (),
     digests: Digests | None = None,
     divide: Divide = lambda images: (),
-    listing: Callable[[Path, Sequence[str]], Listing] = voc_listing,
+    listing: Callable[..., Listing] = voc_listing,
     *,
     converted: bool = False,
+    links: bool = False,
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -92,6 +94,7 @@ def read_voc_folder(
       divide: says what validates where the folder has no lists.
       listing: finds the images and masks, in VOC layout or another.
       converted: whether it is made from the user's folder, for messages.
+      links: whether files elsewhere may be linked to.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -102,11 +105,13 @@ def read_voc_folder(
             f"--data {root}: {problem}. Name one that an annotation tool exported, or "
             "one with images/ and masks/; docs/data.md shows all that are read."
         )
-    found = listing(root, splits)
+    found = listing(root, splits, links=links)
+    for path in found.files():
+        check_file(path)
     known = (digests or Digests()).of(found.files())
     pairs, val_names = divided(found, splits, divide, known, root)
     masks = [pair.mask for split in pairs.values() for pair in split]
-    classes = read_classes(root, masks, class_names, converted=converted)
+    classes = read_classes(root, masks, class_names, converted=converted, links=links)
     fingerprints = {
         split: split_fingerprint(
             of, classes.names, classes.colors, known, by_color=classes.by_color

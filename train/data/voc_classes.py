@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from train.common.errors import UserError
-from train.common.text import is_shown
+from train.common.text import is_shown, shortened
 from train.data.images import IGNORED, read_mask
+from train.data.inside import Inside
 from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
 from train.data.voc_files import first_few
@@ -26,6 +27,8 @@ VOC_CLASSES = (
 # The first line of labelme's labels.txt, pixels of value 255: no class.
 _LABELME_IGNORED = "__ignore__"
 
+_LONGEST = 500  # characters of a name
+
 
 class Classes(NamedTuple):
     """The classes of a folder."""
@@ -36,7 +39,12 @@ class Classes(NamedTuple):
 
 
 def read_classes(
-    root: Path, masks: Sequence[Path], asked: Sequence[str], *, converted: bool = False
+    root: Path,
+    masks: Sequence[Path],
+    asked: Sequence[str],
+    *,
+    converted: bool = False,
+    links: bool = False,
 ) -> Classes:
     """Returns the classes of the folder's list, those asked for, or of the masks.
 
@@ -45,12 +53,16 @@ def read_classes(
       masks: all of them, to count the classes where nothing names them.
       asked: names, in the order of the masks' values, where the folder has no list.
       converted: whether the folder is made from the user's, for messages.
+      links: whether the lists may be links to files elsewhere.
 
     Raises:
       UserError: a list cannot be read, or names other classes than another one or than
         are asked for.
     """
     labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
+    inside = Inside(root, links=links)
+    for path in filter(Path.is_file, (labelmap, listed)):
+        inside.checked(path)
     in_list = _read_names(listed) if listed.is_file() else ()
     if labelmap.is_file():
         names, colors = _read_labelmap(labelmap)
@@ -112,7 +124,8 @@ def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
             colors.append(np.array([red, green, blue], np.uint8))
         except (ValueError, OverflowError) as error:
             raise UserError(
-                f"{path}, line {number}: expected name:red,green,blue::, got {line!r}"
+                f"{path}, line {number}: expected name:red,green,blue::, got "
+                f"{shortened(line)!r}"
             ) from error
         names.append(name.strip())
     check_names(names, path)
@@ -133,6 +146,11 @@ def check_names(names: Sequence[str], source: object) -> None:
     if not 2 <= len(names) <= IGNORED:
         raise UserError(
             f"{source} must name 2 to {IGNORED} classes, it has {len(names)}."
+        )
+    if longest := max((name for name in names if len(name) > _LONGEST), default=""):
+        raise UserError(
+            f"{source} has a class whose name has {len(longest)} characters: "
+            f"{shortened(longest)!r}. Give it one of at most {_LONGEST}, on its line."
         )
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     if repeated:

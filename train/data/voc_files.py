@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from train.common.errors import UserError
 from train.common.text import shown
-from train.data.inside import Inside
+from train.data.inside import Inside, below
 from train.data.unread import of_unread
 
 IMAGES = "JPEGImages"
@@ -90,9 +90,9 @@ class Files:
     def _find(self, folder: str, name: str, suffixes: Sequence[str]) -> Path | None:
         """Returns `folder/name` with the first suffix there is, in any case."""
         place = self.root / folder / name
-        if place.parent not in self._listed:
-            self._listed[place.parent] = dict(_files_of(place.parent))
-        listed = self._listed[place.parent]
+        listed = self._listed.get(place.parent) or dict(_files_of(place.parent))
+        if listed:  # a list may name any number of folders that are not there
+            self._listed[place.parent] = listed
         found = (listed.get(place.name + suffix) for suffix in suffixes)
         return next((self.inside.checked(path) for path in found if path), None)
 
@@ -232,7 +232,7 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """
     return sorted(
         path
-        for path in folder.rglob("*")
+        for path in below(folder)
         if path.suffix.lower() in suffixes
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()

@@ -7,14 +7,16 @@ A line is a name, whole, if there is such an image; a name and VOC's column of 1
 from __future__ import annotations
 
 import contextlib
-import io
+import errno
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from train.common.errors import UserError
-from train.common.regular import open_regular
+from train.common.regular import read_regular
+from train.common.text import shortened
 from train.data.inside import within
 from train.data.unread import of_unread
 from train.data.voc_files import (
@@ -25,15 +27,35 @@ from train.data.voc_files import (
     raise_error,
 )
 
-_TWO_PATHS = re.compile(r"/.*\s+.*/")
-_COLUMN = re.compile(r"\s+-?[01]$")
+_COLUMN = re.compile(r"(?<!\s)\s+-?[01]$")
+
+_LARGEST = 2**24  # bytes of a list, of classes a sixteenth
+_LONGEST = 2 * 4096  # characters of a line: two paths, as long as Linux takes them
+_DEEPEST = 64  # folders in a folder; and gaps of a line that may be between two paths
 
 
 class _Line(NamedTuple):
     """A line of a list that is not blank."""
 
     whole: str
-    place: str  # for messages
+    path: Path
+    number: int
+
+    @property
+    def place(self) -> str:
+        """The list and the line, for messages."""
+        return f"{self.path}, line {self.number}"
+
+    @property
+    def quoted(self) -> str:
+        """The line for messages."""
+        return repr(shortened(self.text, 200))
+
+    @property
+    def of_two_paths(self) -> bool:
+        """Whether it has slashes on both sides of a gap."""
+        text = self.text
+        return bool(re.search(r"\s", text[text.find("/") : text.rfind("/") + 1]))
 
     @property
     def text(self) -> str:
@@ -55,39 +77,61 @@ def read_list(
     Raises:
       UserError: the list is empty, or an image or a mask is missing, or outside.
     """
-    lines = [
-        _Line(whole, f"{path}, line {number}")
-        for number, whole in enumerate(_whole_lines(path), start=1)
-        if whole.strip()
-    ]
+    whole_lines = enumerate(list_text(path, files).split("\n"), start=1)
+    lines = [_Line(it, path, number) for number, it in whole_lines if it.strip()]
     if not lines:
         raise UserError(f"{path} is empty. Write one image name a line.")
-    column = all(_COLUMN.search(line.text) for line in lines)
+    column = all(_COLUMN.search(line.text[-_LONGEST:]) for line in lines)
     pairs = []
     for line in lines:
         try:
-            pairs.append(_pair(files, line, column=column))
+            with _not_too_long(line):
+                pairs.append(_pair(files, line, column=column))
         except UserError as error:
             refuse(error)
     return counted_once(pairs, path, refuse)
 
 
 def read_lines(path: Path) -> list[str]:
-    """Returns the stripped lines, blank ones too, so that line numbers are right."""
-    return [line.strip() for line in _whole_lines(path)]
+    """Returns the stripped lines of a list of classes, blank ones too."""
+    return [line.strip() for line in _text(path, _LARGEST // 16).split("\n")]
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """Returns the lines as they are; names may have what else Unicode ends lines by."""
+def list_text(path: Path, files: Files) -> str:
+    """Returns the text of a list of images.
+
+    Raises:
+      UserError: it is no text, too large, or a link that leads out of the folder.
+    """
+    return _text(files.inside.checked(path), _LARGEST)
+
+
+def _text(path: Path, most: int) -> str:
+    r"""Returns text of which lines end in \n, whatever else Unicode ends them by."""
     try:
-        # Windows may begin with a mark.
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
-            text = file.read()
+        text = read_regular(path, most).decode("utf-8-sig")  # Windows may mark it
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8 text ({error}). Save it as that."
         ) from error
-    return text.split("\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@contextlib.contextmanager
+def _not_too_long(line: _Line) -> Iterator[None]:
+    """Refuses a line that is longer than names and paths of files can be."""
+    refusal = UserError(
+        f"{line.place}: {line.quoted} has {len(line.whole)} characters, more than the "
+        "name of a file may have. Write one image name a line."
+    )
+    if len(line.whole) > _LONGEST:
+        raise refusal
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise refusal from error
 
 
 def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
@@ -106,16 +150,16 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
             return Pair(name, image, _mask(files, name, line))
     if two := _two_paths(files, line):
         return two
-    of_two = _TWO_PATHS.search(line.text)
-    if not (of_two and _leads_out(line)) and (name := _name_within(files, line)):
+    outside = _leads_out(line)
+    if not (outside and line.of_two_paths) and (name := _name_within(files, line)):
         raise UserError(
-            f"{line.place}: {line.text!r} is no name of an image. Write `{name}`: "
+            f"{line.place}: {line.quoted} is no name of an image. Write `{name}`: "
             "names in a list are without their ending, and without folders above "
             f"{files.root / files.images}."
         )
-    if _leads_out(line):
+    if outside:
         raise UserError(
-            f"{line.place}: {line.text!r} leads out of {files.root}. Write names of "
+            f"{line.place}: {line.quoted} leads out of {files.root}. Write names of "
             f"images in {files.root / files.images}, or put the files there."
         )
     raise _missing_image(files, names, line)
@@ -124,8 +168,8 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
 def _leads_out(line: _Line) -> bool:
     """Returns whether a line, or one of its two paths, is of files elsewhere."""
     paths = [path.lstrip("/") for path in line.text.split()]
-    of_two = _TWO_PATHS.search(line.text)
-    return any(within(path) is None for path in (paths if of_two else [line.text]))
+    names = paths if line.of_two_paths else [line.text]
+    return any(within(name) is None for name in names)
 
 
 @contextlib.contextmanager
@@ -162,13 +206,15 @@ def _two_paths(files: Files, line: _Line) -> Pair | None:
       UserError: the image is there and the mask is not, or a link leads out.
     """
     root = files.root
-    for gap in re.finditer(r"\s+", line.text):
+    for gap in itertools.islice(re.finditer(r"\s+", line.text), _DEEPEST):
         first, second = line.text[: gap.start()], line.text[gap.end() :]
-        inner = [within(path.lstrip("/")) for path in (first, second)]
-        if None in inner:
+        if "/" not in first or "/" not in second:
             continue
-        image, mask = (root / str(path) for path in inner)
-        if "/" in first and "/" in second and image.is_file():
+        of_image = within(first.lstrip("/"))
+        if of_image is None or not (image := root / of_image).is_file():
+            continue
+        if of_mask := within(second.lstrip("/")):
+            mask = root / of_mask
             if not mask.is_file():
                 raise UserError(
                     f"{mask} is missing, the mask of {image} ({line.place}). Add it or "
@@ -194,7 +240,7 @@ def _name_within(files: Files, line: _Line) -> str:
     for text in (line.text, line.text.split()[0]):
         path = PurePosixPath(text.replace("\\", "/"))
         parts = (path.with_suffix("") if _has_ending(text) else path).parts
-        for first, part in enumerate(parts):
+        for first, part in enumerate(parts if len(parts) <= _DEEPEST else ()):
             name = "/".join(parts[first:])
             if part not in ("/", "..") and files.image(name):
                 return name
@@ -208,11 +254,11 @@ def _has_ending(text: str) -> bool:
 def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError:
     """Returns the refusal of a line that names no image."""
     folder, text = files.root / files.images, line.text
-    if _TWO_PATHS.search(text):
-        first = text.split()[0].lstrip("/")
+    if line.of_two_paths:
+        first = files.root / shortened(text.split()[0].lstrip("/"), 200)
         return UserError(
-            f"{files.root / first} is missing ({line.place}: {text!r}). Add the image "
-            "or remove the line."
+            f"{first} is missing ({line.place}: {line.quoted}). Add the image or "
+            "remove the line."
         )
     remedy = "Add the image (.jpg, .jpeg or .png) or remove the line."
     if _has_ending(text):
@@ -222,8 +268,10 @@ def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError
     for name in names:
         if why := of_unread(folder, READ_SUFFIXES, name):
             return UserError(f"{line.place}: {why}")
-    missing = " and ".join(f"{folder / name}.jpg" for name in names)
+    briefly = [shortened(name, 200) for name in names]
+    missing = " and ".join(f"{folder / name}.jpg" for name in briefly)
     are = "is" if len(names) == 1 else "are"
     return UserError(
-        f"{missing} {are} missing, but a split lists {text!r} ({line.place}). {remedy}"
+        f"{missing} {are} missing, but a split lists {line.quoted} ({line.place}). "
+        f"{remedy}"
     )

@@ -133,7 +133,8 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
         if pairs := _attempt(read, faults):
             splits[split] = pairs
             masks += [pair.mask for pair in pairs]
-    read_names = functools.partial(read_classes, root, masks, options.classes)
+    how = functools.partial(read_classes, links=options.links)
+    read_names = functools.partial(how, root, masks, options.classes)
     classes = _attempt(read_names, faults) if masks else None
     found = _contents(options, classes or _UNKNOWN, splits, tuple(faults))
     return found._replace(root=root)

@@ -81,10 +81,11 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
         for part, content in zip(parts, contents, strict=True):
             _write(writer, root, part, content, classes)
 
-    known = digests_of(root, [part.path for part in parts], prepared)
+    tables = [part.path for part in parts]
+    known = digests_of(root, tables, prepared)
     key = (*known, *(part.split for part in parts), *images_below(root, "."))
     folders = [folder for part in parts for folder in part.folders]
-    return Conversion("COCO annotations", key, write, folders)
+    return Conversion("COCO annotations", key, write, folders, tables)
 
 
 def _roboflow(root: Path) -> list[_Part]:

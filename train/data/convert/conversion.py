@@ -42,6 +42,7 @@ class Conversion(NamedTuple):
     key: Sequence[str]
     write: Callable[[VocWriter], None]
     folders: Sequence[Path] = ()  # of its images and masks, which may be links
+    tables: Sequence[Path] = ()  # that say what those are
 
 
 def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, ...]:
@@ -52,7 +53,9 @@ def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, 
     return tuple(f"{path.relative_to(root)} {known[path]}" for path in files)
 
 
-def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
+def read_json(
+    path: Path, form: type[_T], what: str, way_out: str, *, strict: bool = True
+) -> _T:
     """Returns the content of a JSON file.
 
     Args:
@@ -60,13 +63,14 @@ def read_json(path: Path, form: type[_T], what: str, way_out: str) -> _T:
       form: what it must be.
       what: its name, for messages.
       way_out: what to do where it is something else.
+      strict: whether numbers in quotes are something else.
 
     Raises:
       UserError: it is no JSON, or not of that form.
     """
     try:
         text = read_regular(path).removeprefix(b"\xef\xbb\xbf")
-        return msgspec.json.decode(text, type=form)
+        return msgspec.json.decode(text, type=form, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read as {what}: {error}. {way_out}"
@@ -221,13 +225,15 @@ def converted(
     Raises:
       UserError: the data are not sound.
     """
+    inside = Inside(Path(original), conversion.folders, links=links)
+    for table in conversion.tables:
+        inside.checked(table)
     place = resolved(original)  # which links lead to
     parts = (_VERSION, conversion.form, place, *conversion.key)
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key
     if not folder.is_dir():
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
-        inside = Inside(Path(original), conversion.folders, links=links)
         _write_whole(conversion, original, folder, inside)
     return folder
 

@@ -101,7 +101,7 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
     key = (*digests_of(root, files, prepared), *images_below(root, *IMAGE_FOLDERS))
     folders = [root / name for name in IMAGE_FOLDERS]
     folders += {path.parent for path in masks.values()}
-    return Conversion("Label Studio's brush masks", key, write, folders)
+    return Conversion("Label Studio's brush masks", key, write, folders, tables[:1])
 
 
 def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:

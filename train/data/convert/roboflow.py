@@ -58,7 +58,7 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
 
     key = (*digests_of(root, [*tables, *masks], prepared), *names)
     folders = list(parts.values())
-    return Conversion("Roboflow's semantic masks", key, write, folders)
+    return Conversion("Roboflow's semantic masks", key, write, folders, tables)
 
 
 def _is_of_masks(table: Path) -> bool:

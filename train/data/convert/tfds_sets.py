@@ -7,6 +7,7 @@ whichever format they are prepared in; preparing them does.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,73 +21,62 @@ from tqdm import tqdm
 from train.common.errors import UserError
 from train.common.regular import open_regular
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.convert.tfds_files import (
+    ARRAY_RECORD,
+    TFRECORD,
+    PreparedSet,
+    PreparedSplit,
+    base_name,
+    find_prepared,
+    how_to_build,
+)
 from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.images import read_image, read_mask
+from train.data.inside import Inside
 from train.data.places import TFDS
 
-_ARRAY_RECORD = tfds.core.FileFormat.ARRAY_RECORD
-_TFRECORD = tfds.core.FileFormat.TFRECORD
 _RECORD_LIMIT = 2**30  # bytes
 
 
-def find_tfds_set(data: str, splits: Sequence[str], prepared: Path) -> Conversion:
+def find_tfds_set(
+    data: str, splits: Sequence[str], prepared: Path, *, links: bool = False
+) -> Conversion:
     """Returns how to convert a set.
 
     Args:
       data: `tfds:NAME`, and what is to be read of it.
       splits: those that are asked for; all are converted.
       prepared: folder of everything prepared.
+      links: whether its files may be links to others elsewhere.
 
     Raises:
       UserError: the set is not prepared, or lacks a split or a feature.
     """
     name, *words = data.removeprefix(TFDS).split(",")
-    builder = _open(name)
-    meaning = _meaning(data, name, words, dict(builder.info.features.items()))
-    _check_splits(data, splits, builder.info.splits)
-    root = Path(builder.data_dir)
-    files = [
-        Path(file) for info in builder.info.splits.values() for file in info.filepaths
-    ]
-    if missing := [file for file in files if not file.is_file()]:
-        raise UserError(f"{missing[0]} is missing. {_build(name)}")
-    key = (repr(meaning), *digests_of(root, [*files, root / "features.json"], prepared))
-    form = f"the TFDS set {builder.info.full_name}"
-    return Conversion(form, key, lambda writer: _write(writer, builder, meaning))
-
-
-def _open(name: str) -> tfds.core.DatasetBuilder:
-    """Returns a prepared set; the code that prepares it is not loaded.
-
-    Raises:
-      UserError: it is not prepared, or not in a format that is read.
-    """
-    try:
-        builder = tfds.core.read_only_builder.builder_from_files(name)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        places = ", ".join(map(str, tfds.core.utils.file_utils.list_data_dirs()))
+    found = find_prepared(name)
+    if found.form not in (ARRAY_RECORD, TFRECORD):
         raise UserError(
-            f"--data {TFDS}{name}: no such set is prepared in {places}. "
-            f"{_build(name)} TFDS_DATA_DIR names another folder."
-        ) from error
-    held = builder.info.file_format
-    if held not in (_ARRAY_RECORD, _TFRECORD):
-        raise UserError(
-            f"{builder.data_dir} has the format {held and held.value}, which is not "
-            f"read. {_build(name)} Add --file_format=array_record."
+            f"{found.folder} has the format {found.form!r}, which is not read. "
+            f"{how_to_build(name)} Add --file_format=array_record."
         )
-    return builder
-
-
-def _build(name: str) -> str:
-    return (
-        f"Prepare it with: tfds build {name} (which needs pip install tensorflow; to "
-        "read what is prepared nothing more is needed)."
+    meaning = _meaning(data, name, words, found.images)
+    _check_splits(data, splits, found.splits)
+    files = [file for split in found.splits.values() for file in split.files]
+    if missing := [file for file in files if not file.is_file()]:
+        raise UserError(f"{missing[0]} is missing. {how_to_build(name)}")
+    described = found.folder / "features.json"
+    inside = Inside(found.folder, links=links)
+    for file in files:
+        inside.checked(file)
+    digests = digests_of(found.folder, [*files, described], prepared)
+    form = f"the TFDS set {found.full_name}"
+    return Conversion(
+        form, (repr(meaning), *digests), lambda writer: _write(writer, found, meaning)
     )
 
 
 def _meaning(
-    data: str, name: str, words: Sequence[str], features: Mapping[str, Any]
+    data: str, name: str, words: Sequence[str], images: Mapping[str, str]
 ) -> Meaning:
     """Returns what is read of a set, as it is told or, where nothing is, known.
 
@@ -94,17 +84,17 @@ def _meaning(
       UserError: it is neither told nor known, or the set lacks a feature.
     """
     told = _told(data, words)
-    known = KNOWN.get(name.partition(":")[0].partition("/")[0])
+    known = KNOWN.get(base_name(name))
     meaning = Meaning(**told) if "mask" in told else None if told else known
     if meaning is None:
         raise UserError(
             f"--data {data}: say which feature has the masks, as in {TFDS}{name},"
-            f"mask=FEATURE. {_images(features)}"
+            f"mask=FEATURE. {_listed(images)}"
         )
     for feature in (meaning.image, meaning.mask):
-        if not isinstance(features.get(feature), tfds.features.Image):
+        if feature not in images:
             raise UserError(
-                f"--data {data}: the set has no images {feature!r}. {_images(features)}"
+                f"--data {data}: the set has no images {feature!r}. {_listed(images)}"
             )
     return meaning
 
@@ -129,20 +119,18 @@ def _told(data: str, words: Sequence[str]) -> dict[str, Any]:
     return told
 
 
-def _images(features: Mapping[str, Any]) -> str:
-    found = [
-        f"{name} ({feature.shape[-1]} channels)"
-        for name, feature in features.items()
-        if isinstance(feature, tfds.features.Image)
-    ]
-    return f"Its images are: {', '.join(sorted(found)) or 'none'}."
+def _listed(images: Mapping[str, str]) -> str:
+    found = sorted(f"{name} ({channels} channels)" for name, channels in images.items())
+    return f"Its images are: {', '.join(found) or 'none'}."
 
 
-def _check_splits(data: str, asked: Sequence[str], splits: Mapping[str, Any]) -> None:
+def _check_splits(
+    data: str, asked: Sequence[str], splits: Mapping[str, PreparedSplit]
+) -> None:
     """Refuses splits that the set does not have."""
     if missing := [split for split in asked if split not in splits]:
         there = ", ".join(
-            f"{name} ({info.num_examples} images)" for name, info in splits.items()
+            f"{name} ({split.total} images)" for name, split in splits.items()
         )
         raise UserError(
             f"{data} has no split {missing[0]!r} but: {there}. Choose by --train-split "
@@ -151,30 +139,24 @@ def _check_splits(data: str, asked: Sequence[str], splits: Mapping[str, Any]) ->
         )
 
 
-def _write(
-    writer: VocWriter, builder: tfds.core.DatasetBuilder, meaning: Meaning
-) -> None:
+def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
     """Writes images, masks and lists of all splits."""
     if meaning.names:
         writer.name_classes(meaning.names)
-    for split, info in builder.info.splits.items():
-        records = _records(builder, split, (meaning.image, meaning.mask))
+    for split, (total, files) in found.splits.items():
+        records = _records(found.form, files, (meaning.image, meaning.mask))
         bar = tqdm(
-            records,
-            f"writing {split}",
-            total=info.num_examples,
-            unit="image",
-            dynamic_ncols=True,
+            records, f"writing {split}", total=total, unit="image", dynamic_ncols=True
         )
         count = 0
         for count, record in enumerate(bar, start=1):
             name = f"{split}_{count:06d}"
             mask = _read_mask(record[meaning.mask], meaning, f"{split}, record {count}")
             writer.add(split, name, record[meaning.image], mask)
-        if count != info.num_examples:
+        if count != total:
             raise UserError(
-                f"{builder.data_dir} has {count} records of split {split!r}, not "
-                f"{info.num_examples}. {_build(builder.info.name)}"
+                f"{found.folder} has {count} records of split {split!r}, not {total}. "
+                f"{how_to_build(found.full_name.partition('/')[0])}"
             )
 
 
@@ -188,16 +170,37 @@ def _read_mask(content: bytes, meaning: Meaning, name: str) -> np.ndarray:
 
 
 def _records(
-    builder: tfds.core.DatasetBuilder, split: str, images: Sequence[str]
+    form: str, files: Sequence[Path], images: Sequence[str]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yields the records of a split, with images as they are encoded."""
+    """Yields the records of some files, with images as they are encoded.
+
+    Raises:
+      UserError: a file is damaged, or a record has not those images.
+    """
     skip = {name: tfds.decode.SkipDecoding() for name in images}
-    kept = {name: builder.info.features[name] for name in images}
-    features = tfds.features.FeaturesDict(kept)
-    read = _array_records if builder.info.file_format == _ARRAY_RECORD else _tfrecords
-    for file in builder.info.splits[split].filepaths:
-        for record in read(Path(file)):
-            yield features.deserialize_example_np(record, decoders=skip)
+    features = tfds.features.FeaturesDict({it: tfds.features.Image() for it in images})
+    read = _array_records if form == ARRAY_RECORD else _tfrecords
+    for file in files:
+        with _telling(file):
+            for record in read(file):
+                found = features.deserialize_example_np(record, decoders=skip)
+                if not all(isinstance(found[name], bytes) for name in images):
+                    raise ValueError(f"a record lacks {' or '.join(images)}")
+                yield found
+
+
+@contextlib.contextmanager
+def _telling(file: Path) -> Iterator[None]:
+    """Makes whatever is raised of a file's records the refusal of that file."""
+    try:
+        yield
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:  # array_record and TFDS raise various ones
+        raise UserError(
+            f"{file} cannot be read as records ({type(error).__name__}: "
+            f"{str(error)[:200]}). Prepare the set again."
+        ) from error
 
 
 def _array_records(path: Path) -> Iterator[bytes]:

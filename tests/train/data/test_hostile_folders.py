@@ -1,0 +1,190 @@
+"""Folders from strangers: links, depth, long lines and large files end in a message."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from train.common.errors import UserError
+from train.common.regular import read_regular
+from train.data.dataset import DataOptions, find_dataset, load_dataset
+from train.data.images import read_mask
+from train.data.voc_files import Files
+from train.data.voc_lists import read_list
+from train.inspection.contents import list_contents
+
+from ..conftest import MakeConfig
+from .convert.coco_files import write_alone
+from .convert.test_label_studio import write_export as write_label_studio
+from .convert.test_roboflow import write_export as write_roboflow
+from .test_voc_lists import names, write_list
+
+LABELMAP = "ground:30,30,30::\nred:200,60,60::\nblue:60,60,200::\n"
+
+
+def list_of(folder: Path) -> Path:
+    return folder / "ImageSets" / "Segmentation" / "train.txt"
+
+
+def moved(path: Path, to: Path) -> Path:
+    """Puts a link in the place of a file, which is elsewhere then."""
+    shutil.move(path, to)
+    path.symlink_to(to)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["class_names.txt", "labelmap.txt", "ImageSets/Segmentation/val.txt", "val.txt"],
+)
+def test_lists_that_are_links_are_refused_unless_meant(
+    folder: Path, make_config: MakeConfig, tmp_path: Path, name: str
+) -> None:
+    (folder / "labelmap.txt").write_text(LABELMAP)
+    if name == "val.txt":  # in both places
+        listed = folder / "ImageSets" / "Segmentation" / name
+        shutil.copy(listed, folder / name)
+    path = moved(folder / name, tmp_path / "elsewhere.txt")
+    said = rf"{path} leads out of {folder}, by a link to .*elsewhere\.txt.*--links"
+    with pytest.raises(UserError, match=said):
+        find_dataset(make_config().data)
+    assert find_dataset(make_config(links=True).data).class_names[1] == "red"
+
+
+def test_inspection_refuses_them_too(
+    folder: Path, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    moved(folder / "class_names.txt", tmp_path / "secret.txt")
+    write_list(folder, ["a", "nothing"])  # so that the folder is looked at by parts
+    found = list_contents(make_config().data)
+    assert "red" not in found.class_names
+    assert any("secret.txt" in fault for fault in found.faults)
+
+
+@pytest.mark.parametrize("kind", ["coco", "roboflow", "label studio"])
+def test_tables_of_other_forms_that_are_links(tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "export"
+    writers: dict[str, Callable[[Path], object]] = {
+        "coco": write_alone,
+        "roboflow": write_roboflow,
+        "label studio": write_label_studio,
+    }
+    writers[kind](root)
+    table = next(path for path in root.rglob("*") if path.suffix in (".json", ".csv"))
+    moved(table, tmp_path / "elsewhere")
+    options = DataOptions(
+        folder=str(root), prepared=str(tmp_path / "prepared"), split=0.5
+    )
+    with pytest.raises(UserError, match=f"{table.name} leads out of .*--links"):
+        find_dataset(options)
+
+
+def test_folders_that_are_too_deep(folder: Path, make_config: MakeConfig) -> None:
+    shutil.rmtree(folder / "ImageSets")
+    deepest = Path(folder, "JPEGImages", *["d"] * 70)
+    deepest.mkdir(parents=True)
+    said = f"{folder}/JPEGImages has folders within folders, more than 64 deep"
+    with pytest.raises(UserError, match=said):
+        find_dataset(make_config(split=0.5).data)
+
+
+def test_folders_below_a_link_are_not_listed(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    (folder / "JPEGImages" / "again").symlink_to(".")
+    shutil.rmtree(folder / "ImageSets")
+    found = find_dataset(make_config(split=0.5).data).folder
+    assert found and sum(map(len, found.splits.values())) == 6
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a/" * 5000 + "b",
+        "x" * 300,
+        "x" * 300 + "/y",
+        "/JPEGImages/" + "x" * 300 + ".png /SegmentationClass/a.png",
+        "a " * 40_000,
+        " " * 9000 + "a",
+    ],
+)
+def test_lines_that_are_too_long(folder: Path, line: str) -> None:
+    write_list(folder, ["a", line])
+    with pytest.raises(UserError, match=r"train\.txt, line 2") as raised:
+        names(folder)
+    assert len(str(raised.value)) < 700
+
+
+@pytest.mark.parametrize("gaps", ["a " * 4000, "/ " * 4000, "/" + " " * 8000 + "/"])
+def test_lines_take_no_longer_for_their_gaps(folder: Path, gaps: str) -> None:
+    """Each line of 8 kB took a fifth of a second, or many, and takes milliseconds."""
+    write_list(folder, [gaps] * 40)
+    refused: list[UserError] = []
+    began = time.process_time()
+    read_list(list_of(folder), Files(folder), refused.append)
+    assert time.process_time() - began < 3
+    assert len(refused) == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("class_names.txt", "x" * 501),
+        ("labelmap.txt", "x" * 501 + ":1,2,3::"),
+        ("labelmap.txt", "x:1,2," + "3" * 9000),
+    ],
+)
+def test_names_of_classes_that_are_too_long(
+    folder: Path, make_config: MakeConfig, name: str, line: str
+) -> None:
+    (folder / "class_names.txt").unlink()
+    (folder / name).write_text(f"{LABELMAP if name[0] == 'l' else 'x'}\n{line}\n")
+    with pytest.raises(UserError, match=f"{name}.*…") as raised:
+        find_dataset(make_config().data)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["class_names.txt", "ImageSets/Segmentation/val.txt"])
+def test_lists_that_are_too_large(
+    folder: Path, make_config: MakeConfig, name: str
+) -> None:
+    os.truncate(folder / name, 2**34)
+    said = f"{folder / name} has {2**34} bytes, and of such a file at most"
+    with pytest.raises(UserError, match=said):
+        find_dataset(make_config().data)
+
+
+@pytest.mark.parametrize("name", ["JPEGImages/a.jpg", "SegmentationClass/a.png"])
+def test_pictures_that_are_larger_than_their_pixels(
+    folder: Path, make_config: MakeConfig, name: str
+) -> None:
+    """They are refused before they are read; by the limit, before all else."""
+    path = folder / name
+    os.truncate(path, 2**27)
+    said = f"{path} has {2**27} bytes, and of such a file at most"
+    with pytest.raises(UserError, match=said):
+        find_dataset(make_config(pixel_limit=10**6).data)
+    with pytest.raises(UserError, match=said):
+        load_dataset(make_config().data)
+
+
+def test_a_mask_is_refused_by_its_head(folder: Path) -> None:
+    path = folder / "SegmentationClass" / "a.png"
+    os.truncate(path, 2**40)
+    with pytest.raises(UserError, match=f"{path} has {2**40} bytes"):
+        read_mask(path)
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.touch()
+    os.truncate(path, 2**43)  # of which no allocator has as much
+    with pytest.raises(UserError, match=f"{path} has {2**43} bytes"):
+        read_regular(path)
+    with pytest.raises(UserError, match=f"{path} takes more memory than there is"):
+        read_regular(path, 2**62)

@@ -1,0 +1,260 @@
+"""Sets that TFDS has prepared: found, and read from what their JSON files say.
+
+TFDS does not read those files here: it imports whatever classes they name, and takes
+folders from names of sets and of files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import tensorflow_datasets as tfds
+
+from train.common.errors import UserError
+from train.data.convert.conversion import read_json
+from train.data.inside import within
+from train.data.places import TFDS
+
+ARRAY_RECORD, TFRECORD = "array_record", "tfrecord"
+
+_NAME = re.compile(
+    r"([a-z][a-z0-9_]*)(?:/(\w[\w+.-]*))?(?::((?:\d+|\*)(?:\.(?:\d+|\*)){2}))?",
+    re.ASCII,
+)
+_CONFIG = re.compile(r"\w[\w+.-]*", re.ASCII)
+_VERSION = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
+_SPLIT = re.compile(r"[\w-]+", re.ASCII)
+_IMAGES = (
+    "tensorflow_datasets.core.features.image_feature.Image",
+    "tensorflow_datasets.core.features.labeled_image.LabeledImage",
+)
+_DAMAGED = "Prepare the set again."
+
+
+class PreparedSplit(NamedTuple):
+    """A split of a set: how many records it has, and in which files."""
+
+    total: int
+    files: Sequence[Path]
+
+
+class PreparedSet(NamedTuple):
+    """A set that TFDS has prepared."""
+
+    folder: Path
+    full_name: str  # NAME/CONFIG/VERSION
+    form: str  # ARRAY_RECORD, TFRECORD or one that is not read
+    images: Mapping[str, str]  # channels of each feature that is an image
+    splits: Mapping[str, PreparedSplit]
+
+
+class _Shape(msgspec.Struct):
+    dimensions: list[int | None] = []
+
+
+class _Pixels(msgspec.Struct):
+    shape: _Shape | list[int | None] = []
+
+
+class _Feature(msgspec.Struct, rename="camel"):
+    python_class_name: str = ""
+    type: str = ""  # in its place until TFDS 4.3, and `content`
+    image: _Pixels | None = None
+    content: Any = None
+
+
+class _Features(msgspec.Struct):
+    features: dict[str, _Feature] = {}
+
+
+class _Described(msgspec.Struct, rename={"features_dict": "featuresDict"}):
+    """features.json; later versions of TFDS have the first, earlier ones the rest."""
+
+    features_dict: _Features | None = None
+    proto_cls: str = ""
+    content: Any = None
+
+
+class _SplitInfo(msgspec.Struct, rename="camel"):
+    name: str
+    shard_lengths: list[int] = []
+    filepath_template: str = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+
+
+class _Info(msgspec.Struct, rename="camel"):
+    """dataset_info.json, as far as it is read."""
+
+    name: str
+    file_format: str = TFRECORD
+    splits: list[_SplitInfo] = []
+
+
+class _Configs(msgspec.Struct):
+    """.config/metadata.json."""
+
+    default_config_name: str = ""
+
+
+def base_name(name: str) -> str:
+    """Returns the name of a set without configuration and version.
+
+    Raises:
+      UserError: it is no name of a set.
+    """
+    return _parts(name)[0]
+
+
+def find_prepared(name: str) -> PreparedSet:
+    """Returns a set by its name, `NAME[/CONFIG][:VERSION]`; no code is loaded.
+
+    Raises:
+      UserError: it is no name, the set is not prepared, or its files are damaged.
+    """
+    parts = _parts(name)
+    places = [Path(it) for it in tfds.core.utils.file_utils.list_data_dirs()]
+    for place in places:
+        if folder := _folder(place, *parts):
+            return _read(folder, folder.relative_to(place).as_posix())
+    found = sorted(it for place in places for it in _configs(place / parts[0]))
+    configs = f"Configurations of it are there: {', '.join(found)}. " if found else ""
+    raise UserError(
+        f"--data {TFDS}{name}: no such set is prepared in "
+        f"{', '.join(map(str, places))}. {configs}{how_to_build(name)} TFDS_DATA_DIR "
+        "names another folder."
+    )
+
+
+def how_to_build(name: str) -> str:
+    """Returns how a set is prepared, for a message."""
+    return (
+        f"Prepare it with: tfds build {name} (which needs pip install tensorflow; to "
+        "read what is prepared nothing more is needed)."
+    )
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Returns name, configuration and version."""
+    found = _NAME.fullmatch(name)
+    if not found:
+        raise UserError(
+            f"--data {TFDS}{name}: {name!r} is no name of a set. Write NAME, "
+            "NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION; NAME has small letters, "
+            "digits and underscores. TFDS_DATA_DIR, not the name, says where sets are."
+        )
+    return found[1], found[2] or "", found[3] or ""
+
+
+def _folder(place: Path, name: str, config: str, version: str) -> Path | None:
+    """Returns the folder of a set's latest version that is meant, None without any."""
+    base = place / name
+    inner = config or _default_config(base)
+    within_base = [base / inner] if config or not inner else [base, base / inner]
+    found = (_latest(folder, version or "*.*.*") for folder in within_base)
+    return next(filter(None, found), None)
+
+
+def _latest(folder: Path, version: str) -> Path | None:
+    wanted = version.split(".")
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    versions = [
+        numbers
+        for name in names
+        if _VERSION.fullmatch(name) and (folder / name / "features.json").is_file()
+        for numbers in [name.split(".")]
+        if all(it in ("*", number) for it, number in zip(wanted, numbers, strict=True))
+    ]
+    if not versions:
+        return None
+    return folder / ".".join(max(versions, key=lambda numbers: [*map(int, numbers)]))
+
+
+def _configs(base: Path) -> list[str]:
+    """Returns the configurations of which a set has versions."""
+    paths = base.iterdir() if base.is_dir() else ()
+    names = [path.name for path in paths if _CONFIG.fullmatch(path.name)]
+    return [name for name in names if _latest(base / name, "*.*.*")]
+
+
+def _default_config(base: Path) -> str:
+    """Returns the configuration that is meant where none is named, "" if unknown."""
+    configs, path = _configs(base), base / ".config" / "metadata.json"
+    if len(configs) > 1 and path.is_file():
+        named = read_json(path, _Configs, "TFDS's metadata", _DAMAGED)
+        configs = [it for it in configs if it == named.default_config_name]
+    return configs[0] if len(configs) == 1 else ""
+
+
+def _read(folder: Path, full_name: str) -> PreparedSet:
+    path, of_images = folder / "dataset_info.json", folder / "features.json"
+    info = read_json(path, _Info, "TFDS's metadata", _DAMAGED, strict=False)
+    splits = {}
+    for split in info.splits:
+        if not _SPLIT.fullmatch(split.name):
+            raise UserError(f"{path} has a split {split.name!r}. {_DAMAGED}")
+        files = [folder / _file_name(info, split, path, i) for i in _shards(split)]
+        splits[split.name] = PreparedSplit(sum(split.shard_lengths), files)
+    described = read_json(
+        of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False
+    )
+    return PreparedSet(
+        folder, full_name, info.file_format, _images(described, of_images), splits
+    )
+
+
+def _shards(split: _SplitInfo) -> range:
+    return range(len(split.shard_lengths))
+
+
+def _file_name(info: _Info, split: _SplitInfo, path: Path, index: int) -> str:
+    """Returns the name of a file in the folder of its set.
+
+    Raises:
+      UserError: it leads out of the folder.
+    """
+    count = len(split.shard_lengths)
+    shard, shards = (f"{number:05d}" for number in (index, count))
+    name = split.filepath_template
+    for word, value in (
+        ("DATASET", info.name),
+        ("SPLIT", split.name),
+        ("FILEFORMAT", info.file_format),
+        ("SHARD_INDEX", shard),
+        ("NUM_SHARDS", shards),
+        ("SHARD_X_OF_Y", f"{shard}-of-{shards}"),
+    ):
+        name = name.replace(f"{{{word}}}", value)
+    if within(name) is None:
+        raise UserError(f"{path} names the file {name!r}, elsewhere. {_DAMAGED}")
+    return name
+
+
+def _images(described: _Described, path: Path) -> dict[str, str]:
+    """Returns the channels of each feature that is an image."""
+    try:
+        if described.features_dict:
+            features = described.features_dict.features
+        elif described.proto_cls:
+            features = _converted(described.content, _Features).features
+        else:
+            features = _converted(described.content, dict[str, _Feature])
+        return {
+            name: _channels(feature.image or _converted(feature.content, _Pixels))
+            for name, feature in features.items()
+            if (feature.python_class_name or feature.type) in _IMAGES
+        }
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} is damaged: {error}. {_DAMAGED}") from error
+
+
+def _converted(content: Any, form: Any) -> Any:
+    return msgspec.convert(content or {}, form, strict=False)
+
+
+def _channels(pixels: _Pixels) -> str:
+    shape = pixels.shape
+    sizes = shape.dimensions if isinstance(shape, _Shape) else shape
+    return str(sizes[-1]) if sizes else "?"
