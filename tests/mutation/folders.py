@@ -194,20 +194,23 @@ CONVERSIONS = [
     *of(
         "train/data/convert/run_lengths.py",
         "tests/train/data/convert/test_run_lengths.py",
-        ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
         ("total", "or lengths.sum() != height * width", ""),
         ("negative", "(lengths < 0).any() or", ""),
         ("sign", "((codes[ends] & _SIGN) != 0)", "False"),
         ("first column", "for first in (1, 2):", "for first in (0, 1):"),
         ("endless", "or ends[-1] != len(codes) - 1", ""),
+        ("without end", "counts = counts[: 8 * height * width + 8]", "str()"),
+        ("within another", "np.maximum.accumulate(ends[order])", "ends[order]"),
         ("too long", "if digits.max() > 7:", "if False:"),
     ),
     *of(
         "train/data/convert/coco_masks.py",
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",
-        ("larger on top", "-int(pixels.sum())", "int(pixels.sum())"),
-        ("crowds on top", "(not annotation.iscrowd, -int", "(annotation.iscrowd, -int"),
+        ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
+        ("larger on top", "-_pixels(annotation", "_pixels(annotation"),
+        ("crowds on top", "(not annotation.iscrowd, -", "(annotation.iscrowd, -"),
+        ("endless edges", "if length > (most :=", "if 0 > (most :="),
         ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
         ("boxes", "if not segmentation:", "if segmentation is None:"),
         (

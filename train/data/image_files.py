@@ -9,12 +9,14 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from train.common.errors import UserError
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
+from train.data.image_work import Watched, check_jpeg_2000, tile_pixels, too_much
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
 # it hands others to programs, EPS, whatever its ending, to Ghostscript.
@@ -34,6 +36,7 @@ _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was 
 
 _ORIENTATION = ExifTags.Base.Orientation
 _SUBFILE, _REDUCED_OR_MASK = 254, 0b101  # TIFF's tag of a page that belongs to another
+_PAGES = 100  # of a TIFF; smaller copies halve their size
 
 # Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
 # in each process.
@@ -93,16 +96,12 @@ def opened(
             if isinstance(source, Path)
             else io.BytesIO(source)
         )
-        image = stack.enter_context(Image.open(file, formats=_THERE))
-        count = image.width * image.height
-        check_pixels(
-            count,
-            f"{name} has {image.width}×{image.height} =",
-            "If it is meant to be as large, give the command again with --pixel-limit "
-            f"{count}.",
-        )
-        check_size(name, file.seek(0, io.SEEK_END), most_bytes(count))
-        if _holds_several(image):
+        watched: Any = Watched(file, name)
+        image = stack.enter_context(Image.open(watched, formats=_THERE))
+        _check_size(image, name)
+        most = most_bytes(image.width * image.height)
+        check_size(name, file.seek(0, io.SEEK_END), most)
+        if _holds_several(image, name):
             raise UserError(
                 f"{name} holds several pictures (frames of an animation, or pages), "
                 "and one is needed. Save it as a file of its own."
@@ -142,24 +141,55 @@ def _reason(error: Exception) -> str:
     return text if known and text else f"{type(error).__name__}: {text}"
 
 
-def _holds_several(image: Image.Image) -> bool:
+def _check_size(image: Image.Image, name: str) -> None:
+    """Refuses an image that is too large, or made to seem small, before it is decoded.
+
+    Raises:
+      UserError: its pixels are more than the limit, or it takes more than they do.
+    """
+    pixels = image.width * image.height
+    _check_count(pixels, f"{name} has {image.width}×{image.height} =")
+    if image.format == "TIFF":
+        _check_count(tile_pixels(image), f"{name} has tiles of together")
+    elif image.format == "JPEG2000" and image.fp:
+        at = image.fp.tell()
+        image.fp.seek(0)
+        check_jpeg_2000(image.fp.read(), pixels, name)
+        image.fp.seek(at)
+
+
+def _check_count(count: int, what: str) -> None:
+    check_pixels(
+        count,
+        what,
+        "If it is meant to be as large, give the command again with --pixel-limit "
+        f"{count}.",
+    )
+
+
+def _holds_several(image: Image.Image, name: str) -> bool:
     """Returns whether a file has several pictures, none of which is the one meant."""
     if not getattr(image, "is_animated", False):
         return False
     if image.format == "TIFF":
-        return _has_another_page(image)
+        return _has_another_page(image, name)
     # Phones add a smaller one, or one of distances, to a JPEG, which is then called so.
     return image.format != "MPO"
 
 
-def _has_another_page(image: Image.Image) -> bool:
-    """Returns whether a page of a TIFF is no smaller copy or mask of the first one."""
+def _has_another_page(image: Image.Image, name: str) -> bool:
+    """Returns whether a page of a TIFF is no smaller copy or mask of the first one.
+
+    Raises:
+      UserError: there are more pages than an image could need.
+    """
     try:
-        while True:
-            image.seek(image.tell() + 1)
+        for page in range(1, _PAGES + 1):
+            image.seek(page)
             tags = image.tag_v2  # type: ignore[attr-defined]
             if not tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK:
                 return True
+        raise too_much(name, f"more than {_PAGES - 1} smaller copies or masks")
     except EOFError:
         return False
     finally:

@@ -7,12 +7,12 @@ fits into memory: what an archive claims of itself costs neither memory nor disk
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import gzip
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -21,12 +21,15 @@ from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.common.regular import open_regular, read_regular
+from train.common.text import shown
 
 MEMBER_LIMIT = 64 * 2**20  # bytes of what is read at once: a member, a long name
 TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
 COUNT_LIMIT = 500_000  # members; the published ones have 40,000
 
 _BLOCK = 512  # bytes; the unit of a tar
+_ENCRYPTED = 1  # a zip's flag of a member
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without limit
 _AGAIN = "Download it again."
 
 
@@ -48,24 +51,57 @@ def open_archive(path: Path) -> Iterator[Iterator[Member]]:
       UserError: the archive is damaged, cut short or made to do harm; also where that
         is found within the block.
     """
+    with contextlib.ExitStack() as stack:
+        with _blaming(path):
+            members = _opened(path, stack)
+        yield _guarded(path, members)
+
+
+def _opened(path: Path, stack: contextlib.ExitStack) -> Iterator[Member]:
+    """Returns the members of what the stack closes."""
+    if path.is_dir():
+        return _of_folder(path)
+    if path.suffix.lower() == ".zip":
+        file = stack.enter_context(open_regular(path))
+        return _of_zip(path, stack.enter_context(zipfile.ZipFile(file)))
+    return _of_tar(path, stack.enter_context(_open_tar(path)))
+
+
+def _guarded(path: Path, members: Iterator[Member]) -> Iterator[Member]:
+    """Yields members of which whatever is raised becomes the refusal of the archive."""
+    with _blaming(path):
+        for member in members:
+            read = functools.partial(_read_guarded, path, member.read)
+            yield member._replace(read=read)
+
+
+def _read_guarded(path: Path, read: Callable[[], bytes]) -> bytes:
+    with _blaming(path):
+        return read()
+
+
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Makes whatever is raised within the block the refusal of an archive.
+
+    Heads that lie make readers fail in many ways: they seek before the file, recurse
+    without end, take words for numbers.
+    """
     try:
-        if path.is_dir():
-            yield _of_folder(path)
-        elif path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                yield _of_zip(path, archive)
-        else:
-            with _open_tar(path) as reader:
-                yield _of_tar(path, reader)
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        gzip.BadGzipFile,
-        zlib.error,
-        EOFError,
-    ) as error:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}). Check its permissions and "
+                "the disk it is on."
+            ) from error
+        known = isinstance(error, (tarfile.TarError, zipfile.BadZipFile, EOFError))
+        text = shown(str(error)[:200]) or "it ends too early"
         raise UserError(
-            f"{path} is damaged or cut short ({error}). {_AGAIN}"
+            f"{path} is damaged or cut short "
+            f"({text if known else f'{type(error).__name__}: {text}'}). {_AGAIN}"
         ) from error
 
 
@@ -158,13 +194,14 @@ def _read_zip(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> by
         raise _no_file(path, info.filename)
     if info.file_size > MEMBER_LIMIT:
         raise _too_large(path, info.filename, info.file_size)
-    try:
-        return archive.read(info)  # no more than its size
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, another method
+    if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
         raise UserError(
-            f"{path}: {info.filename} cannot be read ({error}). Unpack the archive "
-            "and put the folder in its place."
-        ) from error
+            f"{path}: {info.filename} is encrypted, or compressed by another method "
+            "than deflate, which the published archive is not. Unpack the archive and "
+            "put the folder in its place."
+        )
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)  # unpacked as far as that, not whole
 
 
 def _of_folder(path: Path) -> Iterator[Member]:

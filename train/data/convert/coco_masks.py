@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.convert.run_lengths import decode_runs
+from train.data.convert.run_lengths import Stretches, decode_runs, union
 from train.data.images import IGNORED, Size
+
+_LONGEST = 500_000  # pixels of edges in any image; each takes fifty bytes
 
 
 class Runs(msgspec.Struct):
@@ -50,25 +52,37 @@ def class_mask(
     Raises:
       UserError: a segmentation is missing, or cannot be right.
     """
-    mask = np.zeros(size, np.uint8)
-    shapes = []
-    for annotation in annotations:
+    height, width = size
+    columns = np.zeros(height * width, np.uint8)
+    order = sorted(
+        (not annotation.iscrowd, -_pixels(annotation, size, place).count(), index)
+        for index, annotation in enumerate(annotations)
+    )
+    # Drawn anew one by one: all together would take as much memory as the file says.
+    for *_, index in order:
+        annotation = annotations[index]
         label = IGNORED if annotation.iscrowd else classes[annotation.category_id]
-        try:
-            pixels = _pixels(annotation.segmentation, size)
-        except ValueError as error:
-            raise UserError(
-                f"{place}: annotation {annotation.id} of image {annotation.image_id} "
-                f"cannot be drawn: {error}. Mend or remove it, or export it once more."
-            ) from error
-        shapes.append((not annotation.iscrowd, -int(pixels.sum()), label, pixels))
-    for _, _, label, pixels in sorted(shapes, key=lambda shape: shape[:2]):
-        mask[pixels] = label
-    return mask
+        _pixels(annotation, size, place).paint(columns, label)
+    return np.ascontiguousarray(columns.reshape(width, height).T)
 
 
-def _pixels(segmentation: list[list[float]] | Runs | None, size: Size) -> np.ndarray:
-    """Returns which pixels a segmentation has, bool `[height, width]`.
+def _pixels(annotation: Annotation, size: Size, place: Path) -> Stretches:
+    """Returns the pixels of an annotation.
+
+    Raises:
+      UserError: its segmentation is missing, or cannot be right.
+    """
+    try:
+        return _segmented(annotation.segmentation, size)
+    except ValueError as error:
+        raise UserError(
+            f"{place}: annotation {annotation.id} of image {annotation.image_id} "
+            f"cannot be drawn: {error}. Mend or remove it, or export it once more."
+        ) from error
+
+
+def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> Stretches:
+    """Returns the pixels of a segmentation.
 
     Raises:
       ValueError: it says what is wrong with it.
@@ -82,9 +96,23 @@ def _pixels(segmentation: list[list[float]] | Runs | None, size: Size) -> np.nda
     return decode_runs(segmentation.counts, *size)
 
 
-def _in_polygons(polygons: list[list[float]], size: Size) -> np.ndarray:
+def _in_polygons(polygons: list[list[float]], size: Size) -> Stretches:
     """Returns which pixels are in any of several polygons, each x, y, x, y, …."""
     height, width = size
+    _check_polygons(polygons, size)
+    drawn = _mask_tools().frPyObjects(polygons, height, width)
+    parts = [decode_runs(part["counts"].decode(), height, width) for part in drawn]
+    return union(parts)
+
+
+def _check_polygons(polygons: list[list[float]], size: Size) -> None:
+    """Refuses polygons that are none, or that pycocotools could not draw.
+
+    It goes along the edges in steps of a fifth of a pixel, keeps them all in memory,
+    and does not notice when that does not suffice.
+    """
+    height, width = size
+    length = 0.0
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(
@@ -94,9 +122,12 @@ def _in_polygons(polygons: list[list[float]], size: Size) -> np.ndarray:
         low, high = -np.array([width, height]), 2 * np.array([width, height])
         if not ((corners >= low) & (corners <= high)).all():
             raise ValueError(f"a polygon is far outside of {width}×{height} pixels")
-    tools = _mask_tools()
-    merged = tools.merge(tools.frPyObjects(polygons, height, width))
-    return decode_runs(merged["counts"].decode(), height, width)
+        length += np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
+    if length > (most := _LONGEST + height * width // 16):
+        raise ValueError(
+            f"its polygons have edges of {length:.0f} pixels together, more than the "
+            f"{most} that an outline in {width}×{height} pixels could need"
+        )
 
 
 def _mask_tools() -> Any:

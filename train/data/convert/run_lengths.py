@@ -1,22 +1,45 @@
-"""COCO's run lengths as masks.
+"""COCO's run lengths as the stretches of pixels that they mark.
 
 A mask is read column by column: so many pixels without, so many with, and so on.
 Compressed, a length is less that of two before it, in digits of five bits, lowest
 first, each a character from "0" on; all but the last have a sixth bit. They are decoded
 here, since pycocotools leaves pixels as memory happens to be where lengths are too few.
+Stretches take the memory of their numbers, however many pixels they have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 _MORE, _SIGN = 32, 16
 
 
-def decode_runs(counts: str | Sequence[int], height: int, width: int) -> np.ndarray:
-    """Returns which pixels a mask has, bool `[height, width]`.
+class Stretches(NamedTuple):
+    """Pixels of a mask that follow each other column by column.
+
+    Args:
+      starts: of each, int64; in ascending order, none overlaps the one before.
+      ends: likewise, exclusive.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def count(self) -> int:
+        """Returns how many pixels there are."""
+        return int((self.ends - self.starts).sum())
+
+    def paint(self, columns: np.ndarray, value: int) -> None:
+        """Gives the pixels a value, in the columns of a mask one after the other."""
+        for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):
+            columns[start:end] = value
+
+
+def decode_runs(counts: str | Sequence[int], height: int, width: int) -> Stretches:
+    """Returns the pixels of run lengths.
 
     Args:
       counts: the run lengths, or their compressed form.
@@ -26,11 +49,12 @@ def decode_runs(counts: str | Sequence[int], height: int, width: int) -> np.ndar
     Raises:
       ValueError: they are not lengths that add up to the mask's pixels.
 
-    >>> decode_runs([1, 2, 3], 2, 3).astype(int).tolist()
-    [[0, 1, 0], [1, 0, 0]]
-    >>> decode_runs("123", 2, 3).astype(int).tolist()
-    [[0, 1, 0], [1, 0, 0]]
+    >>> [ends.tolist() for ends in decode_runs([1, 2, 3], 2, 3)]
+    [[1], [3]]
+    >>> [ends.tolist() for ends in decode_runs("123", 2, 3)]
+    [[1], [3]]
     """
+    counts = counts[: 8 * height * width + 8]  # more have no pixels, but take memory
     if isinstance(counts, str):
         lengths = _expand(counts)
     else:
@@ -39,8 +63,25 @@ def decode_runs(counts: str | Sequence[int], height: int, width: int) -> np.ndar
         raise ValueError(
             f"its run lengths are not of {height}×{width} = {height * width} pixels"
         )
-    has = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(has, lengths).reshape(width, height).T
+    ends = np.cumsum(lengths)
+    return Stretches(ends[:-1:2], ends[1::2])
+
+
+def union(parts: Sequence[Stretches]) -> Stretches:
+    """Returns the pixels that any of several masks has.
+
+    >>> found = union([decode_runs([0, 2, 4], 2, 3), decode_runs([1, 2, 3], 2, 3)])
+    >>> [ends.tolist() for ends in found]
+    [[0], [3]]
+    """
+    starts, ends = (np.concatenate(ends) for ends in zip(*parts, strict=True))
+    order = np.argsort(starts)
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    apart = starts[1:] > ends[:-1]
+    return Stretches(
+        starts[np.concatenate([[True], apart])[: len(starts)]],
+        ends[np.concatenate([apart, [True]])[: len(ends)]],
+    )
 
 
 def _expand(counts: str) -> np.ndarray:

@@ -1,18 +1,37 @@
-"""Masks of SBD, the Semantic Boundaries Dataset: MATLAB files of a struct `GTcls`."""
+"""Masks of SBD, the Semantic Boundaries Dataset: MATLAB files of a struct `GTcls`.
+
+Read here, and nothing but that: general readers allocate what a file claims, and follow
+what it nests. A MATLAB 5 file is a head and elements, each a kind, its bytes' number
+and those bytes; an array is an element of elements: flags, axes, name and content.
+"""
 
 from __future__ import annotations
 
-import io
+import itertools
+import math
 import struct
 import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.text import shown
 
 _LIMIT = 64 * 2**20  # bytes of a file, unpacked; SBD's have less than one MiB
 _HEADER, _TAG = 128, 8  # bytes of a MATLAB 5 file and of each of its elements
-_COMPRESSED = 15  # kind of an element
+_UINT8, _ARRAY, _COMPRESSED = 2, 14, 15  # kinds of elements
+_OF_STRUCT, _OF_UINT8 = 2, 9  # classes of arrays
+
+
+class _Array(NamedTuple):
+    """An array whose content is not read yet."""
+
+    kind: int  # class, and above 8 bits its flags
+    axes: tuple[int, ...]
+    name: bytes
+    parts: Iterator[tuple[int, bytes]]  # elements of its content
 
 
 def sbd_mask(content: bytes, name: str) -> np.ndarray:
@@ -25,36 +44,99 @@ def sbd_mask(content: bytes, name: str) -> np.ndarray:
     Raises:
       UserError: it is no such file.
     """
-    from scipy.io import loadmat
-
     try:
-        file = io.BytesIO(_unpacked(content))
-        mask = loadmat(file, variable_names=["GTcls"])["GTcls"][0, 0]["Segmentation"]
-        if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
-            raise ValueError(f"Segmentation is {mask.dtype} {mask.shape}")
+        mask = _segmentation(content)
         if mask.max() > 20:
             raise ValueError(f"Segmentation has the value {mask.max()}, not 0 to 20")
-    except Exception as error:  # of many kinds, where a file is not what it should be
+    except (ValueError, struct.error, zlib.error) as error:
         raise UserError(
-            f"{name} is no mask of SBD ({type(error).__name__}: {error}). Download the "
-            "archive again."
+            f"{name} is no mask of SBD ({shown(error)}). Download the archive again."
         ) from error
     return mask
 
 
-def _unpacked(content: bytes) -> bytes:
-    """Returns a MATLAB 5 file without compression, by which it could be of any size."""
-    order = ">" if content[126:128] == b"MI" else "<"
-    parts, at, total = [content[:_HEADER]], _HEADER, 0
+def _segmentation(content: bytes) -> np.ndarray:
+    """Returns the field `Segmentation` of the struct.
+
+    Raises:
+      ValueError: there is none.
+    """
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
+    if order is None:
+        raise ValueError("it is no MATLAB 5 file")
+    for element in _unpacked(memoryview(content)[_HEADER:], order):
+        found = _array(element, order)
+        if found.name == b"GTcls":
+            break
+    else:
+        raise ValueError("it has no variable GTcls")
+    if found.kind & 255 != _OF_STRUCT or math.prod(found.axes) != 1:
+        raise ValueError("GTcls is not one struct")
+    (_, length), (_, names) = itertools.islice(found.parts, 2)
+    step = max(1, *struct.unpack(f"{order}i", length))
+    fields = (names[at : at + step] for at in range(0, len(names), step))
+    for field, (kind, part) in zip(fields, found.parts, strict=False):
+        if field.split(b"\0")[0] == b"Segmentation" and kind == _ARRAY:
+            return _pixels(_array(part, order))
+    raise ValueError("GTcls has no field Segmentation")
+
+
+def _pixels(array: _Array) -> np.ndarray:
+    """Returns an array of integers of 8 bits, whose columns follow each other."""
+    kind, part = next(array.parts, (0, b""))
+    if array.kind != _OF_UINT8 or kind != _UINT8:
+        raise ValueError("Segmentation is no array of integers from 0 to 255")
+    if len(array.axes) != 2 or not part or math.prod(array.axes) != len(part):
+        raise ValueError(f"Segmentation has axes {array.axes} and {len(part)} values")
+    return np.frombuffer(part, np.uint8).reshape(array.axes[::-1]).T
+
+
+def _array(content: bytes, order: str) -> _Array:
+    """Returns an array of the content of its element."""
+    parts = _elements(content, order)
+    flags, axes, name = (part for _, part in itertools.islice(parts, 3))
+    kind = struct.unpack_from(f"{order}I", flags)[0]
+    sizes = struct.unpack(f"{order}{len(axes) // 4}i", axes)
+    return _Array(kind, sizes, name, parts)
+
+
+def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yields kind and content of the elements of an array, which fill whole 8 bytes."""
+    at = 0
+    while at < len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, at)
+        if kind >> 16:  # up to four bytes, within the tag
+            kind, size, begin = kind & 0xFFFF, kind >> 16, at + 4
+            at += _TAG
+        else:
+            begin = at + _TAG
+            at = begin + size + -size % 8
+        if at > len(content):
+            raise ValueError("it is cut short")
+        yield kind, content[begin : begin + size]
+
+
+def _unpacked(content: memoryview, order: str) -> Iterator[bytes]:
+    """Yields the contents of arrays, which may be compressed.
+
+    Raises:
+      ValueError: one is cut short, or unpacks to more than any file has.
+    """
+    at, left = 0, _LIMIT
     while at + _TAG <= len(content):
         kind, size = struct.unpack_from(f"{order}II", content, at)
-        element = content[at : at + _TAG + size]
-        at += len(element)
+        part = bytes(content[at : at + _TAG + size])
+        at += len(part)
         if kind == _COMPRESSED:
-            element = _inflated(element[_TAG:], _LIMIT - total)
-        total += len(element)
-        parts.append(element)
-    return b"".join(parts)
+            part = _inflated(part[_TAG:], left)
+            kind, size = struct.unpack_from(f"{order}II", part)
+        left -= len(part)
+        if left < 0:
+            raise ValueError(f"it unpacks to more than {_LIMIT} bytes")
+        if len(part) < _TAG + size:
+            raise ValueError("it is cut short")
+        if kind == _ARRAY:
+            yield part[_TAG : _TAG + size]
 
 
 def _inflated(data: bytes, limit: int) -> bytes:

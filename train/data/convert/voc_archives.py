@@ -40,6 +40,7 @@ _ID = r"(\d{4}_\d{6})"
 _VOC_LIST = re.compile(r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val)\.txt")
 _VOC_MASK = re.compile(rf"VOCdevkit/VOC2012/SegmentationClass/{_ID}\.png")
 _VOC_IMAGE = re.compile(rf"VOCdevkit/VOC2012/JPEGImages/{_ID}\.jpg")
+_KEPT_LIMIT = 2**30  # bytes of masks kept at once; the published ones have 50 MB
 _TARS = (".tar.gz", ".tgz", ".tar")
 
 
@@ -191,12 +192,15 @@ def _read_voc(
 def _read_more(more: _Masks, own: Collection[str]) -> dict[str, bytes]:
     """Returns the masks of images that VOC has none of, as PNG files."""
     kind, found, lists = more.kind, dict[str, bytes](), dict[str, list[str]]()
+    kept = 0
     with open_archive(more.path) as members:
         for member in members:
             mask = kind.mask.fullmatch(member.name)
             if mask and mask[1] not in own:
                 name = f"{more.path}: {member.name}"
                 found[mask[1]] = kind.png(member.read(), name)
+                kept += len(found[mask[1]])
+                _check_kept(more.path, kept)
             elif kind.listed and (listed := kind.listed.fullmatch(member.name)):
                 lists[listed[1]] = _ids(member)
     if not kind.listed:
@@ -205,6 +209,15 @@ def _read_more(more: _Masks, own: Collection[str]) -> dict[str, bytes]:
     wanted = {*lists["train"], *lists["val"]} - set(own)
     _check_all(more.path, "masks", wanted, found)
     return {id: found[id] for id in wanted}
+
+
+def _check_kept(path: Path, size: int) -> None:
+    """Refuses an archive whose masks would fill memory."""
+    if size > _KEPT_LIMIT:
+        raise UserError(
+            f"{path} has masks of more than {_KEPT_LIMIT} bytes, so it is not the "
+            "published archive. Download it again."
+        )
 
 
 def _matching(

@@ -221,13 +221,19 @@ def test_a_size_that_a_zip_claims(
         read(path)
 
 
-def test_a_zip_that_unpacks_to_more_than_it_claims(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "archive.zip", {"zeros.bin": bytes(2**20)})
+@pytest.mark.parametrize("size", [2**20, 2**26])
+def test_a_zip_that_unpacks_to_more_than_it_claims(tmp_path: Path, size: int) -> None:
+    path = write_zip(tmp_path / "archive.zip", {"zeros.bin": bytes(size)})
     content = path.read_bytes()
-    claimed, less = (size.to_bytes(4, "little") for size in (2**20, 100))
+    claimed, less = (size.to_bytes(4, "little") for size in (size, 100))
     path.write_bytes(content.replace(claimed, less))
-    with pytest.raises(UserError, match="damaged or cut short"):
-        read(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="damaged or cut short"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_zip_with_a_password(tmp_path: Path) -> None:
@@ -236,7 +242,16 @@ def test_a_zip_with_a_password(tmp_path: Path) -> None:
     for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         content[content.find(mark) + at] |= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match="folder/a.txt cannot be read .*encrypted"):
+    with pytest.raises(UserError, match="folder/a.txt is encrypted, or .*Unpack"):
+        read(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_another_method(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("folder/a.txt", b"first")
+    with pytest.raises(UserError, match="a.txt .* by another method than deflate"):
         read(path)
 
 

@@ -33,6 +33,8 @@ def alone(tmp_path: Path) -> Path:
         ([[2, 2, 12, 2]], "a polygon has 4 numbers"),
         ([[2, 2, 12, 2, 12, 12, 2]], "a polygon has 7 numbers"),
         ([[2, 2, 12, 2, 1e12, 12]], "a polygon is far outside of 30×20 pixels"),
+        ([[0, 0, 30, 20] * 9000], "edges of 5.* pixels together, more than the 500037"),
+        ([[0, 0, 30, 20, 0, 9]] * 9000, "edges of 6.* pixels together, more than the"),
         ({"size": [30, 20], "counts": [600]}, r"of size \(30, 20\), not \(20, 30\)"),
         ({"size": [20, 30], "counts": [3, 5]}, "not of 20×30 = 600 pixels"),
         ({"size": [20, 30], "counts": "35"}, "not of 20×30 = 600 pixels"),

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,3 +84,77 @@ def test_a_file_that_unpacks_to_gigabytes(monkeypatch: pytest.MonkeyPatch) -> No
     element = struct.pack("<II", 15, len(small)) + small
     with pytest.raises(UserError, match=f"unpacks to more than {2**16} bytes"):
         sbd_mask(head + 3 * element, "cls/1.mat")  # together
+
+
+HEAD = mat(MASK)[:128]
+
+
+def nested(depth: int) -> bytes:
+    """Returns a cell in a cell, and so on, as the variable."""
+    name = struct.pack("<II8s", 1, 5, b"GTcls")
+    head = struct.pack("<IIII", 6, 8, 1, 0) + struct.pack("<IIii", 5, 8, 1, 1) + name
+    sizes = [len(head) + (len(head) + 8) * index for index in range(depth)]
+    return HEAD + b"".join(struct.pack("<II", 14, n) + head for n in reversed(sizes))
+
+
+def test_cells_in_cells_are_not_followed() -> None:
+    with pytest.raises(UserError, match="GTcls is not one struct"):
+        sbd_mask(nested(20_000), "cls/1.mat")
+
+
+def test_any_number_may_be_wrong() -> None:
+    whole = mat(MASK, compressed=False)
+    tracemalloc.start()
+    try:
+        for at in range(124, len(whole) - 4, 4):
+            for number in (2**31 - 1, 2**32 - 1, 0, 14, 2**20):
+                changed = whole[:at] + struct.pack("<I", number) + whole[at + 4 :]
+                try:
+                    sbd_mask(changed, "cls/1.mat")
+                except UserError as error:
+                    assert str(error).startswith("cls/1.mat is no mask of SBD (")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_sizes_that_are_claimed() -> None:
+    whole = mat(MASK, compressed=False)
+    axes = struct.pack("<IIii", 5, 8, *MASK.shape)
+    assert whole.count(axes) == 1
+    claimed = whole.replace(axes, struct.pack("<IIii", 5, 8, 2**31 - 1, 2**31 - 1))
+    said = r"Segmentation has axes \(2147483647, 2147483647\) and 6 values"
+    with pytest.raises(UserError, match=said):
+        sbd_mask(claimed, "cls/1.mat")
+
+
+def test_names_of_many_fields_take_no_memory() -> None:
+    whole = bytearray(mat(MASK, compressed=False))
+    at = whole.find(struct.pack("<HHi", 5, 4, 11)[:4])
+    assert at > 0
+    names = struct.pack("<HHi", 5, 4, 1) + struct.pack("<II", 1, 2**22) + bytes(2**22)
+    content = whole[136:at] + names
+    content = HEAD + struct.pack("<II", 14, len(content)) + content
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="no field Segmentation"):
+            sbd_mask(content, "cls/1.mat")
+        assert tracemalloc.get_traced_memory()[1] < 5 * 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_masks_of_the_other_order_of_bytes() -> None:
+    def array(name: bytes, kind: int, axes: Sequence[int], content: bytes) -> bytes:
+        parts = [(6, struct.pack(">II", kind, 0)), (5, struct.pack(">2i", *axes))]
+        return b"".join(part(*it) for it in [*parts, (1, name)]) + content
+
+    def part(kind: int, content: bytes) -> bytes:
+        padded = content + bytes(-len(content) % 8)
+        return struct.pack(">II", kind, len(content)) + padded
+
+    pixels = array(b"", 9, MASK.shape, part(2, MASK.tobytes("F")))
+    fields = struct.pack(">HHi", 4, 5, 32) + part(1, b"Segmentation".ljust(32, b"\0"))
+    whole = array(b"GTcls", 2, (1, 1), fields + part(14, pixels))
+    content = HEAD[:124] + b"\1\0MI" + part(14, whole)
+    np.testing.assert_array_equal(sbd_mask(content, "cls/1.mat"), MASK)

@@ -182,6 +182,15 @@ def test_ready_made_masks_that_are_fewer_are_counted(folder: Path) -> None:
         convert(folder)
 
 
+def test_masks_that_would_fill_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tar(folder / "benchmark.tgz", sbd_files())
+    monkeypatch.setattr(voc_archives, "_KEPT_LIMIT", 100)
+    with pytest.raises(UserError, match=f"{path} has masks of more than 100 bytes"):
+        convert(folder)
+
+
 @pytest.mark.parametrize("split", PUBLISHED)
 def test_lists_of_another_length_are_refused(folder: Path, split: str) -> None:
     SBD["benchmark.tgz"](folder)

@@ -1,0 +1,215 @@
+"""Small files that would keep a decoder busy for long, or take gigabytes of memory."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.common.errors import UserError
+from train.data import image_files
+from train.data.image_files import limit_pixels
+from train.data.images import read_image, read_mask
+
+PIXELS = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+PHOTO = Image.fromarray(PIXELS)
+BUSY = r"a\.png has {}.*, which would keep a decoder busy.*Save it anew"
+
+
+@pytest.fixture(autouse=True)
+def same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the limit of the process back."""
+    monkeypatch.setattr(image_files, "_limit", image_files.PIXEL_LIMIT)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Iterator[Callable[[bytes], np.ndarray]]:
+    """Reads an image of a content, which takes no time."""
+    path = tmp_path / "a.png"
+    begun = time.process_time()
+
+    def read_content(content: bytes) -> np.ndarray:
+        path.write_bytes(content)
+        return read_image(path)
+
+    yield read_content
+    assert time.process_time() - begun < 5
+
+
+def saved(format: str, image: Image.Image = PHOTO, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def chunk(kind: bytes, data: bytes = b"") -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + check
+
+
+def with_scans(count: int) -> bytes:
+    """Returns a progressive JPEG whose last scan is repeated, to have so many."""
+    whole = saved("JPEG", PHOTO, progressive=True)
+    more = count - whole.count(b"\xff\xda")
+    return whole[:-2] + more * whole[whole.rfind(b"\xff\xda") : -2] + whole[-2:]
+
+
+def test_scans_are_counted(read: Callable[[bytes], np.ndarray]) -> None:
+    assert read(with_scans(100)).shape == PIXELS.shape
+    with pytest.raises(UserError, match=BUSY.format("more than 100 scans")):
+        read(with_scans(101))
+
+
+def test_data_after_a_jpeg_are_no_scans(read: Callable[[bytes], np.ndarray]) -> None:
+    whole = saved("JPEG")  # phones append films
+    film = bytes(2**16) + b"\xff\xda" * 1000
+    assert read(whole + film).shape == PIXELS.shape
+
+
+def test_masks_are_watched(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(with_scans(101))
+    with pytest.raises(UserError, match=BUSY.format("more than 100 scans")):
+        read_mask(path)
+
+
+@pytest.mark.parametrize(
+    ("format", "place", "part"),
+    [
+        ("JPEG", 2, b"\xff\xe5\0\2"),
+        ("JPEG", 2, b"\xff\xdb\0\x43\0" + bytes([1]) * 64),
+        ("PNG", 33, chunk(b"tIME")),
+        ("PNG", 33, chunk(b"teSt")),
+        ("PNG", 33, chunk(b"IDAT")),
+        ("GIF", -1, b"!\xfe\1c\0"),
+    ],
+    ids=["JPEG segments", "tables", "PNG chunks", "private", "pixels", "GIF comments"],
+)
+def test_parts_are_counted(
+    read: Callable[[bytes], np.ndarray], format: str, place: int, part: bytes
+) -> None:
+    whole = saved(format, PHOTO.convert("L"))
+    place = place if place > 0 else whole.index(b",\0\0\0\0")  # the first picture
+    content = whole[:place], whole[place:]
+    assert read((100 * part).join(content)).shape == PIXELS.shape
+    with pytest.raises(UserError, match=BUSY.format("parts of a few bytes")):
+        read((100_000 * part).join(content))
+
+
+def test_large_files_may_have_many_parts(read: Callable[[bytes], np.ndarray]) -> None:
+    whole = saved("PNG")
+    content = whole[:33] + 20_000 * chunk(b"teSt", bytes(200)) + whole[33:]
+    assert read(content).shape == PIXELS.shape
+
+
+@pytest.mark.parametrize("side", [250, 251])
+def test_run_lengths_of_bmp_are_read(
+    read: Callable[[bytes], np.ndarray], side: int
+) -> None:
+    lengths = (side * b"\1\7" + b"\0\0") * side + b"\0\1"  # each of one pixel
+    sizes = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(lengths), *4 * [0])
+    head = struct.pack("<2sIHHI", b"BM", 54 + 1024 + len(lengths), 0, 0, 54 + 1024)
+    palette = b"".join(struct.pack("<4B", i, i, i, 0) for i in range(256))
+    assert (read(head + sizes + palette + lengths) == 7).all()
+
+
+def test_exif_in_many_parts(read: Callable[[bytes], np.ndarray]) -> None:
+    whole = saved("JPEG")
+    part = b"\xff\xe1" + struct.pack(">H", 8 + 100) + b"Exif\0\0" + bytes(100)
+    assert read(whole[:2] + 64 * part + whole[2:]).shape == PIXELS.shape
+    with pytest.raises(UserError, match=BUSY.format("EXIF in more than 64 parts")):
+        read(whole[:2] + 65 * part + whole[2:])
+
+
+def tiff(*pages: dict[int, int], data: bytes = bytes(8)) -> bytes:
+    """Returns a TIFF of gray pages, by their tags."""
+    content = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
+    for number, page in enumerate(pages, 1):
+        tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 277: 1, **page}
+        content += struct.pack("<H", len(tags)) + b"".join(
+            struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags)
+        )
+        more = number < len(pages)
+        content += struct.pack("<I", (len(content) + 4) * more)
+    return content
+
+
+def test_pages_are_counted(read: Callable[[bytes], np.ndarray]) -> None:
+    strips = {273: 8, 278: 1, 279: 1}
+    copy = {254: 1, **strips}
+    assert read(tiff(strips, *99 * [copy])).shape == (1, 1, 3)
+    said = BUSY.format("more than 99 smaller copies or masks")
+    with pytest.raises(UserError, match=said):
+        read(tiff(strips, *8000 * [copy]))
+
+
+def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
+    data = zlib.compress(bytes(2000 * 2000))
+    page = {256: 8, 257: 8, 259: 8, 322: 2000, 323: 2000, 324: 8, 325: len(data)}
+    limit_pixels(4_000_000)
+    assert read(tiff(page, data=data)).shape == (8, 8, 3)
+    limit_pixels(3_999_999)
+    said = r"a\.png has tiles of together 4000000 pixels, more than the 3999999 of"
+    with pytest.raises(UserError, match=said):
+        read(tiff(page, data=data))
+    tall = {**page, 257: 2001}  # ends in a second tile, whose data are missing
+    limit_pixels(7_999_999)
+    with pytest.raises(UserError, match="tiles of together 8000000 pixels"):
+        read(tiff(tall, data=data))
+
+
+def jpeg_2000(*, layers: int = 1, precincts: bytes = b"", **options: Any) -> bytes:
+    """Returns a file that claims layers, and precincts of sizes by resolution."""
+    image = Image.new("RGB", (256, 256))
+    whole = bytearray(saved("JPEG2000", image, no_jp2=True, **options))
+    at = whole.find(b"\xff\x52")
+    whole[at + 6 : at + 8] = struct.pack(">H", layers)
+    whole[at + 4] |= bool(precincts)
+    whole[at + 2 : at + 4] = struct.pack(">H", 12 + len(precincts))
+    return bytes(whole[: at + 14] + precincts + whole[at + 14 :])
+
+
+JPEG_2000 = pytest.mark.skipif(
+    "JPEG2000" not in Image.SAVE, reason="Pillow was built without JPEG 2000"
+)
+
+
+@JPEG_2000
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"layers": 50},
+        {"tile_size": (32, 32)},
+        {"precincts": b"\x77" * 6},
+        {"precincts": b"\x44" * 6, "layers": 12},
+    ],
+    ids=str,
+)
+def test_usual_jpeg_2000(
+    read: Callable[[bytes], np.ndarray], options: dict[str, Any]
+) -> None:
+    assert read(jpeg_2000(**options)).shape == (256, 256, 3)
+
+
+@JPEG_2000
+def test_layers_and_precincts(read: Callable[[bytes], np.ndarray]) -> None:
+    many = "65535 layers in 64 tiles, .* packets for 65536 pixels"
+    with pytest.raises(UserError, match=BUSY.format(many)):
+        read(jpeg_2000(layers=65535, tile_size=(32, 32)))
+    small = BUSY.format(".* precincts in a tile for 65536 pixels")
+    with pytest.raises(UserError, match=small):
+        read(jpeg_2000(precincts=b"\x11" * 6))
+    whole = jpeg_2000()
+    of_one_component = struct.pack(">2H7B", 0xFF53, 15, 0, 1, 5, 4, 4, 0, 1)
+    for at in (whole.find(b"\xff\x5c"), len(whole) - 2):
+        with pytest.raises(UserError, match=small):
+            read(whole[:at] + of_one_component + b"\x11" * 6 + whole[at:])

@@ -1,0 +1,160 @@
+"""What decoding a file of an image takes beyond its pixels, which a file may inflate.
+
+Time and memory are those of the pixels, which `--pixel-limit` bounds, in files as
+cameras and programs write them. Files made to do harm have parts of a few bytes by the
+thousand, scans that go over all pixels once more, tiles larger than the image, layers
+without data: these are counted.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import IO, Any
+
+from PIL import Image
+
+from train.common.errors import UserError
+
+# Pillow reads a part (a chunk, a segment, a page) in a few calls, and files have many
+# parts only where those are large: PNG's chunks of pixels are of some kilobytes.
+_CALLS, _BYTES_A_CALL = 30_000, 32
+_EXIF_PARTS = 64  # of a JPEG, of 64 KB each, which are joined one by one
+_SCANS = 100  # of a JPEG; ten are usual
+
+_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323  # TIFF's tags
+
+# Of a JPEG 2000: packets are gone through whether or not they have data, and a precinct
+# takes kilobytes. Usual files have some dozens of each in a tile.
+_PACKETS = 10_000_000
+_PRECINCTS, _PIXELS_A_PRECINCT = 20_000, 16
+_GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})(..)", re.DOTALL)  # SOC, then SIZ
+_CODING = re.compile(rb"\xff[\x52\x53]")  # COD, for all components, and COC, for one
+
+
+def too_much(name: str, what: str) -> UserError:
+    """Returns the refusal of a file that has more of something than one could need."""
+    return UserError(
+        f"{name} has {what}, which would keep a decoder busy: it is damaged, or was "
+        "made to do harm. Save it anew with another program, or leave it out."
+    )
+
+
+class Watched:
+    """A file whose reader does a bounded amount of work.
+
+    Args:
+      file: that is read.
+      name: of it, for messages.
+    """
+
+    def __init__(self, file: IO[bytes], name: str):
+        self._file, self._name = file, name
+        head, size = file.read(2), file.seek(0, 2)
+        file.seek(0)
+        self._is_jpeg = head == b"\xff\xd8"
+        # Pillow reads the run lengths of a BMP byte by byte.
+        self._calls = _CALLS + size // (1 if head == b"BM" else _BYTES_A_CALL)
+        self._exif, self._scans = _EXIF_PARTS, _SCANS
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads as files do.
+
+        Raises:
+          UserError: what was read so far is more of something than one could need.
+        """
+        content = self._file.read(size)
+        self._calls -= 1
+        if self._calls < 0:
+            raise too_much(self._name, "parts of a few bytes by the thousand")
+        if self._is_jpeg:
+            self._count(content)
+        return content
+
+    def _count(self, content: bytes) -> None:
+        """Counts parts of a JPEG; in its pixels the mark of a scan cannot occur."""
+        self._exif -= content.startswith(b"Exif\0\0")
+        self._scans -= content.count(b"\xff\xda")
+        if self._exif < 0:
+            raise too_much(self._name, f"EXIF in more than {_EXIF_PARTS} parts")
+        if self._scans < 0:
+            raise too_much(self._name, f"more than {_SCANS} scans of its pixels")
+
+
+def tile_pixels(image: Image.Image) -> int:
+    """Returns the pixels of all tiles of a TIFF together, 0 where it has none.
+
+    Whole tiles are decoded, however little of one is within the image.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if not {_TILE_WIDTH, _TILE_HEIGHT} <= set(tags):
+        return 0
+    across, down = (
+        -(-tags[side] // tags[tile]) * tags[tile]
+        for side, tile in ((_WIDTH, _TILE_WIDTH), (_HEIGHT, _TILE_HEIGHT))
+    )
+    return across * down
+
+
+def check_jpeg_2000(content: bytes, pixels: int, name: str) -> None:
+    """Refuses more layers, tiles or precincts of a JPEG 2000 than it could need.
+
+    Whatever looks like a head or a coding style counts, wherever it is, so none can be
+    hidden; data look like one by chance in one file of millions.
+
+    Args:
+      content: of the file.
+      pixels: of the image.
+      name: of the file, for messages.
+
+    Raises:
+      UserError: decoding would take too long, or too much memory.
+    """
+    styles = list(_coding_styles(content))
+    layers = max((layers for layers, _ in styles), default=1)
+    for sizes, components in _GRID.findall(content):
+        width, height, _, _, across, down, *_ = struct.unpack(">8I", sizes)
+        across, down = min(width, across) or 1, min(height, down) or 1
+        tiles = -(-width // across) * -(-height // down)
+        precincts = int.from_bytes(components) * max(
+            (_precincts(across, down, exponents) for _, exponents in styles), default=0
+        )
+        if precincts > _PRECINCTS + pixels // _PIXELS_A_PRECINCT:
+            raise too_much(name, f"{precincts} precincts in a tile for {pixels} pixels")
+        if (packets := precincts * tiles * layers) > _PACKETS + pixels:
+            raise too_much(
+                name,
+                f"{layers} layers in {tiles} tiles, {packets} packets for {pixels} "
+                "pixels",
+            )
+
+
+def _coding_styles(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields layers, and the sizes of precincts by resolution, the lowest first."""
+    for found in _CODING.finditer(content):
+        at, is_default = found.end(), found[0] == b"\xff\x52"
+        for levels_at in (7,) if is_default else (4, 5):  # of 257 components, 5
+            part = content[at : at + levels_at + 5 + 33]
+            if len(part) < levels_at + 5:
+                continue
+            style = part[2 if is_default else levels_at - 1]
+            levels, width, height, _, transform = part[levels_at : levels_at + 5]
+            if levels > 32 or max(width, height) > 8 or transform > 1:  # none of these
+                continue
+            length = levels_at + 5 + (levels + 1) * (style & 1)
+            if int.from_bytes(part[:2]) == length <= len(part):
+                layers = int.from_bytes(part[4:6]) if is_default else 1
+                yield layers, part[levels_at + 5 : length] or b"\xff" * (levels + 1)
+
+
+def _precincts(width: int, height: int, exponents: bytes) -> int:
+    """Returns how many precincts a tile may have, for one component."""
+    count = 0
+    for level, exponent in enumerate(reversed(exponents)):
+        across, down = level + (exponent & 15), level + (exponent >> 4)
+        count += ((width >> across) + 2) * ((height >> down) + 2)
+    return count
