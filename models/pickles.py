@@ -3,8 +3,8 @@
 `pickle.Unpickler`, restricted to some classes, would still give out extensions that
 `copyreg` knows, allocate what a pickle asks for, and crash on a deeply nested key. Here
 only the operations below exist, those of protocols 2 to 4 for plain values, and names
-that the caller gives. What a pickle makes takes memory in proportion to its length, which
-a call with one long list, again and again, would not.
+that the caller gives. What a pickle makes takes memory in proportion to its length,
+which calls with one long list, again and again, would not.
 """
 
 from __future__ import annotations

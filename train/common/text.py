@@ -7,23 +7,12 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-# What moves a cursor, changes colors, ends a line or turns the direction of writing.
-_STEERING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
-_BREAKING = re.compile(f"[\t\n]|{_STEERING.pattern}")
+from models.text import STEERING, escaped
+
+_BREAKING = re.compile(f"[\t\n]|{STEERING.pattern}")
 _FORMULA = re.compile("'*[=+\\-@\t\r\n]")  # as spreadsheets begin one
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
-
-
-def inert(text: str) -> str:
-    r"""Returns text whose control characters are escaped, all but tabs and new lines.
-
-    >>> print(inert("a\x1b[2J b\u202e"))
-    a\x1b[2J b\u202e
-    """
-    return _STEERING.sub(_escaped, text)
 
 
 def shown(text: object) -> str:
@@ -32,7 +21,7 @@ def shown(text: object) -> str:
     >>> print(shown("two\nlines"))
     two\nlines
     """
-    return _BREAKING.sub(_escaped, str(text))
+    return _BREAKING.sub(escaped, str(text))
 
 
 def is_shown(text: str) -> bool:
@@ -67,7 +56,3 @@ def plain_cell(cell: str) -> str:
     ('=1', "'tis")
     """
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
