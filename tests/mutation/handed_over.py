@@ -21,9 +21,10 @@ HANDED_OVER: list[Mutant] = [
         "train/training/checkpoint.py",
         "tests/train/training/test_checkpoint.py",
         ("left in place", "self._damaged.append(step)", "pass"),
-        ("arrays unchecked", 'elif position["checksum"] != ', 'elif False and ""!= '),
-        ("position unchecked", "seal not in (None, _seal(position))", "False"),
-        ("unknown fields", "position.keys() - known or", ""),
+        ("arrays unchecked", "elif position.checksum != ", "elif False and 0 != "),
+        ("position unchecked", "position.seal not in (None, _seal(rest))", "False"),
+        ("unknown fields", ", forbid_unknown_fields=True", ""),
+        ("seconds of any kind", "seconds: Annotated[", "seconds: Any  # ["),
         ("other configuration", '"config": (config, ""),', '"config": {config},'),
     ),
     *of(

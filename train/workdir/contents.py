@@ -10,6 +10,7 @@ import msgspec
 from train.common.errors import UserError
 from train.common.sealed import parse_json, read_sealed
 from train.data.masks import IGNORED
+from train.data.voc_classes import fault_of_names
 
 _Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
@@ -31,15 +32,24 @@ class Described(msgspec.Struct, forbid_unknown_fields=True):
     prepared: str = ""  # where their records are
 
     def __post_init__(self) -> None:
-        """Validates counts.
+        """Validates the classes.
 
         Raises:
-          ValueError: there are not as many colors as classes.
+          ValueError: as `check_named_and_colored`.
         """
-        if len(self.colors) != len(self.class_names):
-            raise ValueError(
-                f"{len(self.colors)} colors for {len(self.class_names)} classes"
-            )
+        check_named_and_colored(self.class_names, self.colors)
+
+
+def check_named_and_colored(names: tuple[str, ...], colors: Colors) -> None:
+    """Refuses classes that a folder of data could not have.
+
+    Raises:
+      ValueError: a name is unfit, or there are not as many colors as classes.
+    """
+    if fault := fault_of_names(names):
+        raise ValueError(f"it {fault}")
+    if len(colors) != len(names):
+        raise ValueError(f"{len(colors)} colors for {len(names)} classes")
 
 
 def read_described(path: Path) -> Described:

@@ -37,7 +37,7 @@ from train.evaluation.views import EvaluationOptions
 from train.training.initial_weights import loaded_state
 from train.training.losses import network_alone
 from train.training.step import TrainState, abstract_state
-from train.workdir.contents import Colors, Names
+from train.workdir.contents import Colors, Names, check_named_and_colored
 from train.workdir.run import Run
 
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -208,11 +208,10 @@ def _read_classes_and_step(
     Raises:
       KeyError: something is missing.
       DecodeError: it is of another kind.
-      ValueError: colors and classes are not as many.
+      ValueError: names of classes are unfit, or colors are not as many.
     """
     names = msgspec.json.decode(metadata["class_names"], type=Names)
     colors = msgspec.json.decode(metadata["colors"], type=Colors)
     step = msgspec.json.decode(metadata["step"], type=_Step)
-    if len(colors) != len(names):
-        raise ValueError(f"{len(colors)} colors for {len(names)} classes")
+    check_named_and_colored(names, colors)
     return names, np.array(colors, np.uint8), step
