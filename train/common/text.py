@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +12,7 @@ from models.text import STEERING, escaped
 
 _BREAKING = re.compile(f"[\t\n]|{STEERING.pattern}")
 _FORMULA = re.compile("'*[=+\\-@\t\r\n]")  # as spreadsheets begin one
+_LONGEST_PATH = 4096  # bytes, as Linux has it
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -27,6 +29,18 @@ def shown(text: object) -> str:
 def is_shown(text: str) -> bool:
     """Returns whether a name is printed as it is."""
     return not _BREAKING.search(text)
+
+
+def is_path(text: str) -> bool:
+    r"""Returns whether a path or a command line could have a text.
+
+    >>> is_path("a\udcff\nb"), is_path("a\0b"), is_path("\ud800")
+    (True, False, False)
+    """
+    try:
+        return "\0" not in text and len(os.fsencode(text)) < _LONGEST_PATH
+    except UnicodeEncodeError:
+        return False
 
 
 def markdown(text: str) -> str:
