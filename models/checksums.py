@@ -5,10 +5,12 @@ Where it stands it is counted as zeros.
 
 from __future__ import annotations
 
+import json
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+METADATA = "__metadata__"  # safetensors' key of them, beside those of the arrays
 FIELD = "checksum"
 NONE = "00000000"
 
@@ -16,10 +18,27 @@ _CHUNK = 2**24  # bytes
 
 
 def with_checksum(content: bytes) -> bytes:
-    """Returns a file whose metadata have `NONE` as checksum with the real one."""
+    """Returns a file whose metadata have `NONE` as checksum with the real one.
+
+    Its metadata are sorted, so that equal arrays and metadata are equal files.
+    """
+    content = _in_order(content)
     header = _header(content)
     real = f"{zlib.crc32(content):08x}"
     return content[:8] + _replaced(header, NONE, real) + content[8 + len(header) :]
+
+
+def _in_order(content: bytes) -> bytes:
+    """Returns a safetensors file with its metadata sorted, where `save` shuffles them.
+
+    Its header is then as `json.dumps` writes it.
+    """
+    old = _header(content)
+    header = json.loads(old)
+    header[METADATA] = dict(sorted(header[METADATA].items()))
+    new = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    new += b" " * (-len(new) % 8)  # arrays begin at multiples of 8
+    return len(new).to_bytes(8, "little") + new + content[8 + len(old) :]
 
 
 def is_whole(path: Path, stated: str) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.styles import STYLES
+from models.text import inert
 from models.weights import STATED, read_header, read_weights, write_weights
 
 
@@ -80,11 +81,20 @@ def main() -> None:
     try:
         count, aside = convert(arguments.source, arguments.target, stated)
     except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    print(f"{checksum(arguments.source)}  {arguments.source}")
-    print(f"{checksum(arguments.target)}  {arguments.target} ({count} tensors)")
-    if aside:
-        print(f"left out: {', '.join(aside)}")
+        # Lines after the first are indented: no name can begin one of ours.
+        sys.exit(_printable(f"error: {error}".replace("\n", "\n  ")))
+    said = [
+        f"{checksum(arguments.source)}  {arguments.source}",
+        f"{checksum(arguments.target)}  {arguments.target} ({count} tensors)",
+        *([f"left out: {', '.join(aside)}"] if aside else []),
+    ]
+    print(_printable("\n".join(said)))
+
+
+def _printable(text: str) -> str:
+    """Returns text that neither steers a terminal nor fails to be printed."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return inert(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 if __name__ == "__main__":

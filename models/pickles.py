@@ -3,11 +3,13 @@
 `pickle.Unpickler`, restricted to some classes, would still give out extensions that
 `copyreg` knows, allocate what a pickle asks for, and crash on a deeply nested key. Here
 only the operations below exist, those of protocols 2 to 4 for plain values, and names
-that the caller gives.
+that the caller gives. What a pickle makes takes memory in proportion to its length,
+which calls with one long list, again and again, would not.
 """
 
 from __future__ import annotations
 
+import io
 import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, NoReturn
@@ -26,6 +28,9 @@ _KEYS = (
     bool,
     type(None),
 )  # a nested tuple's hash could not be trusted
+
+# Each can take 150 bytes of memory; a tensor needs about 30.
+MOST_OPERATIONS = 4_000_000
 
 
 class PickleRefused(Exception):
@@ -50,11 +55,14 @@ def read_pickle(
       persistent: returns the object that a persistent id stands for.
 
     Raises:
-      PickleRefused: it asks for another name or operation.
+      PickleRefused: it asks for another name or operation, or for too many.
       Damaged: it is no whole pickle.
     """
     try:
-        return _Machine(names, persistent).run(file)
+        start = file.tell()
+        length = file.seek(0, io.SEEK_END) - start
+        file.seek(start)
+        return _Machine(names, persistent, length).run(file)
     except Damaged:
         raise
     except (ValueError, IndexError, KeyError, TypeError) as error:
@@ -68,14 +76,18 @@ class _Machine:
         self,
         names: Mapping[tuple[str, str], Any],
         persistent: Callable[[Any], Any],
+        length: int,
     ):
         self.names, self.persistent = names, persistent
+        self.left = length  # items that calls may still take: each was written once
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []  # the stacks below the marks
         self.memo: dict[int, Any] = {}
 
     def run(self, file: BinaryIO) -> Any:
-        for operation, argument, _ in pickletools.genops(file):
+        for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
+            if count >= MOST_OPERATIONS:
+                raise PickleRefused(f"asks for more than {MOST_OPERATIONS} operations")
             name = operation.name
             if name == "STOP":
                 return self.stack.pop()
@@ -129,7 +141,7 @@ class _Machine:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise PickleRefused("asks for a name that is no string")
         if (module, name) not in self.names:
-            raise PickleRefused(f"asks for {module}.{name}")
+            raise PickleRefused(f"asks for {module:.80}.{name:.80}")
         self.stack.append(self.names[module, name])
 
     def stack_global(self, _: None) -> None:
@@ -140,6 +152,13 @@ class _Machine:
         arguments, function = self.stack.pop(), self.stack.pop()
         if not callable(function) or type(arguments) is not tuple:
             _refuse_target("calls", function)
+        self.left -= len(arguments) + sum(
+            len(argument)
+            for argument in arguments
+            if isinstance(argument, list | tuple | dict)
+        )
+        if self.left < 0:
+            raise PickleRefused("calls with more items than it has bytes")
         self.stack.append(function(*arguments))
 
     def build(self, _: None) -> None:

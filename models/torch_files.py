@@ -29,6 +29,7 @@ _MAGIC = 0x1950A86A20F9469CFC6C  # begins a file of before 1.6, itself as a pick
 _MAGIC_BYTES = b"\x8a\x0a" + _MAGIC.to_bytes(10, "little")
 _PROTOCOL = 1001
 _LONGEST_START = 32  # of such a file, until the magic number ends
+_DEEPEST = 4  # dictionaries around the state dict
 _SHARING = 4  # how often tensors that share storage may count the file's bytes
 
 
@@ -211,14 +212,18 @@ def _tensors_in(content: Any) -> Iterator[Tensor]:
 def _state_dict(content: Any) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Returns the tensors of a state dict, and the names of what is beside it."""
     aside: list[str] = []
-    while inner := _state_dict_in(content):
+    for _ in range(_DEEPEST):
+        if not (inner := _state_dict_in(content)):
+            break
         aside += [name for name in content if name != inner]
         content = content[inner]
+    else:  # perhaps it holds itself
+        raise Damaged(f"its state dict is more than {_DEEPEST} dictionaries deep")
     if not content:
         raise Damaged("it holds no tensors")
     for key, value in content.items():
         if not isinstance(value, Tensor):
-            raise Damaged(f"{key} is no tensor but a {type(value).__name__}")
+            raise Damaged(f"{key:.80} is no tensor but a {type(value).__name__}")
     return content, tuple(aside)
 
 
@@ -228,7 +233,8 @@ def _state_dict_in(content: Any) -> str:
         raise Damaged(f"it holds no state dict but a {type(content).__name__}")
     for key in content:
         if not (isinstance(key, str) and key.isascii() and key.isprintable()):
-            raise Damaged(f"it has a key that is not a string, or unprintable: {key!a}")
+            shown = ascii(key)[:80]
+            raise Damaged(f"it has a key that is not a string, or unprintable: {shown}")
     inner = [name for name in _STATE_DICTS if isinstance(content.get(name), dict)]
     if len(inner) > 1:
         raise Damaged(f"it has {' and '.join(inner)}: save the one that is meant alone")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +30,6 @@ from models.torch_files import (
 
 # What a file's metadata may state, by the names of the options.
 STATED = ("style", "preprocessing", "norm_epsilon")
-
-
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -135,7 +132,21 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
                 f"{path} is damaged: its checksum is of another content. Copy or "
                 "export it again."
             )
-        return {key: file.get_tensor(key) for key in tuple(file.keys())}
+        return {key: _array(path, file, key) for key in tuple(file.keys())}
+
+
+def _array(path: Path, file: Any, key: str) -> np.ndarray:
+    """Returns an array of an open safetensors file, or refuses it by its key."""
+    try:
+        return file.get_tensor(key)
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy's, of various types
+        part = file.get_slice(key)
+        raise WeightsError(
+            f"{path}: {key:.80}, of the kind {part.get_dtype()} and the shape "
+            f"{part.get_shape()!s:.80}, is no array of NumPy. Save it as float32."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -153,8 +164,8 @@ def _open(path: Path) -> Iterator[Any]:
         raise WeightsError(str(error)) from error
     except (SafetensorError, TypeError, OSError) as error:
         raise WeightsError(
-            f"{path} cannot be read as safetensors ({error}), and PyTorch did not "
-            "write it. Download it again and compare its checksum."
+            f"{path} cannot be read as safetensors ({str(error)[:300]}), and PyTorch "
+            "did not write it. Download it again and compare its checksum."
         ) from error
 
 
@@ -175,24 +186,18 @@ def write_weights(
     """Writes arrays by key as safetensors, as a whole or not at all.
 
     A checksum is among the metadata.
+
+    Raises:
+      WeightsError: an array has the key under which safetensors has its metadata.
     """
+    if checksums.METADATA in arrays:
+        raise WeightsError(
+            f"{path}: an array is called {checksums.METADATA}, which is where "
+            "safetensors has metadata. Rename it."
+        )
     solid = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     texts = {**(metadata or {}), checksums.FIELD: checksums.NONE}
-    replace_file(path, checksums.with_checksum(_in_order(save(solid, texts))))
-
-
-def _in_order(content: bytes) -> bytes:
-    """Returns a safetensors file with its metadata sorted, where `save` shuffles them.
-
-    So equal arrays and metadata are equal files.
-    """
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
-    if "__metadata__" in header:
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # arrays begin at multiples of 8
-    return len(text).to_bytes(8, "little") + text + content[end:]
+    replace_file(path, checksums.with_checksum(save(solid, texts)))
 
 
 def load_weights(

@@ -21,6 +21,7 @@ from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
 from train.common.options import earlier_names, flag, marked, option_names
 from train.common.sealed import read_sealed, write_sealed
+from train.common.text import is_path
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.data.places import anywhere, resolved
@@ -84,7 +85,7 @@ class Config:
             if name not in PLACES:
                 close = difflib.get_close_matches(name, PLACES, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise UserError(f"there is no option {name!r}{hint}")
+                raise UserError(f"there is no option {name!r:.100}{hint}")
             group, field = PLACES[name]
             changes.setdefault(group, {})[field] = value
         groups = {
@@ -175,8 +176,8 @@ def parse_options(described: object) -> Config:
     version = options.pop("version", 1)
     if version is True or version not in range(1, CONFIG_VERSION + 1):
         raise UserError(
-            f"it is of version {version!r}, and this code reads 1 to {CONFIG_VERSION}; "
-            "use the code that wrote it"
+            f"it is of version {version!r:.100}, and this code reads 1 to "
+            f"{CONFIG_VERSION}; use the code that wrote it"
         )
     if version == 1:
         options = _renamed(options)
@@ -202,15 +203,19 @@ def _converted(name: str, value: object) -> Any:
     """Returns a value of JSON in the type of its option, where there is one.
 
     Raises:
-      UserError: it is of another type.
+      UserError: it is of another type, or a text that nobody could give.
     """
     if name not in PLACES:
         return value  # refused by `Config.replace`
     group, field = PLACES[name]
     try:
-        return msgspec.convert(value, get_type_hints(GROUPS[group])[field])
+        converted = msgspec.convert(value, get_type_hints(GROUPS[group])[field])
     except msgspec.ValidationError as error:
-        raise UserError(f"--{flag(name)}: {error}, got {value!r}") from error
+        raise UserError(f"--{flag(name)}: {error}, got {value!r:.200}") from error
+    parts = converted if isinstance(converted, tuple) else (converted,)
+    if not all(is_path(part) for part in parts if isinstance(part, str)):
+        raise UserError(f"--{flag(name)}: no command line has {value!a:.200}")
+    return converted
 
 
 def changed_options(config: Config, base: Config) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def evaluate(
         val_split=name,
         train_split=name,
         holdout=0.0,
-        pixel_limit=prediction.pixel_limit or where.pixel_limit,
+        pixel_limit=prediction.pixel_limit or trained.use.pixel_limit,
     )
     dataset = load_dataset(options_of_data)
     if dataset.class_names != trained.class_names:

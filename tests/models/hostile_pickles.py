@@ -87,6 +87,18 @@ HOSTILE = {
     "number key": (table({3: tensor(FLOATS, (4,), (1,))}), "not a string.*: 3"),
     "escape key": (table({"\x1b[2J": value(1)}), "not a string"),
     "no tensor": (table({"w": value(3)}), "w is no tensor but a int"),
+    "holds itself": (
+        b"}q\x00(" + value("model") + b"h\x00u",
+        "more than 4 dictionaries deep",
+    ),
+    # A list written once, and handed over again and again.
+    "long calls": (
+        value(([["a", 1]] * 50,))
+        + b"q\x00("
+        + (b"ccollections\nOrderedDict\nh\x00R") * 100
+        + b"t",
+        "calls with more items than it has bytes",
+    ),
     "two": (
         table({"state_dict": b"}", "model": b"}"}),
         "has state_dict and model: save the one",

@@ -1,5 +1,6 @@
 """The converter: every tensor is kept, and what a file states is written into it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,30 @@ def test_no_file_is_lost(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must be a file named \*.safetensors"):
         convert_checkpoint.convert(source, tmp_path / "w.bin")
     assert source.read_bytes() == before and list(tmp_path.iterdir()) == [source]
+
+
+def test_no_file_is_written_that_none_can_open(tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "w.pth", {"__metadata__": np.ones(2, "f4")})
+    done = run(source, tmp_path / "w.safetensors")
+    assert done.returncode == 1 and "an array is called __metadata__" in done.stderr
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_names_steer_no_terminal(tmp_path: Path) -> None:
+    source = write_zip(tmp_path / "w.pth", b"c\x1b[31mRED\x1b[2J\nname\n")
+    done = run(source, tmp_path / "w.safetensors")
+    assert done.returncode == 1 and "\x1b" not in done.stderr
+    assert "asks for \\x1b[31mRED\\x1b[2J.name;" in done.stderr
+    two = value("os\nerror: none\n") + value("system") + b"\x93"
+    done = run(write_zip(source, two), tmp_path / "w.safetensors")
+    assert "asks for os\n  error: none\n  .system" in done.stderr
+
+
+def test_files_of_any_name_are_converted(tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"\xff\x1b[2J.pth")
+    write_checkpoint(source, ARRAYS)
+    done = run(source, tmp_path / "w.safetensors")
+    assert done.returncode == 0 and "\\udcff\\x1b[2J.pth\n" in done.stdout
 
 
 def test_unreadable_source_is_one_line(tmp_path: Path) -> None:

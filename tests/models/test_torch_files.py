@@ -2,6 +2,7 @@
 
 import copyreg
 import os
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models import pickles
 from models.torch_files import (
     TorchFileError,
     is_torch_file,
@@ -115,6 +117,34 @@ def test_deeply_nested_key_is_refused(tmp_path: Path) -> None:
     nested = b"}N" + b"\x85" * 1_000_000 + b"Ns"  # its hash overflows the C stack
     path = write_zip(tmp_path / "w.pth", nested)
     with pytest.raises(TorchFileError, match="key that is not a string but a tuple"):
+        read_torch_header(path)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_small_file_takes_little_memory(legacy: bool, tmp_path: Path) -> None:
+    # Each call would make a dictionary of all the pairs, which are written once.
+    pairs = value(([[number, None] for number in range(5000)],)) + b"q\x00"
+    calls = b"ccollections\nOrderedDict\nh\x00R" * 3000
+    for operations in (pairs + b"(" + calls + b"t", b"]" * 10**6):
+        path = tmp_path / "w.pth"
+        if legacy:
+            write_legacy(path, operations, {}, {})
+        else:
+            write_zip(path, operations)
+        tracemalloc.start()
+        with pytest.raises(TorchFileError, match="w.pth"):
+            read_torch_header(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 200 * len(operations)
+
+
+def test_endless_pickles_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickles, "MOST_OPERATIONS", 1000)
+    path = write_zip(tmp_path / "w.pth", b"(" + b"N" * 999 + b"t")
+    with pytest.raises(TorchFileError, match="more than 1000 operations"):
         read_torch_header(path)
 
 

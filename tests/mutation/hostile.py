@@ -136,13 +136,17 @@ PLACES_OF_FILES = [
 ]
 NAMES = [
     *of(
-        "train/common/text.py",
+        "models/text.py",
         "tests/train/common/test_text.py",
         ("directions", "\\u2066-\\u2069]", "]"),
         ("C1", "\\x7f-\\x9f", "\\x7f"),
+    ),
+    *of(
+        "train/common/text.py",
+        "tests/train/common/test_text.py",
         ("formulas", "\"'*[=+", "\"'*[+"),
         ("apostrophes", "\"'*[=+", '"[=+'),
-        ("lines in names", "_BREAKING.sub(_escaped", "_STEERING.sub(_escaped"),
+        ("lines in names", "_BREAKING.sub(escaped", "STEERING.sub(escaped"),
     ),
     *of(
         "train/common/command.py",

@@ -52,6 +52,26 @@ def test_metadata_that_were_changed_are_named(
         load_trained(path)
 
 
+@pytest.mark.parametrize("name", ["", "night", "a\n", "a\x1b[2J", "a\0", "a" * 201])
+def test_model_has_names_that_data_could_have(
+    make_config: MakeConfig, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    trained = trained_model(make_config())
+    others = (*NAMES[:-2], "night", name)
+    save_trained(trained._replace(class_names=others), path)
+    with pytest.raises(UserError, match=rf"{path} has no configuration .*class"):
+        load_trained(path)
+
+
+@pytest.mark.parametrize(("own", "taken"), [(10**18, 10**9), (500, 500)])
+def test_model_lowers_the_limit_of_pixels_alone(
+    make_config: MakeConfig, own: int, taken: int
+) -> None:
+    trained = trained_model(make_config(pixel_limit=own))
+    assert trained.use.pixel_limit == taken
+
+
 def test_file_of_an_earlier_version_has_no_checksum(
     make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

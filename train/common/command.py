@@ -18,8 +18,8 @@ from typing import Any, TextIO, cast
 
 import jax
 
+from models.text import inert
 from train.common.errors import UserError, lacks_memory, lacks_space
-from train.common.text import inert
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves

@@ -135,8 +135,9 @@ class Group:
 def refuse(group: Group, field: str, text: str) -> None:
     """Raises the error of an invalid option."""
     value = getattr(group, field)
-    shown = repr(value) if isinstance(value, str) else value
-    raise UserError(f"--{flag(option_names(type(group))[field])} {text}, got {shown}")
+    shown = repr(value) if isinstance(value, str) else str(value)
+    name = flag(option_names(type(group))[field])
+    raise UserError(f"--{name} {text}, got {shown:.200}")
 
 
 def annotate(cls: type) -> None:

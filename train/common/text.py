@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable, Sequence
 
-# What moves a cursor, changes colors, ends a line or turns the direction of writing.
-_STEERING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
-_BREAKING = re.compile(f"[\t\n]|{_STEERING.pattern}")
+from models.text import STEERING, escaped
+
+_BREAKING = re.compile(f"[\t\n]|{STEERING.pattern}")
 # As spreadsheets begin one, in wide characters too.
 _FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 _SEPARATED = re.compile("[;|:\t]")  # where some programs end a cell that is not quoted
+_LONGEST_PATH = 4096  # bytes, as Linux has it
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
-
-
-def inert(text: str) -> str:
-    r"""Returns text whose control characters are escaped, all but tabs and new lines.
-
-    >>> print(inert("a\x1b[2J b\u202e"))
-    a\x1b[2J b\u202e
-    """
-    return _STEERING.sub(_escaped, text)
 
 
 def shown(text: object) -> str:
@@ -34,7 +25,7 @@ def shown(text: object) -> str:
     >>> print(shown("two\nlines"))
     two\nlines
     """
-    return _BREAKING.sub(_escaped, str(text))
+    return _BREAKING.sub(escaped, str(text))
 
 
 def shortened(text: str, most: int = 80) -> str:
@@ -45,6 +36,18 @@ def shortened(text: str, most: int = 80) -> str:
 def is_shown(text: str) -> bool:
     """Returns whether a name is printed as it is."""
     return not _BREAKING.search(text)
+
+
+def is_path(text: str) -> bool:
+    r"""Returns whether a path or a command line could have a text.
+
+    >>> is_path("a\udcff\nb"), is_path("a\0b"), is_path("\ud800")
+    (True, False, False)
+    """
+    try:
+        return "\0" not in text and len(os.fsencode(text)) < _LONGEST_PATH
+    except UnicodeEncodeError:
+        return False
 
 
 def markdown(text: str) -> str:
@@ -79,7 +82,3 @@ def plain_cell(cell: str) -> str:
     ('=1', "'tis")
     """
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()

@@ -18,7 +18,6 @@ import numpy as np
 from train.common.errors import UserError, memory_for
 from train.common.options import (
     BELOW_ONE,
-    NOT_NEGATIVE,
     POSITIVE,
     Group,
     Limit,
@@ -95,7 +94,7 @@ class DataOptions(Group):
         0,
         "Height to which images and masks are resized when they are prepared, pixels, "
         "aspect ratio kept; 0 leaves them as they are.",
-        NOT_NEGATIVE,
+        Limit(lambda height: 0 <= height <= 2**14, "must lie in [0, 16384]"),
     )
     pixel_limit: int = option(
         PIXEL_LIMIT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +25,11 @@ VOC_CLASSES = (
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
 ).split()
 
+LONGEST_NAME = 200  # characters of a class's name
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can have
+
 # The first line of labelme's labels.txt, pixels of value 255: no class.
 _LABELME_IGNORED = "__ignore__"
-
-_LONGEST = 500  # characters of a name
 
 
 class Classes(NamedTuple):
@@ -140,29 +142,35 @@ def check_names(names: Sequence[str], source: object) -> None:
       source: where they are from, for messages.
 
     Raises:
-      UserError: they are too few or too many, empty or repeated, or have control
-        characters.
+      UserError: as `fault_of_names` says.
+    """
+    if fault := fault_of_names(names):
+        raise UserError(f"{source} {fault}")
+
+
+def fault_of_names(names: Sequence[str]) -> str:
+    """Returns why names are too few or too many, or unfit to be shown; "" for none.
+
+    The text goes on from what has them. They become a line of areas.csv, of a report
+    and of a terminal.
     """
     if not 2 <= len(names) <= IGNORED:
-        raise UserError(
-            f"{source} must name 2 to {IGNORED} classes, it has {len(names)}."
-        )
-    if longest := max((name for name in names if len(name) > _LONGEST), default=""):
-        raise UserError(
-            f"{source} has a class whose name has {len(longest)} characters: "
-            f"{shortened(longest)!r}. Give it one of at most {_LONGEST}, on its line."
-        )
+        return f"must name 2 to {IGNORED} classes, it has {len(names)}."
+    for name in names:
+        if len(name) > LONGEST_NAME:
+            return (
+                f"has a class whose name has {len(name)} characters ({shortened(name)!r}). "
+                f"Give it one of {LONGEST_NAME} or less."
+            )
+        if not name.strip() or not is_shown(name) or _SURROGATE.search(name):
+            return (
+                f"has a class called {name!r}. Give it a name of one line, without "
+                "control characters."
+            )
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     if repeated:
-        raise UserError(
-            f"{source} must name each class once; repeated: {', '.join(repeated)}."
-        )
-    for name in names:
-        if not name.strip() or not is_shown(name):
-            raise UserError(
-                f"{source} has a class called {name!r}. Give it a name of one line, "
-                "without control characters."
-            )
+        return f"must name each class once; repeated: {', '.join(repeated)}."
+    return ""
 
 
 def _count_classes(root: Path, masks: Sequence[Path], *, converted: bool) -> int:

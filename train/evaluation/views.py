@@ -100,7 +100,7 @@ class PredictionOptions:
     takes each image whole; None does as the model."""
     pixel_limit: int = 0
     """Images of more pixels are refused; 0 for the limit that the model was trained
-    with."""
+    with, or 10⁹ if that is lower."""
     compilation_cache: str = ""
     """Folder that keeps compiled functions for the next start; empty keeps none. No
     model chooses it, since they are run."""

@@ -42,7 +42,7 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         "curve": [
             [line["step"], line["mean_iou"]]
             for line in run.metrics()
-            if line["split"] == "val"
+            if line["split"] == "val" and line.get("mean_iou") is not None
         ],
         "command": shlex.join(words),
     }

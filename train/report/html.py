@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from train.common.text import inert
+from models.text import inert
 
 LONGEST_SIDE = 640  # Pixels; a larger picture is scaled down to keep the file small.
 

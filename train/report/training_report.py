@@ -26,6 +26,7 @@ from train.report.html import (
 )
 
 BLUE, ORANGE, GREEN = "#2f6fde", "#e07b24", "#1f9d61"
+_LARGEST = np.finfo(np.float32).max  # of a value in a chart, whose axes go on from it
 RED = np.array([[229, 36, 59]], dtype=np.uint8)
 
 
@@ -153,8 +154,8 @@ def _curve(metrics: Sequence[Mapping[str, Any]], split: str, name: str) -> _Curv
     points = dict(sorted(points.items()))
     steps = np.array(list(points), dtype=np.int64)
     values = np.array(list(points.values()), dtype=np.float64)
-    finite = np.isfinite(values)
-    return _Curve(steps[finite], values[finite])
+    drawn = np.abs(values) <= _LARGEST  # no NaN is
+    return _Curve(steps[drawn], values[drawn])
 
 
 def _loss_chart(train: _Curve, validation: _Curve) -> _Chart:

@@ -10,9 +10,10 @@ import secrets
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
+import msgspec
 import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
@@ -30,6 +31,19 @@ _CAUSES = {
     "--workdir.",
     "config": "config.json is not the one that it was saved under. Restore that file.",
 }
+
+
+class _Position(msgspec.Struct, forbid_unknown_fields=True):
+    """What stands beside the state of a checkpoint."""
+
+    step: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]  # of training so far
+    seed: int
+    fingerprint: str
+    # Those below are not in checkpoints of every version.
+    config: str = ""
+    checksum: int | None = None  # of the arrays
+    seal: int | None = None  # of the rest of these
 
 
 class _DamagedError(UserError):
@@ -173,13 +187,11 @@ class Checkpoints:
         place = self.folder / str(step)
         if files := manifest.damage(place):
             raise _DamagedError(f"{place} is damaged: {files}.")
-        position = self._read(step, position=ocp.args.JsonRestore()).position
-        seal = position.pop("seal", None)  # none in those of before
-        known = {"step", "seconds", "checksum", *self._position}
-        if position.keys() - known or seal not in (None, _seal(position)):
-            raise _DamagedError(f"{place} is damaged: its position is another.")
+        position = _position(
+            place, self._read(step, position=ocp.args.JsonRestore()).position
+        )
         for name, wanted in self._position.items():
-            found = position.get(name, "")
+            found = getattr(position, name)
             if found not in self._accepted[name]:
                 raise UserError(
                     f"{place} was saved with {name} {found!r}, but this run has "
@@ -192,13 +204,13 @@ class Checkpoints:
         )
         restored = self._read(step, state=ocp.args.StandardRestore(shapes))
         state = TrainState(**restored.state)
-        if "checksum" not in position:
+        if position.checksum is None:
             say_unsealed(place)
-        elif position["checksum"] != _checksum(state):
+        elif position.checksum != _checksum(state):
             raise _DamagedError(
                 f"{place} is damaged: its arrays are not those that were saved."
             )
-        return state, float(position["seconds"])
+        return state, position.seconds
 
     def _read(self, step: int, **wanted: Any) -> Any:
         """Returns parts of a checkpoint.
@@ -229,6 +241,24 @@ class Checkpoints:
         except UserError:
             if kind is None:  # otherwise the error that comes through says enough
                 raise
+
+
+def _position(place: Path, found: Any) -> _Position:
+    """Returns a checkpoint's position as it was saved.
+
+    Raises:
+      _DamagedError: it is another.
+    """
+    try:
+        position = msgspec.convert(found, _Position)
+        rest = {name: value for name, value in found.items() if name != "seal"}
+        if position.seal not in (None, _seal(rest)):
+            raise ValueError("its checksum is of another content")
+    except ValueError as error:
+        raise _DamagedError(
+            f"{place} is damaged: its position is another ({error!s:.200})."
+        ) from error
+    return position
 
 
 def _checksum(state: TrainState) -> int:

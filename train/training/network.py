@@ -53,9 +53,11 @@ class ModelOptions(Group):
     dilations: tuple[int, ...] = option(
         (),
         "Dilation of each of the head's convolutions, features; none for its paper's.",
-        Limit(
-            lambda dilations: all(dilation > 0 for dilation in dilations),
-            "must be above 0",
+        Limit(  # crops have up to 512 features a side
+            lambda dilations: (
+                len(dilations) <= 16 and all(1 <= one <= 128 for one in dilations)
+            ),
+            "must be 16 or fewer, each in [1, 128]",
         ),
         earlier="rates",
     )

@@ -9,9 +9,12 @@ import msgspec
 
 from train.common.errors import UserError
 from train.common.sealed import parse_json, read_sealed
+from train.common.text import is_path
 from train.data.masks import IGNORED
+from train.data.voc_classes import fault_of_names
 
 _Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
+_Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
 Colors = list[tuple[_Channel, _Channel, _Channel]]  # red, green, blue
 
@@ -31,15 +34,27 @@ class Described(msgspec.Struct, forbid_unknown_fields=True):
     prepared: str = ""  # where their records are
 
     def __post_init__(self) -> None:
-        """Validates counts.
+        """Validates classes and paths.
 
         Raises:
-          ValueError: there are not as many colors as classes.
+          ValueError: as `check_named_and_colored`, or a folder has no path.
         """
-        if len(self.colors) != len(self.class_names):
-            raise ValueError(
-                f"{len(self.colors)} colors for {len(self.class_names)} classes"
-            )
+        check_named_and_colored(self.class_names, self.colors)
+        for path in (self.folder, self.prepared):
+            if not is_path(path):
+                raise ValueError(f"no path is {path!a:.100}")
+
+
+def check_named_and_colored(names: tuple[str, ...], colors: Colors) -> None:
+    """Refuses classes that a folder of data could not have.
+
+    Raises:
+      ValueError: a name is unfit, or there are not as many colors as classes.
+    """
+    if fault := fault_of_names(names):
+        raise ValueError(f"it {fault}")
+    if len(colors) != len(names):
+        raise ValueError(f"{len(colors)} colors for {len(names)} classes")
 
 
 def read_described(path: Path) -> Described:
@@ -53,7 +68,7 @@ def read_described(path: Path) -> Described:
         try:
             return msgspec.convert(read_sealed(path), Described)
         except ValueError as error:
-            problem = f"is damaged ({error})"
+            problem = f"is damaged ({error!s:.300})"
     raise UserError(
         f"{path} {problem}. Give the command that trained the run again, which writes "
         "it anew."
@@ -75,12 +90,13 @@ def read_result(path: Path, *numbers: str) -> dict[str, Any] | None:
     try:
         result = msgspec.convert(read_sealed(path), dict[str, Any])
         for name in numbers:
-            msgspec.convert(result.get(name), float, strict=False)
+            msgspec.convert({name: result.get(name)}, dict[str, float])
         return result
     except ValueError as error:
         raise UserError(
-            f"{path} is damaged ({error}). Move it elsewhere and give the command "
-            "again: the run goes on from its last checkpoint and writes it anew."
+            f"{path} is damaged ({error!s:.300}). Move it elsewhere and give the "
+            "command again: the run goes on from its last checkpoint and writes it "
+            "anew."
         ) from error
 
 
@@ -97,12 +113,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             whole.append(_metrics(line))
         except ValueError as error:
             if number < len(lines) or line.endswith(b"\n"):
-                print(f"{path}, line {number}, is damaged and left out: {error}")
+                print(f"{path}, line {number}, is damaged and left out: {error!s:.200}")
     return whole
 
 
 def _metrics(line: bytes) -> dict[str, Any]:
-    content = parse_json(line.decode())
-    found = msgspec.convert(content, dict[str, int | float | str | None])
-    msgspec.convert([found.get("step"), found.get("split")], tuple[int, str])
+    found = msgspec.convert(parse_json(line.decode()), dict[str, Any])
+    place = [found.get("step"), found.get("split")]
+    msgspec.convert(place, tuple[_Step, str])
+    metrics = {name: found[name] for name in found.keys() - {"step", "split"}}
+    msgspec.convert(metrics, dict[str, float | None])
     return found

@@ -30,6 +30,7 @@ from train.config import (
     parse_options,
     portable,
 )
+from train.data.image_files import PIXEL_LIMIT
 from train.data.images import Size
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
@@ -37,7 +38,7 @@ from train.evaluation.views import EvaluationOptions
 from train.training.initial_weights import loaded_state
 from train.training.losses import network_alone
 from train.training.step import TrainState, abstract_state
-from train.workdir.contents import Colors, Names
+from train.workdir.contents import Colors, Names, check_named_and_colored
 from train.workdir.run import Run
 
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -63,7 +64,7 @@ class Use(NamedTuple):
     evaluation: EvaluationOptions
     crop: Size  # of training
     image_height: int  # that images are prepared at, 0 for their own
-    pixel_limit: int  # of an image
+    pixel_limit: int  # of an image; no model raises the usual one
 
 
 class Trained(NamedTuple):
@@ -88,7 +89,7 @@ class Trained(NamedTuple):
             config.evaluation,
             config.augmentation.crop,
             config.data.image_height,
-            config.data.pixel_limit,
+            min(config.data.pixel_limit, PIXEL_LIMIT),
         )
 
     def predictor(self, options: EvaluationOptions | None = None) -> Predictor:
@@ -174,9 +175,9 @@ def load_file(path: Path) -> Trained:
         raise UserError(f"{path}: {error}") from error
     except _UNREADABLE as error:
         raise UserError(
-            f"{path} has no configuration that can be read ({error}): it is not a file "
-            "that train/export.py wrote. To train from its weights, name it with "
-            "train/main.py --weights."
+            f"{path} has no configuration that can be read ({error!s:.300}): it is not "
+            "a file that train/export.py wrote. To train from its weights, name it "
+            "with train/main.py --weights."
         ) from error
     state = state._replace(step=jnp.int32(step))
     return Trained(config, class_names, colors, graph, state)
@@ -192,7 +193,9 @@ def _read_config(path: Path, metadata: Mapping[str, str]) -> Config:
     content = parse_json(metadata["config"])
     config = portable(parse_options(content))
     if unknown := sorted(metadata.keys() - _METADATA):
-        raise UserError(f"its metadata have {', '.join(unknown)}, which none should")
+        raise UserError(
+            f"its metadata have {', '.join(unknown):.200}, which none should"
+        )
     if FIELD not in metadata:
         if is_sealed(content):
             raise UserError("it is damaged: its checksum is missing")
@@ -208,11 +211,10 @@ def _read_classes_and_step(
     Raises:
       KeyError: something is missing.
       DecodeError: it is of another kind.
-      ValueError: colors and classes are not as many.
+      ValueError: names of classes are unfit, or colors are not as many.
     """
     names = msgspec.json.decode(metadata["class_names"], type=Names)
     colors = msgspec.json.decode(metadata["colors"], type=Colors)
     step = msgspec.json.decode(metadata["step"], type=_Step)
-    if len(colors) != len(names):
-        raise ValueError(f"{len(colors)} colors for {len(names)} classes")
+    check_named_and_colored(names, colors)
     return names, np.array(colors, np.uint8), step

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.common.text import csv_text, inert, is_shown, markdown, plain_cell, shown
+from models.text import inert
+from train.common.text import csv_text, is_shown, markdown, plain_cell, shown
 
 STEERING = [chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))] + list(
     "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -12,7 +12,7 @@ from PIL import Image
 from train.data.palette import voc_colormap
 from train.evaluation.whole_split import Panel
 from train.report.html import CHART_STYLE, LONGEST_SIDE, svg
-from train.report.training_report import write_report
+from train.report.training_report import _curve, write_report
 
 TRAIN_LINE = {"split": "train", "loss": 1.5, "learning_rate": 0.01}
 NAMES = ["road", "car", "tree"]
@@ -187,6 +187,20 @@ def test_nothing_trained_says_so(tmp_path, metrics):
 def test_one_line_of_metrics_is_drawn(tmp_path, line, titles):
     page = make_page(tmp_path, metrics=[line | {"step": 1}])
     assert list(page.pictures) == [f"{title} against step" for title in titles]
+
+
+@pytest.mark.parametrize("value", [1.7e308, -1e308, float("inf"), 1e39])
+@pytest.mark.parametrize("line", [("train", "loss"), ("val", "mean_iou")])
+def test_values_that_no_axis_holds_are_left_out(value, line):
+    split, name = line
+    points = {1: 0.5, 2: value, 2**31 - 1: 0.25}
+    curve = _curve(
+        [{"step": at, "split": split, name: of} for at, of in points.items()],
+        split,
+        name,
+    )
+    np.testing.assert_array_equal(curve.steps, [1, 2**31 - 1])
+    np.testing.assert_array_equal(curve.values, [0.5, 0.25])
 
 
 def test_losses_of_the_two_splits_are_told_apart(tmp_path):

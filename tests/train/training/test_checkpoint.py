@@ -1,6 +1,5 @@
 """Checkpoints: whole, or not there."""
 
-import json
 import resource
 import signal
 from pathlib import Path
@@ -223,36 +222,6 @@ def test_checkpoint_of_another_run_is_named(
     with Checkpoints(tmp_path, seed, data, config=config) as checkpoints:
         with pytest.raises(UserError, match=f"2 was saved with {said}"):
             checkpoints.restore(large(small))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("seconds", 8.0), ("step", 4), ("more", 1), ("checksum", 0)]
-)
-def test_changed_position_is_noticed_without_a_manifest(
-    small: TrainState, tmp_path: Path, field: str, value: float
-) -> None:
-    save_steps(tmp_path, small, 1)
-    (tmp_path / "1" / manifest.MANIFEST).unlink()  # killed before it was written
-    (path,) = (tmp_path / "1").rglob("position/metadata")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    with open_again(tmp_path) as checkpoints:
-        with pytest.raises(UserError, match="1 is damaged: its position is another"):
-            checkpoints.restore(large(small))
-
-
-def test_checkpoints_of_before_have_no_checksum(
-    small: TrainState, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    save_steps(tmp_path, small, 1)
-    (tmp_path / "1" / manifest.MANIFEST).unlink()
-    (path,) = (tmp_path / "1").rglob("position/metadata")
-    position = json.loads(path.read_text())
-    for name in ("checksum", "seal", "config"):
-        del position[name]
-    path.write_text(json.dumps(position))
-    with open_again(tmp_path) as checkpoints:
-        assert checkpoints.restore(large(small)) is not None
-    assert f"{tmp_path / '1'} is of an earlier version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from train.common.errors import UserError
-from train.workdir.contents import read_described, read_metrics
+from train.workdir.contents import read_described, read_metrics, read_result
 
 WHOLE: dict[str, Any] = {
     "name": "folder",
@@ -29,6 +29,17 @@ WHOLE: dict[str, Any] = {
         ({"fingerprint": None}, "Expected `str`, got `null` - at `$.fingerprint`"),
         ({"folders": "/elsewhere"}, "unknown field `folders`"),
         ({"val_names": 5}, "at `$.val_names`"),
+        ({"class_names": ["sky", "sky"]}, "each class once; repeated: sky"),
+        ({"class_names": ["sky", ""]}, "has a class called ''"),
+        ({"class_names": ["sky", "a\x1b[2J"]}, r"has a class called 'a\x1b[2J'"),
+        ({"class_names": ["sky", "a\r\n=1"]}, r"has a class called 'a\r\n=1'"),
+        ({"class_names": ["sky", "a\0"]}, r"has a class called 'a\x00'"),
+        ({"class_names": ["sky", "\ud800"]}, r"has a class called '\ud800'"),
+        ({"class_names": ["sky", "a" * 201]}, "name has 201 characters ('aaaa"),
+        ({"folder": "a\0"}, r"no path is 'a\x00'"),
+        ({"prepared": "\ud800"}, r"no path is '\ud800'"),
+        ({"folder": "a" * 99_999}, "no path is 'aaaa"),
+        ({"a" * 99_999: 1}, "unknown field `aaaa"),
     ],
 )
 def test_dataset_of_another_kind_is_named(
@@ -39,6 +50,33 @@ def test_dataset_of_another_kind_is_named(
     with pytest.raises(UserError) as raised:
         read_described(path)
     assert f"{path} is damaged" in str(raised.value) and said in str(raised.value)
+    assert len(str(raised.value)) < 500 + len(str(path))
+
+
+def test_names_and_paths_of_any_script_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    names = ("über 日本 🙂", "a" * 200)
+    folder = "a\nb \udcff"  # as a file system may have it
+    path.write_text(json.dumps({**WHOLE, "class_names": names, "folder": folder}))
+    assert read_described(path).class_names == names
+    assert read_described(path).folder == folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"mean_iou": value} for value in ("0.5", True, None, [0.5], 10**400)]
+    + [{"steps": "7"}, {"steps": {}}],
+)
+def test_result_without_numbers_is_named(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps({"steps": 7, "mean_iou": 0.5} | changes))
+    (name,) = changes
+    with pytest.raises(UserError, match=rf"{path} is damaged \(.*Move it elsewhere"):
+        read_result(path, "steps", "mean_iou")
+    path.write_text(json.dumps({"steps": 7, "mean_iou": 0.5, "others": "any"}))
+    assert read_result(path, "steps", "mean_iou") is not None
 
 
 @pytest.mark.parametrize("field", sorted(WHOLE))
@@ -69,7 +107,15 @@ def test_dataset_of_before_is_read(tmp_path: Path) -> None:
     [b'{"step": 2, "spl\xffit": "val"}', b'{"step": "2", "split": "val"}', b"{}", b"[]"]
     + [b'{"step": 2}', b'{"step": 2.5, "split": "val"}', b"[" * 99_999, b"", b"\x00"]
     + [b'{"step": 2, "split": "val", "step": 3}']
-    + [b'{"step": 2, "split": "val", "loss": [1]}'],
+    + [b'{"step": 2, "split": "val", "loss": [1]}']
+    + [b'{"step": 2, "split": "val", "loss": "text"}']
+    + [b'{"step": 2, "split": "val", "loss": true}']
+    + [b'{"step": 2, "split": "val", "loss": 1' + b"0" * 400 + b"}"]
+    + [b'{"step": -9999999999999999999999, "split": "val"}']
+    + [b'{"step": 2147483648, "split": "val"}', b'{"step": -1, "split": "val"}']
+    + [b'{"step": ' + b"9" * 5000 + b', "split": "val"}']
+    + [b'{"step": true, "split": "val"}', b'{"step": 2, "split": null}'],
+    ids=lambda line: repr(line[:40]),
 )
 def test_damaged_line_costs_itself_alone(
     tmp_path: Path, damaged: bytes, capsys: pytest.CaptureFixture
