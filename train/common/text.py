@@ -66,8 +66,8 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
     for line in lines:
         cells = [_text_cell(str(cell)) for cell in line]
         apart = any(map(_SEPARATED.search, cells))
-        quoting = csv.QUOTE_ALL if apart else csv.QUOTE_MINIMAL
-        csv.writer(file, quoting=quoting).writerow(cells)
+        write = csv.writer(file, quoting=csv.QUOTE_ALL) if apart else csv.writer(file)
+        write.writerow(cells)
     return file.getvalue()
 
 

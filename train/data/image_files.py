@@ -98,9 +98,7 @@ def opened(
         )
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
-        _check_size(image, name)
-        most = most_bytes(image.width * image.height)
-        check_size(name, file.seek(0, io.SEEK_END), most)
+        _check_work(image, watched, name)
         if _holds_several(image, name):
             raise UserError(
                 f"{name} holds several pictures (frames of an animation, or pages), "
@@ -141,21 +139,21 @@ def _reason(error: Exception) -> str:
     return text if known and text else f"{type(error).__name__}: {text}"
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_work(image: Image.Image, file: Any, name: str) -> None:
     """Refuses an image that is too large, or made to seem small, before it is decoded.
 
     Raises:
       UserError: its pixels are more than the limit, or it takes more than they do.
     """
-    pixels = image.width * image.height
+    pixels, place = image.width * image.height, file.tell()
     _check_count(pixels, f"{name} has {image.width}×{image.height} =")
+    check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels))
     if image.format == "TIFF":
         _check_count(tile_pixels(image), f"{name} has tiles of together")
-    elif image.format == "JPEG2000" and image.fp:
-        at = image.fp.tell()
-        image.fp.seek(0)
-        check_jpeg_2000(image.fp.read(), pixels, name)
-        image.fp.seek(at)
+    elif image.format == "JPEG2000":
+        file.seek(0)
+        check_jpeg_2000(file.read(), pixels, name)
+    file.seek(place)
 
 
 def _check_count(count: int, what: str) -> None:

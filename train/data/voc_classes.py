@@ -159,8 +159,8 @@ def fault_of_names(names: Sequence[str]) -> str:
     for name in names:
         if len(name) > LONGEST_NAME:
             return (
-                f"has a class whose name has {len(name)} characters ({shortened(name)!r}). "
-                f"Give it one of {LONGEST_NAME} or less."
+                f"has a class whose name has {len(name)} characters "
+                f"({shortened(name)!r}). Give it one of {LONGEST_NAME} or less."
             )
         if not name.strip() or not is_shown(name) or _SURROGATE.search(name):
             return (
