@@ -52,8 +52,8 @@ class Run:
         """Returns the run of a configuration; nothing is written yet.
 
         Raises:
-          UserError: the folder holds something else, or a run of another
-            configuration; the message names the options that differ.
+          UserError: the folder holds something else, a run of another configuration,
+            whose options the message names, or links in place of checkpoints.
         """
         run = cls(Path(config.run.workdir))
         length = len(os.fsencode(run.workdir.absolute()))
@@ -62,6 +62,13 @@ class Run:
                 f"--workdir has {length} bytes as a whole path; files in it would have "
                 f"names that are too long. Choose one of {_LONGEST} or less."
             )
+        for path in (run.checkpoints, *run.checkpoints.glob("*")):
+            if path.is_symlink():
+                raise UserError(
+                    f"{path} is a link, to {os.readlink(path)}, and a run writes into "
+                    "its own folder alone. Move what it leads to into its place, or "
+                    "choose another --workdir; --workdir itself may be a link."
+                )
         if run.config_path.is_file():
             differing = differing_options(load_config(run.config_path), config)
             if differing:

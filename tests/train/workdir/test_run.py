@@ -33,6 +33,23 @@ def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None
     assert path.read_text() == "years of work"
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/100"])
+def test_links_in_place_of_checkpoints_are_refused(
+    make_config: MakeConfig, name: str, tmp_path: Path
+) -> None:
+    """Saving would rename and delete what stands there."""
+    config = make_config()
+    run = Run.open(config)
+    run.begin(config)
+    others = tmp_path / "others"
+    others.mkdir()
+    link = run.workdir / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(others)
+    with pytest.raises(UserError, match=f"{link} is a link, to {others}"):
+        Run.open(config)
+
+
 def test_two_spellings_of_a_folder_are_the_same_data(make_config: MakeConfig) -> None:
     config = make_config()
     Run.open(config).begin(config)
