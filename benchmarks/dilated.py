@@ -67,11 +67,15 @@ def main() -> None:
     arguments = parser.parse_args()
     device = jax.devices()[0].device_kind
     print(f"{device}, jax {jax.__version__}, {arguments.dtype}")
-    print(f"| features | dilation | {' | '.join(f'{name}, ms' for name in WAYS)} | used |")
+    print(
+        f"| features | dilation | {' | '.join(f'{name}, ms' for name in WAYS)} | used |"
+    )
     print("|---" * (3 + len(WAYS)) + "|")
     for case in CASES:
         chosen = (arguments.batch or case[0], *case[1:])
-        cells = [f"{time:.2f}" for time in row(chosen, arguments.dtype, arguments.turns)]
+        cells = [
+            f"{time:.2f}" for time in row(chosen, arguments.dtype, arguments.turns)
+        ]
         shape = "×".join(map(str, chosen[:-1]))
         print(f"| {shape} | {chosen[-1]} | {' | '.join(cells)} | {used(chosen)} |")
 
