@@ -81,7 +81,7 @@ def _backward(
         },
     )
     by_images = _convolve(slope, turned, dilation)
-    return by_images, by_kernel.astype(kernel.dtype)
+    return by_images, by_kernel
 
 
 _convolve.defvjp(_forward, _backward)
@@ -98,7 +98,7 @@ class WeightGradient(Protocol):
         side: int,
         dilation: int,
     ) -> jax.Array:
-        """Returns the gradient `[side, side, inputs, outputs]`.
+        """Returns the gradient `[side, side, inputs, outputs]`, of the images' dtype.
 
         Args:
           images: `[batch, height, width, inputs]`.
@@ -167,9 +167,8 @@ def tap_products(
         )
 
     places = range(side)
-    return jnp.stack(
-        [jnp.stack([product(row, column) for column in places]) for row in places]
-    )
+    products = [[product(row, column) for column in places] for row in places]
+    return jnp.stack([jnp.stack(row) for row in products]).astype(images.dtype)
 
 
 def interleaved(

@@ -155,6 +155,14 @@ def test_bfloat16_is_summed_in_float32(
     assert_close(found, expected, dtype="bfloat16")
 
 
+def test_gradients_are_of_the_dtype_of_what_they_are_of(
+    wide: tuple[jax.Array, jax.Array, jax.Array],
+) -> None:
+    images, kernel, slope = (array.astype("bfloat16") for array in wide)
+    _, pull = jax.vjp(partial(dilated, dilation=2), images, kernel)
+    assert [gradient.dtype for gradient in pull(slope)] == ["bfloat16"] * 2
+
+
 def test_layer_uses_it_where_it_is_dilated() -> None:
     def convolve(stride: int, dilation: int, groups: int) -> object:
         conv = Conv(
