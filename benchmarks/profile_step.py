@@ -31,7 +31,10 @@ from benchmarks.train_speed import LOSSES, parse_row
 # makes of a dilated convolution's weight gradient (models/dilated.py).
 KINDS = (
     ("indexed or general convolutions", "implicit_gemm_indexed|convolve_common"),
-    ("convolutions and products", "conv(?!ert)|xmma|gemm|cutlass|cudnn|nvjet|dot|ynn|onednn"),
+    (
+        "convolutions and products",
+        "conv(?!ert)|xmma|gemm|cutlass|cudnn|nvjet|dot|ynn|onednn",
+    ),
     ("copies and transposes", "copy|transpose|[Mm]em(cpy|set)|pad|concatenate|slice"),
     ("reductions", "reduce"),
     ("element by element", ""),
