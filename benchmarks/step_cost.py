@@ -100,14 +100,9 @@ def measure(setting: Setting) -> Measurement:
     example = random_batch(setting)
     batch = jax.device_put(example)
     began = time.perf_counter()
-    jitted: Any = make_step(graph, config)
-    program = jitted.lower(state, batch).compile()
+    program = compiled_step(graph, config, state, batch)
     compile_seconds = time.perf_counter() - began
-
-    def step() -> dict[str, jax.Array]:
-        nonlocal state
-        state, metrics = program(state, batch)
-        return metrics
+    step = repeated(program, state, batch)
 
     timed = functools.partial(
         seconds, blocks=setting.blocks, block_seconds=setting.block_seconds
@@ -134,6 +129,27 @@ def measure(setting: Setting) -> Measurement:
         transfer_seconds=timed(lambda: jax.device_put(example)),
         augmented_per_second=augmentation_rate(config),
     )
+
+
+def compiled_step(
+    graph: nnx.GraphDef[DeepLab], config: Config, state: TrainState, batch: Example
+) -> jax.stages.Compiled:
+    """Returns the training step's program for these arrays."""
+    jitted: Any = make_step(graph, config)
+    return jitted.lower(state, batch).compile()
+
+
+def repeated(
+    program: jax.stages.Compiled, state: TrainState, batch: Example
+) -> Callable[[], dict[str, jax.Array]]:
+    """Returns a call that takes the next step on one batch, and gives its metrics."""
+
+    def step() -> dict[str, jax.Array]:
+        nonlocal state
+        state, metrics = program(state, batch)
+        return metrics
+
+    return step
 
 
 def random_state(config: Config) -> tuple[nnx.GraphDef[DeepLab], TrainState]:

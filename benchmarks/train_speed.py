@@ -54,9 +54,11 @@ LOSS = "locally_adaptive"
 ROOT = Path(__file__).parents[1]
 TWIN = "benchmarks.torch_step"
 
-# What the project aims at with ResNet-101 on an H200: images/s by size and batch.
-AIMS = {(321, 16): 440, (513, 16): 175}
+# What the project aims at with ResNet-101 on an H200.
+RATIO_AIM = 1.2  # images/s, JAX ÷ compiled PyTorch
 LOSS_AIM = 0.03  # of the step
+STEP_AIMS = {(321, 2): 8e-3}  # seconds, by size and batch
+MEMORY_AIMS = {(321, 16): 4 * 2**30}  # planned bytes
 
 
 def measure_all(
@@ -179,14 +181,37 @@ def aims(found: list[Measurement]) -> Iterator[str]:
     theirs = {m.contender: m for m in found}.get("PyTorch, compiled")
     if theirs and COMPARED in ours:
         ratio = ours[COMPARED].images_per_second / theirs.images_per_second
-        yield verdict(f"{ratio:.2f} × compiled PyTorch", "above 1", ratio > 1)
-    if LOSS in ours and ours[LOSS].setting.backbone == "resnet101":
-        setting, rate = ours[LOSS].setting, ours[LOSS].images_per_second
-        if aim := AIMS.get((setting.size, setting.batch)):
-            yield verdict(f"{rate:.0f} images/s", f"at least {aim}", rate >= aim)
-        share = ours[LOSS].loss_share or 0.0
         yield verdict(
-            f"loss {share:.1%} of the step", f"under {LOSS_AIM:.0%}", share < LOSS_AIM
+            f"{ratio:.2f} × compiled PyTorch",
+            f"at least {RATIO_AIM:g}",
+            ratio >= RATIO_AIM,
+        )
+    for measured in ours.values():
+        if measured.setting.backbone == "resnet101":
+            yield from _own_aims(measured)
+
+
+def _own_aims(m: Measurement) -> Iterator[str]:
+    """Yields the aims of JAX alone, with the loss that was measured."""
+    row = m.setting.size, m.setting.batch
+    name = m.setting.loss.replace("_", " ")
+    if aim := STEP_AIMS.get(row):
+        yield verdict(
+            f"{name}: {1e3 * m.step_seconds:.1f} ms a step",
+            f"at most {1e3 * aim:g}",
+            m.step_seconds <= aim,
+        )
+    if m.memory and (aim := MEMORY_AIMS.get(row)):
+        yield verdict(
+            f"{name}: {m.memory / 2**30:.1f} GiB planned",
+            f"at most {aim / 2**30:g}",
+            m.memory <= aim,
+        )
+    if m.setting.loss == LOSS and m.loss_share is not None:
+        yield verdict(
+            f"{name}: {m.loss_share:.1%} of the step",
+            f"under {LOSS_AIM:.0%}",
+            m.loss_share < LOSS_AIM,
         )
 
 

@@ -37,6 +37,7 @@ NAVIGATION = {
         "Results <docs/results>",
         "Tables <docs/tables>",
         "Speed and memory <benchmarks/RESULTS>",
+        "Dilated gradients <docs/dilated_gradients>",
     ],
     "API": ["docs/api/lal_jax", "docs/api/gradients", "docs/api/models"],
     "Project": [

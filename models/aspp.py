@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
@@ -38,6 +39,7 @@ class AtrousPyramid(nnx.Module):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
+        self.dilations, self.dtype = tuple(dilations), dtype
         self.branches = nnx.List(
             [
                 Conv(
@@ -57,8 +59,58 @@ class AtrousPyramid(nnx.Module):
     def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
         """Returns logits `[batch, h, w, classes]` at the last map's resolution."""
         del train
-        logits = [branch(maps[-1]).astype(jnp.float32) for branch in self.branches]
-        return functools.reduce(jnp.add, logits)
+        kernels = [branch.kernel[...] for branch in self.branches]
+        biases = [
+            branch.bias[...] for branch in self.branches if branch.bias is not None
+        ]
+        features = maps[-1].astype(self.dtype or maps[-1].dtype)
+        logits = summed_convolutions(features, kernels, self.dilations)
+        return logits + functools.reduce(jnp.add, biases)
+
+
+def summed_convolutions(
+    features: jax.Array, kernels: Sequence[jax.Array], dilations: Sequence[int]
+) -> jax.Array:
+    """Returns the sum of dilated convolutions: one product, then shifted sums.
+
+    With few outputs that moves little, and XLA finds in it no convolution with a window
+    as large as the features, which is what it makes of weight gradients (see
+    `models.dilated`).
+
+    Args:
+      features: `[batch, height, width, inputs]`.
+      kernels: `[side, side, inputs, outputs]` each, of an odd side; cast to the dtype
+        of the features.
+      dilations: features between the taps of each.
+
+    Returns:
+      `[batch, height, width, outputs]`, zero-padded at the borders, float32 or wider.
+    """
+    size = features.shape[1:3]
+    taps, shifts = [], []
+    for kernel, dilation in zip(kernels, dilations, strict=True):
+        for row, column in np.ndindex(kernel.shape[:2]):
+            center = np.array(kernel.shape[:2]) // 2
+            shift = dilation * (np.array((row, column)) - center)
+            if (np.abs(shift) < size).all():  # else it sees zeros alone
+                taps.append(kernel[row, column])
+                shifts.append(shift)
+    products = jnp.einsum(
+        "bhwi,ito->bhwto",
+        features,
+        jnp.stack(taps, axis=1).astype(features.dtype),
+        preferred_element_type=jnp.promote_types(features.dtype, jnp.float32),
+    )
+    return functools.reduce(
+        jnp.add,
+        (_shifted(products[..., tap, :], *shift) for tap, shift in enumerate(shifts)),
+    )
+
+
+def _shifted(images: jax.Array, down: int, right: int) -> jax.Array:
+    """Returns images as seen from so many pixels further up and left, zeros beyond."""
+    pads = [(0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0)]
+    return jax.lax.pad(images, images.dtype.type(0), pads)
 
 
 class ConvNormRelu(nnx.Module):

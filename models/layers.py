@@ -11,6 +11,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from models.depthwise import depthwise_conv
+from models.dilated import dilated_conv
 
 
 class Conv(nnx.Conv):
@@ -29,6 +30,9 @@ class Conv(nnx.Conv):
         al. 2015, arXiv:1502.01852).
       dtype: of the computation; parameters are float32.
       rngs: the source of the initial weights.
+
+    Raises:
+      ValueError: the window's side is even, or a number is below 1.
     """
 
     def __init__(
@@ -45,10 +49,19 @@ class Conv(nnx.Conv):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
+        if kernel % 2 == 0 or min(inputs, outputs, kernel, stride, dilation) < 1:
+            raise ValueError(
+                "a convolution takes an odd kernel, and at least 1 of everything: got "
+                f"{inputs=}, {outputs=}, {kernel=}, {stride=}, {dilation=}"
+            )
         reach = dilation * (kernel - 1) // 2
         # Flax counts all outputs; an input reaches those of its group.
         he = nnx.initializers.variance_scaling(2.0 * groups, "fan_out", "normal")
-        depthwise = groups == inputs == outputs > 1
+        convolve: Callable[..., jax.Array] = jax.lax.conv_general_dilated
+        if groups == inputs == outputs > 1:
+            convolve = depthwise_conv
+        elif groups == stride == 1 < min(kernel, dilation):
+            convolve = dilated_conv
         super().__init__(
             inputs,
             outputs,
@@ -59,9 +72,7 @@ class Conv(nnx.Conv):
             padding=((reach, reach), (reach, reach)),
             use_bias=bias,
             kernel_init=kernel_init or he,
-            conv_general_dilated=(
-                depthwise_conv if depthwise else jax.lax.conv_general_dilated
-            ),
+            conv_general_dilated=convolve,
             dtype=dtype,
             rngs=rngs,
         )

@@ -50,7 +50,9 @@ def test_cost_is_that_of_the_network(measurement: Measurement) -> None:
         return model.backbone(images, train=False)
 
     images = jax.ShapeDtypeStruct((1, 33, 33, 3), jnp.float32)
-    head = 4 * 5 * 5 * 9 * 128 * 21  # branches, features, window, channels, classes
+    # Branches, features, channels, classes: with dilations of 6 and more, each branch
+    # has one tap within 5×5 features.
+    head = 4 * 5 * 5 * 128 * 21
     assert measurement.multiply_adds == multiply_adds(features, images) + head
     options = SMALL.config().model
     model = nnx.eval_shape(lambda: make_model(options, 21, seed=0))
