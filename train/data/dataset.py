@@ -105,7 +105,8 @@ class DataOptions(Group):
     )
     links: bool = option(
         False,
-        "Images and masks may be links to files outside of the folder of the data.",
+        "Images, masks and lists may be links to files outside of the folder of the "
+        "data.",
         free=True,
     )
     shared_images: bool = option(

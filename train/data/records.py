@@ -34,7 +34,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, data_dir: str, **options: Any):
         options["file_format"] = "array_record"
-        super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
+        place = Path(data_dir, self.name)
+        try:  # which reads what has been written there
+            super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
+        except Exception as error:  # TFDS raises various ones
+            if isinstance(error, OSError) or not place.is_dir():
+                raise
+            raise UserError(
+                f"{place}: prepared records cannot be read ({error}). Move that folder "
+                "elsewhere; the next run writes it again."
+            ) from error
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {

@@ -76,14 +76,24 @@ def test_no_class_is_imported(
         assert "tfds:oxford_iiit_pet" in str(error) or file in str(error)
 
 
-def test_prepared_records_import_nothing(tmp_path: Path) -> None:
-    """A run's dataset.json may name a folder of records."""
-    from train.data import scenes
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder of records, as a run's dataset.json may name one."""
+    monkeypatch.setattr("train.data.scenes.SPLIT_SIZES", {"train": 1, "val": 1})
+    place = str(tmp_path / "prepared")
+    open_splits(BuiltinScenes(data_dir=place), ("train",))
+    return place
 
-    data_dir = str(tmp_path / "prepared")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenes, "SPLIT_SIZES", {"train": 1, "val": 1})
-        open_splits(BuiltinScenes(data_dir=data_dir), ("train",))
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"fileFormat": "riegeli"}'])
+def test_prepared_records_that_are_damaged(data_dir: str, text: str) -> None:
+    next(Path(data_dir).rglob("dataset_info.json")).write_text(text)
+    said = f"{data_dir}/builtin_scenes: prepared records cannot be read .*next run"
+    with pytest.raises(UserError, match=said):
+        BuiltinScenes(data_dir=data_dir)
+
+
+def test_prepared_records_import_nothing(data_dir: str) -> None:
     for path in Path(data_dir).rglob("*.json"):
         feature = {"pythonClassName": CLASS, "jsonFeature": {"json": "{}"}}
         more = {"features": feature} if path.stem == "dataset_info" else feature
