@@ -9,7 +9,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -85,7 +85,7 @@ def opened(
         )
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
-        _check_size(image, name)
+        _check_size(image, watched, name)
         if _holds_several(image, name):
             raise UserError(
                 f"{name} holds several pictures (frames of an animation, or pages), "
@@ -126,7 +126,7 @@ def _reason(error: Exception) -> str:
     return text if known and text else f"{type(error).__name__}: {text}"
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(image: Image.Image, file: IO[bytes], name: str) -> None:
     """Refuses an image that is too large, or made to seem small, before it is decoded.
 
     Raises:
@@ -136,11 +136,11 @@ def _check_size(image: Image.Image, name: str) -> None:
     _check_count(pixels, f"{name} has {image.width}×{image.height} =")
     if image.format == "TIFF":
         _check_count(tile_pixels(image), f"{name} has tiles of together")
-    elif image.format == "JPEG2000" and image.fp:
-        at = image.fp.tell()
-        image.fp.seek(0)
-        check_jpeg_2000(image.fp.read(), pixels, name)
-        image.fp.seek(at)
+    elif image.format == "JPEG2000":
+        at = file.tell()
+        file.seek(0)
+        check_jpeg_2000(file.read(), pixels, name)
+        file.seek(at)
 
 
 def _check_count(count: int, what: str) -> None:

@@ -129,7 +129,7 @@ def test_sizes_that_are_claimed() -> None:
 
 
 def test_names_of_many_fields_take_no_memory() -> None:
-    whole = bytearray(mat(MASK, compressed=False))
+    whole = mat(MASK, compressed=False)
     at = whole.find(struct.pack("<HHi", 5, 4, 11)[:4])
     assert at > 0
     names = struct.pack("<HHi", 5, 4, 1) + struct.pack("<II", 1, 2**22) + bytes(2**22)
