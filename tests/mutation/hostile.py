@@ -13,9 +13,6 @@ PICTURES = [
             "    except (OSError, ValueError) as error:\n        if",
         ),
         ("several pictures", "if _holds_several(image, name):", "if False:"),
-        ("pages", "in range(1, _PAGES + 1)", "in range(1, 10**9)"),
-        ("tiles", "_check_count(tile_pixels(image)", "_check_count(bool(image)"),
-        ("unwatched", "= Watched(file, name)", "= file"),
         ("phones refused", 'return image.format != "MPO"', "return True"),
         (
             "smaller copies refused",
@@ -28,6 +25,13 @@ PICTURES = [
             "    except Exception:\n        return 1",
             "    except KeyError:\n        return 1",
         ),
+    ),
+    *of(
+        "train/data/image_files.py",
+        "tests/train/data/test_image_work.py",
+        ("pages", "in range(1, _PAGES + 1)", "in range(1, 10**9)"),
+        ("tiles", "_check_count(tile_pixels(image)", "_check_count(bool(image)"),
+        ("unwatched", "= Watched(file, name)", "= file"),
     ),
     *of(
         "train/data/image_work.py",

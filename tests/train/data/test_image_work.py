@@ -74,6 +74,14 @@ def test_data_after_a_jpeg_are_no_scans(read: Callable[[bytes], np.ndarray]) -> 
     assert read(whole + film).shape == PIXELS.shape
 
 
+def test_pixels_of_others_are_no_scans(read: Callable[[bytes], np.ndarray]) -> None:
+    pixels = np.tile(np.array([255, 218, 255], np.uint8), (20, 20, 1))
+    for format in ("BMP", "PPM", "TIFF"):
+        np.testing.assert_array_equal(
+            read(saved(format, Image.fromarray(pixels))), pixels
+        )
+
+
 def test_masks_are_watched(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(with_scans(101))

@@ -55,7 +55,7 @@ def class_mask(
     height, width = size
     columns = np.zeros(height * width, np.uint8)
     order = sorted(
-        (not annotation.iscrowd, -_pixels(annotation, size, place).pixels(), index)
+        (not annotation.iscrowd, -_pixels(annotation, size, place).area(), index)
         for index, annotation in enumerate(annotations)
     )
     # Drawn anew one by one: all together would take as much memory as the file says.

@@ -28,7 +28,7 @@ class Stretches(NamedTuple):
     starts: np.ndarray
     ends: np.ndarray
 
-    def pixels(self) -> int:
+    def area(self) -> int:
         """Returns how many pixels there are."""
         return int((self.ends - self.starts).sum())
 

@@ -15,7 +15,7 @@ def painted(found: Stretches, height: int, width: int) -> np.ndarray:
     """Returns a mask of the pixels, bool `[height, width]`."""
     columns = np.zeros(height * width, np.uint8)
     found.paint(columns, 1)
-    assert found.pixels() == columns.sum()
+    assert found.area() == columns.sum()
     return columns.reshape(width, height).T == 1
 
 
