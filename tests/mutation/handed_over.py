@@ -62,6 +62,15 @@ HANDED_OVER: list[Mutant] = [
         ("operations without end", "if count >= MOST_OPERATIONS:", "if False:"),
     ),
     *of(
+        "train/training/initial_weights.py",
+        "tests/train/test_handed_over.py",
+        (
+            "any option",
+            "            ModelOptions(**{name: known[name]})",
+            "            str()",
+        ),
+    ),
+    *of(
         "train/training/network.py",
         "tests/train/test_config.py",
         ("many dilations", "len(dilations) <= 16 and ", ""),
@@ -123,9 +132,14 @@ HANDED_OVER: list[Mutant] = [
             "whole[:] = [_metrics(line)]",
         ),
         ("any line", "msgspec.convert(place, ", "str(place, "),
-        ("texts as metrics", "dict[str, float | None])", "dict[str, Any])"),
+        ("texts as metrics", "and value is not None:", "and not value:"),
         ("any step", "ge=0, lt=2**31)]\nNames", "ge=0)]\nNames"),
-        ("numbers as texts", "dict[str, float])", "dict[str, Any])"),
+        (
+            "numbers as texts",
+            "            _check_number(name, result.",
+            "            (result.",
+        ),
+        ("texts as numbers", "msgspec.convert(value, float)", "float(value)"),
         ("colors uncounted", "if len(colors) !=", "if False and 0 !="),
         ("any name", "if fault := fault_of_names(names):", "if fault := None:"),
         ("any path", "if not is_path(path):", "if False:"),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save_file
 
-from models.weights import read_header, read_weights
+from models.weights import read_header, read_weights, write_weights
 from train import predict
 from train.common.errors import UserError
+from train.training.initial_weights import check_initial_weights
 from train.workdir.trained import load_trained, save_trained
 
 from .conftest import MakeConfig
@@ -62,6 +63,27 @@ def test_model_has_names_that_data_could_have(
     save_trained(trained._replace(class_names=others), path)
     with pytest.raises(UserError, match=rf"{path} has no configuration .*class"):
         load_trained(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"preprocessing": "$(run this)"}, {"style": ["caffe"]}, {"norm_epsilon": 1e999}]
+    + [{"norm_epsilon": "0.1"}, {"output_stride": 7}, {"upsampling": "$(this)"}],
+    ids=str,
+)
+def test_advice_has_no_words_of_a_file(
+    make_config: MakeConfig, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    path = tmp_path / "model.safetensors"
+    trained = trained_model(make_config())
+    save_trained(trained, path)
+    arrays, metadata = read_weights(path), read_header(path).metadata
+    config = json.loads(metadata["config"]) | changes
+    write_weights(arrays, path, {"config": json.dumps(config)})
+    options = make_config(weights=str(path)).model
+    with pytest.raises(UserError, match="its configuration cannot be read") as raised:
+        check_initial_weights(options)
+    assert "Add " not in str(raised.value)
 
 
 @pytest.mark.parametrize(("own", "taken"), [(10**18, 10**9), (500, 500)])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import numpy as np
 from flax import nnx
 
@@ -27,11 +27,14 @@ from models.weights import (
     read_weights,
 )
 from train.common.errors import UserError
+from train.common.sealed import parse_json
 from train.data.preprocessing import PREPROCESSINGS
 from train.training.losses import network_alone
 from train.training.network import ModelOptions, split_model
 from train.training.step import TrainState
 
+# What a file of this project says in its configuration, as far as it counts here.
+_OWN = (*STATED, "output_stride", "upsampling")
 _HELP = "docs/weights.md says where to get the file and how to convert it"
 
 
@@ -92,14 +95,24 @@ def _use(layout: Layout, header: Header, names: Sequence[str]) -> dict[str, Any]
 
 
 def _own_options(config: str) -> dict[str, Any]:
-    """Returns the options that a file of this project was trained with."""
+    """Returns the options that a file of this project was trained with.
+
+    Raises:
+      UserError: it cannot be read, or a value cannot be the option's.
+    """
     try:
-        options = json.loads(config)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"its configuration cannot be read ({error})") from error
-    if not isinstance(options, dict):
-        raise UserError(f"its configuration is no table of options but {config:.60}")
-    return options
+        options = parse_json(config)
+        if not isinstance(options, dict):
+            raise ValueError(f"it is no table of options but {config:.60}")
+        kinds = get_type_hints(ModelOptions)
+        known = {name: options[name] for name in _OWN if name in options}
+        for name, value in known.items():
+            known[name] = msgspec.convert(value, kinds[name])
+            ModelOptions(**{name: known[name]})  # which refuses others
+        return known
+    except (ValueError, UserError) as error:
+        reason = str(error)[:200]
+        raise UserError(f"its configuration cannot be read ({reason})") from error
 
 
 def _stated(metadata: Mapping[str, str]) -> dict[str, Any]:

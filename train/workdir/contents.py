@@ -90,7 +90,7 @@ def read_result(path: Path, *numbers: str) -> dict[str, Any] | None:
     try:
         result = msgspec.convert(read_sealed(path), dict[str, Any])
         for name in numbers:
-            msgspec.convert({name: result.get(name)}, dict[str, float])
+            _check_number(name, result.get(name))
         return result
     except ValueError as error:
         raise UserError(
@@ -121,6 +121,14 @@ def _metrics(line: bytes) -> dict[str, Any]:
     found = msgspec.convert(parse_json(line.decode()), dict[str, Any])
     place = [found.get("step"), found.get("split")]
     msgspec.convert(place, tuple[_Step, str])
-    metrics = {name: found[name] for name in found.keys() - {"step", "split"}}
-    msgspec.convert(metrics, dict[str, float | None])
+    for name, value in found.items():
+        if name not in ("step", "split") and value is not None:
+            _check_number(name, value)
     return found
+
+
+def _check_number(name: str, value: object) -> None:
+    try:
+        msgspec.convert(value, float)
+    except ValueError as error:
+        raise ValueError(f"{name:.40}: {error}") from error

@@ -73,7 +73,7 @@ def test_result_without_numbers_is_named(
     path = tmp_path / "summary.json"
     path.write_text(json.dumps({"steps": 7, "mean_iou": 0.5} | changes))
     (name,) = changes
-    with pytest.raises(UserError, match=rf"{path} is damaged \(.*Move it elsewhere"):
+    with pytest.raises(UserError, match=rf"{path} is damaged \({name}.*Move it else"):
         read_result(path, "steps", "mean_iou")
     path.write_text(json.dumps({"steps": 7, "mean_iou": 0.5, "others": "any"}))
     assert read_result(path, "steps", "mean_iou") is not None
