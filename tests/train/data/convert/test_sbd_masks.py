@@ -49,6 +49,7 @@ WRONG = {
     "numbers of another type": saved(GTcls={"Segmentation": MASK / 2}),
     "three axes": saved(GTcls={"Segmentation": np.stack([MASK, MASK], -1)}),
     "text for a mask": saved(GTcls={"Segmentation": "a mask"}),
+    "truth values": saved(GTcls={"Segmentation": MASK > 0}),
     "a class too many": mat(MASK + np.uint8(1)),
     "cut short": mat(MASK)[:-9],
     "cut in its checksum": mat(MASK)[:-2],
