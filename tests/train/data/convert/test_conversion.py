@@ -1,6 +1,5 @@
 """Conversions: what is written, when again, and what no list can hold."""
 
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -52,8 +51,7 @@ def test_what_is_written_is_a_folder_in_voc_layout(tmp_path: Path, photo: Path) 
         writer.add("val", "street/1", photo, mask)  # the files are there already
 
     root = convert(tmp_path, write)
-    listing = functools.partial(voc_listing, links=True)
-    folder = read_voc_folder(root, ("train", "val"), listing=listing)
+    folder = read_voc_folder(root, ("train", "val"), links=True)
     assert folder.class_names == ("ground", "Bäume", "sky: blue")
     names = {split: [pair.name for pair in of] for split, of in folder.splits.items()}
     assert names == {"train": ["street/1", "2 0"], "val": ["street/1"]}
