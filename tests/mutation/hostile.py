@@ -221,7 +221,7 @@ SIZES = [
         "tests/train/data/test_hostile_folders.py",
         (
             "bytes of pixels",
-            "check_size(name, file.seek(0, io.SEEK_END), most_bytes(count))",
+            "check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels))",
             "file.seek(0, io.SEEK_END)",
         ),
     ),

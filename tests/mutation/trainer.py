@@ -169,8 +169,8 @@ IMAGES = of(
     ("hidden files", 'and not file.name.startswith(".")', ""),
     (
         "no order",
-        "map(Path, sorted(glob.glob(str(path), recursive=True)))",
-        "map(Path, sorted(glob.glob(str(path), recursive=True))[::-1])",
+        "sorted(set(_matches(path.parts)))",
+        "sorted(set(_matches(path.parts)))[::-1]",
     ),
     ("folders left out", "        folders,\n        suffix", "        suffix"),
 ) + of(

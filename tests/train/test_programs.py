@@ -170,12 +170,13 @@ def test_predict_writes_masks_and_names_the_broken(place: Path) -> None:
 
 def test_predict_overwrites_nothing(place: Path) -> None:
     images = place / "voc" / "JPEGImages"
-    overlay = place / "e_overlay.jpg"
-    overlay.write_bytes((images / "e.jpg").read_bytes())
+    overlay, image = place / "e_overlay.jpg", place / "e_overlay_image.jpg"
+    for path in (overlay, image):
+        path.write_bytes((images / "e.jpg").read_bytes())
     before = sorted(images.iterdir())
     for names, out, message in (
         ((images / "e.jpg",), images, "is the folder of"),
-        ((images / "e.jpg", overlay), place / "m", "would both be written to"),
+        ((overlay, image), place / "m", "would both be written to"),
         ((images / "e.jpg",), overlay, "is a file"),
     ):
         done = call("predict", place / "run", *names, "--out", out)

@@ -116,7 +116,7 @@ def test_lines_that_are_too_long(folder: Path, line: str) -> None:
     write_list(folder, ["a", line])
     with pytest.raises(UserError, match=r"train\.txt, line 2") as raised:
         names(folder)
-    assert len(str(raised.value)) < 700
+    assert len(str(raised.value).replace(str(folder), "")) < 600
 
 
 @pytest.mark.parametrize("gaps", ["a " * 4000, "/ " * 4000, "/" + " " * 8000 + "/"])
