@@ -49,26 +49,18 @@ def dilated_conv(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve(
-    images: jax.Array,
-    kernel: jax.Array,
-    dilation: int,
-) -> jax.Array:
+def _convolve(images: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
     return _plain(images, kernel, dilation)
 
 
 def _forward(
-    images: jax.Array,
-    kernel: jax.Array,
-    dilation: int,
+    images: jax.Array, kernel: jax.Array, dilation: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return _convolve(images, kernel, dilation), (images, kernel)
 
 
 def _backward(
-    dilation: int,
-    inputs: tuple[jax.Array, jax.Array],
-    slope: jax.Array,
+    dilation: int, inputs: tuple[jax.Array, jax.Array], slope: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = inputs
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
@@ -91,12 +83,7 @@ class WeightGradient(Protocol):
     """A way to the weight gradient of a dilated convolution."""
 
     def __call__(
-        self,
-        images: jax.Array,
-        slope: jax.Array,
-        *,
-        side: int,
-        dilation: int,
+        self, images: jax.Array, slope: jax.Array, *, side: int, dilation: int
     ) -> jax.Array:
         """Returns the gradient `[side, side, inputs, outputs]`, of the images' dtype.
 
@@ -120,11 +107,7 @@ def ways(
 
 
 def transposed(
-    images: jax.Array,
-    slope: jax.Array,
-    *,
-    side: int,
-    dilation: int,
+    images: jax.Array, slope: jax.Array, *, side: int, dilation: int
 ) -> jax.Array:
     """Returns the gradient as JAX transposes the convolution; see `WeightGradient`."""
     kernel = jax.ShapeDtypeStruct(
@@ -139,11 +122,7 @@ def transposed(
 
 
 def tap_products(
-    images: jax.Array,
-    slope: jax.Array,
-    *,
-    side: int,
-    dilation: int,
+    images: jax.Array, slope: jax.Array, *, side: int, dilation: int
 ) -> jax.Array:
     """Returns the gradient as a matrix product for each tap; see `WeightGradient`.
 
@@ -159,12 +138,7 @@ def tap_products(
             array[:, *(slice(max(0, s), min(0, s) or None) for s in turned)]
             for array, turned in ((images, shifts), (slope, [-s for s in shifts]))
         )
-        return jnp.einsum(
-            "bhwi,bhwo->io",
-            seen,
-            under,
-            preferred_element_type=wide,
-        )
+        return jnp.einsum("bhwi,bhwo->io", seen, under, preferred_element_type=wide)
 
     places = range(side)
     products = [[product(row, column) for column in places] for row in places]
@@ -172,11 +146,7 @@ def tap_products(
 
 
 def interleaved(
-    images: jax.Array,
-    slope: jax.Array,
-    *,
-    side: int,
-    dilation: int,
+    images: jax.Array, slope: jax.Array, *, side: int, dilation: int
 ) -> jax.Array:
     """Returns the gradient of a plain convolution; see `WeightGradient`.
 
@@ -196,11 +166,7 @@ def _interleave(images: jax.Array, step: int) -> jax.Array:
     return split.transpose(0, 2, 4, 1, 3, 5).reshape(-1, *counts, channels)
 
 
-def _plain(
-    images: jax.Array,
-    kernel: jax.Array,
-    dilation: int,
-) -> jax.Array:
+def _plain(images: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
     reach = dilation * (kernel.shape[0] - 1) // 2
     return jax.lax.conv_general_dilated(
         images,

@@ -55,6 +55,14 @@ class NotFinite(UserError):
         self.index = index
 
 
+def unreadable(what: object, error: OSError) -> UserError:
+    """Returns the refusal of a file that the system does not read."""
+    return UserError(
+        f"{what} cannot be read ({error.strerror}). Check its permissions and the disk "
+        "it is on."
+    )
+
+
 def lacks_space(error: BaseException) -> bool:
     """Returns whether a file could not be written because of its place.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from train.common.errors import UserError
+from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.image_work import Watched, check_jpeg_2000, tile_pixels, too_much
@@ -118,10 +118,7 @@ def blaming(name: str) -> Iterator[None]:
         raise UserError(f"{name}: no such file.") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # not of Pillow
-            raise UserError(
-                f"{name} cannot be read ({error.strerror}). Check its permissions and "
-                "the disk it is on."
-            ) from error
+            raise unreadable(name, error) from error
         raise UserError(
             f"{name} cannot be decoded ({_reason(error)}). Replace the file, or leave "
             "it out."

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.checksums import checksum_of_rest
+from train.common.errors import UserError
 from train.common.sealed import read_sealed, write_sealed
+from train.data.inside import below
 
 MANIFEST = "manifest.json"
 
@@ -30,7 +32,14 @@ def damage(folder: Path) -> str:
             for name in wanted.keys() | found.keys()
             if wanted.get(name) != found.get(name)
         )
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        UserError,
+    ) as error:
         return f"{MANIFEST}: {error}"
     return ", ".join(differing)
 
@@ -39,7 +48,7 @@ def _files(folder: Path) -> dict[str, str]:
     """Returns the checksum of each file of a folder, by its place in it."""
     return {
         path.relative_to(folder).as_posix(): _checksum(path)
-        for path in sorted(folder.rglob("*"))
+        for path in sorted(below(folder))
         if path.is_file() and path != folder / MANIFEST
     }
 

@@ -172,6 +172,13 @@ def test_the_checkpoint_before_a_damaged_one_is_taken(
     assert not capsys.readouterr().out
 
 
+def test_folders_too_deep_for_a_checkpoint_are_damage(tmp_path: Path) -> None:
+    """Python's own walk ends in a recursion there."""
+    manifest.write_manifest(tmp_path)
+    Path(tmp_path, *["d"] * 70).mkdir(parents=True)
+    assert "more than 64 deep" in manifest.damage(tmp_path)
+
+
 def test_every_checkpoint_has_a_manifest(small: TrainState, tmp_path: Path) -> None:
     with open_again(tmp_path) as checkpoints:
         for step in (1, 2):

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from train.common.errors import UserError
+from train.common.errors import UserError, unreadable
 from train.common.regular import open_regular, read_regular
 from train.common.text import shown
+from train.data.inside import below
 
 MEMBER_LIMIT = 64 * 2**20  # bytes of what is read at once: a member, a long name
 TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
@@ -93,10 +94,7 @@ def _blaming(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise UserError(
-                f"{path} cannot be read ({error.strerror}). Check its permissions and "
-                "the disk it is on."
-            ) from error
+            raise unreadable(path, error) from error
         known = isinstance(error, (tarfile.TarError, zipfile.BadZipFile, EOFError))
         text = shown(str(error)[:200]) or "it ends too early"
         raise UserError(
@@ -205,7 +203,7 @@ def _read_zip(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> by
 
 
 def _of_folder(path: Path) -> Iterator[Member]:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    files = sorted(filter(Path.is_file, below(path)))
     bar = tqdm(files, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
     for file in bar:
         name = file.relative_to(path.parent).as_posix()

@@ -28,6 +28,7 @@ from train.common.errors import UserError
 from train.data.convert.archives import Member, open_archive
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.sbd_masks import sbd_mask
+from train.data.inside import below
 from train.data.palette import mask_png, voc_colormap
 from train.data.voc_classes import VOC_CLASSES
 from train.data.voc_files import IMAGES, first_few
@@ -136,7 +137,7 @@ def _files(more: _Masks) -> list[Path]:
         return [more.path]
     wanted = [more.kind.mask, *([more.kind.listed] if more.kind.listed else [])]
     parent = more.path.parent
-    names = [file.relative_to(parent).as_posix() for file in more.path.rglob("*")]
+    names = [file.relative_to(parent).as_posix() for file in below(more.path)]
     return [
         parent / name
         for name in sorted(names)
