@@ -20,12 +20,14 @@ from models.heads import HEADS
 from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
 from train.common.options import earlier_names, flag, marked, option_names
+from train.common.processes import ProcessOptions
 from train.common.sealed import read_sealed, write_sealed
 from train.common.text import is_path
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.data.places import anywhere, resolved
 from train.evaluation.views import EvaluationOptions
+from train.training.devices import DeviceOptions
 from train.training.loop import RunOptions
 from train.training.loss_options import LossOptions
 from train.training.network import ModelOptions
@@ -33,7 +35,7 @@ from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 6
+CONFIG_VERSION = 7
 
 # The first version whose files have a checksum.
 _SEALED = 6
@@ -50,6 +52,8 @@ class Config:
     optimizer: tyro.conf.OmitArgPrefixes[OptimizerOptions] = OptimizerOptions()
     evaluation: tyro.conf.OmitArgPrefixes[EvaluationOptions] = EvaluationOptions()
     run: tyro.conf.OmitArgPrefixes[RunOptions] = RunOptions()
+    devices: tyro.conf.OmitArgPrefixes[DeviceOptions] = DeviceOptions()
+    processes: tyro.conf.OmitArgPrefixes[ProcessOptions] = ProcessOptions()
 
     def __post_init__(self) -> None:
         """Validates options across groups, before anything is read or written."""

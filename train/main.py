@@ -11,6 +11,12 @@ from typing import Any
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError, memory_for
+from train.common.processes import (
+    first_goes_first,
+    join,
+    others_needed,
+    wait_for_all,
+)
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
@@ -26,8 +32,9 @@ from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
 from train.report.final_evaluation import finish
+from train.training.devices import Layout
 from train.training.initial_weights import check_initial_weights, with_weights
-from train.training.loop import train, warn_of_idle_devices
+from train.training.loop import train
 from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
 from train.workdir.run import Run
@@ -41,8 +48,10 @@ FEWER_PIXELS = (
 def main() -> None:
     """Completes the run that the command line asks for."""
     config = parse_config(sys.argv[1:])
+    join(config.processes)
     cache_compilations(config.run.compilation_cache)
-    complete(config)
+    with others_needed():
+        complete(config)
 
 
 def complete(config: Config) -> dict[str, Any]:
@@ -54,6 +63,7 @@ def complete(config: Config) -> dict[str, Any]:
         return summary
 
     begins = not run.has_checkpoint()
+    wait_for_all("the run is open")
     if begins:
         check_initial_weights(config.model)
     found = find_dataset(run.with_split(config.data))
@@ -61,15 +71,18 @@ def complete(config: Config) -> dict[str, Any]:
     check_classes(config.loss, len(found.class_names))
     check_shared(found, config.data)
     warn_of_shared(found, config.data)
-    dataset = prepare_dataset(found, config.data)
+    with first_goes_first("the data are prepared"):
+        dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps
     batch_size = config.optimizer.batch_size
     check_batch_size(dataset.train, batch_size, steps=steps)
     classes = len(dataset.class_names)
+    layout = Layout.of(config.devices, batch_size // config.optimizer.accumulation)
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
     run.begin(config)
+    wait_for_all("the run has begun")
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
@@ -77,12 +90,13 @@ def complete(config: Config) -> dict[str, Any]:
     with run.alone():
         known = dataset.fingerprint, dataset.earlier
         with run.open_checkpoints(config, *known) as checkpoints:
+            state = layout.put_state(state)
             state, seconds = checkpoints.restore(state) or (state, 0.0)
             run.record(config.data, dataset)
             start = int(state.step)
             run.rewind(start)
             print(run.opening(config, dataset, start))
-            warn_of_idle_devices()
+            print(layout.describe())
             batches = train_batches(
                 dataset.train,
                 Augment(config.augmentation),
@@ -91,12 +105,13 @@ def complete(config: Config) -> dict[str, Any]:
                 start=start,
                 steps=steps,
                 workers=config.run.workers,
+                rows=layout.rows(batch_size),
             )
             with memory_for("a step of training", FEWER_PIXELS):
                 state, seconds = train(
                     state,
-                    make_step(graph, dataclasses.replace(config, loss=loss)),
-                    batches,
+                    make_step(graph, dataclasses.replace(config, loss=loss), layout),
+                    map(layout.put_batch, batches),
                     config.optimizer,
                     config.run,
                     log=run.log,

@@ -30,7 +30,9 @@ from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
 from train.evaluation.own_pictures import as_predicted, is_ours
+from train.evaluation.spread import replicas, spread
 from train.evaluation.views import PredictionOptions
+from train.training.step import TrainState
 from train.workdir.trained import Trained, load_trained
 
 
@@ -73,16 +75,21 @@ def predict(
     _begin_areas(areas, header, outputs)
     limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     shares, failures = [], []
-    progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
-    for path, files in progress:
+
+    def write(state: TrainState, image: tuple[Path, MaskFiles]) -> tuple:
+        mask = _predict_one(*image, predictor, trained._replace(state=state))
+        return mask.shape, class_shares(mask, len(trained.class_names))
+
+    written = spread(write, outputs.items(), replicas(trained.state))
+    progress = tqdm(written, total=len(outputs), unit="image", dynamic_ncols=True)
+    for (path, _), result in progress:
         progress.set_description(shown(path.name))
         try:
-            mask = _predict_one(path, files, predictor, trained)
-            found = class_shares(mask, len(trained.class_names))
+            (height, width), found = result()
             texts = [f"{share:.6f}" for share in found]
             # At once, so that finished images are kept if the program stops.
             with locked(out):
-                append_text(areas, csv_text([[path, *mask.shape[::-1], *texts]]))
+                append_text(areas, csv_text([[path, width, height, *texts]]))
             shares.append(found)
         except Exception as error:  # whatever it is, of one image
             failures.append(told_of(path, error))

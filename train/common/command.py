@@ -20,6 +20,7 @@ import jax
 
 from models.text import inert
 from train.common.errors import UserError, lacks_memory, lacks_space
+from train.common.processes import leave
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
@@ -77,14 +78,14 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
             # the checkpoint before it is whole.
             logging.getLogger("absl").setLevel(logging.CRITICAL)
             print(f"\nStopped.{resume}")
-            sys.exit(130)
+            leave(130)
         except Exception as error:
             if not (message := _message(error)):
                 traceback.print_exception(error)  # here, where it is made inert
-                sys.exit(1)
+                leave(1)
             # Lines after the first are indented: no name can begin one of ours.
             print("\nerror: " + message.replace("\n", "\n  "), file=sys.stderr)
-            sys.exit(2)
+            leave(2)
         output.flush()
         if output.lost:
             print(
@@ -92,7 +93,7 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
                 "Send the output elsewhere.",
                 file=sys.stderr,
             )
-            sys.exit(2)
+            leave(2)
 
 
 def _message(error: Exception) -> str:

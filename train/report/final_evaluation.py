@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from train.common.processes import index_of_process
 from train.config import Config
 from train.data.dataset import Dataset
 from train.evaluation.metrics import scalar_metrics, table
@@ -38,6 +39,9 @@ def finish(
         "images_per_second": round(images / max(seconds, 1e-9), 2),
         **provenance(),
     }
+    panels = evaluator.panels(state)
+    if index_of_process() != 0:
+        return summary
     report = write_report(
         run.workdir,
         config=config.options(),
@@ -45,7 +49,7 @@ def finish(
         summary=summary,
         confusion=counts.whole,
         colors=dataset.colors,
-        panels=evaluator.panels(state),
+        panels=panels,
     )
     run.write_summary(summary)
     print(f"Report: {report}")

@@ -19,6 +19,7 @@ import orbax.checkpoint as ocp
 from train.common.command import uninterrupted
 from train.common.errors import UserError, lacks_memory, lacks_space
 from train.common.files import plain_path
+from train.common.processes import gathered, index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
 from train.training import manifest
 from train.training.step import TrainState
@@ -137,27 +138,31 @@ class Checkpoints:
 
     def _write_manifests(self) -> None:
         """Completes what has been saved since, which Orbax does in the background."""
+        if index_of_process() != 0:
+            return
         for place in self.folder.glob("[0-9]*"):
             if place.name.isdigit() and not (place / manifest.MANIFEST).exists():
                 manifest.write_manifest(place)
 
     def _set_damaged_aside(self) -> None:
         """Renames what could not be restored, which would pass for the newest."""
-        for step in self._damaged:
+        for step in self._damaged if index_of_process() == 0 else ():
             place = self.folder / str(step)
             place.rename(place.with_name(f"damaged-{step}-{secrets.token_hex(4)}"))
         if self._damaged:
+            wait_for_all("damaged checkpoints are set aside")
             self._damaged.clear()
             self._manager.reload()
 
     def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
         """Returns the newest sound state and its seconds, None before the first save.
 
-        The state comes to this process's first device, wherever it was saved. Damaged
+        The state comes to the devices of `like`, wherever it was saved. Damaged
         checkpoints are named; the next save sets them aside.
 
         Args:
-          like: a state of the same structure, shapes and dtypes.
+          like: a state of the same structure, shapes and dtypes; where it has no
+            arrays but shapes, this process's first device is meant.
 
         Raises:
           UserError: all are damaged, or one belongs to another model, seed or data
@@ -199,7 +204,9 @@ class Checkpoints:
                 )
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            lambda leaf: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or here
+            ),
             like._asdict(),
         )
         restored = self._read(step, state=ocp.args.StandardRestore(shapes))
@@ -264,7 +271,8 @@ def _position(place: Path, found: Any) -> _Position:
 def _checksum(state: TrainState) -> int:
     """Returns a checksum of all arrays; Orbax restores flipped bits without a word."""
     checksum = 0
-    for leaf in jax.device_get(jax.tree.leaves(state)):  # all are copied at once
+    leaves = [gathered(leaf) for leaf in jax.tree.leaves(state)]
+    for leaf in jax.device_get(leaves):  # all are copied at once
         checksum = zlib.crc32(leaf.tobytes(), checksum)
     return checksum
 

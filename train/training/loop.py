@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from train.common.errors import Diverged
 from train.common.options import NOT_NEGATIVE, POSITIVE, Group, Limit, option
+from train.common.processes import index_of_process
 from train.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
@@ -68,20 +68,6 @@ class Log(Protocol):
     def __call__(self, step: int, split: str, **metrics: float) -> None: ...  # noqa: D102
 
 
-def warn_of_idle_devices() -> None:
-    """Says how many devices are not used, if any."""
-    import jax
-
-    first, *idle = jax.local_devices()
-    if idle:
-        print(
-            f"warning: one of {1 + len(idle)} devices is used, {first}, as a run has "
-            "one. Others can have their own runs (on GPUs, CUDA_VISIBLE_DEVICES=1 "
-            "chooses another).",
-            file=sys.stderr,
-        )
-
-
 def train(
     state: TrainState,
     step: Step,
@@ -99,7 +85,7 @@ def train(
     Args:
       state: where to begin.
       step: the compiled step; it consumes the state it is given.
-      batches: one for each remaining step.
+      batches: one for each remaining step, on the devices.
       optimizer: its number of steps and images per step.
       options: how often to log, evaluate and save.
       log: called every `log_every` steps and with each evaluation.
@@ -113,14 +99,18 @@ def train(
     Raises:
       Diverged: the loss is no longer finite.
     """
-    import jax
-
     watch = Stopwatch(seconds)
     start, steps = int(state.step), optimizer.steps
     pending: tuple[int, jax.Array] | None = None
-    progress = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True)
+    progress = tqdm(
+        total=steps,
+        initial=start,
+        unit="step",
+        dynamic_ncols=True,
+        disable=index_of_process() != 0,
+    )
     for done, batch in enumerate(batches, start + 1):
-        state, metrics = step(state, jax.device_put(batch))
+        state, metrics = step(state, batch)
         if pending is not None:  # of the step before, while this one runs
             _check_finite(*pending, optimizer)
         pending = done, metrics["loss"]

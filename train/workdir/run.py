@@ -17,6 +17,7 @@ from tensorboardX import SummaryWriter
 from models.files import PARTIAL
 from train.common.errors import UserError
 from train.common.files import append_text, replace_text
+from train.common.processes import index_of_process
 from train.common.sealed import checksum_of, write_sealed
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData
@@ -46,6 +47,7 @@ class Run:
         self._summary = workdir / "summary.json"
         self._divergence = workdir / "diverged.json"
         self._events: SummaryWriter | None = None
+        self._writes = index_of_process() == 0  # of several processes, one does
 
     @classmethod
     def open(cls, config: Config) -> Run:
@@ -108,7 +110,7 @@ class Run:
 
     def begin(self, config: Config) -> None:
         """Writes config.json, at the first call."""
-        if not self.config_path.is_file():
+        if self._writes and not self.config_path.is_file():
             self.workdir.mkdir(parents=True, exist_ok=True)
             save_config(config, self.config_path)
 
@@ -129,7 +131,8 @@ class Run:
             folder=resolved(options.folder),
             prepared=resolved(options.prepared),
         )
-        write_sealed(self.dataset_path, msgspec.to_builtins(described))
+        if self._writes:
+            write_sealed(self.dataset_path, msgspec.to_builtins(described))
 
     def described(self) -> Described:
         """Returns the content of dataset.json.
@@ -208,6 +211,9 @@ class Run:
         Raises:
           UserError: another one does.
         """
+        if not self._writes:
+            yield
+            return
         # Open for writing, as network file systems want it.
         with self.config_path.open("a") as file:
             try:  # the system lets go of it when the process ends, however that comes
@@ -258,7 +264,8 @@ class Run:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Marks the run as finished."""
-        write_sealed(self._summary, summary)
+        if self._writes:
+            write_sealed(self._summary, summary)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of metrics.jsonl; of a step's and split's the last.
@@ -270,12 +277,16 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Drops lines logged after a step, since a resumed run logs them again."""
+        if not self._writes:
+            return
         kept = [line for line in read_metrics(self._metrics) if line["step"] <= step]
         replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
 
     def log(self, step: int, split: str, **metrics: float) -> None:
         """Adds a line to metrics.jsonl and to the TensorBoard events."""
+        if not self._writes:
+            return
         line = {"step": step, "split": split, **metrics}
         append_text(self._metrics, json.dumps(line) + "\n")
         if self._events is not None:

@@ -11,7 +11,7 @@ from flax import nnx
 from train.common.errors import UserError
 from train.config import Config
 from train.data.images import Example
-from train.training.loop import Stopwatch, train, warn_of_idle_devices
+from train.training.loop import Stopwatch, train
 from train.training.step import TrainState
 
 from ..conftest import MakeConfig
@@ -92,14 +92,3 @@ def test_stopwatch_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] = 9.0
     assert watch.seconds() == 14.0
     assert watch.lap(8) == 2.0
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_idle_devices_are_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: int
-) -> None:
-    devices = [f"gpu:{index}" for index in range(count)]
-    monkeypatch.setattr(jax, "local_devices", lambda: devices)
-    warn_of_idle_devices()
-    said = capsys.readouterr().err
-    assert ("one of 4 devices is used, gpu:0" in said) == (count > 1) == bool(said)
