@@ -26,6 +26,8 @@ _SIZES = {
     "OMPI_COMM_WORLD_SIZE": "Open MPI",
 }
 
+AUTO = "auto"
+
 # Seconds without a sign of life after which a process counts as dead.
 _SILENCE = 30
 
@@ -43,11 +45,13 @@ class ProcessOptions(Group):
 
     coordinator: str = option(
         "",
-        "Address HOST:PORT of process 0, where processes are started by hand; Slurm "
-        "(srun) and Open MPI need none.",
+        "Address HOST:PORT of process 0, where processes are started by hand; auto "
+        "where JAX finds it (Cloud TPU, GKE). Slurm (srun) and Open MPI need none.",
         Limit(
-            lambda address: not address or address.rpartition(":")[2].isdigit(),
-            "must be HOST:PORT",
+            lambda address: (
+                address in ("", AUTO) or address.rpartition(":")[2].isdigit()
+            ),
+            "must be HOST:PORT or auto",
         ),
         free=True,
     )
@@ -68,17 +72,19 @@ class ProcessOptions(Group):
     rules = (
         Rule(
             "coordinator",
-            lambda options: not options.coordinator or options.processes > 0,
+            lambda options: (
+                options.coordinator in ("", AUTO) or options.processes > 0
+            ),
             "needs --processes and --process",
         ),
         Rule(
             "process",
             lambda options: (
                 options.process < options.processes
-                if options.coordinator
+                if options.coordinator not in ("", AUTO)
                 else options.process == -1
             ),
-            "must be below --processes, and needs --coordinator",
+            "must be below --processes, and needs the address of a --coordinator",
         ),
         Rule(
             "processes",
@@ -95,7 +101,9 @@ def join(options: ProcessOptions) -> None:
       UserError: the others cannot be reached.
     """
     given: dict[str, Any] = {}
-    if options.coordinator:
+    if options.coordinator == AUTO:
+        pass
+    elif options.coordinator:
         given = {
             "coordinator_address": options.coordinator,
             "num_processes": options.processes,
@@ -114,7 +122,7 @@ def join(options: ProcessOptions) -> None:
             shutdown_timeout_seconds=_SILENCE,
         )
     except (RuntimeError, ValueError) as error:
-        how = f"--coordinator {options.coordinator}" if given else _manager()
+        how = _manager() or f"--coordinator {options.coordinator}"
         raise UserError(
             f"the processes of the run could not be joined ({how}): {error!s:.300}\n"
             "Start all of them, with the same --coordinator and --processes, each "

@@ -138,6 +138,10 @@ class Layout:
         place = processes.index(jax.process_index())
         return range(place * share, (place + 1) * share)
 
+    def of_batch(self) -> NamedSharding:
+        """Returns how a batch is divided before the step."""
+        return self._sharding("data")
+
     def put_batch(self, batch: Example) -> Example:
         """Returns a batch on the devices, given the images of this process.
 
@@ -146,7 +150,7 @@ class Layout:
         """
         import jax
 
-        sharding = self._sharding("data")
+        sharding = self.of_batch()
         return jax.tree.map(
             lambda part: jax.make_array_from_process_local_data(sharding, part), batch
         )
@@ -159,12 +163,12 @@ class Layout:
         def put(leaf: jax.Array) -> jax.Array:
             host = np.asarray(leaf)
             return jax.make_array_from_callback(
-                host.shape, self._of_state(host.shape), lambda index: host[index]
+                host.shape, self.of_state(host.shape), lambda index: host[index]
             )
 
         return jax.tree.map(put, state)
 
-    def _of_state(self, shape: tuple[int, ...]) -> NamedSharding:
+    def of_state(self, shape: tuple[int, ...]) -> NamedSharding:
         """Returns how an array of the state is divided."""
         import math
 
@@ -181,7 +185,7 @@ class Layout:
 
         return jax.tree.map(
             lambda leaf: jax.lax.with_sharding_constraint(
-                leaf, self._of_state(leaf.shape)
+                leaf, self.of_state(leaf.shape)
             ),
             tree,
         )

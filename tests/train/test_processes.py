@@ -1,0 +1,136 @@
+"""Several processes train as one does, and end with it where one of them dies."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from train.common.errors import UserError
+from train.common.processes import ProcessOptions, join
+
+from .programs import OPTIONS, call, start, wait
+
+# Of each process; the tests' own has four.
+TWO_DEVICES = {"JAX_NUM_CPU_DEVICES": "2"}
+
+
+def begin(
+    folder: Path, tmp_path: Path, workdir: Path, steps: int
+) -> list[subprocess.Popen[str]]:
+    """Starts the two processes of a run."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = f"--coordinator 127.0.0.1:{port} --processes 2".split()
+    return [
+        start(
+            "main",
+            *arguments(folder, tmp_path, workdir, steps),
+            *together,
+            *("--process", number),
+            more=TWO_DEVICES,
+        )
+        for number in (0, 1)
+    ]
+
+
+def arguments(folder: Path, tmp_path: Path, workdir: Path, steps: int) -> list[object]:
+    return [
+        *("demo", *OPTIONS, "--batch-size", 4, "--steps", steps),
+        *("--data", folder, "--prepared", tmp_path / "prepared"),
+        *("--workdir", workdir, "--upsampling", "bilinear"),
+    ]
+
+
+def metrics(workdir: Path) -> list[dict[str, Any]]:
+    return list(map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines()))
+
+
+def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    ended = [wait(each) for each in begin(folder, tmp_path, two, 4)]
+    assert [each.returncode for each in ended] == [0, 0], ended
+    assert "4 devices (cpu), each step's images divided by 4" in ended[0].stdout
+    assert "mean IoU" in ended[0].stdout and "mean IoU" not in ended[1].stdout
+    alone = call("main", *arguments(folder, tmp_path, one, 4), "--devices", 1)
+    assert alone.returncode == 0, alone
+    for wanted, found in zip(metrics(one), metrics(two), strict=True):
+        for name in wanted.keys() - {"split", "images_per_second"}:
+            assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
+    # Of the run of two, each uses what one alone wrote.
+    assert call("evaluate", two).returncode == 0
+
+
+def test_death_of_one_ends_the_other_and_the_run_goes_on(
+    folder: Path, tmp_path: Path
+) -> None:
+    workdir, steps = tmp_path / "run", 60
+    first, second = begin(folder, tmp_path, workdir, steps)
+    while not (workdir / "checkpoints" / "2" / "manifest.json").exists():
+        assert first.poll() is None, wait(first)
+        time.sleep(0.02)
+    second.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    ended = wait(first)
+    assert time.monotonic() - began < 60
+    assert ended.returncode == 2
+    assert "another process of the run has ended" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    wait(second)
+    again = call("main", *arguments(folder, tmp_path, workdir, steps))
+    assert again.returncode == 0, again
+    begun = re.search(r"from step (\d+) of 60", again.stdout)
+    assert begun and int(begun[1]) >= 2
+    logged = [line["step"] for line in metrics(workdir) if line["split"] == "train"]
+    assert logged == list(range(1, steps + 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"processes": 2}, "--processes needs --coordinator"),
+        ({"coordinator": "here:1"}, "--coordinator needs --processes"),
+        ({"coordinator": "here", "processes": 2, "process": 0}, "HOST:PORT"),
+        ({"coordinator": "here:1", "processes": 2, "process": 2}, "below --processes"),
+        ({"process": 0}, "--process .*--coordinator"),
+    ],
+    ids=str,
+)
+def test_incomplete_options_are_refused(options: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        ProcessOptions(**options)
+
+
+def test_one_process_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**unused: object) -> None:
+        raise AssertionError("joined")
+
+    monkeypatch.setattr("jax.distributed.initialize", refuse)
+    join(ProcessOptions())
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    join(ProcessOptions(processes=1))
+    with pytest.raises(AssertionError, match="joined"):
+        join(ProcessOptions())
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+    with pytest.raises(AssertionError, match="joined"):
+        join(ProcessOptions(coordinator="auto"))
+
+
+def test_cluster_that_cannot_be_joined_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**unused: object) -> None:
+        raise RuntimeError("DEADLINE_EXCEEDED")
+
+    monkeypatch.setattr("jax.distributed.initialize", refuse)
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    with pytest.raises(UserError, match="(?s)Open MPI.*DEADLINE.*--processes 1"):
+        join(ProcessOptions())
