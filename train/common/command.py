@@ -20,6 +20,7 @@ import jax
 
 from models.text import inert
 from train.common.errors import UserError, lacks_memory, lacks_space
+from train.common.signals import Terminated, raise_terminated
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
@@ -61,10 +62,14 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
 
     Args:
       main: does what the command is for.
-      resume: said after Ctrl-C, how to go on.
+      resume: said after Ctrl-C and SIGTERM, how to go on; a program that cannot takes
+        SIGTERM as any other does.
 
-    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C.
+    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 75
+    (EX_TEMPFAIL) after SIGTERM where the same command goes on.
     """
+    if resume:
+        signal.signal(signal.SIGTERM, raise_terminated)
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_nothing_told_twice)
     sys.unraisablehook = _interrupt_again
@@ -72,12 +77,12 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     with _steady("stdout") as output, _steady("stderr", bars=True):
         try:
             main()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             # A save that was just beginning would show Orbax's own traces at the exit;
             # the checkpoint before it is whole.
             logging.getLogger("absl").setLevel(logging.CRITICAL)
             print(f"\nStopped.{resume}")
-            sys.exit(130)
+            sys.exit(os.EX_TEMPFAIL if isinstance(stop, Terminated) else 130)
         except Exception as error:
             if not (message := _message(error)):
                 traceback.print_exception(error)  # here, where it is made inert
@@ -185,15 +190,17 @@ def uninterrupted() -> Iterator[None]:
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Raises a Ctrl-C again that was swallowed in JAX's garbage collection callback.
+    """Raises a stop again that was swallowed in JAX's garbage collection callback.
 
     What still reports to a save that has failed, whose error is told, is dropped.
     """
     if isinstance(lost.exc_value, RuntimeError) and _LOOP_CLOSED in str(lost.exc_value):
         return
-    if lost.exc_type is KeyboardInterrupt:
+    if issubclass(lost.exc_type, KeyboardInterrupt):
         main = threading.main_thread().ident
-        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+        terminated = issubclass(lost.exc_type, Terminated)
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        threading.Timer(0.1, signal.pthread_kill, (main, number)).start()
     else:
         sys.__unraisablehook__(lost)
 

@@ -13,6 +13,7 @@ from flax import nnx
 from models.deeplab import DeepLab
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
+from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
 from train.training.losses import (
     add_parameters,
@@ -81,7 +82,8 @@ def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
 def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
     """Returns the compiled step `(state, batch) → (state, metrics)`.
 
-    It consumes the state it is given.
+    It consumes the state it is given. Where loss, gradient or statistics are not finite
+    it returns that state, one step further, and says so in its metrics.
     """
     loss = make_loss(recipe.loss)
     preprocess = PREPROCESSINGS[recipe.model.preprocessing]
@@ -112,10 +114,14 @@ def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
         (value, kept), slope = gradient(state.params, kept, batch)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
-        metrics = {"loss": value, "learning_rate": schedule(state.step)}
+        fault = first_fault(value, slope, kept)
+        new = TrainState(state.step + 1, params, *kept, memory)
+        new = updated_where(fault == 0, new, state)
+        rate = schedule(state.step)
+        metrics = {"loss": value, "learning_rate": rate, FAULT: fault}
         if recipe.loss.learn_score_scale:
-            metrics["score_scale"] = learned_scale(params)
-        return TrainState(state.step + 1, params, *kept, memory), metrics
+            metrics["score_scale"] = learned_scale(new.params)
+        return new, metrics
 
     return jax.jit(step, donate_argnums=0)
 
