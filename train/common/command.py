@@ -19,7 +19,11 @@ from typing import Any, TextIO, cast
 import jax
 
 from models.text import inert
-from train.common.errors import UserError, lacks_memory, lacks_space
+from train.common.errors import (
+    UserError,
+    lacks_memory,
+    reason_unwritten,
+)
 from train.common.signals import Terminated, raise_terminated
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
@@ -106,7 +110,7 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{error}. Allow more open files (ulimit -n 4096) or fewer --workers."
-    if lacks_space(error) or (isinstance(error, OSError) and error.filename):
+    if reason_unwritten(error):
         return f"{error}. Check the path, its permissions and the space left."
     if lacks_memory(error):
         return f"memory does not suffice ({str(error)[:200]}). Choose smaller images."
@@ -206,7 +210,7 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _nothing_told_twice(record: logging.LogRecord) -> bool:
-    """Drops Orbax's log records of a Ctrl-C or a full disk, which end in a message."""
+    """Drops Orbax's log records of what ends in a message: Ctrl-C, a full disk."""
     return not record.exc_info or not _is_told(record.exc_info[1])
 
 
@@ -219,5 +223,5 @@ def _trace_of_thread(failed: threading.ExceptHookArgs) -> None:
 def _is_told(error: BaseException | None) -> bool:
     """Returns whether `run_command` has a message of its own for an error."""
     return isinstance(error, KeyboardInterrupt) or (
-        error is not None and lacks_space(error)
+        error is not None and bool(reason_unwritten(error))
     )

@@ -32,7 +32,6 @@ def finish(
     print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
     metrics = scalar_metrics(counts.whole)
     run.log(steps, "val", **metrics)
-    run.close()
     best.offer(state, metrics["mean_iou"])
     images = steps * config.optimizer.batch_size
     summary = {

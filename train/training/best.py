@@ -52,6 +52,7 @@ class Best:
         if self._make is None or step >= int(state.step) or not mean_iou > highest:
             return
         with self._make() as checkpoints:
+            checkpoints.newest()  # which is set aside if it is damaged
             checkpoints.save(state, 0.0, mean_iou=mean_iou)
         self._best = _Kept(int(state.step), mean_iou)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import secrets
 import zlib
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
-from train.common.errors import Diverged, UserError, lacks_memory, lacks_space
+from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
 from train.common.files import plain_path
 from train.common.sealed import say_unsealed
 from train.training import manifest
@@ -32,7 +30,6 @@ _CAUSES = {
     "config": "config.json is not the one that it was saved under. Restore that file.",
 }
 _all_finite = jax.jit(all_finite)
-_SYSTEM = re.compile(r"\[os_error_code='(\d+)'\]")  # TensorStore's words for errno
 
 
 class Restored(NamedTuple):
@@ -138,15 +135,14 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # Orbax raises errors of various types
-            full = lacks_space(error)
-            if not (full or isinstance(error, OSError) or _SYSTEM.search(str(error))):
+            if not (reason := reason_unwritten(error)):
                 raise
             kept = [int(p.name) for p in self.folder.glob("*") if p.name.isdigit()]
             goes_on = f"from step {max(kept)}" if kept else "from the start"
-            way_out = "Make room there" if full else "Make it a folder to write to"
             raise UserError(
-                f"{self.folder}: a checkpoint could not be saved ({_reason(error)}). "
-                f"{way_out}; then the same command goes on {goes_on}."
+                f"{self.folder}: a checkpoint could not be saved ({reason}). Make room "
+                "there, or see that it is there and may be written to; then the same "
+                f"command goes on {goes_on}."
             ) from error
 
     def _write_manifests(self) -> None:
@@ -291,10 +287,3 @@ def _checksum(state: TrainState) -> int:
     for leaf in jax.device_get(jax.tree.leaves(state)):  # all are copied at once
         checksum = zlib.crc32(leaf.tobytes(), checksum)
     return checksum
-
-
-def _reason(error: Exception) -> str:
-    """Returns why a file could not be written, from all that Orbax says of it."""
-    if code := _SYSTEM.search(str(error)):
-        return os.strerror(int(code[1]))
-    return str(error).rpartition(": ")[2]

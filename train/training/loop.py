@@ -19,7 +19,6 @@ from train.common.signals import StopRequest
 from train.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
-
     from train.data.images import Example
     from train.training.step import Step, TrainState
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tensorboardX import SummaryWriter
 
 from models.files import PARTIAL
 from train.common.errors import UserError
@@ -25,6 +24,7 @@ from train.data.kinds import Found
 from train.data.places import holds_records, is_name, resolved
 from train.training.checkpoint import Checkpoints
 from train.workdir.contents import Described, read_described, read_metrics, read_result
+from train.workdir.events import Events
 
 # Bytes of a run's path: with the files directly in it, Linux takes 4,095.
 _LONGEST = 3900
@@ -47,7 +47,7 @@ class Run:
         self._metrics = workdir / "metrics.jsonl"
         self._summary = workdir / "summary.json"
         self._divergence = workdir / "diverged.json"
-        self._events: SummaryWriter | None = None
+        self._events: Events | None = None
 
     @classmethod
     def open(cls, config: Config) -> Run:
@@ -280,7 +280,7 @@ class Run:
         """Drops lines logged after a step, since a resumed run logs them again."""
         kept = [line for line in read_metrics(self._metrics) if line["step"] <= step]
         replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
-        self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
+        self._events = Events(self.workdir, step + 1)
 
     def log(self, step: int, split: str, **metrics: float) -> None:
         """Adds a line to metrics.jsonl and to the TensorBoard events."""
@@ -288,10 +288,4 @@ class Run:
         line = {"step": step, "split": split, **values}
         append_text(self._metrics, json.dumps(line) + "\n")
         if self._events is not None:
-            for name, value in metrics.items():
-                self._events.add_scalar(f"{split}/{name}", value, step)
-
-    def close(self) -> None:
-        """Finishes the TensorBoard events."""
-        if self._events is not None:
-            self._events.close()
+            self._events.add(step, split, metrics)
