@@ -27,6 +27,7 @@ NAVIGATION = {
         "Training step in your framework <docs/frameworks>",
         "Data <docs/data>",
         "Training <docs/training>",
+        "Reliability <docs/reliability>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",
         "Weights <docs/weights>",

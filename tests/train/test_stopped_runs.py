@@ -121,7 +121,7 @@ def test_folder_that_becomes_read_only_is_one_message(
         assert fork.end() == 2, fork.said
     finally:
         (run / "checkpoints").chmod(0o755)
-    is_one_message(fork, "could not be saved (", "a folder to write to", "from step ")
+    is_one_message(fork, "could not be saved (Permission denied)", "from step ")
     go_on(place, forks, "locked")
 
 

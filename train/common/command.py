@@ -24,7 +24,7 @@ from train.common.errors import (
     lacks_memory,
     reason_unwritten,
 )
-from train.common.signals import Terminated, raise_terminated
+from train.common.signals import Terminated, terminable
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
@@ -72,15 +72,14 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 75
     (EX_TEMPFAIL) after SIGTERM where the same command goes on.
     """
-    if resume:
-        signal.signal(signal.SIGTERM, raise_terminated)
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_nothing_told_twice)
     sys.unraisablehook = _interrupt_again
     threading.excepthook = _trace_of_thread
     with _steady("stdout") as output, _steady("stderr", bars=True):
         try:
-            main()
+            with terminable() if resume else contextlib.nullcontext():
+                main()
         except KeyboardInterrupt as stop:
             # A save that was just beginning would show Orbax's own traces at the exit;
             # the checkpoint before it is whole.

@@ -80,9 +80,10 @@ def reason_unwritten(error: BaseException) -> str:
     """Returns why the system did not write (or read) a file, "" for other errors."""
     if code := re.search(r"\[os_error_code='(\d+)'\]", str(error)):  # TensorStore's
         return os.strerror(int(code[1]))
-    if isinstance(error, OSError) and error.filename and error.strerror:
+    full = lacks_space(error)
+    if isinstance(error, OSError) and error.strerror and (full or error.filename):
         return error.strerror
-    return str(error).rpartition(": ")[2] if lacks_space(error) else ""
+    return str(error).rpartition(": ")[2] if full else ""
 
 
 def lacks_memory(error: BaseException) -> bool:

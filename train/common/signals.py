@@ -17,8 +17,21 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came, which schedulers send before they end a program."""
 
 
-def raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Handles SIGTERM as Python handles Ctrl-C."""
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Takes SIGTERM within the block as Python takes Ctrl-C.
+
+    Raises:
+      Terminated: it came.
+    """
+    before = signal.signal(signal.SIGTERM, _raise)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
