@@ -28,6 +28,7 @@ NAVIGATION = {
         "Data <docs/data>",
         "Training <docs/training>",
         "Scale <docs/scale>",
+        "Reliability <docs/reliability>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",
         "Weights <docs/weights>",

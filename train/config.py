@@ -40,6 +40,9 @@ CONFIG_VERSION = 7
 # The first version whose files have a checksum.
 _SEALED = 6
 
+# What config.json holds beside the options: `began` is for the record alone.
+_NO_OPTIONS = ("version", "began")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
@@ -111,7 +114,7 @@ def places_of(groups: Mapping[str, type]) -> dict[str, tuple[str, str]]:
     Raises:
       ValueError: two options have one name, or an earlier name is taken.
     """
-    places: dict[str, tuple[str, str]] = {"version": ("", "")}  # of config.json
+    places: dict[str, tuple[str, str]] = dict.fromkeys(_NO_OPTIONS, ("", ""))
     for group, cls in groups.items():
         for field, name in option_names(cls).items():
             if name in places:
@@ -120,8 +123,7 @@ def places_of(groups: Mapping[str, type]) -> dict[str, tuple[str, str]]:
     taken = {old for cls in groups.values() for old, _ in earlier_names(cls)}
     if taken := taken & places.keys():
         raise ValueError(f"earlier names are those of other options: {taken}")
-    del places["version"]
-    return places
+    return {name: place for name, place in places.items() if name not in _NO_OPTIONS}
 
 
 EARLIER = {old: new for cls in GROUPS.values() for old, new in earlier_names(cls)}
@@ -131,9 +133,17 @@ FREE = frozenset[str]().union(*(marked(cls, "free") for cls in GROUPS.values()))
 PATHS = frozenset[str]().union(*(marked(cls, "path") for cls in GROUPS.values()))
 
 
-def save_config(config: Config, path: Path) -> None:
-    """Writes the configuration as JSON, every option by its name."""
-    write_sealed(path, describe(config))
+def save_config(
+    config: Config, path: Path, began: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the configuration as JSON, every option by its name.
+
+    Args:
+      config: what to write.
+      path: of the file.
+      began: with what code, and where, the run began; for the record.
+    """
+    write_sealed(path, describe(config) | ({"began": began} if began else {}))
 
 
 def describe(config: Config) -> dict[str, Any]:
@@ -178,6 +188,7 @@ def parse_options(described: object) -> Config:
         raise UserError(f"it is no table of options but {described!r:.60}")
     options = dict(described)
     version = options.pop("version", 1)
+    options.pop("began", None)
     if version is True or version not in range(1, CONFIG_VERSION + 1):
         raise UserError(
             f"it is of version {version!r:.100}, and this code reads 1 to "

@@ -6,6 +6,7 @@ Called again with the same --workdir it resumes; --help lists every option.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from typing import Any
 
@@ -32,11 +33,15 @@ from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
 from train.report.final_evaluation import finish
+from train.report.provenance import provenance
+from train.training.best import Best
+from train.training.checkpoint import Restored
 from train.training.devices import Layout
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
 from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
+from train.workdir.batch import told_batch
 from train.workdir.run import Run
 
 FEWER_PIXELS = (
@@ -81,7 +86,7 @@ def complete(config: Config) -> dict[str, Any]:
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
-    run.begin(config)
+    run.begin(config, provenance(dataset.fingerprint))
     wait_for_all("the run has begun")
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
@@ -89,9 +94,11 @@ def complete(config: Config) -> dict[str, Any]:
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
         known = dataset.fingerprint, dataset.earlier
+        open_best = functools.partial(run.open_checkpoints, config, *known, best=True)
+        best = Best(open_best if config.run.keep_best else None)
         with run.open_checkpoints(config, *known) as checkpoints:
             state = layout.put_state(state)
-            state, seconds = checkpoints.restore(state) or (state, 0.0)
+            state, seconds, skipped, _ = checkpoints.restore(state) or Restored(state)
             run.record(config.data, dataset)
             start = int(state.step)
             run.rewind(start)
@@ -115,11 +122,14 @@ def complete(config: Config) -> dict[str, Any]:
                     config.optimizer,
                     config.run,
                     log=run.log,
-                    evaluate=evaluator.metrics,
+                    evaluate=best.watching(evaluator.metrics),
                     save=checkpoints.save,
+                    batch_told=functools.partial(told_batch, config, dataset.train),
+                    evaluated=run.is_evaluated(start),
                     seconds=seconds,
+                    skipped=skipped,
                 )
-        summary = finish(run, config, dataset, evaluator, state, seconds)
+        summary = finish(run, config, dataset, evaluator, state, seconds, best)
         warn_of_shared(found, config.data)  # beside the metrics that it is about
         return summary
 

@@ -33,7 +33,7 @@ from train.evaluation.own_pictures import as_predicted, is_ours
 from train.evaluation.spread import replicas, spread
 from train.evaluation.views import PredictionOptions
 from train.training.step import TrainState
-from train.workdir.trained import Trained, load_trained
+from train.workdir.trained import Checkpoint, Trained, load_trained
 
 
 def predict(
@@ -45,6 +45,7 @@ def predict(
     out: Path,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     overwrite: bool = False,
+    checkpoint: Checkpoint = "newest",
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
@@ -59,11 +60,12 @@ def predict(
       prediction: how to predict, where not as the model's configuration says.
       overwrite: replaces pictures in OUT that no prediction wrote, or that were edited
         since.
+      checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
     """
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     if not overwrite:
         _check_replaceable(outputs.values())
-    trained = load_trained(model)
+    trained = load_trained(model, checkpoint)
     cache_compilations(prediction.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.use.evaluation))
     if height := trained.use.image_height:

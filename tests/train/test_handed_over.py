@@ -28,7 +28,7 @@ def test_call_alone_chooses_a_cache(
     trained = predict.load_trained(model)
     config = trained.config.replace(compilation_cache="planted", workdir="elsewhere")
     monkeypatch.setattr(
-        predict, "load_trained", lambda path: trained._replace(config=config)
+        predict, "load_trained", lambda *path: trained._replace(config=config)
     )
     asked: list[str] = []
     monkeypatch.setattr(predict, "cache_compilations", asked.append)

@@ -35,8 +35,8 @@ def replace_text(path: Path, text: str) -> None:
     replace_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def append_text(path: Path, text: str) -> None:
-    """Adds text at the end of a file.
+def append_bytes(path: Path, content: bytes) -> None:
+    """Adds bytes at the end of a file.
 
     Raises:
       OSError: it names the file, also where the disk is full, or is a link.
@@ -44,9 +44,17 @@ def append_text(path: Path, text: str) -> None:
     with naming(path):
         if path.is_symlink():
             raise OSError(errno.ELOOP, "It is a link, which is not written through")
-        # Names of files that are no UTF-8 come back as they were.
         with open(path, "ab", opener=_not_through_links) as file:
-            file.write(text.encode(errors="surrogateescape"))
+            file.write(content)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds text at the end of a file; names of files that are no UTF-8 as they were.
+
+    Raises:
+      OSError: as `append_bytes`.
+    """
+    append_bytes(path, text.encode(errors="surrogateescape"))
 
 
 def _not_through_links(path: str, flags: int) -> int:

@@ -72,9 +72,7 @@ class ProcessOptions(Group):
     rules = (
         Rule(
             "coordinator",
-            lambda options: (
-                options.coordinator in ("", AUTO) or options.processes > 0
-            ),
+            lambda options: options.coordinator in ("", AUTO) or options.processes > 0,
             "needs --processes and --process",
         ),
         Rule(
@@ -199,6 +197,13 @@ def total(counts: np.ndarray) -> np.ndarray:
     # In halves: JAX has no int64 unless the whole program asks for it.
     halves = counts.astype("int64").view("int32")
     return multihost_utils.process_allgather(halves).view("int64").sum(axis=0)
+
+
+def any_of(flag: bool) -> bool:
+    """Returns whether the flag is set in any of the processes, which all ask."""
+    import numpy as np
+
+    return bool(total(np.array([flag], np.int64))[0])
 
 
 def gathered(array: jax.Array) -> jax.Array | np.ndarray:

@@ -17,6 +17,9 @@ from train.workdir.run import Run
 
 Entry = Mapping[str, Any]  # what results hold of a run
 
+# What they do not: flags may name folders; the run says its fingerprint as it is now.
+_LOCAL = ("flags", "devices", "fingerprint", "best")
+
 
 def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
     """Returns the metrics of a finished run, and all it takes to reproduce them.
@@ -53,7 +56,7 @@ def _result(run: Run) -> dict[str, Any]:
     result = run.summary() or run.divergence()
     if result is None:
         raise ValueError(f"{run.workdir} is not finished")
-    return result
+    return {k: v for k, v in result.items() if k not in _LOCAL}
 
 
 def portable_words(

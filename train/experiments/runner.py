@@ -89,12 +89,13 @@ def _finish(config: Config, complete: Complete) -> None:
         complete(config)
     except Diverged as error:
         print(f"{config.run.workdir}: {error}")
+        run = Run.open(config)
         result = {
             "diverged_at": error.step,
             "steps": config.optimizer.steps,
-            **provenance(),
+            **provenance(run.fingerprint() or ""),
         }
-        Run.open(config).write_divergence(result)
+        run.write_divergence(result)
     jax.clear_caches()
 
 

@@ -11,6 +11,7 @@ from train.evaluation.metrics import scalar_metrics, table
 from train.evaluation.whole_split import Evaluator
 from train.report.provenance import provenance
 from train.report.training_report import write_report
+from train.training.best import Best
 from train.training.step import TrainState
 from train.workdir.run import Run
 
@@ -22,6 +23,7 @@ def finish(
     evaluator: Evaluator,
     state: TrainState,
     seconds: float,
+    best: Best,
 ) -> dict[str, Any]:
     """Evaluates the last state, prints the table, writes report and summary."""
     steps = config.optimizer.steps
@@ -29,15 +31,17 @@ def finish(
     # First, in case that no file can be written.
     print(table(counts.whole, dataset.class_names))
     print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
-    run.log(steps, "val", **scalar_metrics(counts.whole))
-    run.close()
+    metrics = scalar_metrics(counts.whole)
+    run.log(steps, "val", **metrics)
+    best.offer(state, metrics["mean_iou"])
     images = steps * config.optimizer.batch_size
     summary = {
         **counts.measure(dataset.class_names),
         "steps": steps,
         "seconds": round(seconds, 1),
         "images_per_second": round(images / max(seconds, 1e-9), 2),
-        **provenance(),
+        **provenance(dataset.fingerprint),
+        **best.described(),
     }
     panels = evaluator.panels(state)
     if index_of_process() != 0:
@@ -53,4 +57,9 @@ def finish(
     )
     run.write_summary(summary)
     print(f"Report: {report}")
+    if kept := summary.get("best"):
+        print(
+            f"Best evaluation: step {kept['step']}, mean IoU "
+            f"{100 * kept['mean_iou']:.1f} %, kept for --checkpoint best"
+        )
     return summary

@@ -14,6 +14,7 @@ from models.deeplab import DeepLab
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
 from train.training.devices import Layout
+from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
 from train.training.losses import (
     add_parameters,
@@ -84,9 +85,10 @@ def make_step(
 ) -> Step:
     """Returns the compiled step `(state, batch) → (state, metrics)`.
 
-    It consumes the state it is given. With a layout, states and batches are those that
-    it has put on its devices; losses, gradients and statistics are those of the whole
-    batch, as on one device.
+    It consumes the state it is given. Where loss, gradient or statistics are not finite
+    it returns that state, one step further, and says so in its metrics. With a layout,
+    states and batches are those that it has put on its devices; losses, gradients and
+    statistics are those of the whole batch, as on one device.
     """
     loss = make_loss(recipe.loss)
     preprocess = PREPROCESSINGS[recipe.model.preprocessing]
@@ -121,11 +123,14 @@ def make_step(
             slope = layout.stored(slope)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
-        metrics = {"loss": value, "learning_rate": schedule(state.step)}
+        fault = first_fault(value, slope, kept)
+        new = TrainState(state.step + 1, params, *kept, memory)
+        new = updated_where(fault == 0, new, state)
+        rate = schedule(state.step)
+        metrics = {"loss": value, "learning_rate": rate, FAULT: fault}
         if recipe.loss.learn_score_scale:
-            metrics["score_scale"] = learned_scale(params)
-        state = TrainState(state.step + 1, params, *kept, memory)
-        return (state if layout is None else layout.stored(state)), metrics
+            metrics["score_scale"] = learned_scale(new.params)
+        return (new if layout is None else layout.stored(new)), metrics
 
     return jax.jit(step, donate_argnums=0)
 

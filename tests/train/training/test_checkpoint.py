@@ -13,7 +13,7 @@ from flax import nnx
 
 from train.common.errors import UserError
 from train.training import manifest
-from train.training.checkpoint import Checkpoints, _reason
+from train.training.checkpoint import Checkpoints
 from train.training.step import TrainState, make_state
 
 from ..conftest import CLASSES, MakeConfig
@@ -229,19 +229,6 @@ def test_checkpoint_of_another_run_is_named(
     with Checkpoints(tmp_path, seed, data, config=config) as checkpoints:
         with pytest.raises(UserError, match=f"2 was saved with {said}"):
             checkpoints.restore(large(small))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "OUT_OF_RANGE: writing: file 14: File too large [tensorstore_spec='{a: b}'] "
-        "[os_error_code='27']",
-        "UNKNOWN: Failed to write file 14: File too large [os_error_code='27'] [x: y]",
-        "[Errno 27] a.json: File too large",
-    ],
-)
-def test_reason_is_that_of_the_system(text: str) -> None:
-    assert _reason(ValueError(text)) == "File too large"
 
 
 @pytest.mark.parametrize("waiting", [True, False])

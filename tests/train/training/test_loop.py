@@ -11,6 +11,7 @@ from flax import nnx
 from train.common.errors import UserError
 from train.config import Config
 from train.data.images import Example
+from train.training.finiteness import FAULT
 from train.training.loop import Stopwatch, train
 from train.training.step import TrainState
 
@@ -28,12 +29,15 @@ def run_loop(config: Config, losses: list[float]) -> list[tuple[int, str]]:
     def step(
         state: TrainState, batch: Example
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        return state._replace(step=state.step + 1), {"loss": jnp.array(next(values))}
+        value = next(values)
+        fault = jnp.array(0 if np.isfinite(value) else 1)
+        metrics = {"loss": jnp.array(value), FAULT: fault}
+        return state._replace(step=state.step + 1), metrics
 
     def log(step: int, split: str, **metrics: float) -> None:
         logged.append((step, split))
 
-    def save(state: TrainState, seconds: float) -> None:
+    def save(state: TrainState, seconds: float, skipped: int) -> None:
         logged.append((int(state.step), "saved"))
 
     blank = Example(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
@@ -47,6 +51,7 @@ def run_loop(config: Config, losses: list[float]) -> list[tuple[int, str]]:
         log=log,
         evaluate=lambda state: {"mean_iou": 0.5},
         save=save,
+        batch_told=lambda step: f"Batch {step}.",
     )
     return logged
 
