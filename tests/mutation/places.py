@@ -50,7 +50,7 @@ PLACES = [
             "sharding=here)",
             'sharding=getattr(leaf, "sharding", 0))',
         ),
-        ("full disk untold", "if not lacks_space(error):", "if True:"),
+        ("full disk untold", "if not (reason := reason_unwritten(error)):", "if True:"),
     ),
     *of(
         "train/evaluation/inference.py",

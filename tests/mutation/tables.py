@@ -6,6 +6,7 @@ from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
+from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
 
 MUTANTS = (
@@ -15,5 +16,6 @@ MUTANTS = (
     *SOURCES,
     *HOSTILE,
     *HANDED_OVER,
+    *SURVIVAL,
     *LIBRARY,
 )

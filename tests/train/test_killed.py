@@ -18,13 +18,13 @@ from .forks import Forks
 from .programs import OPTIONS
 
 KILLS = 20
-STEPS = 600
+STEPS = 300
 
 
 def words(place: Path, name: str, *more: object) -> Sequence[object]:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
-    budget = ("--steps", STEPS, "--evaluate-every", 150, "--evaluation-batch", 2)
-    rest = ("--backbone", "tiny", "--keep-best")
+    budget = ("--steps", STEPS, "--evaluate-every", 100, "--evaluation-batch", 2)
+    rest = ("--backbone", "tiny", "--log-every", 10, "--keep-best")
     where = ("--workdir", place / name)
     return ("demo", *OPTIONS, *paths, *budget, *rest, *where, *more)
 
@@ -67,7 +67,7 @@ def test_killed_twenty_times_it_ends_as_if_it_had_not_been(
     assert begun == sorted(begun) and len(set(begun)) > 5, begun
     for checkpoint in ("newest", "best"):
         wanted, found = (
-            load_run(tmp_path / name, checkpoint).state  # type: ignore[arg-type]
+            load_run(tmp_path / name, checkpoint).state
             for name in ("straight", "killed")
         )
         assert len(jax.tree.leaves(wanted)) > 10

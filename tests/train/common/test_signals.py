@@ -31,10 +31,11 @@ def handlers() -> Iterator[None]:
 def test_request_is_noted(number: signal.Signals, error: type[BaseException]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest() as stop:
-        assert stop.error is None
+        assert not stop.error
         signal.raise_signal(number)
         signal.raise_signal(signal.SIGTERM)  # again, or another: the first counts
-        assert type(stop.error) is error
+        found = stop.error
+    assert type(found) is error
     assert signal.getsignal(signal.SIGTERM) == before
 
 

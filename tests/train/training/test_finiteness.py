@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -115,8 +116,9 @@ def test_steps_are_judged_one_late_and_skipped_as_often_as_allowed() -> None:
 def test_state_that_is_not_finite_evicts_nothing(
     tmp_path: Path, field: str, value: float
 ) -> None:
-    broken = STATE._replace(**{field: {"a": jnp.ones(3), "b": jnp.array([1, value])}})
-    like = STATE._replace(**{field: {"a": jnp.ones(3), "b": jnp.ones(2)}})
+    bad: Any = {field: {"a": jnp.ones(3), "b": jnp.array([1, value])}}
+    good: Any = {field: {"a": jnp.ones(3), "b": jnp.ones(2)}}
+    broken, like = STATE._replace(**bad), STATE._replace(**good)
     with Checkpoints(tmp_path, 0, "data", keep=1) as checkpoints:
         checkpoints.save(like, 7.0)
         for step in (1, 2):
@@ -131,7 +133,7 @@ def test_batch_is_built_again_with_its_names(make_config: MakeConfig) -> None:
     config = make_config(workers=0)
     source = load_dataset(config.data).train
     names = [record["name"].decode() for record in source]  # type: ignore[attr-defined]
-    seen = []
+    seen: list[str] = []
     for step, wanted in enumerate(batches_of(source, config), 1):
         batch = batch_at(config, source, step)
         np.testing.assert_array_equal(batch.images, wanted.image)
