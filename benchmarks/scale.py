@@ -32,11 +32,11 @@ def measure(devices: int, *, shard_state: bool) -> dict[str, object]:
     from train.config import Config
     from train.data.images import Example
     from train.presets import PRESETS
-    from train.training.devices import DeviceOptions, Layout
+    from train.training.devices import DeviceLayout, DeviceOptions
     from train.training.step import abstract_state, make_step
 
     config: Config = PRESETS["voc"].replace(batch_size=IMAGES * devices)
-    layout = Layout.of(DeviceOptions(shard_state=shard_state), IMAGES * devices)
+    layout = DeviceLayout.of(DeviceOptions(shard_state=shard_state), IMAGES * devices)
     graph, state = abstract_state(config, 21)
     height, width = config.augmentation.crop
     state = jax.tree.map(

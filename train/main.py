@@ -14,7 +14,7 @@ from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError, memory_for
 from train.common.processes import (
     first_goes_first,
-    join,
+    join_processes,
     others_needed,
     wait_for_all,
 )
@@ -36,7 +36,7 @@ from train.report.final_evaluation import finish
 from train.report.provenance import provenance
 from train.training.best import Best
 from train.training.checkpoint import Restored
-from train.training.devices import Layout
+from train.training.devices import DeviceLayout
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
 from train.training.loss_options import check_classes, with_class_weights
@@ -53,7 +53,7 @@ FEWER_PIXELS = (
 def main() -> None:
     """Completes the run that the command line asks for."""
     config = parse_config(sys.argv[1:])
-    join(config.processes)
+    join_processes(config.processes)
     cache_compilations(config.run.compilation_cache)
     with others_needed():
         complete(config)
@@ -82,7 +82,9 @@ def complete(config: Config) -> dict[str, Any]:
     batch_size = config.optimizer.batch_size
     check_batch_size(dataset.train, batch_size, steps=steps)
     classes = len(dataset.class_names)
-    layout = Layout.of(config.devices, batch_size // config.optimizer.accumulation)
+    layout = DeviceLayout.of(
+        config.devices, batch_size // config.optimizer.accumulation
+    )
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)

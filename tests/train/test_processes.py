@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from train.common.errors import UserError
-from train.common.processes import ProcessOptions, join
+from train.common.processes import ProcessOptions, join_processes
 
 from .programs import OPTIONS, call, start, wait
 
@@ -114,14 +114,14 @@ def test_one_process_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("joined")
 
     monkeypatch.setattr("jax.distributed.initialize", refuse)
-    join(ProcessOptions())
+    join_processes(ProcessOptions())
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    join(ProcessOptions(processes=1))
+    join_processes(ProcessOptions(processes=1))
     with pytest.raises(AssertionError, match="joined"):
-        join(ProcessOptions())
+        join_processes(ProcessOptions())
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     with pytest.raises(AssertionError, match="joined"):
-        join(ProcessOptions(coordinator="auto"))
+        join_processes(ProcessOptions(coordinator="auto"))
 
 
 def test_cluster_that_cannot_be_joined_is_named(
@@ -133,4 +133,4 @@ def test_cluster_that_cannot_be_joined_is_named(
     monkeypatch.setattr("jax.distributed.initialize", refuse)
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
     with pytest.raises(UserError, match="(?s)Open MPI.*DEADLINE.*--processes 1"):
-        join(ProcessOptions())
+        join_processes(ProcessOptions())

@@ -92,7 +92,7 @@ class ProcessOptions(Group):
     )
 
 
-def join(options: ProcessOptions) -> None:
+def join_processes(options: ProcessOptions) -> None:
     """Joins the processes of the run, before JAX is used.
 
     Raises:

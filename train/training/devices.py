@@ -49,7 +49,7 @@ class DeviceOptions(Group):
     )
 
 
-class Layout:
+class DeviceLayout:
     """Which devices a run uses, and how its arrays are divided among them.
 
     Args:
@@ -62,7 +62,7 @@ class Layout:
         self.mesh, self.idle, self.shard_state = mesh, idle, shard_state
 
     @classmethod
-    def of(cls, options: DeviceOptions, images: int) -> Layout:
+    def of(cls, options: DeviceOptions, images: int) -> DeviceLayout:
         """Returns the layout for batches of a number of images.
 
         Where the batch is divided into parts, `images` are those of a part.

@@ -13,7 +13,7 @@ from flax import nnx
 from models.deeplab import DeepLab
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
-from train.training.devices import Layout
+from train.training.devices import DeviceLayout
 from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
 from train.training.losses import (
@@ -81,7 +81,7 @@ def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
 
 
 def make_step(
-    graph: nnx.GraphDef[DeepLab], recipe: Recipe, layout: Layout | None = None
+    graph: nnx.GraphDef[DeepLab], recipe: Recipe, layout: DeviceLayout | None = None
 ) -> Step:
     """Returns the compiled step `(state, batch) → (state, metrics)`.
 

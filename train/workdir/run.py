@@ -215,8 +215,7 @@ class Run:
           UserError: another one does.
         """
         if not self._writes:
-            yield
-            return
+            return (yield)
         # Open for writing, as network file systems want it.
         with self.config_path.open("a") as file:
             try:  # the system lets go of it when the process ends, however that comes
@@ -261,8 +260,7 @@ class Run:
         return (
             f"{self.workdir} is complete: {summary['steps']} steps, mean IoU "
             f"{100 * summary['mean_iou']:.1f} %.\n"
-            f"Report: {self.report}\n"
-            "To start another run, give it a folder with --workdir DIR."
+            f"Report: {self.report}\nFor another run, name a folder: --workdir DIR."
         )
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -280,8 +278,8 @@ class Run:
 
     def is_evaluated(self, step: int) -> bool:
         """Returns whether metrics.jsonl has the evaluation of a step."""
-        places = ((line["step"], line["split"]) for line in read_metrics(self._metrics))
-        return (step, "val") in places
+        lines = read_metrics(self._metrics)
+        return any(line["step"] == step and line["split"] == "val" for line in lines)
 
     def rewind(self, step: int) -> None:
         """Drops lines logged after a step, since a resumed run logs them again."""
@@ -296,7 +294,7 @@ class Run:
         if not self._writes:
             return
         values = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
-        line = {"step": step, "split": split, **values}
-        append_text(self._metrics, json.dumps(line) + "\n")
+        line = json.dumps({"step": step, "split": split, **values})
+        append_text(self._metrics, line + "\n")
         if self._events is not None:
             self._events.add(step, split, metrics)

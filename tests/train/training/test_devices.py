@@ -10,7 +10,7 @@ import pytest
 
 from train.common.errors import UserError
 from train.data.images import Example
-from train.training.devices import DeviceOptions, Layout
+from train.training.devices import DeviceLayout, DeviceOptions
 from train.training.step import TrainState, make_state, make_step
 
 from ..conftest import CLASSES, MakeConfig
@@ -41,7 +41,10 @@ class Ran(NamedTuple):
 
 
 def run(
-    make_config: MakeConfig, images: Example, layout: Layout | None, **options: Any
+    make_config: MakeConfig,
+    images: Example,
+    layout: DeviceLayout | None,
+    **options: Any,
 ) -> Ran:
     config = make_config(batch_size=4, momentum=0.0, weight_decay=0.0, **options)
     graph, state = make_state(config, CLASSES, seed=0)
@@ -53,8 +56,8 @@ def run(
     return Ran(float(metrics["loss"]), state, compiled.as_text())
 
 
-def layout_of(images: int = 4, **options: Any) -> Layout:
-    return Layout.of(DeviceOptions(**options), images)
+def layout_of(images: int = 4, **options: Any) -> DeviceLayout:
+    return DeviceLayout.of(DeviceOptions(**options), images)
 
 
 @pytest.mark.parametrize(
