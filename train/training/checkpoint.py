@@ -20,6 +20,7 @@ from train.common.command import uninterrupted
 from train.common.errors import UserError, lacks_memory, lacks_space
 from train.common.files import plain_path
 from train.common.sealed import say_unsealed
+from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.step import TrainState
 
@@ -185,6 +186,10 @@ class Checkpoints:
     def _restore(self, step: int, like: TrainState) -> tuple[TrainState, float]:
         """Returns the state of a step and its seconds."""
         place = self.folder / str(step)
+        try:
+            check_kinds_below(place)
+        except UserError as error:
+            raise _DamagedError(str(error)) from error
         if files := manifest.damage(place):
             raise _DamagedError(f"{place} is damaged: {files}.")
         position = _position(
