@@ -67,6 +67,9 @@ class Checkpoints:
       earlier: fingerprint of the same data in checkpoints saved before, if any.
       config: checksum of config.json, if it has one.
       keep: how many to keep.
+
+    Raises:
+      UserError: a pipe, a device or a link to a folder is among them.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Checkpoints:
         }
         self._damaged: list[int] = []
         self._saved = False
+        check_kinds_below(folder)  # Orbax would wait for a pipe
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
@@ -186,10 +190,6 @@ class Checkpoints:
     def _restore(self, step: int, like: TrainState) -> tuple[TrainState, float]:
         """Returns the state of a step and its seconds."""
         place = self.folder / str(step)
-        try:
-            check_kinds_below(place)
-        except UserError as error:
-            raise _DamagedError(str(error)) from error
         if files := manifest.damage(place):
             raise _DamagedError(f"{place} is damaged: {files}.")
         position = _position(

@@ -255,7 +255,7 @@ def _check_links(folder: Path, inside: Inside) -> None:
     """
     for path in below(folder):
         if path.is_symlink():
-            inside.checked(path.readlink())
+            inside.checked(path)
 
 
 def _write_whole(
