@@ -216,6 +216,15 @@ def test_converted_folders_are_looked_at_again(
         find_dataset(options)
 
 
+def test_records_are_looked_at(make_config: MakeConfig, tmp_path: Path) -> None:
+    options = make_config().data
+    load_dataset(options)
+    path = next(Path(options.prepared, "voc_layout").rglob("dataset_info.json"))
+    (path.parent / "more").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="more is a link to a folder"):
+        load_dataset(options)
+
+
 @pytest.mark.parametrize("name", ["dataset_info.json", "*.array_record*"])
 def test_pipes_among_prepared_records_are_not_waited_for(
     make_config: MakeConfig, name: str
