@@ -26,7 +26,7 @@ from train.common.errors import (
 from train.common.files import append_text, locked, replace_bytes
 from train.common.regular import read_regular
 from train.common.text import csv_text, plain_cell, shown
-from train.data.image_files import limit_pixels
+from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
@@ -60,6 +60,7 @@ def predict(
       overwrite: replaces pictures in OUT that no prediction wrote, or that were edited
         since.
     """
+    limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     if not overwrite:
         _check_replaceable(outputs.values())

@@ -75,7 +75,7 @@ STRANGERS = [
     ),
     *of(
         "train/data/convert/conversion.py",
-        "tests/train/data/convert/test_conversion.py",
+        "tests/train/data/convert/test_conversion_places.py",
         ("two names", 'path.open("xb")', 'path.open("wb")'),
         ("known names", "        partial.mkdir(parents=True)\n", "        str()\n"),
     ),
@@ -94,6 +94,16 @@ STRANGERS = [
         "tests/train/test_overwriting.py",
         ("itself", "            if _is_one(path, output):", "            if False:"),
         ("other names", " or _is_one(path.parent, out)", ""),
+    ),
+    *of(
+        "train/evaluation/own_pictures.py",
+        "tests/train/test_overwriting.py",
+        ("pictures of any size", "with opened(path)", "with Image.open(path)"),
+    ),
+    *of(
+        "train/common/command.py",
+        "tests/train/common/test_command.py::test_lines_of_a_message_have_an_end",
+        ("long lines", "(shortened(line, _LONGEST_LINE) for", "(line for"),
     ),
     *of(
         "train/evaluate.py",

@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from train import export, predict
 from train.common.errors import UserError
+from train.data import image_files
 from train.evaluation.own_pictures import as_predicted, is_ours
 from train.evaluation.views import PredictionOptions
 from train.workdir import sums
@@ -175,3 +176,14 @@ def test_folder_of_images_is_known_under_another_name(
     )
     with pytest.raises(UserError, match=f"{out} is the folder of {image}"):
         call(model, image, out, overwrite=True)
+
+
+def test_a_picture_that_is_too_large_is_another_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(as_predicted(Image.new("RGB", (30, 20))))
+    monkeypatch.setattr(image_files, "_limit", 600)
+    assert is_ours(path)
+    monkeypatch.setattr(image_files, "_limit", 599)
+    assert not is_ours(path)
