@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from train.common.command import run_command, uninterrupted
+from train.common.errors import UserError
 
 from ..programs import ROOT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -59,7 +60,7 @@ def test_charts_show_names_as_they_are(tmp_path: Path) -> None:
 
 def test_charts_are_drawn_by_no_program_that_a_folder_names(tmp_path: Path) -> None:
     # As a `matplotlibrc` in the current folder says it, which is read at the start.
-    planted = {"text.usetex": True, "svg.fonttype": "none", "lines.linewidth": 99}
+    planted: Any = {"text.usetex": True, "svg.fonttype": "none", "lines.linewidth": 99}
     with matplotlib.rc_context(planted):
         figure = charts.differences(rows())
         drawn = svg(figure)
