@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,8 +24,9 @@ from train.common.errors import (
     told_of,
 )
 from train.common.files import append_text, locked, replace_bytes
+from train.common.regular import read_regular
 from train.common.text import csv_text, plain_cell, shown
-from train.data.image_files import limit_pixels
+from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
@@ -62,6 +64,7 @@ def predict(
         since.
       checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
     """
+    limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     if not overwrite:
         _check_replaceable(outputs.values())
@@ -137,21 +140,21 @@ def _earlier_areas(
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        try:
-            read = [list(map(plain_cell, line)) for line in csv.reader(file)]
-        except csv.Error as error:
-            raise UserError(
-                f"{path} is not as a prediction wrote it ({error}). Choose another "
-                "--out."
-            ) from error
-    found, *lines = read or [header]
+    text = read_regular(path).decode(errors="surrogateescape")
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""))
+        read = [list(map(plain_cell, line)) for line in lines]
+    except csv.Error as error:
+        raise UserError(
+            f"{path} is not as a prediction wrote it ({error}). Choose another --out."
+        ) from error
+    found, *others = read or [header]
     if found != header:
         raise UserError(
             f"{path} is of a model with other classes. Choose another --out."
         )
     again = {str(image) for image in images}
-    return [line for line in lines if line and line[0] not in again]
+    return [line for line in others if line and line[0] not in again]
 
 
 def _predict_one(

@@ -6,6 +6,7 @@ from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
+from tests.mutation.strangers import STRANGERS
 from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
 
@@ -15,6 +16,7 @@ MUTANTS = (
     *PLACES,
     *SOURCES,
     *HOSTILE,
+    *STRANGERS,
     *HANDED_OVER,
     *SURVIVAL,
     *LIBRARY,

@@ -18,7 +18,7 @@ from typing import Any, TextIO, cast
 
 import jax
 
-from models.text import inert
+from models.text import inert, shortened
 from train.common.errors import (
     UserError,
     lacks_memory,
@@ -28,6 +28,7 @@ from train.common.processes import leave
 from train.common.signals import Terminated, terminable
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
+_LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
@@ -92,7 +93,8 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
                 traceback.print_exception(error)  # here, where it is made inert
                 leave(1)
             # Lines after the first are indented: no name can begin one of ours.
-            print("\nerror: " + message.replace("\n", "\n  "), file=sys.stderr)
+            lines = (shortened(line, _LONGEST_LINE) for line in message.split("\n"))
+            print("\nerror: " + "\n  ".join(lines), file=sys.stderr)
             leave(2)
         output.flush()
         if output.lost:

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from models.files import replace_file
 
@@ -38,12 +39,16 @@ def replace_text(path: Path, text: str) -> None:
 def append_bytes(path: Path, content: bytes) -> None:
     """Adds bytes at the end of a file.
 
+    One that has other names, as copies by hard links have, gets a content of its own.
+
     Raises:
       OSError: it names the file, also where the disk is full, or is a link.
     """
     with naming(path):
         if path.is_symlink():
             raise OSError(errno.ELOOP, "It is a link, which is not written through")
+        if path.is_file() and path.stat().st_nlink > 1:
+            replace_file(path, path.read_bytes())
         with open(path, "ab", opener=_not_through_links) as file:
             file.write(content)
 
@@ -55,6 +60,16 @@ def append_text(path: Path, text: str) -> None:
       OSError: as `append_bytes`.
     """
     append_bytes(path, text.encode(errors="surrogateescape"))
+
+
+def begin_file(path: Path) -> BinaryIO:
+    """Opens an empty file for writing, in place of whatever has its name.
+
+    Raises:
+      OSError: it names the file.
+    """
+    replace_bytes(path, b"")
+    return open(path, "ab", opener=_not_through_links)
 
 
 def _not_through_links(path: str, flags: int) -> int:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import Diverged, UserError
+from train.common.files import begin_file
 from train.config import Config
 from train.data.dataset import Dataset, load_dataset
 from train.report.provenance import provenance
@@ -163,7 +164,7 @@ def _work(
     """Asks for a configuration, finishes its run, and so on."""
     if cores:  # before XLA starts a thread for each
         os.sched_setaffinity(0, cores)
-    with log.open("w") as file:
+    with begin_file(log) as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     # The names of JAX's own settings; elsewhere than on such GPUs they do nothing.

@@ -17,6 +17,7 @@ from train.common.errors import Diverged, UserError, lacks_memory, reason_unwrit
 from train.common.files import plain_path
 from train.common.processes import gathered, index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
+from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.finiteness import all_finite
 from train.training.position import DamagedError, Position, read_position, sealed
@@ -58,6 +59,9 @@ class Checkpoints:
       earlier: fingerprint of the same data in checkpoints saved before, if any.
       config: checksum of config.json, if it has one.
       keep: how many to keep.
+
+    Raises:
+      UserError: a pipe, a device or a link to a folder is among them.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Checkpoints:
         }
         self._damaged: list[int] = []
         self._saved = False
+        check_kinds_below(folder)  # Orbax would wait for a pipe
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )

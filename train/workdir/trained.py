@@ -178,10 +178,9 @@ def load_file(path: Path) -> Trained:
                 f"{path} has {', '.join(loaded.unused_parts)}, which its own "
                 "configuration does not"
             )
-    except WeightsError as error:
-        raise UserError(str(error)) from error
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    except (UserError, WeightsError) as error:
+        named = str(path) in str(error)
+        raise UserError(f"{error}" if named else f"{path}: {error}") from error
     except _UNREADABLE as error:
         raise UserError(
             f"{path} has no configuration that can be read ({error!s:.300}): it is not "
