@@ -1,5 +1,6 @@
 """All mistakes that tests must notice."""
 
+from tests.mutation.devices import DEVICES
 from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
@@ -19,5 +20,6 @@ MUTANTS = (
     *STRANGERS,
     *HANDED_OVER,
     *SURVIVAL,
+    *DEVICES,
     *LIBRARY,
 )

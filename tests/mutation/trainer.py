@@ -213,7 +213,7 @@ DATA = (
         "train/data/batches.py",
         "tests/train/data/test_batches.py",
         ("no shuffle", "        .shuffle()\n", ""),
-        ("starts over", "slice(start, steps)", "slice(0, steps)"),
+        ("starts over", "slice(start * shares +", "slice(0 +"),
     )
 )
 OPTIONS = of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +14,18 @@ import orbax.checkpoint as ocp
 from train.common.command import uninterrupted
 from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
 from train.common.files import plain_path
-from train.common.processes import gathered, index_of_process, wait_for_all
+from train.common.processes import index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
 from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.finiteness import all_finite
-from train.training.position import DamagedError, Position, read_position, sealed
+from train.training.position import (
+    DamagedError,
+    Position,
+    checksum_of_arrays,
+    read_position,
+    sealed,
+)
 from train.training.step import TrainState
 
 # Why a checkpoint of another run is none of this one, and the way out.
@@ -117,7 +122,7 @@ class Checkpoints:
                 step,
             )
         position = {"step": step, "seconds": seconds, **self._position}
-        position |= {"skipped": skipped, "checksum": _checksum(state)}
+        position |= {"skipped": skipped, "checksum": checksum_of_arrays(state)}
         if mean_iou is not None:
             position["mean_iou"] = mean_iou
         with self._written():
@@ -255,7 +260,7 @@ class Checkpoints:
         state = TrainState(**restored.state)
         if position.checksum is None:
             say_unsealed(place)
-        elif position.checksum != _checksum(state):
+        elif position.checksum != checksum_of_arrays(state):
             raise DamagedError(
                 f"{place} is damaged: its arrays are not those that were saved."
             )
@@ -291,12 +296,3 @@ class Checkpoints:
             # Another error that comes through says enough.
             if kind is None or issubclass(kind, KeyboardInterrupt):
                 raise
-
-
-def _checksum(state: TrainState) -> int:
-    """Returns a checksum of all arrays; Orbax restores flipped bits without a word."""
-    checksum = 0
-    leaves = [gathered(leaf) for leaf in jax.tree.leaves(state)]
-    for leaf in jax.device_get(leaves):  # all are copied at once
-        checksum = zlib.crc32(leaf.tobytes(), checksum)
-    return checksum
