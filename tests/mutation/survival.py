@@ -34,7 +34,6 @@ SIGNALS = of(
         "os.EX_TEMPFAIL if isinstance(stop, Terminated) else 130",
         "130",
     ),
-    ("SIGTERM kills", "with terminable() if resume else", "with"),
 )
 FINITE = of(
     "train/training/finiteness.py",

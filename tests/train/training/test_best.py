@@ -50,7 +50,7 @@ def test_the_best_replaces_the_one_before(tmp_path: Path) -> None:
     assert again.described() == best.described()
     for step, mean_iou in ((7, 0.75), (7, 1.0), (8, 0.75)):
         again.offer(state_of(step), mean_iou)
-        assert steps_in(tmp_path) == [7]
+        assert steps_in(tmp_path) == [7] and again.described() == best.described()
 
 
 def test_evaluation_without_a_number_is_not_the_best(tmp_path: Path) -> None:
