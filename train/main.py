@@ -28,6 +28,7 @@ from train.data.dataset import (
     prepare_dataset,
     warn_of_shared,
 )
+from train.data.kinds import Found
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
@@ -71,11 +72,7 @@ def complete(config: Config) -> dict[str, Any]:
     wait_for_all("the run is open")
     if begins:
         check_initial_weights(config.model)
-    found = find_dataset(run.with_split(config.data))
-    run.check_data(found)
-    check_classes(config.loss, len(found.class_names))
-    check_shared(found, config.data)
-    warn_of_shared(found, config.data)
+    found = _found_data(run, config)
     with first_goes_first("the data are prepared"):
         dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps
@@ -134,6 +131,20 @@ def complete(config: Config) -> dict[str, Any]:
         summary = finish(run, config, dataset, evaluator, state, seconds, best)
         warn_of_shared(found, config.data)  # beside the metrics that it is about
         return summary
+
+
+def _found_data(run: Run, config: Config) -> Found:
+    """Returns the run's data, checked.
+
+    Raises:
+      UserError: there are none, or they do not fit the run or its options.
+    """
+    found = find_dataset(run.with_split(config.data))
+    run.check_data(found)
+    check_classes(config.loss, len(found.class_names))
+    check_shared(found, config.data)
+    warn_of_shared(found, config.data)
+    return found
 
 
 def _check_finished(run: Run, config: Config) -> None:

@@ -129,7 +129,7 @@ def test_evaluation_takes_the_lower_limit_of_pixels(
 ) -> None:
     config = make_config(pixel_limit=700)
     trained = trained_model(config)
-    monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
+    monkeypatch.setattr(evaluate, "load_run", lambda *path: trained)
     monkeypatch.setattr(Run, "data_options", lambda run, options: options)
     asked: list[int] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -69,28 +70,50 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path) -> None:
     assert call("evaluate", two).returncode == 0
 
 
-def test_death_of_one_ends_the_other_and_the_run_goes_on(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_run_outlives_each_of_its_processes(folder: Path, tmp_path: Path) -> None:
     workdir, steps = tmp_path / "run", 60
+
+    # One is told to stop: both save the same step, and can be told to go on.
     first, second = begin(folder, tmp_path, workdir, steps)
-    while not (workdir / "checkpoints" / "2" / "manifest.json").exists():
-        assert first.poll() is None, wait(first)
-        time.sleep(0.02)
+    wait_for_checkpoint(workdir, first, 2)
+    second.send_signal(signal.SIGTERM)
+    ended = [wait(first), wait(second)]
+    assert [each.returncode for each in ended] == [os.EX_TEMPFAIL] * 2, ended
+    saved = newest(workdir)
+    assert 2 <= saved < steps
+
+    # One dies: the other ends by itself.
+    first, second = begin(folder, tmp_path, workdir, steps)
+    wait_for_checkpoint(workdir, first, saved + 1)
     second.send_signal(signal.SIGKILL)
     began = time.monotonic()
-    ended = wait(first)
+    ended = [wait(first), wait(second)]
     assert time.monotonic() - began < 60
-    assert ended.returncode == 2
-    assert "another process of the run has ended" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    wait(second)
+    assert ended[0].returncode == 2
+    assert "another process of the run has ended" in ended[0].stderr
+    assert "Traceback" not in ended[0].stderr
+
+    # One process finishes what two began.
     again = call("main", *arguments(folder, tmp_path, workdir, steps))
     assert again.returncode == 0, again
     begun = re.search(r"from step (\d+) of 60", again.stdout)
-    assert begun and int(begun[1]) >= 2
+    assert begun and int(begun[1]) > saved
     logged = [line["step"] for line in metrics(workdir) if line["split"] == "train"]
     assert logged == list(range(1, steps + 1))
+
+
+def newest(workdir: Path) -> int:
+    """Returns the step of the newest checkpoint, 0 if there is none."""
+    places = workdir.glob("checkpoints/*/manifest.json")
+    return max([int(place.parent.name) for place in places], default=0)
+
+
+def wait_for_checkpoint(
+    workdir: Path, process: subprocess.Popen[str], step: int
+) -> None:
+    while newest(workdir) < step:
+        assert process.poll() is None, wait(process)
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

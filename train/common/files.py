@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.files import replace_file
+from train.common.errors import UserError
 
 # What every library takes literally; others read [, \ and gs:/ in a path as their own.
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
@@ -70,6 +71,29 @@ def begin_file(path: Path) -> BinaryIO:
     """
     replace_bytes(path, b"")
     return open(path, "ab", opener=_not_through_links)
+
+
+def place_of(folder: Path) -> tuple[int, int] | None:
+    """Returns what tells a folder from any other of its name, None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(folder: Path, place: tuple[int, int] | None) -> None:
+    """Refuses a folder that is no longer the one that it was, by `place_of`.
+
+    Raises:
+      UserError: it was moved, deleted or replaced.
+    """
+    if place_of(folder) != place:
+        raise UserError(
+            f"{folder} is no longer the folder that it was: it has been moved, deleted "
+            "or replaced. Nothing more is written. Put it back, or name its new place; "
+            "then the same command goes on."
+        )
 
 
 def _not_through_links(path: str, flags: int) -> int:

@@ -41,9 +41,14 @@ def replicas(
       devices: of this process; None for `devices_to_predict()`.
     """
     devices = devices_to_predict() if devices is None else devices
-    alone = state._replace(optimizer=())
-    whole = jax.tree.map(_whole, alone)
-    return [jax.tree.map(functools.partial(_on, device), whole) for device in devices]
+    network = {"params": state.params, "statistics": state.statistics}
+    whole = jax.tree.map(_whole, network)
+    return [
+        state._replace(
+            **jax.tree.map(functools.partial(_on, device), whole), optimizer=()
+        )
+        for device in devices
+    ]
 
 
 def _whole(leaf: jax.Array) -> jax.Array:

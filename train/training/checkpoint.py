@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
 from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
-from train.common.files import plain_path
+from train.common.files import check_in_place, place_of, plain_path
 from train.common.processes import index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
 from train.data.inside import check_kinds_below
@@ -88,6 +88,7 @@ class Checkpoints:
         }
         self._damaged: list[int] = []
         self._saved = False
+        self._home = place_of(folder.parent)
         check_kinds_below(folder)  # Orbax would wait for a pipe
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
@@ -113,6 +114,7 @@ class Checkpoints:
           Diverged: the state is not finite; what was saved before stays.
           UserError: this one could not be written, or the one before.
         """
+        check_in_place(self.folder.parent, self._home)  # Orbax would make another
         step = int(state.step)
         if not _all_finite(state):
             raise Diverged(

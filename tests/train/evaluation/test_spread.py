@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -67,11 +68,12 @@ def test_items_are_taken_a_few_ahead() -> None:
 def test_network_is_whole_on_each_device(spec: PartitionSpec) -> None:
     mesh = Mesh(np.array(DEVICES), ("data",))
     array = jax.device_put(np.arange(8.0), NamedSharding(mesh, spec))
-    state = STATE._replace(centers=array, optimizer=(array,))
+    state = STATE._replace(params=cast(Any, array), optimizer=(array,))
     copies = replicas(state, DEVICES)
     for device, copy in zip(DEVICES, copies, strict=True):
-        assert copy.centers.devices() == {device} and copy.optimizer == ()
-        np.testing.assert_array_equal(copy.centers, np.arange(8.0))
+        params = cast(jax.Array, copy.params)
+        assert params.devices() == {device} and copy.optimizer == ()
+        np.testing.assert_array_equal(params, np.arange(8.0))
 
 
 def test_split_is_counted_alike_on_any_number_of_devices(

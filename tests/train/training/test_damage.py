@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from train.training.checkpoint import Restored
+from train.common.errors import UserError
+from train.training.checkpoint import Checkpoints, Restored
 from train.training.step import TrainState
 
 from .test_checkpoint import files_of, large, open_again, save_steps, small
@@ -93,3 +94,22 @@ def test_half_a_copy_gives_no_other_state(
                 shutil.copy(folder / path, copy / path)
         found = restore(copy, small)
         assert not is_one_of_both(found, newest, capsys.readouterr().out)
+
+
+def test_folder_that_is_no_longer_itself_is_not_written_to(
+    small: TrainState, tmp_path: Path
+) -> None:
+    run, gone = tmp_path / "run", tmp_path / "gone"
+    run.mkdir()
+    with Checkpoints(run / "checkpoints", 0, "data") as checkpoints:
+        checkpoints.save(small, 1.0)
+        checkpoints._manager.wait_until_finished()
+        run.rename(gone)
+        with pytest.raises(UserError, match=f"{run} is no longer the folder"):
+            checkpoints.save(small._replace(step=small.step + 1), 2.0)
+        run.mkdir()
+        with pytest.raises(UserError, match="moved, deleted or replaced"):
+            checkpoints.save(small._replace(step=small.step + 1), 2.0)
+        run.rmdir()
+        gone.rename(run)
+    assert (run / "checkpoints" / str(int(small.step))).is_dir()
