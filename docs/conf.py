@@ -27,6 +27,8 @@ NAVIGATION = {
         "Training step in your framework <docs/frameworks>",
         "Data <docs/data>",
         "Training <docs/training>",
+        "Scale <docs/scale>",
+        "Reliability <docs/reliability>",
         "Evaluation, prediction, export <docs/prediction>",
         "Options <docs/options>",
         "Weights <docs/weights>",

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.styles import STYLES
-from models.text import inert
+from models.text import inert, shortened
 from models.weights import STATED, read_header, read_weights, write_weights
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     said = [
         f"{checksum(arguments.source)}  {arguments.source}",
         f"{checksum(arguments.target)}  {arguments.target} ({count} tensors)",
-        *([f"left out: {', '.join(aside)}"] if aside else []),
+        *([f"left out: {shortened(', '.join(aside), 2000)}"] if aside else []),
     ]
     print(_printable("\n".join(said)))
 

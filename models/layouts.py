@@ -17,6 +17,7 @@ from models.aspp import AtrousPyramid, PooledPyramid
 from models.deeplab import DeepLab
 from models.efficientnet import EfficientNetLite
 from models.resnet import BasicBlock, ResNet
+from models.text import shortened
 
 # PyTorch's names of arrays, by those here.
 LEAVES = {
@@ -187,7 +188,7 @@ def find_layout(keys: Iterable[str]) -> tuple[Layout, str]:
             if match(keys, prefix + layout.telltale):
                 return layout, prefix
     known = ", ".join(layout.title for layout in LAYOUTS)
-    shown = ", ".join(sorted(keys)[:4])
+    shown = ", ".join(map(shortened, sorted(keys)[:4]))
     raise LookupError(f"the keys fit no layout known here ({known}): {shown}")
 
 

@@ -19,6 +19,11 @@ def inert(text: str) -> str:
     return STEERING.sub(escaped, text)
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """Returns text of at most so many characters, and an ellipsis for the rest."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def escaped(found: re.Match[str]) -> str:
     """Returns what a pattern has found, in escapes."""
     return found[0].encode("unicode_escape").decode()

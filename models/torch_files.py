@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from models.pickles import Damaged, PickleRefused, read_pickle
+from models.text import shortened
 from models.torch_tensors import NAMES, Storage, Tensor, array_of, elements, storage_of
 
 # A state dict may be the whole file or stand under one of these keys.
@@ -123,12 +124,16 @@ def _open(path: Path) -> Iterator[_Checkpoint]:
 def _zipped(archive: zipfile.ZipFile, file_size: int) -> _Checkpoint:
     """Reads the format since 1.6: `ROOT/data.pkl` and `ROOT/data/KEY`, uncompressed."""
     entries = {entry.filename: entry for entry in archive.infolist()}
+    if len(entries) < len(archive.infolist()):
+        raise Damaged("it has two entries of one name")
     roots = [name for name in entries if re.fullmatch(r"[^/]+/data\.pkl", name)]
     if len(roots) != 1:
         raise Damaged(f"it has {len(roots)} entries data.pkl, and torch.save writes 1")
     for name, entry in entries.items():
         if entry.compress_type or entry.compress_size != entry.file_size:
-            raise Damaged(f"{name} is compressed, which torch.save never does")
+            raise Damaged(
+                f"{shortened(name)} is compressed, which torch.save never does"
+            )
     if sum(entry.file_size for entry in archive.infolist()) > file_size:
         raise Damaged("its entries are larger than the file")
     root = roots[0].removesuffix("data.pkl")
@@ -140,7 +145,7 @@ def _zipped(archive: zipfile.ZipFile, file_size: int) -> _Checkpoint:
         found = entry.file_size if entry else None
         if entry is None or found != storage.nbytes:
             raise Damaged(
-                f"storage {storage.key} has {found} bytes, its tensors say "
+                f"storage {shortened(storage.key)} has {found} bytes, its tensors say "
                 f"{storage.nbytes}"
             )
         return archive.read(entry)
@@ -182,7 +187,9 @@ def _after(
             or size != stored[key].size
             or key in places
         ):
-            raise Damaged(f"storage {key} has {size} elements, unlike its tensors")
+            raise Damaged(
+                f"storage {shortened(key)} has {size} elements, unlike its tensors"
+            )
         places[key] = file.tell(), stored[key].nbytes
         file.seek(stored[key].nbytes, io.SEEK_CUR)
     if file.tell() != len(data):
@@ -191,7 +198,9 @@ def _after(
     def read(storage: Storage) -> memoryview:
         start, nbytes = places.get(storage.key, (0, -1))
         if nbytes != storage.nbytes:
-            raise Damaged(f"storage {storage.key} is missing, or of another size")
+            raise Damaged(
+                f"storage {shortened(storage.key)} is missing, or of another size"
+            )
         return memoryview(data)[start : start + nbytes]
 
     return read

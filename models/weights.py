@@ -21,6 +21,7 @@ from models.deeplab import DeepLab
 from models.files import replace_file
 from models.layouts import Layout, find_layout, key_table
 from models.matching import match_keys
+from models.text import shortened
 from models.torch_files import (
     TorchFileError,
     is_torch_file,
@@ -80,9 +81,10 @@ class WeightsError(ValueError):
 def _shorten(keys: Sequence[str], count: int = 8) -> str:
     """Returns the keys, or their number per block, as `layer3.6 (15)`."""
     if len(keys) <= count:
-        return ", ".join(keys)
+        return ", ".join(shortened(key, 200) for key in keys)
     blocks = Counter(re.sub(r"^((?:\D*\d+){1,2}).*", r"\1", key) for key in keys)
-    return ", ".join(f"{block} ({number})" for block, number in blocks.items())
+    named = (f"{shortened(block)} ({number})" for block, number in blocks.items())
+    return shortened(", ".join(named), 2000)
 
 
 class Loaded(NamedTuple):
@@ -162,6 +164,8 @@ def _open(path: Path) -> Iterator[Any]:
                 yield file
     except TorchFileError as error:
         raise WeightsError(str(error)) from error
+    except MemoryError as error:
+        raise WeightsError(f"{path} takes more memory than there is.") from error
     except (SafetensorError, TypeError, OSError) as error:
         raise WeightsError(
             f"{path} cannot be read as safetensors ({str(error)[:300]}), and PyTorch "

@@ -20,12 +20,14 @@ from models.heads import HEADS
 from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
 from train.common.options import earlier_names, flag, marked, option_names
+from train.common.processes import ProcessOptions
 from train.common.sealed import read_sealed, write_sealed
 from train.common.text import is_path
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.data.places import anywhere, resolved
 from train.evaluation.views import EvaluationOptions
+from train.training.devices import DeviceOptions
 from train.training.loop import RunOptions
 from train.training.loss_options import LossOptions
 from train.training.network import ModelOptions
@@ -33,10 +35,13 @@ from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 6
+CONFIG_VERSION = 7
 
 # The first version whose files have a checksum.
 _SEALED = 6
+
+# What config.json holds beside the options: `began` is for the record alone.
+_NO_OPTIONS = ("version", "began")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,8 @@ class Config:
     optimizer: tyro.conf.OmitArgPrefixes[OptimizerOptions] = OptimizerOptions()
     evaluation: tyro.conf.OmitArgPrefixes[EvaluationOptions] = EvaluationOptions()
     run: tyro.conf.OmitArgPrefixes[RunOptions] = RunOptions()
+    devices: tyro.conf.OmitArgPrefixes[DeviceOptions] = DeviceOptions()
+    processes: tyro.conf.OmitArgPrefixes[ProcessOptions] = ProcessOptions()
 
     def __post_init__(self) -> None:
         """Validates options across groups, before anything is read or written."""
@@ -107,7 +114,7 @@ def places_of(groups: Mapping[str, type]) -> dict[str, tuple[str, str]]:
     Raises:
       ValueError: two options have one name, or an earlier name is taken.
     """
-    places: dict[str, tuple[str, str]] = {"version": ("", "")}  # of config.json
+    places: dict[str, tuple[str, str]] = dict.fromkeys(_NO_OPTIONS, ("", ""))
     for group, cls in groups.items():
         for field, name in option_names(cls).items():
             if name in places:
@@ -116,8 +123,7 @@ def places_of(groups: Mapping[str, type]) -> dict[str, tuple[str, str]]:
     taken = {old for cls in groups.values() for old, _ in earlier_names(cls)}
     if taken := taken & places.keys():
         raise ValueError(f"earlier names are those of other options: {taken}")
-    del places["version"]
-    return places
+    return {name: place for name, place in places.items() if name not in _NO_OPTIONS}
 
 
 EARLIER = {old: new for cls in GROUPS.values() for old, new in earlier_names(cls)}
@@ -127,9 +133,17 @@ FREE = frozenset[str]().union(*(marked(cls, "free") for cls in GROUPS.values()))
 PATHS = frozenset[str]().union(*(marked(cls, "path") for cls in GROUPS.values()))
 
 
-def save_config(config: Config, path: Path) -> None:
-    """Writes the configuration as JSON, every option by its name."""
-    write_sealed(path, describe(config))
+def save_config(
+    config: Config, path: Path, began: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the configuration as JSON, every option by its name.
+
+    Args:
+      config: what to write.
+      path: of the file.
+      began: with what code, and where, the run began; for the record.
+    """
+    write_sealed(path, describe(config) | ({"began": began} if began else {}))
 
 
 def describe(config: Config) -> dict[str, Any]:
@@ -174,6 +188,7 @@ def parse_options(described: object) -> Config:
         raise UserError(f"it is no table of options but {described!r:.60}")
     options = dict(described)
     version = options.pop("version", 1)
+    options.pop("began", None)
     if version is True or version not in range(1, CONFIG_VERSION + 1):
         raise UserError(
             f"it is of version {version!r:.100}, and this code reads 1 to "

@@ -21,7 +21,7 @@ from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import Evaluator
 from train.workdir.run import Run
-from train.workdir.trained import load_run
+from train.workdir.trained import Checkpoint, load_run
 
 
 def evaluate(
@@ -32,11 +32,12 @@ def evaluate(
     data: str = "",
     evaluation_batch: int = 0,
     prepared: str = "",
+    checkpoint: Checkpoint = "newest",
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
-    Options of prediction are added to the file's name; so is the fingerprint of data
-    that are not the run's own.
+    Options of prediction are added to the file's name; so are the fingerprint of data
+    that are not the run's own, and `best`.
 
     Args:
       run: folder of a run.
@@ -46,8 +47,9 @@ def evaluate(
       data: folder in VOC layout with the same classes; empty for the run's own.
       evaluation_batch: images of equal size evaluated together; 0 does as the run.
       prepared: folder for the prepared records; empty for the run's own.
+      checkpoint: the best one is kept with --keep-best of train/main.py.
     """
-    trained = load_run(run)
+    trained = load_run(run, checkpoint)
     cache_compilations(prediction.compilation_cache)
     where = Run(run).data_options(trained.config.data)
     name = split or where.val_split
@@ -73,7 +75,8 @@ def evaluate(
     evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)
     counts = evaluator.counts(trained.state)
     cut = evaluator.predictor.cut
-    words = [name, *_of_other_data(run, name, options_of_data, dataset)]
+    which = () if checkpoint == "newest" else (checkpoint,)
+    words = [name, *which, *_of_other_data(run, name, options_of_data, dataset)]
     path = run / f"evaluation_{'_'.join([*words, *prediction.named()])}.json"
     result = {
         "data": dataset.name,

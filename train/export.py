@@ -29,7 +29,7 @@ from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
 from train.workdir.sums import SUMS, not_ours, write_sums
-from train.workdir.trained import Trained, load_trained, save_trained
+from train.workdir.trained import Checkpoint, Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FILES = ("model.safetensors", "inference.jax")
@@ -41,6 +41,7 @@ def export(
     out: Path,
     size: tuple[int, int] = (0, 0),
     overwrite: bool = False,
+    checkpoint: Checkpoint = "newest",
 ) -> None:
     """Writes OUT/model.safetensors, OUT/inference.jax and their OUT/SHA256SUMS.
 
@@ -50,9 +51,10 @@ def export(
       size: height and width of the images that inference.jax takes, pixels; 0 0 for
         the size of the training crops. Their number is free.
       overwrite: replaces files of these names that no export wrote.
+      checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
     """
     _check_replaceable(run, out, overwrite=overwrite)
-    trained = load_trained(run)
+    trained = load_trained(run, checkpoint)
     height, width = size if size != (0, 0) else trained.use.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")

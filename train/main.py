@@ -6,11 +6,18 @@ Called again with the same --workdir it resumes; --help lists every option.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from typing import Any
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError, memory_for
+from train.common.processes import (
+    first_goes_first,
+    join_processes,
+    others_needed,
+    wait_for_all,
+)
 from train.config import Config
 from train.data.augment import Augment
 from train.data.batches import check_batch_size, train_batches
@@ -21,15 +28,21 @@ from train.data.dataset import (
     prepare_dataset,
     warn_of_shared,
 )
+from train.data.kinds import Found
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
 from train.report.final_evaluation import finish
+from train.report.provenance import provenance
+from train.training.best import Best
+from train.training.checkpoint import Restored
+from train.training.devices import DeviceLayout
 from train.training.initial_weights import check_initial_weights, with_weights
-from train.training.loop import train, warn_of_idle_devices
+from train.training.loop import train
 from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
+from train.workdir.batch import told_batch
 from train.workdir.run import Run
 
 FEWER_PIXELS = (
@@ -41,8 +54,10 @@ FEWER_PIXELS = (
 def main() -> None:
     """Completes the run that the command line asks for."""
     config = parse_config(sys.argv[1:])
+    join_processes(config.processes)
     cache_compilations(config.run.compilation_cache)
-    complete(config)
+    with others_needed():
+        complete(config)
 
 
 def complete(config: Config) -> dict[str, Any]:
@@ -54,35 +69,40 @@ def complete(config: Config) -> dict[str, Any]:
         return summary
 
     begins = not run.has_checkpoint()
+    wait_for_all("the run is open")
     if begins:
         check_initial_weights(config.model)
-    found = find_dataset(run.with_split(config.data))
-    run.check_data(found)
-    check_classes(config.loss, len(found.class_names))
-    check_shared(found, config.data)
-    warn_of_shared(found, config.data)
-    dataset = prepare_dataset(found, config.data)
+    found = _found_data(run, config)
+    with first_goes_first("the data are prepared"):
+        dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps
     batch_size = config.optimizer.batch_size
     check_batch_size(dataset.train, batch_size, steps=steps)
     classes = len(dataset.class_names)
+    layout = DeviceLayout.of(
+        config.devices, batch_size // config.optimizer.accumulation
+    )
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
-    run.begin(config)
+    run.begin(config, provenance(dataset.fingerprint))
+    wait_for_all("the run has begun")
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
         known = dataset.fingerprint, dataset.earlier
+        open_best = functools.partial(run.open_checkpoints, config, *known, best=True)
+        best = Best(open_best if config.run.keep_best else None)
         with run.open_checkpoints(config, *known) as checkpoints:
-            state, seconds = checkpoints.restore(state) or (state, 0.0)
+            state = layout.put_state(state)
+            state, seconds, skipped, _ = checkpoints.restore(state) or Restored(state)
             run.record(config.data, dataset)
             start = int(state.step)
             run.rewind(start)
             print(run.opening(config, dataset, start))
-            warn_of_idle_devices()
+            print(layout.describe())
             batches = train_batches(
                 dataset.train,
                 Augment(config.augmentation),
@@ -91,22 +111,40 @@ def complete(config: Config) -> dict[str, Any]:
                 start=start,
                 steps=steps,
                 workers=config.run.workers,
+                rows=layout.rows(batch_size),
             )
             with memory_for("a step of training", FEWER_PIXELS):
                 state, seconds = train(
                     state,
-                    make_step(graph, dataclasses.replace(config, loss=loss)),
-                    batches,
+                    make_step(graph, dataclasses.replace(config, loss=loss), layout),
+                    map(layout.put_batch, batches),
                     config.optimizer,
                     config.run,
                     log=run.log,
-                    evaluate=evaluator.metrics,
+                    evaluate=best.watching(evaluator.metrics),
                     save=checkpoints.save,
+                    batch_told=functools.partial(told_batch, config, dataset.train),
+                    evaluated=run.is_evaluated(start),
                     seconds=seconds,
+                    skipped=skipped,
                 )
-        summary = finish(run, config, dataset, evaluator, state, seconds)
+        summary = finish(run, config, dataset, evaluator, state, seconds, best)
         warn_of_shared(found, config.data)  # beside the metrics that it is about
         return summary
+
+
+def _found_data(run: Run, config: Config) -> Found:
+    """Returns the run's data, checked.
+
+    Raises:
+      UserError: there are none, or they do not fit the run or its options.
+    """
+    found = find_dataset(run.with_split(config.data))
+    run.check_data(found)
+    check_classes(config.loss, len(found.class_names))
+    check_shared(found, config.data)
+    warn_of_shared(found, config.data)
+    return found
 
 
 def _check_finished(run: Run, config: Config) -> None:

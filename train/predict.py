@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,15 +24,18 @@ from train.common.errors import (
     told_of,
 )
 from train.common.files import append_text, locked, replace_bytes
+from train.common.regular import read_regular
 from train.common.text import csv_text, plain_cell, shown
-from train.data.image_files import limit_pixels
+from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
 from train.evaluation.own_pictures import as_predicted, is_ours
+from train.evaluation.spread import replicas, spread
 from train.evaluation.views import PredictionOptions
-from train.workdir.trained import Trained, load_trained
+from train.training.step import TrainState
+from train.workdir.trained import Checkpoint, Trained, load_trained
 
 
 def predict(
@@ -43,6 +47,7 @@ def predict(
     out: Path,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     overwrite: bool = False,
+    checkpoint: Checkpoint = "newest",
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
@@ -57,11 +62,13 @@ def predict(
       prediction: how to predict, where not as the model's configuration says.
       overwrite: replaces pictures in OUT that no prediction wrote, or that were edited
         since.
+      checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
     """
+    limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     if not overwrite:
         _check_replaceable(outputs.values())
-    trained = load_trained(model)
+    trained = load_trained(model, checkpoint)
     cache_compilations(prediction.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.use.evaluation))
     if height := trained.use.image_height:
@@ -73,16 +80,21 @@ def predict(
     _begin_areas(areas, header, outputs)
     limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     shares, failures = [], []
-    progress = tqdm(outputs.items(), unit="image", dynamic_ncols=True)
-    for path, files in progress:
+
+    def write(state: TrainState, image: tuple[Path, MaskFiles]) -> tuple:
+        mask = _predict_one(*image, predictor, trained._replace(state=state))
+        return mask.shape, class_shares(mask, len(trained.class_names))
+
+    written = spread(write, outputs.items(), replicas(trained.state))
+    progress = tqdm(written, total=len(outputs), unit="image", dynamic_ncols=True)
+    for (path, _), result in progress:
         progress.set_description(shown(path.name))
         try:
-            mask = _predict_one(path, files, predictor, trained)
-            found = class_shares(mask, len(trained.class_names))
+            (height, width), found = result()
             texts = [f"{share:.6f}" for share in found]
             # At once, so that finished images are kept if the program stops.
             with locked(out):
-                append_text(areas, csv_text([[path, *mask.shape[::-1], *texts]]))
+                append_text(areas, csv_text([[path, width, height, *texts]]))
             shares.append(found)
         except Exception as error:  # whatever it is, of one image
             failures.append(told_of(path, error))
@@ -128,21 +140,21 @@ def _earlier_areas(
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        try:
-            read = [list(map(plain_cell, line)) for line in csv.reader(file)]
-        except csv.Error as error:
-            raise UserError(
-                f"{path} is not as a prediction wrote it ({error}). Choose another "
-                "--out."
-            ) from error
-    found, *lines = read or [header]
+    text = read_regular(path).decode(errors="surrogateescape")
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""))
+        read = [list(map(plain_cell, line)) for line in lines]
+    except csv.Error as error:
+        raise UserError(
+            f"{path} is not as a prediction wrote it ({error}). Choose another --out."
+        ) from error
+    found, *others = read or [header]
     if found != header:
         raise UserError(
             f"{path} is of a model with other classes. Choose another --out."
         )
     again = {str(image) for image in images}
-    return [line for line in lines if line and line[0] not in again]
+    return [line for line in others if line and line[0] not in again]
 
 
 def _predict_one(

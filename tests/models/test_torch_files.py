@@ -216,13 +216,22 @@ def test_entries_that_overlap_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "w.pth", tensors(ONES), {"0": bytes(4000)})
     with zipfile.ZipFile(path, "a") as archive:
         first = archive.getinfo("archive/data/0")
-        for index in range(9):
+        for index in range(1, 10):
             copy = zipfile.ZipInfo(f"archive/data/{index}")
             copy.file_size, copy.compress_size = first.file_size, first.file_size
             copy.header_offset, copy.CRC = first.header_offset, first.CRC
             archive.filelist.append(copy)
         archive._didModify = True  # type: ignore[attr-defined]
     with pytest.raises(TorchFileError, match="entries are larger than the file"):
+        read_torch_file(path)
+
+
+def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "w.pth", tensors(ONES), storages(ONES))
+    read_torch_file(path)
+    with pytest.warns(UserWarning), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("archive/data/0", b"\0" * 16)
+    with pytest.raises(TorchFileError, match="two entries of one name"):
         read_torch_file(path)
 
 

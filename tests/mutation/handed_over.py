@@ -20,12 +20,20 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "train/training/checkpoint.py",
         "tests/train/training/test_checkpoint.py tests/train/training/test_position.py",
-        ("left in place", "self._damaged.append(step)", "pass"),
+        (
+            "left in place",
+            "failures.append(str(error))\n                self._damaged.append(step)",
+            "failures.append(str(error))",
+        ),
         ("arrays unchecked", "elif position.checksum != ", "elif False and 0 != "),
+        ("other configuration", '"config": (config, ""),', '"config": {config},'),
+    ),
+    *of(
+        "train/training/position.py",
+        "tests/train/training/test_checkpoint.py tests/train/training/test_position.py",
         ("position unchecked", "position.seal not in (None, _seal(rest))", "False"),
         ("unknown fields", ", forbid_unknown_fields=True", ""),
         ("seconds of any kind", "seconds: Annotated[", "seconds: Any  # ["),
-        ("other configuration", '"config": (config, ""),', '"config": {config},'),
     ),
     *of(
         "models/checksums.py",

@@ -162,7 +162,7 @@ NAMES = [
             "traceback.print_exception(error)  # here",
             "raise  # here",
         ),
-        ("forged lines", '"\\n", "\\n  ")', '"\\n", "\\n")'),
+        ("forged lines", '"\\n  ".join(lines)', '"\\n".join(lines)'),
         ("colored help", "return self._bars and self._stream.isatty()", "return True"),
     ),
     *of(

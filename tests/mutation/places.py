@@ -47,10 +47,10 @@ PLACES = [
         "tests/train/training/test_checkpoint.py",
         (
             "device of the save",
-            "sharding=here)",
-            'sharding=getattr(leaf, "sharding", 0))',
+            'getattr(leaf, "sharding", None) or here',
+            'getattr(leaf, "sharding", None)',
         ),
-        ("full disk untold", "if not lacks_space(error):", "if True:"),
+        ("full disk untold", "if not (reason := reason_unwritten(error)):", "if True:"),
     ),
     *of(
         "train/evaluation/inference.py",
@@ -71,8 +71,8 @@ PLACES = [
     *of(
         "train/evaluation/whole_split.py",
         "tests/train/evaluation/test_memory.py",
-        ("batch too large", "max(1, most(size))", "options.batch_size"),
-        ("whole all the same", "if most(image.shape[1:3]):", "if True:"),
+        ("batch too large", "max(1, most(size)) if", "options.batch_size if"),
+        ("whole all the same", "(0, 0) and most(piece.padded)", "(0, 0)"),
     ),
     *of(
         "train/common/memory.py",

@@ -1,11 +1,14 @@
 """All mistakes that tests must notice."""
 
+from tests.mutation.devices import DEVICES
 from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.places import PLACES
+from tests.mutation.strangers import STRANGERS
+from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
 
 MUTANTS = (
@@ -14,6 +17,9 @@ MUTANTS = (
     *PLACES,
     *SOURCES,
     *HOSTILE,
+    *STRANGERS,
     *HANDED_OVER,
+    *SURVIVAL,
+    *DEVICES,
     *LIBRARY,
 )

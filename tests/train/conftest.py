@@ -120,7 +120,9 @@ def tiny() -> Iterator[str]:
         yield "tiny"
 
 
-def batches_of(source: Source, config: Config, start: int = 0) -> list[Example]:
+def batches_of(
+    source: Source, config: Config, start: int = 0, rows: range | None = None
+) -> list[Example]:
     """Returns the batches that a run of the configuration trains on from a step on."""
     return list(
         train_batches(
@@ -131,6 +133,7 @@ def batches_of(source: Source, config: Config, start: int = 0) -> list[Example]:
             start=start,
             steps=config.optimizer.steps,
             workers=config.run.workers,
+            rows=rows,
         )
     )
 

@@ -10,7 +10,7 @@ import runpy
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,15 +42,20 @@ def command(program: str, *arguments: object) -> list[str]:
     return [sys.executable, str(path), *map(str, arguments)]
 
 
-def start(program: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """Starts a program in a process of its own."""
+def start(
+    program: str,
+    *arguments: object,
+    more: Mapping[str, str] | None = None,
+    **options: object,
+) -> subprocess.Popen[str]:
+    """Starts a program in a process of its own; `more` joins its environment."""
     return subprocess.Popen(  # type: ignore[call-overload]
         command(program, *arguments),
         **{
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
             "text": True,
-            "env": {**os.environ, **ENVIRONMENT},
+            "env": {**os.environ, **ENVIRONMENT, **(more or {})},
             **options,
         },
     )

@@ -182,6 +182,13 @@ def test_saved_configuration_is_read_back(tmp_path: Path) -> None:
     assert described["version"] == CONFIG_VERSION and described["loss"] == "focal"
 
 
+def test_what_a_run_began_with_is_for_the_record_alone(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    save_config(Config(), path, {"commit": "abc"})
+    assert load_config(path) == Config()
+    assert json.loads(path.read_text())["began"] == {"commit": "abc"}
+
+
 def test_options_added_since_take_their_defaults(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     options = describe(Config().replace(steps=7))
@@ -200,10 +207,10 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 7}', "of version 7, and this code reads 1 to 6.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 6"),
+        ('{"version": 8}', "of version 8, and this code reads 1 to 7.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 7"),
         ('{"version": true}', "of version True, and this code"),
-        ('{"version": 6, "steps": 7}', "its checksum is missing"),
+        ('{"version": 7, "steps": 7}', "its checksum is missing"),
         ('{"steps": 7, "steps": 8}', "it has the field 'steps' twice"),
         ("[" * 99_999, "it is nested too deeply"),
         ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),

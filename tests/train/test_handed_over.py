@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from models.weights import read_header, read_weights, write_weights
-from train import predict
+from train import evaluate, predict
 from train.common.errors import UserError
+from train.data.dataset import DataOptions
+from train.evaluation.views import PredictionOptions
 from train.training.initial_weights import check_initial_weights
+from train.workdir.run import Run
 from train.workdir.trained import load_trained, save_trained
 
 from .conftest import MakeConfig
@@ -28,7 +32,7 @@ def test_call_alone_chooses_a_cache(
     trained = predict.load_trained(model)
     config = trained.config.replace(compilation_cache="planted", workdir="elsewhere")
     monkeypatch.setattr(
-        predict, "load_trained", lambda path: trained._replace(config=config)
+        predict, "load_trained", lambda *path: trained._replace(config=config)
     )
     asked: list[str] = []
     monkeypatch.setattr(predict, "cache_compilations", asked.append)
@@ -105,3 +109,35 @@ def test_file_of_an_earlier_version_has_no_checksum(
     save_file(read_weights(path), path, metadata | {"config": json.dumps(config)})
     assert load_trained(path).class_names == NAMES
     assert f"{path} is of an earlier version" in capsys.readouterr().out
+
+
+def test_weights_of_others_are_named_by_their_file(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_trained(trained_model(make_config()), path)
+    metadata = read_header(path).metadata
+    for arrays in ({"w": np.zeros(3)}, {**read_weights(path), "more": np.zeros(3)}):
+        write_weights(arrays, path, metadata)
+        with pytest.raises(UserError, match=f"^{path}: the "):
+            load_trained(path)
+
+
+@pytest.mark.parametrize("given", [0, 900])
+def test_evaluation_takes_the_lower_limit_of_pixels(
+    make_config: MakeConfig, tmp_path: Path, given: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(pixel_limit=700)
+    trained = trained_model(config)
+    monkeypatch.setattr(evaluate, "load_run", lambda *path: trained)
+    monkeypatch.setattr(Run, "data_options", lambda run, options: options)
+    asked: list[int] = []
+
+    def load(options: DataOptions) -> None:
+        asked.append(options.pixel_limit)
+        raise UserError("enough")
+
+    monkeypatch.setattr(evaluate, "load_dataset", load)
+    with pytest.raises(UserError, match="enough"):
+        evaluate.evaluate(tmp_path, PredictionOptions(pixel_limit=given))
+    assert asked == [given or 700]

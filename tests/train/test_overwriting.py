@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from train import export, predict
 from train.common.errors import UserError
+from train.data import image_files
 from train.evaluation.own_pictures import as_predicted, is_ours
 from train.evaluation.views import PredictionOptions
 from train.workdir import sums
@@ -147,3 +149,41 @@ def test_what_is_exported_stays(folder: Path) -> None:
         with pytest.raises(UserError, match="model.safetensors would be written over"):
             source = folder / "model.safetensors"
             export._check_replaceable(source, folder, overwrite=overwrite)
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+def test_an_image_is_not_its_own_output(
+    model: Path, image: Path, tmp_path: Path, kind: str
+) -> None:
+    place = tmp_path / "out" / "a.png"
+    place.parent.mkdir()
+    image.rename(place)
+    (image.symlink_to if kind == "link" else image.hardlink_to)(place)
+    content = place.read_bytes()
+    with pytest.raises(UserError, match=f"{place} is the image {image} itself"):
+        call(model, image, tmp_path / "out", overwrite=True)
+    assert place.read_bytes() == content
+
+
+def test_folder_of_images_is_known_under_another_name(
+    model: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on file systems that take Images for images."""
+    out, same = tmp_path / "Images", os.path.samefile
+    out.mkdir()
+    monkeypatch.setattr(
+        os.path, "samefile", lambda a, b: b == out and a == image.parent or same(a, b)
+    )
+    with pytest.raises(UserError, match=f"{out} is the folder of {image}"):
+        call(model, image, out, overwrite=True)
+
+
+def test_a_picture_that_is_too_large_is_another_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(as_predicted(Image.new("RGB", (30, 20))))
+    monkeypatch.setattr(image_files, "_limit", 600)
+    assert is_ours(path)
+    monkeypatch.setattr(image_files, "_limit", 599)
+    assert not is_ours(path)

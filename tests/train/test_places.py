@@ -47,7 +47,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Path:
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
     colors = np.zeros((3, 3), np.uint8)
     trained = Trained(Config(), ("a", "b", "c"), colors, graph, STATE)
-    monkeypatch.setattr(predict, "load_trained", lambda path: trained)
+    monkeypatch.setattr(predict, "load_trained", lambda *path: trained)
     return Path("model")
 
 

@@ -33,7 +33,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A model without parameters, in the place of a trained one."""
     graph: nnx.GraphDef = nnx.graphdef(Brightest())
     trained = Trained(Config(), NAMES, COLORS, graph, STATE)
-    monkeypatch.setattr(predict, "load_trained", lambda path: trained)
+    monkeypatch.setattr(predict, "load_trained", lambda *path: trained)
     # predict sets the limit for its process.
     monkeypatch.setattr(image_files, "_limit", image_files.PIXEL_LIMIT)
     Brightest.sizes.clear()
@@ -178,7 +178,7 @@ def test_limit_of_pixels_is_the_models_or_the_calls(
     trained = predict.load_trained(model)
     config = trained.config.replace(pixel_limit=SIZE[0] * SIZE[1])
     own = trained._replace(config=config)
-    monkeypatch.setattr(predict, "load_trained", lambda path: own)
+    monkeypatch.setattr(predict, "load_trained", lambda *path: own)
     out = photos.parent / "out"
     with pytest.raises(
         UserError, match=r"2 of 3 .*\n.*b\.png has .*--pixel-limit 1200"

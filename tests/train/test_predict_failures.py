@@ -150,3 +150,13 @@ def test_interruption_keeps_what_is_done(
         call(model, photos, out=out)
     assert seen == [1, 2]  # the header, and a line as soon as its image is done
     assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png"]
+
+
+def test_one_bad_link_does_not_end_a_batch(model: Path, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    write_image(photos / "a.png")
+    (photos / "b.png").symlink_to("b" * 300)  # no system has such a name
+    (photos / "c.png").symlink_to("c.png")
+    call(model, photos, out=out)
+    call(model, photos / "*.png", out=out)
+    assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png"]

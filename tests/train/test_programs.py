@@ -42,6 +42,12 @@ def test_run_leaves_what_it_promises(place: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert set(summary["iou"]) == {"ground", "red", "blue"}
     assert summary["steps"] == 8 and summary["versions"]["jax"]
+    began = json.loads((run / "config.json").read_text())["began"]
+    assert {name: summary[name] for name in began} == began
+    described = json.loads((run / "dataset.json").read_text())
+    assert began["fingerprint"] == described["fingerprint"]
+    assert began["devices"] == {"cpu": 4} and len(began["commit"]) >= 40
+    assert began["flags"]["JAX_NUM_CPU_DEVICES"] == "4"
     lines = (run / "metrics.jsonl").read_text().splitlines()
     metrics = [json.loads(line) for line in lines]
     steps = [(line["step"], line["split"]) for line in metrics]
@@ -102,6 +108,33 @@ def test_evaluate_repeats_the_figures(place: Path) -> None:
     found = json.loads((place / "run" / "evaluation_val.json").read_text())
     summary = json.loads((place / "run" / "summary.json").read_text())
     assert found["iou"] == summary["iou"] and found["step"] == 8
+
+
+def test_best_checkpoint_is_used_where_asked_for(place: Path) -> None:
+    refused = call("evaluate", place / "run", "--checkpoint", "best")
+    assert refused.returncode == 2 and "kept with --keep-best" in refused.stderr
+    options = ("--steps", 6, "--checkpoint-every", 6, "--keep-best", "--keep", 1)
+    done = call("main", *arguments(place, "best"), *options)
+    assert done.returncode == 0, done.stderr
+    run, masks = place / "best", place / "best_masks"
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert f"Best evaluation: step {best['step']}, mean IoU" in done.stdout
+    assert f"The network of step {best['step']}," in (run / "report.html").read_text()
+    assert [path.name for path in (run / "best").iterdir()] == [str(best["step"])]
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["6"]
+    (run / "checkpoints").rename(run / "elsewhere")  # so that no other can be taken
+    chosen = ("--checkpoint", "best")
+    assert call("evaluate", run, *chosen).returncode == 0
+    found = json.loads((run / "evaluation_val_best.json").read_text())
+    assert (found["step"], found["mean_iou"]) == (best["step"], best["mean_iou"])
+    image = place / "voc" / "JPEGImages" / "e.jpg"
+    done = call("predict", run, image, "--out", masks, *chosen)
+    assert done.returncode == 0, done.stderr
+    done = call("export", run, "--out", place / "best_export", *chosen)
+    assert done.returncode == 0, done.stderr
+    file = place / "best_export" / "model.safetensors"
+    done = call("predict", file, image, "--out", masks, *chosen)
+    assert done.returncode == 2 and "is for runs" in done.stderr
 
 
 def test_evaluate_knows_the_classes_that_a_split_lacks(place: Path) -> None:

@@ -18,10 +18,17 @@ from typing import Any, TextIO, cast
 
 import jax
 
-from models.text import inert
-from train.common.errors import UserError, lacks_memory, lacks_space
+from models.text import inert, shortened
+from train.common.errors import (
+    UserError,
+    lacks_memory,
+    reason_unwritten,
+)
+from train.common.processes import leave
+from train.common.signals import Terminated, terminable
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
+_LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
@@ -61,9 +68,11 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
 
     Args:
       main: does what the command is for.
-      resume: said after Ctrl-C, how to go on.
+      resume: said after Ctrl-C and SIGTERM, how to go on; a program that cannot takes
+        SIGTERM as any other does.
 
-    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C.
+    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 75
+    (EX_TEMPFAIL) after SIGTERM where the same command goes on.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_nothing_told_twice)
@@ -71,20 +80,22 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     threading.excepthook = _trace_of_thread
     with _steady("stdout") as output, _steady("stderr", bars=True):
         try:
-            main()
-        except KeyboardInterrupt:
+            with terminable() if resume else contextlib.nullcontext():
+                main()
+        except KeyboardInterrupt as stop:
             # A save that was just beginning would show Orbax's own traces at the exit;
             # the checkpoint before it is whole.
             logging.getLogger("absl").setLevel(logging.CRITICAL)
             print(f"\nStopped.{resume}")
-            sys.exit(130)
+            leave(os.EX_TEMPFAIL if isinstance(stop, Terminated) else 130)
         except Exception as error:
             if not (message := _message(error)):
                 traceback.print_exception(error)  # here, where it is made inert
-                sys.exit(1)
+                leave(1)
             # Lines after the first are indented: no name can begin one of ours.
-            print("\nerror: " + message.replace("\n", "\n  "), file=sys.stderr)
-            sys.exit(2)
+            lines = (shortened(line, _LONGEST_LINE) for line in message.split("\n"))
+            print("\nerror: " + "\n  ".join(lines), file=sys.stderr)
+            leave(2)
         output.flush()
         if output.lost:
             print(
@@ -92,7 +103,7 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
                 "Send the output elsewhere.",
                 file=sys.stderr,
             )
-            sys.exit(2)
+            leave(2)
 
 
 def _message(error: Exception) -> str:
@@ -101,7 +112,7 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{error}. Allow more open files (ulimit -n 4096) or fewer --workers."
-    if lacks_space(error) or (isinstance(error, OSError) and error.filename):
+    if reason_unwritten(error):
         return f"{error}. Check the path, its permissions and the space left."
     if lacks_memory(error):
         return f"memory does not suffice ({str(error)[:200]}). Choose smaller images."
@@ -185,21 +196,23 @@ def uninterrupted() -> Iterator[None]:
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Raises a Ctrl-C again that was swallowed in JAX's garbage collection callback.
+    """Raises a stop again that was swallowed in JAX's garbage collection callback.
 
     What still reports to a save that has failed, whose error is told, is dropped.
     """
     if isinstance(lost.exc_value, RuntimeError) and _LOOP_CLOSED in str(lost.exc_value):
         return
-    if lost.exc_type is KeyboardInterrupt:
+    if issubclass(lost.exc_type, KeyboardInterrupt):
         main = threading.main_thread().ident
-        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+        terminated = issubclass(lost.exc_type, Terminated)
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        threading.Timer(0.1, signal.pthread_kill, (main, number)).start()
     else:
         sys.__unraisablehook__(lost)
 
 
 def _nothing_told_twice(record: logging.LogRecord) -> bool:
-    """Drops Orbax's log records of a Ctrl-C or a full disk, which end in a message."""
+    """Drops Orbax's log records of what ends in a message: Ctrl-C, a full disk."""
     return not record.exc_info or not _is_told(record.exc_info[1])
 
 
@@ -212,5 +225,5 @@ def _trace_of_thread(failed: threading.ExceptHookArgs) -> None:
 def _is_told(error: BaseException | None) -> bool:
     """Returns whether `run_command` has a message of its own for an error."""
     return isinstance(error, KeyboardInterrupt) or (
-        error is not None and lacks_space(error)
+        error is not None and bool(reason_unwritten(error))
     )

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 from collections.abc import Iterator
 
 from train.common.text import shown
@@ -73,6 +74,16 @@ def lacks_space(error: BaseException) -> bool:
         return True
     told = (f"[os_error_code='{code}']" for code in _PLACE), map(os.strerror, _PLACE)
     return any(words in str(error) for words in itertools.chain(*told))
+
+
+def reason_unwritten(error: BaseException) -> str:
+    """Returns why the system did not write (or read) a file, "" for other errors."""
+    if code := re.search(r"\[os_error_code='(\d+)'\]", str(error)):  # TensorStore's
+        return os.strerror(int(code[1]))
+    full = lacks_space(error)
+    if isinstance(error, OSError) and error.strerror and (full or error.filename):
+        return error.strerror
+    return str(error).rpartition(": ")[2] if full else ""
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -11,8 +11,10 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from models.files import replace_file
+from train.common.errors import UserError
 
 # What every library takes literally; others read [, \ and gs:/ in a path as their own.
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
@@ -35,8 +37,10 @@ def replace_text(path: Path, text: str) -> None:
     replace_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def append_text(path: Path, text: str) -> None:
-    """Adds text at the end of a file.
+def append_bytes(path: Path, content: bytes) -> None:
+    """Adds bytes at the end of a file.
+
+    One that has other names, as copies by hard links have, gets a content of its own.
 
     Raises:
       OSError: it names the file, also where the disk is full, or is a link.
@@ -44,9 +48,52 @@ def append_text(path: Path, text: str) -> None:
     with naming(path):
         if path.is_symlink():
             raise OSError(errno.ELOOP, "It is a link, which is not written through")
-        # Names of files that are no UTF-8 come back as they were.
+        if path.is_file() and path.stat().st_nlink > 1:
+            replace_file(path, path.read_bytes())
         with open(path, "ab", opener=_not_through_links) as file:
-            file.write(text.encode(errors="surrogateescape"))
+            file.write(content)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds text at the end of a file; names of files that are no UTF-8 as they were.
+
+    Raises:
+      OSError: as `append_bytes`.
+    """
+    append_bytes(path, text.encode(errors="surrogateescape"))
+
+
+def begin_file(path: Path) -> BinaryIO:
+    """Opens an empty file for writing, in place of whatever has its name.
+
+    Raises:
+      OSError: it names the file.
+    """
+    replace_bytes(path, b"")
+    return open(path, "ab", opener=_not_through_links)
+
+
+def place_of(folder: Path) -> tuple[int, int] | None:
+    """Returns what tells a folder from any other of its name, None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(folder: Path, place: tuple[int, int] | None) -> None:
+    """Refuses a folder that is no longer the one that it was, by `place_of`.
+
+    Raises:
+      UserError: it was moved, deleted or replaced.
+    """
+    if place_of(folder) != place:
+        raise UserError(
+            f"{folder} is no longer the folder that it was: it has been moved, deleted "
+            "or replaced. Nothing more is written. Put it back, or name its new place; "
+            "then the same command goes on."
+        )
 
 
 def _not_through_links(path: str, flags: int) -> int:

@@ -54,6 +54,18 @@ def read_regular(path: Path, most: int = _MOST) -> bytes:
             return file.read()
 
 
+def check_kind(path: Path) -> None:
+    """Refuses what is neither a file nor a folder, before a library opens it.
+
+    Raises:
+      UserError: it is a pipe, a device or a socket.
+      OSError: it cannot be looked at.
+    """
+    found = os.stat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        _check(path, found)
+
+
 def check_size(path: object, size: int, most: int) -> None:
     """Refuses a file of more bytes than what it is for can take.
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from train.common.files import replace_text
+from train.common.regular import read_regular
 
 _FIELD = "checksum"
 _NONE = "00000000"
+_MOST = 2**26  # bytes of a file
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
@@ -37,8 +39,9 @@ def read_sealed(
 
     Raises:
       ValueError: it is no JSON, or is not as it was written.
+      UserError: it is no file, or larger than any that is written.
     """
-    text = path.read_text()
+    text = _text(path)
     content = parse_json(text)
     if not isinstance(content, dict):
         return content
@@ -54,8 +57,12 @@ def read_sealed(
 
 def checksum_of(path: Path) -> str:
     """Returns the checksum that a file states, "" for one without."""
-    content = parse_json(path.read_text())
+    content = parse_json(_text(path))
     return content.get(_FIELD, "") if isinstance(content, dict) else ""
+
+
+def _text(path: Path) -> str:
+    return read_regular(path, _MOST).decode()
 
 
 def parse_json(text: str) -> Any:

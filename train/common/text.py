@@ -28,11 +28,6 @@ def shown(text: object) -> str:
     return _BREAKING.sub(escaped, str(text))
 
 
-def shortened(text: str, most: int = 80) -> str:
-    """Returns text of at most so many characters, and an ellipsis for the rest."""
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
 def is_shown(text: str) -> bool:
     """Returns whether a name is printed as it is."""
     return not _BREAKING.search(text)

@@ -23,11 +23,12 @@ def train_batches(
     start: int,
     steps: int,
     workers: int = 0,
+    rows: range | None = None,
 ) -> Iterator[Example]:
     """Yields the batches of steps `start` to `steps`.
 
     Each batch depends on the seed and its step alone, so a resumed run sees what an
-    uninterrupted one would, whatever the number of workers.
+    uninterrupted one would, whatever the number of workers and of processes.
 
     Args:
       source: the records of the training split.
@@ -37,9 +38,13 @@ def train_batches(
       start: steps done already.
       steps: of the whole run.
       workers: processes that load data; 0 loads in threads.
+      rows: the images of each batch that this process loads, adjacent, and as many as
+        its fellows do; None for all.
     """
     # As many as the run needs: grain cannot count an endless stream of single images.
     epochs = -(-steps * batch_size // len(source))
+    share = batch_size if rows is None else len(rows)
+    place, shares = (rows.start // share if rows else 0), batch_size // share
     batches = (
         grain.MapDataset.source(source)
         .seed(seed)
@@ -47,8 +52,8 @@ def train_batches(
         .repeat(max(1, epochs))
         .map(decode)
         .random_map(augment)
-        .batch(batch_size, batch_fn=_stack)
-        .slice(slice(start, steps))
+        .batch(share, batch_fn=_stack)
+        .slice(slice(start * shares + place, steps * shares, shares))
         .to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=8))
     )
     if workers:
@@ -77,28 +82,24 @@ def _stack(examples: Sequence[Example]) -> Example:
     return Example(np.stack(images), np.stack(labels))
 
 
-class EvaluationBatch(NamedTuple):
-    """Images of one padded size at full resolution."""
+class Piece(NamedTuple):
+    """Images of a split that are evaluated together."""
 
-    examples: Example  # padded with ignored pixels; blank images may follow at the end
-    indices: Sequence[int]  # of the images in the source
-    sizes: Sequence[Size]  # of the images before they were padded
+    indices: Sequence[int]  # in the source
+    sizes: Sequence[Size]  # height and width of each, pixels
+    padded: Size  # what all are padded to
+    images: int  # in the batch: blank ones follow at the end
 
 
-def evaluation_batches(
-    source: Source,
-    sizes: Sequence[Size],
-    *,
-    most: Callable[[Size], int],
-    multiple: int,
-) -> Iterator[EvaluationBatch]:
-    """Yields the whole split, images of equal padded size together.
+def evaluation_pieces(
+    sizes: Sequence[Size], *, most: Callable[[Size], int], multiple: int
+) -> Iterator[Piece]:
+    """Yields the whole split in pieces, images of equal padded size together.
 
     Each padded size has batches of one size, as equal as can be, so that it compiles
     one program and few blank images are computed.
 
     Args:
-      source: the records of the split.
       sizes: `mask_sizes(source)`.
       most: returns how many images of a padded size may be in a batch, 1 or more.
       multiple: heights and widths are padded to the next multiple, pixels.
@@ -112,8 +113,10 @@ def evaluation_batches(
         even = -(-len(indices) // count)
         for start in range(0, len(indices), even):
             chosen = indices[start : start + even]
-            examples = [pad(decode(source[index]), padded) for index in chosen]
-            examples += [blank(padded)] * (even - len(chosen))
-            yield EvaluationBatch(
-                _stack(examples), chosen, [sizes[index] for index in chosen]
-            )
+            yield Piece(chosen, [sizes[index] for index in chosen], padded, even)
+
+
+def load_piece(source: Source, piece: Piece) -> Example:
+    """Returns a piece's images and masks, padded with ignored pixels."""
+    examples = [pad(decode(source[index]), piece.padded) for index in piece.indices]
+    return _stack(examples + [blank(piece.padded)] * (piece.images - len(examples)))

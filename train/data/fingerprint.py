@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.common.files import replace_text
-from train.common.regular import open_regular
+from train.common.regular import open_regular, read_regular
+from train.common.sealed import parse_json
 
 _Entry = tuple[str, Path, Path]  # name, image, mask
 _Signature = list[int]  # device, inode, size, mtime and ctime in ns
@@ -182,11 +184,11 @@ def _signature(path: Path) -> _Signature:
 def _read_memory(memory: Path) -> dict[str, tuple[str, _Signature]]:
     """Returns the digests that a file keeps, none where it is damaged or missing."""
     try:
-        checksum, kept = memory.read_text().split("\n", maxsplit=1)
-        entries = json.loads(kept) if checksum == _checksum(kept) else {}
-    except (OSError, ValueError):
+        checksum, kept = read_regular(memory).decode().split("\n", maxsplit=1)
+        entries = parse_json(kept) if checksum == _checksum(kept) else {}
+        return msgspec.convert(entries, dict[str, tuple[str, _Signature]])
+    except (OSError, ValueError, UserError):
         return {}
-    return {path: (digest, signature) for path, (digest, signature) in entries.items()}
 
 
 def _checksum(text: str) -> str:

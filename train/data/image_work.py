@@ -22,6 +22,8 @@ from train.common.errors import UserError
 _CALLS, _BYTES_A_CALL = 30_000, 32
 _EXIF_PARTS = 64  # of a JPEG, of 64 KB each, which are joined one by one
 _SCANS = 100  # of a JPEG; ten are usual
+_COMMENTS = 1000  # of a PPM of plain text, cut out one by one
+_PLAIN = (b"P1", b"P2", b"P3")
 
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323  # TIFF's tags
 
@@ -53,10 +55,10 @@ class Watched:
         self._file, self._name = file, name
         head, size = file.read(2), file.seek(0, 2)
         file.seek(0)
-        self._is_jpeg = head == b"\xff\xd8"
+        self._is_jpeg, self._is_plain = head == b"\xff\xd8", head in _PLAIN
         # Pillow reads the run lengths of a BMP byte by byte.
         self._calls = _CALLS + size // (1 if head == b"BM" else _BYTES_A_CALL)
-        self._exif, self._scans = _EXIF_PARTS, _SCANS
+        self._exif, self._scans, self._comments = _EXIF_PARTS, _SCANS, _COMMENTS
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -73,6 +75,10 @@ class Watched:
             raise too_much(self._name, "parts of a few bytes by the thousand")
         if self._is_jpeg:
             self._count(content)
+        if self._is_plain:
+            self._comments -= content.count(b"#")
+            if self._comments < 0:
+                raise too_much(self._name, f"more than {_COMMENTS} comments")
         return content
 
     def _count(self, content: bytes) -> None:

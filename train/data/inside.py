@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from models.text import shortened
 from train.common.errors import UserError
-from train.common.text import shortened
+from train.common.regular import check_kind
 
 _DEEPEST = 64  # folders within folders
 
@@ -37,11 +38,29 @@ def below(folder: Path) -> Iterator[Path]:
                 f"{folder} has folders within folders, more than {_DEEPEST} deep, such "
                 f"as {shortened(str(place), 300)}. Move them elsewhere."
             )
-        with contextlib.suppress(PermissionError), os.scandir(place) as entries:
+        # Not to be entered, or gone meanwhile.
+        passed = contextlib.suppress(PermissionError, FileNotFoundError)
+        with passed, os.scandir(place) as entries:
             for entry in entries:
                 yield place / entry.name
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((place / entry.name, depth + 1))
+
+
+def check_kinds_below(folder: Path) -> None:
+    """Refuses what a library that reads a folder would wait for, or leave it by.
+
+    Raises:
+      UserError: a pipe, a device, a socket or a link to a folder is in it.
+    """
+    for path in below(folder):
+        with contextlib.suppress(FileNotFoundError):
+            check_kind(path)
+            if path.is_symlink() and path.is_dir():
+                raise UserError(
+                    f"{path} is a link to a folder, and is not followed. Put the "
+                    "folder itself in its place."
+                )
 
 
 class Inside:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from train.common.errors import UserError
 from train.common.files import plain_path
 from train.data.images import Source, encode
+from train.data.inside import check_kinds_below
 
 _T = TypeVar("_T")
 
@@ -35,6 +36,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
     def __init__(self, *, data_dir: str, **options: Any):
         options["file_format"] = "array_record"
         place = Path(data_dir, self.name)
+        config = options.get("config")
+        check_kinds_below(place / config.name if config else place)
         try:  # which reads what has been written there
             super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
         except Exception as error:  # TFDS raises various ones

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.text import shortened
 from train.common.errors import UserError
-from train.common.text import is_shown, shortened
+from train.common.text import is_shown
 from train.data.images import IGNORED, read_mask
 from train.data.inside import Inside
 from train.data.mask_checks import black_and_white

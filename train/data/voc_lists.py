@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import read_regular
-from train.common.text import shortened
 from train.data.inside import within
 from train.data.unread import of_unread
 from train.data.voc_files import (

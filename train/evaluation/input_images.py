@@ -40,22 +40,22 @@ def find_images(named: Sequence[Path]) -> list[Path]:
 
 
 def _expanded(path: Path) -> list[Path]:
-    if path.is_dir():
+    if os.path.isdir(path):  # which asks no more than that, whatever is there
         images = [
             file
             for file in sorted(path.iterdir())
             if file.suffix.lower() in IMAGE_SUFFIXES
             and not file.name.startswith(".")
-            and file.is_file()
+            and os.path.isfile(file)  # one bad link does not end a batch
         ]
         if not images:
             listed = ", ".join(sorted(IMAGE_SUFFIXES))
             raise UserError(f"{path} has no image directly in it ({listed}).")
         return images
-    if path.exists() or not glob.has_magic(str(path)):
+    if os.path.exists(path) or not glob.has_magic(str(path)):
         return [path]
     matches = map(Path, sorted(set(_matches(path.parts))))
-    files = [match for match in matches if match.is_file()]
+    files = [match for match in matches if os.path.isfile(match)]
     if not files:
         hint = " A bracket that is meant is written [[]." if "[" in str(path) else ""
         raise UserError(f"{path} matches no file.{hint}")
@@ -123,7 +123,7 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
         name = _shortened(whole)
         if name.endswith(_OVERLAY):
             name += "_image"
-        if path.parent.resolve() == out.resolve():
+        if path.parent.resolve() == out.resolve() or _is_one(path.parent, out):
             raise UserError(
                 f"--out {out} is the folder of {path}, where files could be "
                 "overwritten. Choose another."
@@ -137,7 +137,20 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
                     "Predict them into two folders."
                 )
             taken[key] = path
+            if _is_one(path, output):
+                raise UserError(
+                    f"{output} is the image {path} itself, by a link. Choose another "
+                    "--out."
+                )
     return outputs
+
+
+def _is_one(path: Path, other: Path) -> bool:
+    """Returns whether two paths lead to one place, by links or in another case."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:  # one is not there
+        return False
 
 
 def _shortened(name: str) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from train.common.errors import UserError
+from train.data.image_files import opened
+
 _KEY = "predicted"
 
 
@@ -29,10 +32,10 @@ def is_ours(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
+        with opened(path) as picture:
             mark = picture.info.get(_KEY)  # before the pixels, as it was written
             return mark is not None and mark == _checksum(picture)
-    except Exception:  # whatever Pillow raises for what is no such picture
+    except UserError:  # of no such picture, or a larger one
         return False
 
 

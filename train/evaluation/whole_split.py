@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from train.common.errors import Diverged, NotFinite, memory_for
-from train.data.batches import evaluation_batches
+from train.common.processes import index_of_process, number_of_processes, total
+from train.data.batches import Piece, evaluation_pieces, load_piece
 from train.data.images import Size, Source, decode, mask_sizes
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
+from train.evaluation.spread import replicas, spread
 from train.training.step import TrainState
 
 
@@ -52,8 +55,12 @@ class Evaluator:
           Diverged: the network gives an image logits that are not finite.
           UserError: memory does not suffice.
         """
+        classes = len(self.class_names)
         with memory_for("evaluation", self._way_out()):
-            return count(self._pairs(state), len(self.class_names), borders)
+            pairs = self._pairs(replicas(state))
+            counts = count(pairs, classes, borders)
+        near = {distance: total(there) for distance, there in counts.near.items()}
+        return Counts(total(counts.whole), near)
 
     def _way_out(self) -> str:
         """Returns what to change where memory does not suffice."""
@@ -75,43 +82,48 @@ class Evaluator:
     def _sizes(self) -> list[Size]:
         return mask_sizes(self.source)
 
-    def _pairs(self, state: TrainState) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields truth and prediction of each image, those of one size together."""
+    def _pairs(
+        self, states: Sequence[TrainState]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields truth and prediction of each image that this process has to look at.
+
+        Those of one size come together.
+
+        Args:
+          states: the network, on each device.
+        """
         options = self.predictor.options
-        if options.window != (0, 0):
-            for index in range(len(self.source)):
-                image, truth = decode(self.source[index])
-                yield truth, self._mask(state, index, image)
-            return
+        together = options.batch_size if options.window == (0, 0) else 1
 
         @functools.cache
         def most(size: Size) -> int:
-            return self.predictor.most(state, size, options.batch_size)
+            return self.predictor.most(states[0], size, together)
 
-        for batch in evaluation_batches(
-            self.source,
+        def predict(state: TrainState, piece: Piece) -> list[np.ndarray]:
+            images, labels = load_piece(self.source, piece)
+            whole = options.window == (0, 0) and most(piece.padded)
+            with self._finite(state, piece.indices):
+                if whole:
+                    masks = self.predictor.batch(state, images)
+                else:
+                    height, width = piece.sizes[0]
+                    alone = images[0, :height, :width]
+                    masks = self.predictor.mask(state, alone)[None]
+            return [labels, masks]
+
+        pieces = evaluation_pieces(
             self._sizes,
-            most=lambda size: max(1, most(size)),
+            most=lambda size: max(1, most(size)) if together > 1 else 1,
             multiple=options.size_multiple,
-        ):
-            image, label = batch.examples
-            if most(image.shape[1:3]):
-                with self._finite(state, batch.indices):
-                    masks = self.predictor.batch(state, image)
-            else:
-                height, width = batch.sizes[0]
-                alone = image[0, :height, :width]
-                masks = self._mask(state, batch.indices[0], alone)[None]
+        )
+        mine = itertools.islice(pieces, index_of_process(), None, number_of_processes())
+        for piece, predicted in spread(predict, mine, states):
+            labels, masks = predicted()
             # Blank images may fill a batch.
             for truth, mask, (height, width) in zip(
-                label, masks, batch.sizes, strict=False
+                labels, masks, piece.sizes, strict=False
             ):
                 yield truth[:height, :width], mask[:height, :width]
-
-    def _mask(self, state: TrainState, index: int, image: np.ndarray) -> np.ndarray:
-        """Returns the mask of one image of the split."""
-        with self._finite(state, [index]):
-            return self.predictor.mask(state, image)
 
     @contextlib.contextmanager
     def _finite(self, state: TrainState, indices: Sequence[int]) -> Iterator[None]:
@@ -132,7 +144,7 @@ class Evaluator:
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:
         """Returns images of the split, spread evenly, with truth and prediction."""
         chosen = np.linspace(0, len(self.source) - 1, count).round().astype(int)
-        result = []
+        state, result = replicas(state)[0], []
         for index in np.unique(chosen).tolist():
             record = self.source[index]
             image, truth = decode(record)

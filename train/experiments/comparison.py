@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
+from train.common.errors import UserError
 from train.experiments.entries import Entry
 from train.experiments.experiment import Variant
 from train.experiments.paper import PARTS
+
+_SHORTEST = 0.1  # seconds, to which times are rounded
 
 
 class Measure(NamedTuple):
@@ -46,7 +49,17 @@ def compare(entries: Sequence[Entry], rival: str = "") -> list[Row]:
     Args:
       entries: of one experiment; every label has the same seeds.
       rival: label of a second baseline, if it is among them.
+
+    Raises:
+      UserError: runs were evaluated on other images.
     """
+    for entry in entries:
+        if _truth(entry) != _truth(entries[0]):
+            names = [f"{e['label']}, seed {e['seed']}" for e in (entries[0], entry)]
+            raise UserError(
+                f"the runs of {names[0]} and of {names[1]} were evaluated on different "
+                "pixels: a summary.json is damaged. Choose another --workdir."
+            )
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry["label"], []).append(entry)
@@ -64,7 +77,7 @@ def compare(entries: Sequence[Entry], rival: str = "") -> list[Row]:
             _measure(compared_metrics, runs, baseline),
             _measure(_class_ious, runs, baseline),
             statistics.median(
-                run["seconds"] / other["seconds"]
+                max(_SHORTEST, run["seconds"]) / max(_SHORTEST, other["seconds"])
                 for run, other in zip(runs, baseline, strict=True)
             ),
             _measure(compared_metrics, runs, second)["mean IoU"] if second else None,
@@ -102,6 +115,12 @@ def compared_metrics(entry: Entry) -> dict[str, float]:
         if classes:
             found[group] = float(np.mean([entry["iou"][name] for name in classes]))
     return {**found, "pixel accuracy": entry["pixel_accuracy"]}
+
+
+def _truth(entry: Entry) -> Any:
+    """Returns the pixels of each class, everywhere and near borders."""
+    near = {distance: near["pixels"] for distance, near in entry["boundary"].items()}
+    return entry["pixels"], near
 
 
 def _class_ious(entry: Entry) -> dict[str, float]:

@@ -6,7 +6,9 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from train.common.errors import UserError
 from train.config import Config, changed_options, command_words
@@ -16,6 +18,67 @@ from train.presets import PRESETS
 from train.workdir.run import Run
 
 Entry = Mapping[str, Any]  # what results hold of a run
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
+class _Versions(msgspec.Struct):
+    jax: str
+
+
+class _Made(msgspec.Struct):
+    """What every entry has, of what is compared or told."""
+
+    label: str
+    data: str
+    seed: int
+    options: dict[str, Any]
+    learning_rate: float
+    steps: int
+    device: str
+    versions: _Versions
+    commit: str
+    curve: list[tuple[int, float]]
+    command: str
+    max_gradient_norm: float | None = None
+    fingerprint: str | None = None
+
+
+class _Diverged(_Made, kw_only=True):
+    diverged_at: int
+
+
+class _Near(msgspec.Struct):
+    """Metrics of the pixels near a border."""
+
+    mean_iou: float
+    pixels: dict[str, _Count]
+
+
+class _Finished(_Made, kw_only=True):
+    mean_iou: float
+    pixel_accuracy: float
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    iou: dict[str, float | None]
+    pixels: dict[str, _Count]
+    boundary: dict[str, _Near]
+
+    def check_classes(self) -> None:
+        """Refuses metrics of other classes than those of the pixels.
+
+        Raises:
+          ValueError: they differ, or a class with pixels has no IoU.
+        """
+        if "2" not in self.boundary:
+            raise ValueError("it has no pixels within 2 px of a border")
+        near = (near.pixels.keys() for near in self.boundary.values())
+        if any(names != self.pixels.keys() for names in (self.iou.keys(), *near)):
+            raise ValueError("its metrics are of different classes")
+        if any((self.iou[name] is None) == (n > 0) for name, n in self.pixels.items()):
+            raise ValueError("it has no IoU for a class that has pixels")
+
+
+# What they do not: flags may name folders; the run says its fingerprint as it is now.
+_LOCAL = ("flags", "devices", "fingerprint", "best")
 
 
 def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
@@ -29,7 +92,7 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
     variant, config = planned
     run = Run.open(config)
     words = ["python", "train/main.py", preset, *portable_words(config, preset)]
-    return {
+    described = {
         "label": variant.label,
         "data": short(config.data.folder) or "built-in scenes",
         "loss": variant.loss,
@@ -38,7 +101,12 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         "learning_rate": config.optimizer.learning_rate,
         "max_gradient_norm": config.optimizer.max_gradient_norm,
         "fingerprint": run.fingerprint(),
-        **_result(run),
+    }
+    entry = {
+        **described,
+        **{
+            name: value for name, value in _result(run).items() if name not in described
+        },
         "curve": [
             [line["step"], line["mean_iou"]]
             for line in run.metrics()
@@ -46,6 +114,31 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         ],
         "command": shlex.join(words),
     }
+    check_entry(entry, run.workdir)
+    return entry
+
+
+def check_entry(entry: object, place: Path) -> None:
+    """Refuses a result that lacks what is compared, or has other kinds of it.
+
+    Args:
+      entry: as `make_entry` returns it.
+      place: where it is from, for messages.
+
+    Raises:
+      UserError: it names the place.
+    """
+    diverged = isinstance(entry, dict) and "diverged_at" in entry
+    try:
+        found = msgspec.convert(entry, _Diverged if diverged else _Finished)
+        if isinstance(found, _Finished):
+            found.check_classes()
+    except ValueError as error:
+        raise UserError(
+            f"{place} has a result that cannot be compared ({error!s:.200}): it is "
+            "damaged, or of an earlier version. Move it elsewhere and give the command "
+            "again, which makes it anew."
+        ) from error
 
 
 def _result(run: Run) -> dict[str, Any]:
@@ -53,7 +146,7 @@ def _result(run: Run) -> dict[str, Any]:
     result = run.summary() or run.divergence()
     if result is None:
         raise ValueError(f"{run.workdir} is not finished")
-    return result
+    return {k: v for k, v in result.items() if k not in _LOCAL}
 
 
 def portable_words(

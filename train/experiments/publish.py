@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import msgspec
 from matplotlib.figure import Figure
 
-from train.common.files import replace_text
+from train.common.errors import UserError
+from train.common.files import replace_bytes, replace_text
+from train.common.regular import read_regular
+from train.common.sealed import parse_json
 from train.common.text import markdown
-from train.experiments.entries import Entry
+from train.experiments.entries import Entry, check_entry
 from train.experiments.findings import Report
 from train.experiments.tables import Table
 from train.report.html import CHART_STYLE, svg, template
@@ -28,9 +34,24 @@ def with_earlier(entries: Sequence[Entry], path: Path) -> list[Entry]:
 
     An entry of the same command is replaced; the others keep their order.
     """
-    earlier = json.loads(path.read_text()) if path.is_file() else []
+    earlier = _read_json(path) if path.is_file() else []
     merged = {entry["command"]: entry for entry in [*earlier, *entries]}
     return list(merged.values())
+
+
+def _read_json(path: Path) -> Sequence[Entry]:
+    try:
+        entries = msgspec.convert(
+            parse_json(read_regular(path).decode()), list[dict[str, Any]]
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged ({error!s:.200}). Restore it from a copy, or move it "
+            "elsewhere to begin another."
+        ) from error
+    for entry in entries:
+        check_entry(entry, path)
+    return entries
 
 
 def write_markdown(
@@ -73,9 +94,13 @@ def _prose(text: str) -> str:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a picture reproducibly: without dates or versions."""
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    kind, buffer = path.suffix.removeprefix("."), io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with matplotlib.rc_context(CHART_STYLE):  # its salt names what is in the file
-        figure.savefig(path, dpi=150, facecolor="white", metadata=metadata)
+        figure.savefig(
+            buffer, format=kind, dpi=150, facecolor="white", metadata=metadata
+        )
+    replace_bytes(path, buffer.getvalue())
 
 
 def write_page(report: Report, path: Path) -> None:

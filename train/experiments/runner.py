@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import Diverged, UserError
+from train.common.files import begin_file
 from train.config import Config
 from train.data.dataset import Dataset, load_dataset
 from train.report.provenance import provenance
@@ -89,12 +90,13 @@ def _finish(config: Config, complete: Complete) -> None:
         complete(config)
     except Diverged as error:
         print(f"{config.run.workdir}: {error}")
+        run = Run.open(config)
         result = {
             "diverged_at": error.step,
             "steps": config.optimizer.steps,
-            **provenance(),
+            **provenance(run.fingerprint() or ""),
         }
-        Run.open(config).write_divergence(result)
+        run.write_divergence(result)
     jax.clear_caches()
 
 
@@ -162,7 +164,7 @@ def _work(
     """Asks for a configuration, finishes its run, and so on."""
     if cores:  # before XLA starts a thread for each
         os.sched_setaffinity(0, cores)
-    with log.open("w") as file:
+    with begin_file(log) as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     # The names of JAX's own settings; elsewhere than on such GPUs they do nothing.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from train.common.processes import index_of_process
 from train.config import Config
 from train.data.dataset import Dataset
 from train.evaluation.metrics import scalar_metrics, table
 from train.evaluation.whole_split import Evaluator
 from train.report.provenance import provenance
 from train.report.training_report import write_report
+from train.training.best import Best
 from train.training.step import TrainState
 from train.workdir.run import Run
 
@@ -21,6 +23,7 @@ def finish(
     evaluator: Evaluator,
     state: TrainState,
     seconds: float,
+    best: Best,
 ) -> dict[str, Any]:
     """Evaluates the last state, prints the table, writes report and summary."""
     steps = config.optimizer.steps
@@ -28,16 +31,21 @@ def finish(
     # First, in case that no file can be written.
     print(table(counts.whole, dataset.class_names))
     print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
-    run.log(steps, "val", **scalar_metrics(counts.whole))
-    run.close()
+    metrics = scalar_metrics(counts.whole)
+    run.log(steps, "val", **metrics)
+    best.offer(state, metrics["mean_iou"])
     images = steps * config.optimizer.batch_size
     summary = {
         **counts.measure(dataset.class_names),
         "steps": steps,
         "seconds": round(seconds, 1),
         "images_per_second": round(images / max(seconds, 1e-9), 2),
-        **provenance(),
+        **provenance(dataset.fingerprint),
+        **best.described(),
     }
+    panels = evaluator.panels(state)
+    if index_of_process() != 0:
+        return summary
     report = write_report(
         run.workdir,
         config=config.options(),
@@ -45,8 +53,13 @@ def finish(
         summary=summary,
         confusion=counts.whole,
         colors=dataset.colors,
-        panels=evaluator.panels(state),
+        panels=panels,
     )
     run.write_summary(summary)
     print(f"Report: {report}")
+    if kept := summary.get("best"):
+        print(
+            f"Best evaluation: step {kept['step']}, mean IoU "
+            f"{100 * kept['mean_iou']:.1f} %, kept for --checkpoint best"
+        )
     return summary

@@ -18,8 +18,15 @@ from models.text import inert
 
 LONGEST_SIDE = 640  # Pixels; a larger picture is scaled down to keep the file small.
 
-# Dark ink on no background; the page inverts the charts in dark mode.
+# Dark ink on no background; the page inverts the charts in dark mode. All else is as
+# matplotlib has it by default: a `matplotlibrc` in the current folder, which may be a
+# stranger's, could have programs begun, such as LaTeX.
 CHART_STYLE: dict[Any, Any] = {
+    **{
+        name: value
+        for name, value in matplotlib.rcParamsDefault.items()
+        if not name.startswith("backend")
+    },
     "axes.edgecolor": "#c4cad3",
     "axes.grid": True,
     "axes.labelcolor": "#525c69",

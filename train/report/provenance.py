@@ -1,9 +1,12 @@
-"""Provenance of a result: code, versions, device."""
+"""Provenance of a result: code, versions, devices, data, flags."""
 
 from __future__ import annotations
 
+import collections
 import importlib.metadata
+import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,16 +15,25 @@ import jax
 
 _ROOT = Path(__file__).parents[2]
 _CODE = ("lal_jax", "models", "train")
-_PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+_FLAGS = re.compile("XLA_FLAGS$|JAX_")  # variables that change what is computed
 
 
-def provenance() -> dict[str, Any]:
-    """Returns the versions, the commit and the device that a result depends on."""
+def provenance(fingerprint: str) -> dict[str, Any]:
+    """Returns what a result depends on beside its options.
+
+    Args:
+      fingerprint: of the data.
+    """
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    kinds = collections.Counter(device.device_kind for device in jax.devices())
     return {
         "versions": {"python": platform.python_version(), **versions},
         "commit": COMMIT,
         "device": jax.devices()[0].device_kind,
+        "devices": dict(kinds),  # how many of each kind there are
+        "fingerprint": fingerprint,
+        "flags": {k: v for k, v in sorted(os.environ.items()) if _FLAGS.match(k)},
     }
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import re
 import secrets
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import jax
-import msgspec
 import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
-from train.common.errors import UserError, lacks_memory, lacks_space
-from train.common.files import plain_path
+from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
+from train.common.files import check_in_place, place_of, plain_path
+from train.common.processes import index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
+from train.data.inside import check_kinds_below
 from train.training import manifest
+from train.training.finiteness import all_finite
+from train.training.position import (
+    DamagedError,
+    Position,
+    checksum_of_arrays,
+    read_position,
+    sealed,
+)
 from train.training.step import TrainState
 
 # Why a checkpoint of another run is none of this one, and the way out.
@@ -31,23 +36,16 @@ _CAUSES = {
     "--workdir.",
     "config": "config.json is not the one that it was saved under. Restore that file.",
 }
+_all_finite = jax.jit(all_finite)
 
 
-class _Position(msgspec.Struct, forbid_unknown_fields=True):
-    """What stands beside the state of a checkpoint."""
+class Restored(NamedTuple):
+    """What a run goes on from."""
 
-    step: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]  # of training so far
-    seed: int
-    fingerprint: str
-    # Those below are not in checkpoints of every version.
-    config: str = ""
-    checksum: int | None = None  # of the arrays
-    seal: int | None = None  # of the rest of these
-
-
-class _DamagedError(UserError):
-    """A checkpoint cannot be restored."""
+    state: TrainState
+    seconds: float = 0.0  # of training so far
+    skipped: int = 0  # updates left out so far
+    mean_iou: float | None = None  # of its evaluation, where it was kept for that
 
 
 class Checkpoints:
@@ -66,6 +64,9 @@ class Checkpoints:
       earlier: fingerprint of the same data in checkpoints saved before, if any.
       config: checksum of config.json, if it has one.
       keep: how many to keep.
+
+    Raises:
+      UserError: a pipe, a device or a link to a folder is among them.
     """
 
     def __init__(
@@ -87,77 +88,103 @@ class Checkpoints:
         }
         self._damaged: list[int] = []
         self._saved = False
+        self._home = place_of(folder.parent)
+        check_kinds_below(folder)  # Orbax would wait for a pipe
         self._manager = ocp.CheckpointManager(
             plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
 
-    def save(self, state: TrainState, seconds: float) -> None:
+    def save(
+        self,
+        state: TrainState,
+        seconds: float,
+        skipped: int = 0,
+        *,
+        mean_iou: float | None = None,
+    ) -> None:
         """Saves in the background; a checkpoint appears whole or not at all.
 
         Args:
           state: what to save.
           seconds: of training so far.
+          skipped: updates left out so far.
+          mean_iou: of its evaluation, where that is why it is kept.
 
         Raises:
-          UserError: there is no space for this one, or was none for the one before.
+          Diverged: the state is not finite; what was saved before stays.
+          UserError: this one could not be written, or the one before.
         """
+        check_in_place(self.folder.parent, self._home)  # Orbax would make another
         step = int(state.step)
+        if not _all_finite(state):
+            raise Diverged(
+                f"the network of step {step}, or its momentum, is not finite and was "
+                "not saved. Lower --learning-rate; checkpoints up to the last are "
+                "kept.",
+                step,
+            )
         position = {"step": step, "seconds": seconds, **self._position}
-        position["checksum"] = _checksum(state)
-        position["seal"] = _seal(position)
-        with self._space():
+        position |= {"skipped": skipped, "checksum": checksum_of_arrays(state)}
+        if mean_iou is not None:
+            position["mean_iou"] = mean_iou
+        with self._written():
             self._manager.wait_until_finished()
-        self._set_damaged_aside()
-        self._write_manifests()
+            self._set_damaged_aside()
+            self._write_manifests()
         self._saved = True
         # Stopped halfway, it would leave threads that wait for it for many minutes.
-        with uninterrupted(), self._space():
+        with uninterrupted(), self._written():
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(state._asdict()),
-                    position=ocp.args.JsonSave(position),
+                    position=ocp.args.JsonSave(sealed(position)),
                 ),
             )
 
     @contextlib.contextmanager
-    def _space(self) -> Iterator[None]:
+    def _written(self) -> Iterator[None]:
         """Says in one message that a checkpoint could not be written."""
         try:
             yield
         except Exception as error:  # Orbax raises errors of various types
-            if not lacks_space(error):
+            if not (reason := reason_unwritten(error)):
                 raise
-            kept = self._manager.all_steps(read=True)
+            kept = [int(p.name) for p in self.folder.glob("*") if p.name.isdigit()]
             goes_on = f"from step {max(kept)}" if kept else "from the start"
             raise UserError(
-                f"{self.folder}: a checkpoint could not be saved ({_reason(error)}). "
-                f"Make room there; then the same command goes on {goes_on}."
+                f"{self.folder}: a checkpoint could not be saved ({reason}). Make room "
+                "there, or see that it is there and may be written to; then the same "
+                f"command goes on {goes_on}."
             ) from error
 
     def _write_manifests(self) -> None:
         """Completes what has been saved since, which Orbax does in the background."""
+        if index_of_process() != 0:
+            return
         for place in self.folder.glob("[0-9]*"):
             if place.name.isdigit() and not (place / manifest.MANIFEST).exists():
                 manifest.write_manifest(place)
 
     def _set_damaged_aside(self) -> None:
         """Renames what could not be restored, which would pass for the newest."""
-        for step in self._damaged:
+        for step in self._damaged if index_of_process() == 0 else ():
             place = self.folder / str(step)
             place.rename(place.with_name(f"damaged-{step}-{secrets.token_hex(4)}"))
         if self._damaged:
+            wait_for_all("damaged checkpoints are set aside")
             self._damaged.clear()
             self._manager.reload()
 
-    def restore(self, like: TrainState) -> tuple[TrainState, float] | None:
-        """Returns the newest sound state and its seconds, None before the first save.
+    def restore(self, like: TrainState) -> Restored | None:
+        """Returns the newest sound state, None before the first save.
 
-        The state comes to this process's first device, wherever it was saved. Damaged
+        The state comes to the devices of `like`, wherever it was saved. Damaged
         checkpoints are named; the next save sets them aside.
 
         Args:
-          like: a state of the same structure, shapes and dtypes.
+          like: a state of the same structure, shapes and dtypes; where it has no
+            arrays but shapes, this process's first device is meant.
 
         Raises:
           UserError: all are damaged, or one belongs to another model, seed or data
@@ -167,7 +194,7 @@ class Checkpoints:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 restored = self._restore(step, like)
-            except _DamagedError as error:
+            except DamagedError as error:
                 failures.append(str(error))
                 self._damaged.append(step)
                 continue
@@ -182,12 +209,34 @@ class Checkpoints:
             )
         return None
 
-    def _restore(self, step: int, like: TrainState) -> tuple[TrainState, float]:
-        """Returns the state of a step and its seconds."""
+    def newest(self) -> Position | None:
+        """Returns the position of the newest checkpoint, None if it is damaged.
+
+        The next save sets that one aside.
+
+        Raises:
+          UserError: it belongs to another model, seed or data set.
+        """
+        if (step := self._manager.latest_step()) is None:
+            return None
+        try:
+            return self._position_of(step)
+        except DamagedError as error:
+            print(f"warning: {error}")
+            self._damaged.append(step)
+            return None
+
+    def _position_of(self, step: int) -> Position:
+        """Returns the position of a checkpoint of this run.
+
+        Raises:
+          DamagedError: one of its files is.
+          UserError: it belongs to another model, seed or data set.
+        """
         place = self.folder / str(step)
         if files := manifest.damage(place):
-            raise _DamagedError(f"{place} is damaged: {files}.")
-        position = _position(
+            raise DamagedError(f"{place} is damaged: {files}.")
+        position = read_position(
             place, self._read(step, position=ocp.args.JsonRestore()).position
         )
         for name, wanted in self._position.items():
@@ -197,33 +246,40 @@ class Checkpoints:
                     f"{place} was saved with {name} {found!r}, but this run has "
                     f"{wanted!r}: {_CAUSES[name]}"
                 )
+        return position
+
+    def _restore(self, step: int, like: TrainState) -> Restored:
+        """Returns the checkpoint of a step."""
+        place, position = self.folder / str(step), self._position_of(step)
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            lambda leaf: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or here
+            ),
             like._asdict(),
         )
         restored = self._read(step, state=ocp.args.StandardRestore(shapes))
         state = TrainState(**restored.state)
         if position.checksum is None:
             say_unsealed(place)
-        elif position.checksum != _checksum(state):
-            raise _DamagedError(
+        elif position.checksum != checksum_of_arrays(state):
+            raise DamagedError(
                 f"{place} is damaged: its arrays are not those that were saved."
             )
-        return state, position.seconds
+        return Restored(state, position.seconds, position.skipped, position.mean_iou)
 
     def _read(self, step: int, **wanted: Any) -> Any:
         """Returns parts of a checkpoint.
 
         Raises:
-          _DamagedError: they cannot be read.
+          DamagedError: they cannot be read.
         """
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**wanted))
         except Exception as error:  # Orbax raises a bare Exception for damaged arrays
             if lacks_memory(error) or isinstance(error, PermissionError):
                 raise
-            raise _DamagedError(
+            raise DamagedError(
                 f"{self.folder / str(step)} cannot be restored: {str(error)[:300]}\n"
                 "Either it is damaged, or config.json has changed since it was saved."
             ) from error
@@ -231,51 +287,14 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, kind: object, *unused: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *unused: object) -> None:
         """Waits until everything is on disk, also after Ctrl-C."""
         try:
-            with self._space():
+            with self._written():
                 self._manager.close()
                 if self._saved:
                     self._write_manifests()
         except UserError:
-            if kind is None:  # otherwise the error that comes through says enough
+            # Another error that comes through says enough.
+            if kind is None or issubclass(kind, KeyboardInterrupt):
                 raise
-
-
-def _position(place: Path, found: Any) -> _Position:
-    """Returns a checkpoint's position as it was saved.
-
-    Raises:
-      _DamagedError: it is another.
-    """
-    try:
-        position = msgspec.convert(found, _Position)
-        rest = {name: value for name, value in found.items() if name != "seal"}
-        if position.seal not in (None, _seal(rest)):
-            raise ValueError("its checksum is of another content")
-    except ValueError as error:
-        raise _DamagedError(
-            f"{place} is damaged: its position is another ({error!s:.200})."
-        ) from error
-    return position
-
-
-def _checksum(state: TrainState) -> int:
-    """Returns a checksum of all arrays; Orbax restores flipped bits without a word."""
-    checksum = 0
-    for leaf in jax.device_get(jax.tree.leaves(state)):  # all are copied at once
-        checksum = zlib.crc32(leaf.tobytes(), checksum)
-    return checksum
-
-
-def _seal(position: Mapping[str, Any]) -> int:
-    """Returns a checksum of a position."""
-    return zlib.crc32(json.dumps(position, sort_keys=True).encode())
-
-
-def _reason(error: Exception) -> str:
-    """Returns why a file could not be written, from all that Orbax says of it."""
-    if code := re.search(r"\[os_error_code='(\d+)'\]", str(error)):
-        return os.strerror(int(code[1]))
-    return str(error).rpartition(": ")[2]

@@ -17,6 +17,7 @@ from models.heads import HEADS
 from models.layouts import Layout, find_layout
 from models.pretrained import PRETRAINED, PretrainedError, find_pretrained
 from models.styles import STYLES
+from models.text import shortened
 from models.weights import (
     STATED,
     Header,
@@ -224,7 +225,7 @@ def _summary(loaded: Loaded, header: Header, options: ModelOptions) -> str:
             "variance 1"
         )
     if unused := (*loaded.unused_parts, *header.aside):
-        parts.append(f"unused: {', '.join(unused)}")
+        parts.append(f"unused: {shortened(', '.join(unused), 2000)}")
     if "head" not in loaded.new:
         other = _differing(
             options, _use(loaded.layout, header, ("output_stride", "upsampling"))

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
-from train.common.errors import Diverged
 from train.common.options import NOT_NEGATIVE, POSITIVE, Group, Limit, option
+from train.common.processes import index_of_process
+from train.common.signals import StopRequest
 from train.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
-    import jax
-
     from train.data.images import Example
     from train.training.step import Step, TrainState
 
@@ -46,6 +43,12 @@ class RunOptions(Group):
     checkpoint_every: int = option(
         200, "Steps between checkpoints.", POSITIVE, free=True
     )
+    keep: int = option(2, "Newest checkpoints to keep.", POSITIVE, free=True)
+    keep_best: bool = option(
+        False,
+        "Also keeps the network of the evaluation with the highest mean IoU.",
+        free=True,
+    )
     log_every: int = option(
         20, "Steps between lines of metrics.jsonl.", POSITIVE, free=True
     )
@@ -68,20 +71,6 @@ class Log(Protocol):
     def __call__(self, step: int, split: str, **metrics: float) -> None: ...  # noqa: D102
 
 
-def warn_of_idle_devices() -> None:
-    """Says how many devices are not used, if any."""
-    import jax
-
-    first, *idle = jax.local_devices()
-    if idle:
-        print(
-            f"warning: one of {1 + len(idle)} devices is used, {first}, as a run has "
-            "one. Others can have their own runs (on GPUs, CUDA_VISIBLE_DEVICES=1 "
-            "chooses another).",
-            file=sys.stderr,
-        )
-
-
 def train(
     state: TrainState,
     step: Step,
@@ -91,69 +80,101 @@ def train(
     *,
     log: Log,
     evaluate: Callable[[TrainState], dict[str, float]],
-    save: Callable[[TrainState, float], None],
+    save: Callable[[TrainState, float, int], None],
+    batch_told: Callable[[int], str],
+    evaluated: bool = True,
     seconds: float = 0.0,
+    skipped: int = 0,
 ) -> tuple[TrainState, float]:
     """Runs the remaining steps.
+
+    Ctrl-C and SIGTERM stop it after the step in flight, whose state is saved.
 
     Args:
       state: where to begin.
       step: the compiled step; it consumes the state it is given.
-      batches: one for each remaining step.
+      batches: one for each remaining step, on the devices.
       optimizer: its number of steps and images per step.
       options: how often to log, evaluate and save.
       log: called every `log_every` steps and with each evaluation.
       evaluate: returns the metrics of the validation split, `mean_iou` among them.
-      save: takes the state and the seconds of training so far.
+      save: takes the state, the seconds of training and the skipped updates so far.
+      batch_told: returns what to say of the batch of a step that is not finite.
+      evaluated: whether an evaluation that `state` was due for is done.
       seconds: of training before this call.
+      skipped: updates left out before this call.
 
     Returns:
       The last state, and the seconds of training in all, evaluations left out.
 
     Raises:
-      Diverged: the loss is no longer finite.
+      Diverged: a step is not finite, and no further one may be skipped.
+      KeyboardInterrupt: it was stopped, and what is done is saved.
     """
-    import jax
+    from train.training.finiteness import FAULT, FaultWatch
 
     watch = Stopwatch(seconds)
     start, steps = int(state.step), optimizer.steps
-    pending: tuple[int, jax.Array] | None = None
-    progress = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True)
-    for done, batch in enumerate(batches, start + 1):
-        state, metrics = step(state, jax.device_put(batch))
-        if pending is not None:  # of the step before, while this one runs
-            _check_finite(*pending, optimizer)
-        pending = done, metrics["loss"]
-        progress.update()
-        if done % options.log_every == 0 or done == steps:
-            _check_finite(*pending, optimizer)
-            values = {name: float(value) for name, value in metrics.items()}
-            postfix = f"loss {values['loss']:.4f}"
-            if rate := watch.lap(done) * optimizer.batch_size:
-                values["images_per_second"] = rate
-                postfix += f", {rate:.1f} images/s"
-            log(done, "train", **values)
-            progress.set_postfix_str(postfix)
-        if done % options.evaluate_every == 0 and done < steps:
-            with watch.paused():
+    progress = tqdm(
+        total=steps,
+        initial=start,
+        unit="step",
+        dynamic_ncols=True,
+        disable=index_of_process() != 0,
+    )
+    faults = FaultWatch(optimizer, skipped, batch_told, progress.write)
+
+    def is_due(done: int) -> bool:
+        return done % options.evaluate_every == 0 and 0 < done < steps
+
+    def evaluate_now(done: int) -> None:
+        try:
+            with watch.paused(), stop.at_once():
                 result = evaluate(state)
-            log(done, "val", **result)
-            progress.write(f"step {done}: mean IoU {100 * result['mean_iou']:.1f} %")
-        if done % options.checkpoint_every == 0 or done == steps:
-            save(state, watch.seconds())
+        except KeyboardInterrupt:
+            if not stop.error:
+                raise
+            return  # which is answered once the state is saved
+        log(done, "val", **result)
+        progress.write(f"step {done}: mean IoU {100 * result['mean_iou']:.1f} %")
+
+    with StopRequest() as stop:
+        if not evaluated and is_due(start):
+            evaluate_now(start)
+        if stop.error:
+            raise stop.error
+        for done, batch in enumerate(batches, start + 1):
+            state, metrics = step(state, batch)
+            faults.follow(done, metrics)
+            progress.update()
+            ends = done == steps
+            logs = done % options.log_every == 0 or ends
+            if logs:
+                faults.settle()
+                values = {k: float(v) for k, v in metrics.items() if k != FAULT}
+                postfix = f"loss {values['loss']:.4f}"
+                if optimizer.skip_nonfinite:
+                    values["skipped"] = faults.skipped
+                if rate := watch.lap(done) * optimizer.batch_size:
+                    values["images_per_second"] = rate
+                    postfix += f", {rate:.1f} images/s"
+                log(done, "train", **values)
+                progress.set_postfix_str(postfix)
+            if is_due(done):
+                faults.settle()
+                evaluate_now(done)
+            asked = stop.is_asked(logs)
+            if done % options.checkpoint_every == 0 or ends or asked:
+                faults.settle()
+                save(state, watch.seconds(), faults.skipped)
+            if asked:
+                break
     progress.close()
+    if stop.error:
+        raise stop.error
     if steps == 0:
-        save(state, watch.seconds())
+        save(state, watch.seconds(), skipped)
     return state, watch.seconds()
-
-
-def _check_finite(done: int, loss: jax.Array, optimizer: OptimizerOptions) -> None:
-    if not math.isfinite(float(loss)):
-        raise Diverged(
-            f"the loss is {float(loss)} at step {done}. Lower --learning-rate (now "
-            f"{optimizer.learning_rate:g}); checkpoints up to the last are kept.",
-            step=done,
-        )
 
 
 class Stopwatch:
@@ -182,5 +203,7 @@ class Stopwatch:
     def paused(self) -> Iterator[None]:
         """Stops the watch within the block."""
         began = time.perf_counter()
-        yield
-        self._origin += time.perf_counter() - began
+        try:
+            yield
+        finally:
+            self._origin += time.perf_counter() - began

@@ -91,6 +91,13 @@ class OptimizerOptions(Group):
         "Clips a longer gradient to this norm over all parameters; None never clips.",
         Limit(lambda norm: norm is None or norm > 0, "must be above 0"),
     )
+    skip_nonfinite: int = option(
+        0,
+        "Steps whose update may be left out because loss or gradient is not finite; "
+        "one more stops the run.",
+        NOT_NEGATIVE,
+        free=True,
+    )
 
     rules = (
         Rule(

@@ -13,6 +13,8 @@ from flax import nnx
 from models.deeplab import DeepLab
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
+from train.training.devices import DeviceLayout
+from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
 from train.training.losses import (
     add_parameters,
@@ -78,10 +80,15 @@ def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
     return model
 
 
-def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
+def make_step(
+    graph: nnx.GraphDef[DeepLab], recipe: Recipe, layout: DeviceLayout | None = None
+) -> Step:
     """Returns the compiled step `(state, batch) → (state, metrics)`.
 
-    It consumes the state it is given.
+    It consumes the state it is given. Where loss, gradient or statistics are not finite
+    it returns that state, one step further, and says so in its metrics. With a layout,
+    states and batches are those that it has put on its devices; losses, gradients and
+    statistics are those of the whole batch, as on one device.
     """
     loss = make_loss(recipe.loss)
     preprocess = PREPROCESSINGS[recipe.model.preprocessing]
@@ -108,14 +115,22 @@ def make_step(graph: nnx.GraphDef[DeepLab], recipe: Recipe) -> Step:
     def step(
         state: TrainState, batch: Example
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        kept = Kept(state.statistics, state.centers)
-        (value, kept), slope = gradient(state.params, kept, batch)
+        kept, params = Kept(state.statistics, state.centers), state.params
+        if layout is not None:
+            batch, params = layout.divided(batch), layout.whole(params)
+        (value, kept), slope = gradient(params, kept, batch)
+        if layout is not None:
+            slope = layout.stored(slope)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
-        metrics = {"loss": value, "learning_rate": schedule(state.step)}
+        fault = first_fault(value, slope, kept)
+        new = TrainState(state.step + 1, params, *kept, memory)
+        new = updated_where(fault == 0, new, state)
+        rate = schedule(state.step)
+        metrics = {"loss": value, "learning_rate": rate, FAULT: fault}
         if recipe.loss.learn_score_scale:
-            metrics["score_scale"] = learned_scale(params)
-        return TrainState(state.step + 1, params, *kept, memory), metrics
+            metrics["score_scale"] = learned_scale(new.params)
+        return (new if layout is None else layout.stored(new)), metrics
 
     return jax.jit(step, donate_argnums=0)
 
@@ -136,7 +151,8 @@ def _in_parts(gradient: Gradient, parts: int) -> Gradient:
     """Returns the mean gradient over equal parts of a batch, taken one after the other.
 
     Losses are means over images, so this is the gradient of the whole batch, except for
-    batch norm and the centers of the center loss, which see one part at a time.
+    batch norm and the centers of the center loss, which see one part at a time. A part
+    is every so-many-th image, so that each device has its share of every part.
     """
     if parts == 1:
         return gradient
@@ -149,7 +165,9 @@ def _in_parts(gradient: Gradient, parts: int) -> Gradient:
             (value, kept), slope = gradient(params, kept, part)
             return (total + value, jax.tree.map(jnp.add, slopes, slope), kept), None
 
-        pieces = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+        pieces = jax.tree.map(
+            lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch
+        )
         start = (jnp.float32(0), jax.tree.map(jnp.zeros_like, params), kept)
         (total, slopes, kept), _ = jax.lax.scan(add, start, pieces)
         slopes = jax.tree.map(lambda slope: slope / parts, slopes)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from train.common.errors import UserError
+from train.common.regular import read_regular
 from train.common.sealed import parse_json, read_sealed
 from train.common.text import is_path
 from train.data.masks import IGNORED
@@ -107,7 +108,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     is passed over.
     """
     whole: list[dict[str, Any]] = []
-    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    lines = read_regular(path).splitlines(True) if path.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
             whole.append(_metrics(line))

@@ -6,17 +6,18 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from tensorboardX import SummaryWriter
 
 from models.files import PARTIAL
 from train.common.errors import UserError
 from train.common.files import append_text, replace_text
+from train.common.processes import index_of_process
 from train.common.sealed import checksum_of, write_sealed
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData
@@ -24,6 +25,7 @@ from train.data.kinds import Found
 from train.data.places import holds_records, is_name, resolved
 from train.training.checkpoint import Checkpoints
 from train.workdir.contents import Described, read_described, read_metrics, read_result
+from train.workdir.events import Events
 
 # Bytes of a run's path: with the files directly in it, Linux takes 4,095.
 _LONGEST = 3900
@@ -32,20 +34,22 @@ _LONGEST = 3900
 class Run:
     """A run's folder.
 
-    config.json, dataset.json, checkpoints/, metrics.jsonl, TensorBoard events,
+    config.json, dataset.json, checkpoints/, best/, metrics.jsonl, TensorBoard events,
     summary.json (or, in an experiment, diverged.json) and report.html.
     """
 
     def __init__(self, workdir: Path):
         self.workdir = workdir
         self.checkpoints = workdir / "checkpoints"
+        self.best = workdir / "best"  # a checkpoint that --keep-best keeps
         self.report = workdir / "report.html"
         self.config_path = workdir / "config.json"
         self.dataset_path = workdir / "dataset.json"
         self._metrics = workdir / "metrics.jsonl"
         self._summary = workdir / "summary.json"
         self._divergence = workdir / "diverged.json"
-        self._events: SummaryWriter | None = None
+        self._events: Events | None = None
+        self._writes = index_of_process() == 0  # of several processes, one does
 
     @classmethod
     def open(cls, config: Config) -> Run:
@@ -62,7 +66,8 @@ class Run:
                 f"--workdir has {length} bytes as a whole path; files in it would have "
                 f"names that are too long. Choose one of {_LONGEST} or less."
             )
-        for path in (run.checkpoints, *run.checkpoints.glob("*")):
+        folders = run.checkpoints, run.best
+        for path in (*folders, *(p for f in folders for p in f.glob("*"))):
             if path.is_symlink():
                 raise UserError(
                     f"{path} is a link, to {os.readlink(path)}, and a run writes into "
@@ -87,7 +92,7 @@ class Run:
         return run
 
     def open_checkpoints(
-        self, config: Config, fingerprint: str, earlier: str
+        self, config: Config, fingerprint: str, earlier: str, *, best: bool = False
     ) -> Checkpoints:
         """Returns the checkpoints of the run.
 
@@ -95,22 +100,22 @@ class Run:
           config: of the run.
           fingerprint: of its data.
           earlier: fingerprint of the same data in checkpoints saved before, if any.
+          best: opens that of the best evaluation instead.
         """
+        folder, keep = (self.best, 1) if best else (self.checkpoints, config.run.keep)
+        known = config.run.seed, fingerprint, earlier
         saved_under = checksum_of(self.config_path)
-        seed = config.run.seed
-        return Checkpoints(
-            self.checkpoints, seed, fingerprint, earlier, config=saved_under
-        )
+        return Checkpoints(folder, *known, config=saved_under, keep=keep)
 
     def has_checkpoint(self) -> bool:
         """Returns whether there is a checkpoint to resume from."""
         return any(path.name.isdigit() for path in self.checkpoints.glob("*"))
 
-    def begin(self, config: Config) -> None:
-        """Writes config.json, at the first call."""
-        if not self.config_path.is_file():
+    def begin(self, config: Config, began: dict[str, Any] | None = None) -> None:
+        """Writes config.json, and with what the run began, at the first call."""
+        if self._writes and not self.config_path.is_file():
             self.workdir.mkdir(parents=True, exist_ok=True)
-            save_config(config, self.config_path)
+            save_config(config, self.config_path, began)
 
     def record(self, options: DataOptions, dataset: Dataset | Found) -> None:
         """Writes dataset.json: what is trained on, and where it is now.
@@ -129,7 +134,8 @@ class Run:
             folder=resolved(options.folder),
             prepared=resolved(options.prepared),
         )
-        write_sealed(self.dataset_path, msgspec.to_builtins(described))
+        if self._writes:
+            write_sealed(self.dataset_path, msgspec.to_builtins(described))
 
     def described(self) -> Described:
         """Returns the content of dataset.json.
@@ -208,6 +214,8 @@ class Run:
         Raises:
           UserError: another one does.
         """
+        if not self._writes:
+            return (yield)
         # Open for writing, as network file systems want it.
         with self.config_path.open("a") as file:
             try:  # the system lets go of it when the process ends, however that comes
@@ -252,13 +260,13 @@ class Run:
         return (
             f"{self.workdir} is complete: {summary['steps']} steps, mean IoU "
             f"{100 * summary['mean_iou']:.1f} %.\n"
-            f"Report: {self.report}\n"
-            "To start another run, give it a folder with --workdir DIR."
+            f"Report: {self.report}\nFor another run, name a folder: --workdir DIR."
         )
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Marks the run as finished."""
-        write_sealed(self._summary, summary)
+        if self._writes:
+            write_sealed(self._summary, summary)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of metrics.jsonl; of a step's and split's the last.
@@ -268,21 +276,25 @@ class Run:
         lines = read_metrics(self._metrics)
         return list({(line["step"], line["split"]): line for line in lines}.values())
 
+    def is_evaluated(self, step: int) -> bool:
+        """Returns whether metrics.jsonl has the evaluation of a step."""
+        lines = read_metrics(self._metrics)
+        return any(line["step"] == step and line["split"] == "val" for line in lines)
+
     def rewind(self, step: int) -> None:
         """Drops lines logged after a step, since a resumed run logs them again."""
+        if not self._writes:
+            return
         kept = [line for line in read_metrics(self._metrics) if line["step"] <= step]
         replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
-        self._events = SummaryWriter(str(self.workdir), purge_step=step + 1)
+        self._events = Events(self.workdir, step + 1)
 
     def log(self, step: int, split: str, **metrics: float) -> None:
         """Adds a line to metrics.jsonl and to the TensorBoard events."""
-        line = {"step": step, "split": split, **metrics}
-        append_text(self._metrics, json.dumps(line) + "\n")
+        if not self._writes:
+            return
+        values = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
+        line = json.dumps({"step": step, "split": split, **values})
+        append_text(self._metrics, line + "\n")
         if self._events is not None:
-            for name, value in metrics.items():
-                self._events.add_scalar(f"{split}/{name}", value, step)
-
-    def close(self) -> None:
-        """Finishes the TensorBoard events."""
-        if self._events is not None:
-            self._events.close()
+            self._events.add(step, split, metrics)

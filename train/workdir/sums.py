@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.common.files import replace_text
+from train.common.regular import read_regular
 from train.data.fingerprint import digest_of
 
 SUMS = "SHA256SUMS"
+_MOST = 2**20  # bytes of it
 
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
@@ -23,7 +25,8 @@ def not_ours(folder: Path, names: Sequence[str]) -> list[str]:
     That file is another's where it tells of files other than these.
     """
     sums = folder / SUMS
-    listed = sums.read_text(errors="replace").splitlines() if sums.is_file() else []
+    text = read_regular(sums, _MOST) if sums.is_file() else b""
+    listed = text.decode(errors="replace").splitlines()
     others = [
         name
         for name in names

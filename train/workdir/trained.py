@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax.numpy as jnp
 import msgspec
@@ -41,6 +41,7 @@ from train.training.step import TrainState, abstract_state
 from train.workdir.contents import Colors, Names, check_named_and_colored
 from train.workdir.run import Run
 
+Checkpoint = Literal["newest", "best"]  # of a run
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 _UNREADABLE = (
@@ -100,35 +101,43 @@ class Trained(NamedTuple):
         return Predictor(self.graph, preprocess, evaluation, height=use.image_height)
 
 
-def load_trained(path: Path) -> Trained:
+def load_trained(path: Path, checkpoint: Checkpoint = "newest") -> Trained:
     """Returns the network of a run's folder or of a file that `save_trained` wrote.
 
     Raises:
-      UserError: it is neither.
+      UserError: it is neither, or is a file and has no best checkpoint.
     """
-    is_file = path.is_file() or path.suffix == ".safetensors"
-    return load_file(path) if is_file else load_run(path)
+    if not (path.is_file() or path.suffix == ".safetensors"):
+        return load_run(path, checkpoint)
+    if checkpoint != "newest":
+        raise UserError(f"--checkpoint {checkpoint} is for runs, and {path} is a file")
+    return load_file(path)
 
 
-def load_run(workdir: Path) -> Trained:
-    """Returns the network of a run's newest checkpoint, finished or not.
+def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
+    """Returns the network of a run's newest or best checkpoint, finished or not.
 
     Raises:
-      UserError: the folder is no run, or has no checkpoint yet.
+      UserError: the folder is no run, or has no such checkpoint yet.
     """
+    best = checkpoint == "best"
     run = Run(workdir)
     config = load_config(run.config_path)
     described = run.described()
     class_names = described.class_names
     graph, state = abstract_state(config, len(class_names))
     known = described.fingerprint, described.earlier_fingerprint
-    with run.open_checkpoints(config, *known) as checkpoints:
+    if best and not run.best.is_dir():
+        raise UserError(
+            f"{workdir} has no best checkpoint. Those are kept with --keep-best of "
+            "train/main.py, from an evaluation on; --checkpoint newest is there."
+        )
+    with run.open_checkpoints(config, *known, best=best) as checkpoints:
         restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
-    state, _ = restored
     colors = np.array(described.colors, np.uint8)
-    return Trained(config, class_names, colors, graph, state)
+    return Trained(config, class_names, colors, graph, restored.state)
 
 
 def save_trained(trained: Trained, path: Path) -> None:
@@ -169,10 +178,9 @@ def load_file(path: Path) -> Trained:
                 f"{path} has {', '.join(loaded.unused_parts)}, which its own "
                 "configuration does not"
             )
-    except WeightsError as error:
-        raise UserError(str(error)) from error
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    except (UserError, WeightsError) as error:
+        named = str(path) in str(error)
+        raise UserError(f"{error}" if named else f"{path}: {error}") from error
     except _UNREADABLE as error:
         raise UserError(
             f"{path} has no configuration that can be read ({error!s:.300}): it is not "

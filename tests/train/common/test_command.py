@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from train.common.command import run_command, uninterrupted
+from train.common.errors import UserError
 
 from ..programs import ROOT
 
@@ -257,3 +258,15 @@ def test_bars_are_drawn() -> None:
 def test_help_is_not_colored_where_colors_are_escaped() -> None:
     process = run_here("print(sys.stdout.isatty()); print(sys.stderr.isatty())")
     assert process.communicate(timeout=120)[0] == "False\nFalse\n"
+
+
+def test_lines_of_a_message_have_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise UserError(f"{'x' * 10**6}\nsecond {'y' * 10**6}")
+
+    with pytest.raises(SystemExit):
+        run_command(main)
+    lines = capsys.readouterr().err.splitlines()
+    (first,) = (line for line in lines if line.startswith("error: xxx"))
+    (second,) = (line for line in lines if line.startswith("  second yyy"))
+    assert 10_000 < max(len(first), len(second)) < 21_000

@@ -5,7 +5,13 @@ import errno
 import jax
 import pytest
 
-from train.common.errors import UserError, lacks_memory, lacks_space, memory_for
+from train.common.errors import (
+    UserError,
+    lacks_memory,
+    lacks_space,
+    memory_for,
+    reason_unwritten,
+)
 
 MEMORY = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9")
 # As a CPU tells it that is computing while Python goes on.
@@ -44,3 +50,23 @@ def test_other_errors_come_through(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, memory_for("a cat", "Use a mouse."):
         raise error
     assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OUT_OF_RANGE: writing: file 14: File too large [tensorstore_spec='{a: b}'] "
+        "[os_error_code='27']",
+        "UNKNOWN: Failed to write file 14: File too large [os_error_code='27'] [x: y]",
+        "[Errno 27] a.json: File too large",
+    ],
+)
+def test_reason_is_that_of_the_system(text: str) -> None:
+    assert reason_unwritten(ValueError(text)) == "File too large"
+
+
+def test_reason_is_said_of_files_alone() -> None:
+    gone = FileNotFoundError(errno.ENOENT, "No such file or directory", "/there")
+    assert reason_unwritten(gone) == "No such file or directory"
+    for other in (OSError("of no file"), ValueError("a: b"), MemoryError()):
+        assert not reason_unwritten(other)

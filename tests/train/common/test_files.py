@@ -13,6 +13,7 @@ import pytest
 
 from train.common.files import (
     append_text,
+    begin_file,
     locked,
     naming,
     plain_path,
@@ -62,6 +63,34 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     replace_text(link, "ours")
     assert not link.is_symlink() and link.read_text() == "ours"
     assert others.read_text() == "theirs"
+
+
+def test_a_line_is_added_under_one_name(tmp_path: Path) -> None:
+    path, copy = tmp_path / "a.jsonl", tmp_path / "copy.jsonl"
+    append_text(path, "first\n")
+    copy.hardlink_to(path)  # as `cp -al` copies a run
+    for line in ("second\n", "third\n"):
+        append_text(path, line)
+    assert path.read_text() == "first\nsecond\nthird\n"
+    assert copy.read_text() == "first\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "file"])
+def test_a_log_begins_in_the_place_of_whatever_is_there(
+    tmp_path: Path, kind: str
+) -> None:
+    theirs, path = tmp_path / "theirs", tmp_path / "process0.log"
+    theirs.write_text("theirs")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "file":
+        path.write_text("earlier")
+    else:
+        (path.symlink_to if kind == "link" else path.hardlink_to)(theirs)
+    with begin_file(path) as file:
+        file.write(b"ours")
+    assert path.read_text() == "ours" and not path.is_symlink()
+    assert theirs.read_text() == "theirs"
 
 
 def test_what_is_being_written_takes_nobodys_place(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from train.common.errors import UserError
 from train.data.augment import Augment, AugmentationOptions
 from train.data.batches import (
-    EvaluationBatch,
+    Piece,
     check_batch_size,
-    evaluation_batches,
+    evaluation_pieces,
+    load_piece,
 )
 from train.data.dataset import Dataset, held_out, load_dataset
 from train.data.images import (
@@ -54,7 +55,7 @@ def test_records_hold_the_files(dataset: Dataset, folder: Path) -> None:
     )
     masks = folder / "SegmentationClass"
     expected = read_pair(folder / "JPEGImages" / "b.jpg", masks / "b.png", 3)
-    batch = next(in_batches(dataset.train, batch_size=4, multiple=8)).examples
+    _, batch = next(in_batches(dataset.train, batch_size=4, multiple=8))
     np.testing.assert_array_equal(batch.label[1], expected.label)
 
 
@@ -156,13 +157,13 @@ def test_evaluation_sees_every_image_once(
     dataset: Dataset, make_config: MakeConfig
 ) -> None:
     records = [dataset.train[index % 4] for index in range(5)]
-    batches = list(in_batches(records, batch_size=4, multiple=32))
+    pieces, batches = zip(*in_batches(records, batch_size=4, multiple=32), strict=True)
     # Three and two, not four and one: fewer blank images.
-    assert [batch.examples.label.shape for batch in batches] == [(3, 64, 64)] * 2
-    filled = [(mask != IGNORED).any() for b in batches for mask in b.examples.label]
+    assert [batch.label.shape for batch in batches] == [(3, 64, 64)] * 2
+    filled = [(mask != IGNORED).any() for batch in batches for mask in batch.label]
     assert filled == [True] * 5 + [False]
-    assert [list(batch.indices) for batch in batches] == [[0, 1, 2], [3, 4]]
-    assert [batch.sizes for batch in batches] == [[SIZE] * 3, [SIZE] * 2]
+    assert [list(piece.indices) for piece in pieces] == [[0, 1, 2], [3, 4]]
+    assert [piece.sizes for piece in pieces] == [[SIZE] * 3, [SIZE] * 2]
 
 
 @settings(deadline=None, max_examples=30)
@@ -175,18 +176,18 @@ def test_images_of_one_size_go_together(
 ) -> None:
     records = [make_record(size) for size in sizes]
     batches = list(in_batches(records, batch_size=batch_size, multiple=8))
-    assert sorted(i for batch in batches for i in batch.indices) == [*range(len(sizes))]
+    assert sorted(i for piece, _ in batches for i in piece.indices) == [
+        *range(len(sizes))
+    ]
     shapes: dict[tuple[int, ...], set[int]] = {}
     computed = 0
-    for batch in batches:
-        count, *padded = batch.examples.label.shape
+    for piece, batch in batches:
+        count, *padded = batch.label.shape
         shapes.setdefault(tuple(padded), set()).add(count)
-        assert len(batch.indices) <= count <= batch_size
-        assert batch.sizes == [sizes[index] for index in batch.indices]
+        assert len(piece.indices) <= count <= batch_size
+        assert piece.sizes == [sizes[index] for index in piece.indices]
         computed += count
-        for label, (height, width) in zip(
-            batch.examples.label, batch.sizes, strict=False
-        ):
+        for label, (height, width) in zip(batch.label, piece.sizes, strict=False):
             assert (label != IGNORED).sum() == height * width
     assert all(len(counts) == 1 for counts in shapes.values())  # one program a size
     # Within a size, no batch lacks more than one image.
@@ -195,10 +196,12 @@ def test_images_of_one_size_go_together(
 
 def in_batches(
     source: Source, *, batch_size: int, multiple: int
-) -> Iterator[EvaluationBatch]:
-    return evaluation_batches(
-        source, mask_sizes(source), most=lambda size: batch_size, multiple=multiple
-    )
+) -> Iterator[tuple[Piece, Example]]:
+    sizes = mask_sizes(source)
+    for piece in evaluation_pieces(
+        sizes, most=lambda size: batch_size, multiple=multiple
+    ):
+        yield piece, load_piece(source, piece)
 
 
 def make_record(size: tuple[int, int]) -> dict[str, bytes]:
@@ -214,6 +217,24 @@ def test_padding_is_ignored_below_and_right() -> None:
     assert (padded.label[:5, :9] == 1).all()
     assert (padded.label == IGNORED).sum() == 8 * 16 - 45
     assert list(itertools.chain(padded.image[7, 15])) == list(MEAN_COLOR)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("start", [0, 3])
+def test_processes_load_the_batches_of_one_between_them(
+    dataset: Dataset, make_config: MakeConfig, processes: int, start: int
+) -> None:
+    config = make_config(batch_size=4, steps=5)
+    share = 4 // processes
+    parts = [
+        batches_of(dataset.train, config, start, range(share * i, share * (i + 1)))
+        for i in range(processes)
+    ]
+    joined = [
+        Example(*map(np.concatenate, zip(*fellows, strict=True)))
+        for fellows in zip(*parts, strict=True)
+    ]
+    assert_equal(joined, batches_of(dataset.train, config, start))
 
 
 def test_images_are_prepared_at_the_height_asked_for(make_config: MakeConfig) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from train.common.errors import UserError
 from train.common.regular import read_regular
-from train.data import voc_lists
+from train.data import fingerprint, voc_lists
 from train.data.dataset import DataOptions, find_dataset, load_dataset
+from train.data.fingerprint import Digests, digest_of
 from train.data.images import read_mask
 from train.data.inside import within
 from train.inspection.contents import list_contents
@@ -194,3 +195,61 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
         read_regular(path)
     with pytest.raises(UserError, match=f"{path} takes more memory than there is"):
         read_regular(path, 2**62)
+
+
+@pytest.mark.parametrize("meant_once", [True, False])
+def test_converted_folders_are_looked_at_again(
+    tmp_path: Path, make_config: MakeConfig, meant_once: bool
+) -> None:
+    folder = tmp_path / "coco"
+    write_alone(folder)
+    image = next(folder.rglob("*.jpg"))
+    options = make_config(data=str(folder), split=0.5, links=meant_once).data
+    if meant_once:
+        moved(image, tmp_path / "elsewhere.jpg")
+        find_dataset(options)
+    else:
+        find_dataset(options)
+        moved(image, tmp_path / "elsewhere.jpg")
+    options = make_config(data=str(folder), split=0.5).data
+    with pytest.raises(UserError, match=rf"{image.name} leads out of .*--links"):
+        find_dataset(options)
+
+
+def test_records_are_looked_at(make_config: MakeConfig, tmp_path: Path) -> None:
+    options = make_config().data
+    load_dataset(options)
+    path = next(Path(options.prepared, "voc_layout").rglob("dataset_info.json"))
+    (path.parent / "more").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="more is a link to a folder"):
+        load_dataset(options)
+
+
+@pytest.mark.parametrize("name", ["dataset_info.json", "*.array_record*"])
+def test_pipes_among_prepared_records_are_not_waited_for(
+    make_config: MakeConfig, name: str
+) -> None:
+    options = make_config().data
+    load_dataset(options)
+    path = next(Path(options.prepared, "voc_layout").rglob(name))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=f"{path.name} is a pipe"):
+        load_dataset(options)
+
+
+@pytest.mark.parametrize(
+    "kept", ["[]", "5", "[" * 10_000, '{"a": 5}', '{"a": ["x"]}', '{"a": [5, null]}']
+)
+def test_digests_of_another_form_are_taken_anew(
+    folder: Path, tmp_path: Path, kept: str
+) -> None:
+    image, memory = folder / "JPEGImages" / "a.jpg", tmp_path / "digests.json"
+    memory.write_text(f"{fingerprint._checksum(kept)}\n{kept}")
+    assert Digests(memory).of([image]) == {image: digest_of(image)}
+
+
+def test_digests_in_a_pipe_are_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    image, memory = folder / "JPEGImages" / "a.jpg", tmp_path / "digests.json"
+    os.mkfifo(memory)
+    assert Digests(memory).of([image]) == {image: digest_of(image)}

@@ -218,3 +218,17 @@ def test_layers_and_precincts(read: Callable[[bytes], np.ndarray]) -> None:
     for at in (whole.find(b"\xff\x5c"), len(whole) - 2):
         with pytest.raises(UserError, match=small):
             read(whole[:at] + of_one_component + b"\x11" * 6 + whole[at:])
+
+
+def with_comments(count: int) -> bytes:
+    """Returns a PPM of plain text and one pixel, with so many comments."""
+    return b"P3 1 1 255 " + b"#\n" * count + b"1 2 3\n"
+
+
+@pytest.mark.parametrize("count", [1_001, 400_000])
+def test_comments_by_the_thousand(
+    read: Callable[[bytes], np.ndarray], count: int
+) -> None:
+    with pytest.raises(UserError, match=BUSY.format("more than 1000 comments")):
+        read(with_comments(count))
+    assert read(with_comments(900)).tolist() == [[[1, 2, 3]]]

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from train.data.augment import Augment, AugmentationOptions, jittered
-from train.data.batches import evaluation_batches
+from train.data.batches import evaluation_pieces, load_piece
 from train.data.dataset import load_dataset
 from train.data.images import IGNORED, MEAN_COLOR, Example, mask_sizes
 
@@ -97,11 +97,9 @@ def test_colors_of_evaluation_batches_name_their_labels(
     painted: Path, make_config: MakeConfig, height: int
 ) -> None:
     source = load_dataset(make_config(data=str(painted), image_height=height).data).val
-    batches = evaluation_batches(
-        source, mask_sizes(source), most=lambda size: 2, multiple=32
-    )
-    for batch in batches:
-        for example in examples(batch.examples):
+    pieces = evaluation_pieces(mask_sizes(source), most=lambda size: 2, multiple=32)
+    for piece in pieces:
+        for example in examples(load_piece(source, piece)):
             assert check_colors_name_labels(example) > 500
 
 

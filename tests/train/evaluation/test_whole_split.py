@@ -86,7 +86,7 @@ def test_evaluation_notes_how_it_predicted(
     dataset = SimpleNamespace(
         name="four", class_names=names, val=source, fingerprint="f", splits={}
     )
-    monkeypatch.setattr(evaluate, "load_run", lambda path: trained)
+    monkeypatch.setattr(evaluate, "load_run", lambda *path: trained)
     monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
     described = {
         "name": "",

@@ -32,6 +32,9 @@ from train.workdir.run import Run
 
 from ..conftest import MakeConfig
 
+MADE = ("steps", "device", "versions", "commit")
+FOUND = ("mean_iou", "pixel_accuracy", "iou", "pixels", "boundary", "seconds")
+
 
 def an_entry(label: str, seed: int, mean_iou: float, **others: Any) -> dict[str, Any]:
     iou = {"road": 0.9, "pole": mean_iou - 0.4, "car": 0.5}
@@ -236,11 +239,13 @@ def diverge(run: Planned, step: int) -> None:
     of = Run(Path(run.config.run.workdir))
     of.workdir.mkdir(parents=True)
     save_config(run.config, of.config_path)
-    of.write_divergence({"diverged_at": step, "commit": "abc"})
+    made = {name: an_entry("", 0, 0.5)[name] for name in MADE}
+    of.write_divergence({"diverged_at": step, **made})
 
 
 def finish(run: Planned, summary: dict[str, Any]) -> None:
-    """Leaves what a finished run leaves."""
+    """Leaves what a finished run leaves, by `an_entry` unless the summary says else."""
+    usual = {name: an_entry("", 0, 0.5)[name] for name in (*MADE, *FOUND)}
     workdir = Path(run.config.run.workdir)
     workdir.mkdir(parents=True)
     save_config(run.config, workdir / "config.json")
@@ -251,4 +256,4 @@ def finish(run: Planned, summary: dict[str, Any]) -> None:
         "fingerprint": "of voc",
     }
     (workdir / "dataset.json").write_text(json.dumps(described))
-    (workdir / "summary.json").write_text(json.dumps({"steps": 6, **summary}))
+    (workdir / "summary.json").write_text(json.dumps({**usual, **summary}))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -54,6 +56,17 @@ def test_charts_show_names_as_they_are(tmp_path: Path) -> None:
         for text in figure.findobj(Text):
             if set("$_^{\\") & set(text.get_text()):  # ticks have numbers
                 assert not text.get_parse_math()
+
+
+def test_charts_are_drawn_by_no_program_that_a_folder_names(tmp_path: Path) -> None:
+    # As a `matplotlibrc` in the current folder says it, which is read at the start.
+    planted: Any = {"text.usetex": True, "svg.fonttype": "none", "lines.linewidth": 99}
+    with matplotlib.rc_context(planted):
+        figure = charts.differences(rows())
+        drawn = svg(figure)
+        save_figure(figure, tmp_path / "a.png")
+    assert not any(text.get_usetex() for text in figure.findobj(Text))
+    assert drawn == svg(charts.differences(rows()))
 
 
 def test_markdown_tables_show_names_as_they_are() -> None:

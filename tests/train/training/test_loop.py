@@ -11,7 +11,8 @@ from flax import nnx
 from train.common.errors import UserError
 from train.config import Config
 from train.data.images import Example
-from train.training.loop import Stopwatch, train, warn_of_idle_devices
+from train.training.finiteness import FAULT
+from train.training.loop import Stopwatch, train
 from train.training.step import TrainState
 
 from ..conftest import MakeConfig
@@ -28,12 +29,15 @@ def run_loop(config: Config, losses: list[float]) -> list[tuple[int, str]]:
     def step(
         state: TrainState, batch: Example
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        return state._replace(step=state.step + 1), {"loss": jnp.array(next(values))}
+        value = next(values)
+        fault = jnp.array(0 if np.isfinite(value) else 1)
+        metrics = {"loss": jnp.array(value), FAULT: fault}
+        return state._replace(step=state.step + 1), metrics
 
     def log(step: int, split: str, **metrics: float) -> None:
         logged.append((step, split))
 
-    def save(state: TrainState, seconds: float) -> None:
+    def save(state: TrainState, seconds: float, skipped: int) -> None:
         logged.append((int(state.step), "saved"))
 
     blank = Example(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
@@ -47,6 +51,7 @@ def run_loop(config: Config, losses: list[float]) -> list[tuple[int, str]]:
         log=log,
         evaluate=lambda state: {"mean_iou": 0.5},
         save=save,
+        batch_told=lambda step: f"Batch {step}.",
     )
     return logged
 
@@ -92,14 +97,3 @@ def test_stopwatch_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] = 9.0
     assert watch.seconds() == 14.0
     assert watch.lap(8) == 2.0
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_idle_devices_are_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: int
-) -> None:
-    devices = [f"gpu:{index}" for index in range(count)]
-    monkeypatch.setattr(jax, "local_devices", lambda: devices)
-    warn_of_idle_devices()
-    said = capsys.readouterr().err
-    assert ("one of 4 devices is used, gpu:0" in said) == (count > 1) == bool(said)

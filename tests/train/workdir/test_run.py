@@ -119,7 +119,6 @@ def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
     path.write_text("\n".join(lines) + '\n{"step": 4, "spl')
     run.rewind(2)
     run.log(3, "val", mean_iou=0.5)
-    run.close()
     assert [line["step"] for line in run.metrics()] == [1, 2, 3]
     assert run.metrics()[-1] == {"step": 3, "split": "val", "mean_iou": 0.5}
     assert list(Path(config.run.workdir).glob("events.out.tfevents.*"))

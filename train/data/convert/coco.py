@@ -11,6 +11,7 @@ where objects overlap, the smaller is on top.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import open_regular
 from train.data.convert.coco_masks import Annotation, class_mask
@@ -208,10 +210,10 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
                 f"their place within it, such as {inner.name!r}."
             )
         places = [folder / inner for folder in part.folders]
-        if path := next((place for place in places if place.is_file()), None):
+        if path := next(filter(os.path.isfile, places), None):
             found[image.id] = path
         else:
-            missing.append(image.file_name)
+            missing.append(shortened(image.file_name, 300))
     if missing:
         folders = dict.fromkeys(str(folder) for folder in part.folders)
         raise UserError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
 from train.data.fingerprint import Digests, memory_of
-from train.data.inside import Inside
+from train.data.inside import Inside, below
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
 from train.data.voc_classes import check_names
@@ -107,7 +108,8 @@ class VocWriter:
         """
         names = [name.strip() for name in class_names]
         check_names(names, self._original)
-        _write(self.root / "class_names.txt", "".join(f"{name}\n" for name in names))
+        text = "".join(f"{name}\n" for name in names)
+        _write(self.root / "class_names.txt", text.encode())
 
     def add(
         self,
@@ -161,16 +163,21 @@ class VocWriter:
         self._lists.pop("", None)
         for split, names in self._lists.items():
             path = self.root / LISTS / f"{split}.txt"
-            _write(path, "".join(f"{name}\n" for name in names))
+            _write(path, "".join(f"{name}\n" for name in names).encode())
 
     def _put(self, place: str, content: Path | bytes) -> None:
         path = self.root / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            with naming(path):
-                path.write_bytes(content)
-        else:
-            os.symlink(self.inside.checked(content).resolve(), path)
+        try:
+            if isinstance(content, bytes):
+                _write(path, content)
+            else:
+                os.symlink(self.inside.checked(content).resolve(), path)
+        except FileExistsError as error:  # on a disk that takes a and A for one name
+            raise UserError(
+                f"{path} is there already: another image has a name that is the same "
+                "there. Rename one, or choose another place for --prepared."
+            ) from error
 
 
 def _check_name(name: str, image: Path | bytes) -> None:
@@ -205,10 +212,10 @@ def _suffix(image: Path | bytes) -> str:
     return ".png" if image.startswith(b"\x89PNG") else ".jpg"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path):
-        path.write_text(text, encoding="utf-8")
+    with naming(path), path.open("xb") as file:
+        file.write(content)
 
 
 def converted(
@@ -232,19 +239,32 @@ def converted(
     parts = (_VERSION, conversion.form, place, *conversion.key)
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key
-    if not folder.is_dir():
+    if folder.is_dir():
+        _check_links(folder, inside)
+    else:
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
         _write_whole(conversion, original, folder, inside)
     return folder
+
+
+def _check_links(folder: Path, inside: Inside) -> None:
+    """Refuses what is linked to as when it was written: it may have changed since.
+
+    Raises:
+      UserError: a link leads out of the data.
+    """
+    for path in below(folder):
+        if path.is_symlink():
+            inside.checked(path)
 
 
 def _write_whole(
     conversion: Conversion, original: str, folder: Path, inside: Inside
 ) -> None:
     """Writes the folder under another name first, so that it is whole or not there."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}")
     try:
+        partial.mkdir(parents=True)
         writer = VocWriter(partial, original, inside)
         conversion.write(writer)
         writer.finish()

@@ -185,3 +185,12 @@ def test_paths_of_windows_are_named(alone: Path, name: str) -> None:
     said = r"export\.json: the image 100 has the file_name .*outside.* such as '0\.jpg'"
     with pytest.raises(UserError, match=said):
         load(alone, split=0.5)
+
+
+def test_a_name_longer_than_any_is_cut(alone: Path) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = "x" * 10**5
+    write_json(alone / "export.json", whole)
+    with pytest.raises(UserError, match="1 of which are missing: x+…") as raised:
+        load(alone, split=0.5)
+    assert len(str(raised.value)) < 1000

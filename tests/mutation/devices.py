@@ -1,0 +1,48 @@
+"""Mistakes about several devices and processes."""
+
+from .trainer import of
+
+DEVICES = (
+    *of(
+        "train/training/devices.py",
+        "tests/train/training/test_devices.py",
+        (
+            "rows whole",
+            'sharding = self._sharding("data", "spatial")',
+            'sharding = self._sharding("data")',
+        ),
+        ("state whole", "if self.shard_state and", "if False and"),
+        (
+            "batch not divided",
+            "if images % (n * processes) == 0), 0",
+            "if n == 1), 0",
+        ),
+        ("idle untold", "jax.device_count() - array.size", "0"),
+    ),
+    *of(
+        "train/training/step.py",
+        "tests/train/training/test_devices.py",
+        ("batch as it came", "layout.divided(batch)", "batch"),
+    ),
+    *of(
+        "train/data/batches.py",
+        "tests/train/data/test_batches.py",
+        ("each process the same", "start * shares + place", "start * shares"),
+    ),
+    *of(
+        "train/evaluation/spread.py",
+        "tests/train/evaluation/test_spread.py",
+        ("all taken at once", "iterator, 2 * len(states)", "iterator, 999"),
+        (
+            "a device at a time",
+            "free.put(state)\n\n    def",
+            "free.put(states[0])\n\n    def",
+        ),
+        ("part of the network", "if leaf.is_fully_replicated:", "if True:"),
+    ),
+    *of(
+        "train/common/processes.py",
+        "tests/train/test_processes.py",
+        ("alone all the same", "options.processes == 1 or not _manager()", "True"),
+    ),
+)

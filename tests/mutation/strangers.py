@@ -1,0 +1,127 @@
+"""Mistakes about runs and folders of strangers, for `python -m tests.mutation`.
+
+What a mistake makes a test wait for, as for a pipe, would never end: the tests that are
+named fail before that.
+"""
+
+from .trainer import of
+
+STRANGERS = [
+    *of(
+        "train/experiments/publish.py",
+        "tests/train/experiments/test_damaged_results.py",
+        (
+            "charts through links",
+            "replace_bytes(path, buffer.getvalue())",
+            "path.write_bytes(buffer.getvalue())",
+        ),
+        (
+            "results of any form",
+            "        check_entry(entry, path)\n",
+            "        str()\n",
+        ),
+    ),
+    *of(
+        "train/experiments/entries.py",
+        "tests/train/experiments/test_damaged_results.py",
+        ("unchecked", "    check_entry(entry, run.workdir)\n", "    str()\n"),
+        ("renamed", "if name not in described", "if name"),
+        ("other classes", "            found.check_classes()\n", "            str()\n"),
+    ),
+    *of(
+        "train/experiments/comparison.py",
+        "tests/train/experiments/test_damaged_results.py",
+        ("other pixels", "if _truth(entry) != _truth(entries[0]):", "if False:"),
+    ),
+    *of(
+        "train/report/html.py",
+        "tests/train/report/test_names.py",
+        ("planted settings", 'if not name.startswith("backend")', "if False"),
+    ),
+    *of(
+        "train/common/files.py",
+        "tests/train/common/test_files.py",
+        ("hard links", "path.stat().st_nlink > 1:", "False:"),
+        ("logs", '    replace_bytes(path, b"")\n', "    str()\n"),
+    ),
+    *of(
+        "train/training/checkpoint.py",
+        "tests/train/training/test_strange_checkpoints.py::"
+        "test_folder_of_checkpoints_may_be_a_link",
+        ("links to folders", "check_kinds_below(folder)", "str(folder)"),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/common/test_regular.py",
+        ("devices", "            check_kind(path)\n", "            str()\n"),
+    ),
+    *of(
+        "train/data/records.py",
+        "tests/train/data/test_hostile_folders.py::test_records_are_looked_at",
+        (
+            "pipes of records",
+            "        check_kinds_below(place / config.name if config else place)\n",
+            "        str()\n",
+        ),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/test_hostile_folders.py",
+        (
+            "links of before",
+            "        _check_links(folder, inside)\n",
+            "        str()\n",
+        ),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion_places.py",
+        ("two names", 'path.open("xb")', 'path.open("wb")'),
+        ("known names", "        partial.mkdir(parents=True)\n", "        str()\n"),
+    ),
+    *of(
+        "train/data/image_work.py",
+        "tests/train/data/test_image_work.py",
+        ("comments", "if self._comments < 0:", "if False:"),
+    ),
+    *of(
+        "train/evaluation/input_images.py",
+        "tests/train/test_predict_failures.py",
+        ("bad links", "and os.path.isfile(file)", "and file.is_file()"),
+    ),
+    *of(
+        "train/evaluation/input_images.py",
+        "tests/train/test_overwriting.py",
+        ("itself", "            if _is_one(path, output):", "            if False:"),
+        ("other names", " or _is_one(path.parent, out)", ""),
+    ),
+    *of(
+        "train/evaluation/own_pictures.py",
+        "tests/train/test_overwriting.py",
+        ("pictures of any size", "with opened(path)", "with Image.open(path)"),
+    ),
+    *of(
+        "train/common/command.py",
+        "tests/train/common/test_command.py::test_lines_of_a_message_have_an_end",
+        ("long lines", "(shortened(line, _LONGEST_LINE) for", "(line for"),
+    ),
+    *of(
+        "train/evaluate.py",
+        "tests/train/test_handed_over.py",
+        (
+            "limit of pixels",
+            "prediction.pixel_limit or trained.use.pixel_limit",
+            "trained.use.pixel_limit",
+        ),
+    ),
+    *of(
+        "train/workdir/trained.py",
+        "tests/train/test_handed_over.py",
+        ("nameless", "if named else", "if True else"),
+    ),
+    *of(
+        "models/torch_files.py",
+        "tests/models/test_torch_files.py",
+        ("twice", "if len(entries) < len(archive.infolist()):", "if False:"),
+    ),
+]

@@ -1,0 +1,90 @@
+"""Mistakes in what a run survives, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+LOOP = of(
+    "train/training/loop.py",
+    "tests/train/training/test_stops.py",
+    ("stop unsaved", "or ends or asked:", "or ends:"),
+    ("stop goes on", "            if asked:\n                break\n", ""),
+    ("evaluation owed", "if not evaluated and is_due(start):", "if False:"),
+    ("evaluated while stopping", "stop.at_once():", "contextlib.nullcontext():"),
+    (
+        "bad step saved",
+        "                faults.settle()\n                save(",
+        "                save(",
+    ),
+    ("skips forgotten", "FaultWatch(optimizer, skipped,", "FaultWatch(optimizer, 0,"),
+)
+SIGNALS = of(
+    "train/common/signals.py",
+    "tests/train/common/test_signals.py",
+    ("never at once", "signal.signal(signal.SIGINT, signal.SIG_DFL)", "pass"),
+    ("last counts", "if self.error is None:", "if True:"),
+    (
+        "begins though stopped",
+        "            if self.error:\n",
+        "            if False:\n",
+    ),
+) + of(
+    "train/common/command.py",
+    "tests/train/common/test_signals.py",
+    (
+        "status of SIGTERM",
+        "os.EX_TEMPFAIL if isinstance(stop, Terminated) else 130",
+        "130",
+    ),
+)
+FINITE = of(
+    "train/training/finiteness.py",
+    "tests/train/training/test_finiteness.py",
+    (
+        "one finite leaf is enough",
+        "jnp.all(jnp.stack(found))",
+        "jnp.any(jnp.stack(found))",
+    ),
+    ("counts stay", "if _is_floating(after) else after", "if True else after"),
+    ("one more", "if self.skipped > allowed:", "if self.skipped > allowed + 1:"),
+) + of(
+    "train/training/step.py",
+    "tests/train/training/test_finiteness.py",
+    ("bad step taken", "new = updated_where(fault == 0, new, state)", "pass"),
+)
+KEPT = (
+    of(
+        "train/training/checkpoint.py",
+        "tests/train/training/test_finiteness.py",
+        ("saves anything", "if not _all_finite(state):", "if False:"),
+    )
+    + of(
+        "train/training/best.py",
+        "tests/train/training/test_best.py",
+        ("any is best", "or not mean_iou > highest", ""),
+        ("same step again", "step >= int(state.step)", "step > int(state.step)"),
+        (
+            "damaged in the way",
+            "            checkpoints.newest()  #",
+            "            pass  #",
+        ),
+    )
+    + of(
+        "train/training/manifest.py",
+        "tests/train/training/test_damage.py",
+        ("nothing is damage", 'return ", ".join(differing)', 'return ""'),
+    )
+    + of(
+        "train/workdir/batch.py",
+        "tests/train/training/test_finiteness.py",
+        (
+            "batch after",
+            "start=step - 1,\n        steps=step,",
+            "start=step,\n        steps=step + 1,",
+        ),
+    )
+    + of(
+        "train/workdir/events.py",
+        "tests/train/workdir/test_events.py",
+        ("later ones shown", "session_log=begins", "wall_time=1.0"),
+    )
+)
+SURVIVAL = [*LOOP, *SIGNALS, *FINITE, *KEPT]

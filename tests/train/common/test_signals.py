@@ -1,0 +1,105 @@
+"""Signals are noted, and answered once."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from train.common.command import run_command
+from train.common.signals import StopRequest, Terminated
+
+from .test_command import hook, run_here
+
+__all__ = ["hook"]  # a fixture
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Puts back what a stop leaves."""
+    kept = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)],
+)
+def test_request_is_noted(number: signal.Signals, error: type[BaseException]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        assert not stop.error
+        signal.raise_signal(number)
+        signal.raise_signal(signal.SIGTERM)  # again, or another: the first counts
+        found = stop.error
+    assert type(found) is error
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_without_a_request_handlers_are_as_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with StopRequest() as stop:
+        with stop.at_once():
+            pass
+    assert signal.getsignal(signal.SIGINT) == before and stop.error is None
+
+
+def test_request_comes_at_once_where_nothing_is_lost_by_it() -> None:
+    reached = []
+    with StopRequest() as stop:
+        with pytest.raises(Terminated):
+            with stop.at_once():
+                signal.raise_signal(signal.SIGTERM)
+                reached.append("after")
+        with pytest.raises(Terminated):
+            with stop.at_once():  # which does not begin any more
+                reached.append("again")
+    assert not reached
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work() -> None:
+        with StopRequest() as stop:
+            seen.append((stop.error, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(None, before)]
+
+
+def test_second_interruption_ends_the_process() -> None:
+    process = run_here(
+        """
+        from train.common.signals import StopRequest
+        import signal
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGINT)
+            print("noted", stop.error is not None, flush=True)
+            signal.raise_signal(signal.SIGINT)
+            print("not reached", flush=True)
+        """
+    )
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGINT
+    assert said == "noted True\n" and "Ctrl-C again stops at once" in errors
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, os.EX_TEMPFAIL), (signal.SIGINT, 130)]
+)
+def test_program_that_goes_on_ends_with_a_status_that_says_so(
+    number: signal.Signals, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        run_command(lambda: signal.raise_signal(number), resume=" Go on.")
+    assert ended.value.code == status
+    assert "Stopped. Go on." in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,159 @@
+"""Several processes train as one does, and end with it where one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from train.common.errors import UserError
+from train.common.processes import ProcessOptions, join_processes
+
+from .programs import OPTIONS, call, start, wait
+
+# Of each process; the tests' own has four.
+TWO_DEVICES = {"JAX_NUM_CPU_DEVICES": "2"}
+
+
+def begin(
+    folder: Path, tmp_path: Path, workdir: Path, steps: int
+) -> list[subprocess.Popen[str]]:
+    """Starts the two processes of a run."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = f"--coordinator 127.0.0.1:{port} --processes 2".split()
+    return [
+        start(
+            "main",
+            *arguments(folder, tmp_path, workdir, steps),
+            *together,
+            *("--process", number),
+            more=TWO_DEVICES,
+        )
+        for number in (0, 1)
+    ]
+
+
+def arguments(folder: Path, tmp_path: Path, workdir: Path, steps: int) -> list[object]:
+    return [
+        *("demo", *OPTIONS, "--batch-size", 4, "--steps", steps),
+        *("--data", folder, "--prepared", tmp_path / "prepared"),
+        *("--workdir", workdir, "--upsampling", "bilinear"),
+    ]
+
+
+def metrics(workdir: Path) -> list[dict[str, Any]]:
+    return list(map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines()))
+
+
+def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    ended = [wait(each) for each in begin(folder, tmp_path, two, 4)]
+    assert [each.returncode for each in ended] == [0, 0], ended
+    assert "4 devices (cpu), each step's images divided by 4" in ended[0].stdout
+    assert "mean IoU" in ended[0].stdout and "mean IoU" not in ended[1].stdout
+    alone = call("main", *arguments(folder, tmp_path, one, 4), "--devices", 1)
+    assert alone.returncode == 0, alone
+    for wanted, found in zip(metrics(one), metrics(two), strict=True):
+        for name in wanted.keys() - {"split", "images_per_second"}:
+            assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
+    # Of the run of two, each uses what one alone wrote.
+    assert call("evaluate", two).returncode == 0
+
+
+def test_run_outlives_each_of_its_processes(folder: Path, tmp_path: Path) -> None:
+    workdir, steps = tmp_path / "run", 60
+
+    # One is told to stop: both save the same step, and can be told to go on.
+    first, second = begin(folder, tmp_path, workdir, steps)
+    wait_for_checkpoint(workdir, first, 2)
+    second.send_signal(signal.SIGTERM)
+    ended = [wait(first), wait(second)]
+    assert [each.returncode for each in ended] == [os.EX_TEMPFAIL] * 2, ended
+    saved = newest(workdir)
+    assert 2 <= saved < steps
+
+    # One dies: the other ends by itself.
+    first, second = begin(folder, tmp_path, workdir, steps)
+    wait_for_checkpoint(workdir, first, saved + 1)
+    second.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    ended = [wait(first), wait(second)]
+    assert time.monotonic() - began < 60
+    assert ended[0].returncode == 2
+    assert "another process of the run has ended" in ended[0].stderr
+    assert "Traceback" not in ended[0].stderr
+
+    # One process finishes what two began.
+    again = call("main", *arguments(folder, tmp_path, workdir, steps))
+    assert again.returncode == 0, again
+    begun = re.search(r"from step (\d+) of 60", again.stdout)
+    assert begun and int(begun[1]) > saved
+    logged = [line["step"] for line in metrics(workdir) if line["split"] == "train"]
+    assert logged == list(range(1, steps + 1))
+
+
+def newest(workdir: Path) -> int:
+    """Returns the step of the newest checkpoint, 0 if there is none."""
+    places = workdir.glob("checkpoints/*/manifest.json")
+    return max([int(place.parent.name) for place in places], default=0)
+
+
+def wait_for_checkpoint(
+    workdir: Path, process: subprocess.Popen[str], step: int
+) -> None:
+    while newest(workdir) < step:
+        assert process.poll() is None, wait(process)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"processes": 2}, "--processes needs --coordinator"),
+        ({"coordinator": "here:1"}, "--coordinator needs --processes"),
+        ({"coordinator": "here", "processes": 2, "process": 0}, "HOST:PORT"),
+        ({"coordinator": "here:1", "processes": 2, "process": 2}, "below --processes"),
+        ({"process": 0}, "--process .*--coordinator"),
+    ],
+    ids=str,
+)
+def test_incomplete_options_are_refused(options: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        ProcessOptions(**options)
+
+
+def test_one_process_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**unused: object) -> None:
+        raise AssertionError("joined")
+
+    monkeypatch.setattr("jax.distributed.initialize", refuse)
+    join_processes(ProcessOptions())
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    join_processes(ProcessOptions(processes=1))
+    with pytest.raises(AssertionError, match="joined"):
+        join_processes(ProcessOptions())
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+    with pytest.raises(AssertionError, match="joined"):
+        join_processes(ProcessOptions(coordinator="auto"))
+
+
+def test_cluster_that_cannot_be_joined_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**unused: object) -> None:
+        raise RuntimeError("DEADLINE_EXCEEDED")
+
+    monkeypatch.setattr("jax.distributed.initialize", refuse)
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    with pytest.raises(UserError, match="(?s)Open MPI.*DEADLINE.*--processes 1"):
+        join_processes(ProcessOptions())

@@ -1,0 +1,73 @@
+"""The position of a checkpoint: what stands beside its state."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import msgspec
+
+from train.common.errors import UserError
+from train.common.processes import gathered
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class DamagedError(UserError):
+    """A checkpoint cannot be restored."""
+
+
+class Position(msgspec.Struct, forbid_unknown_fields=True):
+    """What stands beside the state of a checkpoint."""
+
+    step: _Count
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)]  # of training so far
+    seed: int
+    fingerprint: str
+    # Those below are not in checkpoints of every version.
+    config: str = ""
+    skipped: _Count = 0  # updates that were left out so far
+    mean_iou: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # if evaluated
+    checksum: int | None = None  # of the arrays
+    seal: int | None = None  # of the rest of these
+
+
+def sealed(position: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a position with a checksum of it."""
+    return {**position, "seal": _seal(position)}
+
+
+def read_position(place: Path, found: Any) -> Position:
+    """Returns a checkpoint's position as it was saved.
+
+    Raises:
+      DamagedError: it is another.
+    """
+    try:
+        position = msgspec.convert(found, Position)
+        rest = {name: value for name, value in found.items() if name != "seal"}
+        if position.seal not in (None, _seal(rest)):
+            raise ValueError("its checksum is of another content")
+    except ValueError as error:
+        raise DamagedError(
+            f"{place} is damaged: its position is another ({error!s:.200})."
+        ) from error
+    return position
+
+
+def checksum_of_arrays(state: Any) -> int:
+    """Returns a checksum of all arrays; Orbax restores flipped bits without a word."""
+    checksum = 0
+    leaves = [gathered(leaf) for leaf in jax.tree.leaves(state)]
+    for leaf in jax.device_get(leaves):  # all are copied at once
+        checksum = zlib.crc32(leaf.tobytes(), checksum)
+    return checksum
+
+
+def _seal(position: Mapping[str, Any]) -> int:
+    """Returns a checksum of a position."""
+    return zlib.crc32(json.dumps(position, sort_keys=True).encode())

@@ -1,0 +1,87 @@
+"""The batch of a step, built again: batches are a pure function of seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from train.common.text import shown
+from train.config import Config, load_config
+from train.data.augment import Augment
+from train.data.batches import train_batches
+from train.data.dataset import load_dataset
+from train.data.images import Source
+from train.workdir.run import Run
+
+_MOST = 16  # names in a message
+
+
+class Batch(NamedTuple):
+    """What a step is trained on."""
+
+    names: tuple[str, ...]
+    images: np.ndarray  # uint8 [batch, height, width, 3]
+    labels: np.ndarray  # uint8 [batch, height, width]
+
+
+def batch_of(workdir: Path | str, step: int) -> Batch:
+    """Returns the batch that a run was, or will be, trained on in a step, from 1 on.
+
+    Raises:
+      UserError: the folder is no run, or its data have changed since.
+    """
+    run = Run(Path(workdir))
+    config = load_config(run.config_path)
+    dataset = load_dataset(run.data_options(config.data))
+    run.check_data(dataset)
+    return batch_at(config, dataset.train, step)
+
+
+def batch_at(config: Config, source: Source, step: int) -> Batch:
+    """Returns the batch of a step.
+
+    Args:
+      config: of the run.
+      source: the records of the training split.
+      step: from 1 on.
+    """
+    noting = _Noting(source)
+    (example,) = train_batches(
+        noting,
+        Augment(config.augmentation),
+        batch_size=config.optimizer.batch_size,
+        seed=config.run.seed,
+        start=step - 1,
+        steps=step,
+    )
+    return Batch(tuple(noting.names), example.image, example.label)
+
+
+def told_batch(config: Config, source: Source, step: int) -> str:
+    """Returns which images a batch has, and how to build it again."""
+    names = [shown(name) for name in batch_at(config, source, step).names]
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return (
+        f"Its images: {', '.join(names[:_MOST])}{more}. In Python, its batch is:\n"
+        "  from train.workdir.batch import batch_of\n"
+        f"  names, images, labels = batch_of({config.run.workdir!r}, {step})"
+    )
+
+
+class _Noting:
+    """Records that note the names of those that are read."""
+
+    def __init__(self, source: Source):
+        self.names: list[str] = []
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        record = self._source[index]
+        self.names.append(record["name"].decode(errors="backslashreplace"))
+        return record
