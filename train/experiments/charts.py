@@ -119,7 +119,8 @@ def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
     axes.set_ylabel("validation mean IoU, %")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
+    if axes.lines:
+        figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 
