@@ -139,7 +139,7 @@ STRANGERS = [
         "tests/train/data/test_hostile_folders.py::test_records_are_looked_at",
         (
             "pipes of records",
-            "        check_kinds_below(place / config.name if config else place)\n",
+            "        check_kinds_below(records)\n",
             "        str()\n",
         ),
     ),
