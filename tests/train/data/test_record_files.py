@@ -130,7 +130,8 @@ def test_link_in_place_of_records_is_refused(
     fingerprint = find_dataset(options).splits["train"]
     folder = Path(options.prepared, "voc_layout")
     folder.mkdir(parents=True)
-    (folder / f"train_{fingerprint}").symlink_to(tmp_path)
+    (tmp_path / "others").mkdir()
+    (folder / f"train_{fingerprint}").symlink_to(tmp_path / "others")
     with pytest.raises(UserError, match=f"train_{fingerprint} is a link"):
         load_dataset(options)
 
