@@ -42,7 +42,7 @@ _GONE = (
 
 def _is_address(text: str) -> bool:
     """Returns whether a text is HOST:PORT; of others JAX crashes, or waits."""
-    found = re.fullmatch(r"(?:[\w.-]+|\[[\w.:%]+\]):([0-9]{1,5})", text, re.ASCII)
+    found = re.fullmatch(r"(?:[\w.-]+|\[[\w.:%]+\]):([0-9]{1,5})", text)
     return found is not None and 0 < int(found[1]) < 2**16
 
 
