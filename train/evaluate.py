@@ -33,6 +33,7 @@ def evaluate(
     evaluation_batch: int = 0,
     prepared: str = "",
     checkpoint: Checkpoint = "newest",
+    links: bool = False,
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
@@ -48,6 +49,8 @@ def evaluate(
       evaluation_batch: images of equal size evaluated together; 0 does as the run.
       prepared: folder for the prepared records; empty for the run's own.
       checkpoint: the best one is kept with --keep-best of train/main.py.
+      links: images, masks and lists may be links to files outside of the folder of
+        the data; no run says so.
     """
     trained = load_run(run, checkpoint)
     cache_compilations(prediction.compilation_cache)
@@ -62,6 +65,7 @@ def evaluate(
         train_split=name,
         holdout=0.0,
         pixel_limit=prediction.pixel_limit or trained.use.pixel_limit,
+        links=links,
     )
     dataset = load_dataset(options_of_data)
     if dataset.class_names != trained.class_names:

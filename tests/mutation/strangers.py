@@ -8,6 +8,85 @@ from .trainer import of
 
 STRANGERS = [
     *of(
+        "train/evaluate.py",
+        "tests/train/test_handed_over.py",
+        ("links of a run", "        links=links,\n", ""),
+    ),
+    *of(
+        "train/workdir/trained.py",
+        "tests/train/test_handed_over.py",
+        (
+            "limit of a run",
+            "min(config.data.pixel_limit, PIXEL_LIMIT)",
+            "config.data.pixel_limit",
+        ),
+    ),
+    *of(
+        "train/data/dataset.py",
+        "tests/train/data/test_record_files.py",
+        (
+            "links in --prepared",
+            "    check_prepared(Path(options.prepared))\n",
+            "    str()\n",
+        ),
+    ),
+    *of(
+        "train/data/records.py",
+        "tests/train/data/test_record_files.py",
+        ("links to records", "        check_no_link(records)\n", "        str()\n"),
+        ("elsewhere", "if path.resolve().parent != folder:", "if False:"),
+        (
+            "unpacked at once",
+            "            check_records(path)\n",
+            "            str()\n",
+        ),
+        (
+            "one record",
+            "        with _blaming(self.folder, self.split):\n",
+            "        if True:\n",
+        ),
+    ),
+    *of(
+        "train/data/record_files.py",
+        "tests/train/data/test_record_files.py",
+        ("many", " + _BYTES_A_RECORD * chunk.records", ""),
+        ("heads between", "        if at % _BLOCK == 0:\n", "        if at == 0:\n"),
+        ("heads counted", " + heads * _BLOCK_HEAD", ""),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_tfds_sets.py",
+        ("unpacked at once", "    check_records(path)\n", "    str()\n"),
+    ),
+    *of(
+        "train/experiments/plans.py",
+        "tests/train/experiments/test_plans.py",
+        ("linked runs", "        check_no_link(self.workdir)\n", "        str()\n"),
+        ("linked code", "        check_no_link(self.compiled)\n", "        str()\n"),
+        ("linked run", "check_no_link(self.workdir / name)", "str()"),
+    ),
+    *of(
+        "train/experiments/charts.py",
+        "tests/train/experiments/test_damaged_results.py",
+        ("missing steps", ".intersection(*found[1:])", ""),
+    ),
+    *of(
+        "train/evaluation/input_images.py",
+        "tests/train/evaluation/test_input_images.py",
+        ("one name", "if not taken.isdisjoint(_keys(outputs[path])):", "if False:"),
+    ),
+    *of(
+        "train/common/processes.py",
+        "tests/train/test_processes.py::test_incomplete_options_are_refused",
+        ("any digits", "([0-9]{1,5})", r"(\d{1,5})"),
+        ("any port", " and 0 < int(found[1]) < 2**16", ""),
+    ),
+    *of(
+        "train/common/command.py",
+        "tests/train/common/test_command.py",
+        ("no backend", " and _NO_BACKEND in str(error):", " and False:"),
+    ),
+    *of(
         "train/experiments/publish.py",
         "tests/train/experiments/test_damaged_results.py",
         (
@@ -60,7 +139,7 @@ STRANGERS = [
         "tests/train/data/test_hostile_folders.py::test_records_are_looked_at",
         (
             "pipes of records",
-            "        check_kinds_below(place / config.name if config else place)\n",
+            "        check_kinds_below(records)\n",
             "        str()\n",
         ),
     ),

@@ -129,7 +129,7 @@ def test_evaluation_takes_the_lower_limit_of_pixels(
 ) -> None:
     config = make_config(pixel_limit=700)
     trained = trained_model(config)
-    monkeypatch.setattr(evaluate, "load_run", lambda *path: trained)
+    monkeypatch.setattr(evaluate, "load_run", lambda *named: trained)
     monkeypatch.setattr(Run, "data_options", lambda run, options: options)
     asked: list[int] = []
 
@@ -141,3 +141,25 @@ def test_evaluation_takes_the_lower_limit_of_pixels(
     with pytest.raises(UserError, match="enough"):
         evaluate.evaluate(tmp_path, PredictionOptions(pixel_limit=given))
     assert asked == [given or 700]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_call_alone_allows_links_out_of_the_data(
+    make_config: MakeConfig,
+    tmp_path: Path,
+    given: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained = trained_model(make_config(links=True, pixel_limit=10**18))
+    monkeypatch.setattr(evaluate, "load_run", lambda *named: trained)
+    monkeypatch.setattr(Run, "data_options", lambda run, options: options)
+    asked: list[tuple[bool, int]] = []
+
+    def load(options: DataOptions) -> None:
+        asked.append((options.links, options.pixel_limit))
+        raise UserError("enough")
+
+    monkeypatch.setattr(evaluate, "load_dataset", load)
+    with pytest.raises(UserError, match="enough"):
+        evaluate.evaluate(tmp_path, PredictionOptions(), links=given)
+    assert asked == [(given, 10**9)]

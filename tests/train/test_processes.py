@@ -124,12 +124,30 @@ def wait_for_checkpoint(
         ({"coordinator": "here", "processes": 2, "process": 0}, "HOST:PORT"),
         ({"coordinator": "here:1", "processes": 2, "process": 2}, "below --processes"),
         ({"process": 0}, "--process .*--coordinator"),
+        *(
+            ({"coordinator": address, "processes": 2, "process": 0}, "HOST:PORT")
+            for address in (
+                "a:\u0663",
+                "a:0",
+                "a:65536",
+                ":1",
+                "[]:1",
+                "a b:1",
+                "a:1\n",
+            )
+        ),
     ],
     ids=str,
 )
 def test_incomplete_options_are_refused(options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         ProcessOptions(**options)
+
+
+@pytest.mark.parametrize("address", ["node-1.example:1", "[::1]:65535", "10.0.0.1:80"])
+def test_addresses_of_all_kinds_are_taken(address: str) -> None:
+    given = ProcessOptions(coordinator=address, processes=2, process=0)
+    assert given.coordinator == address
 
 
 def test_one_process_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from train.common.signals import Terminated, terminable
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LONGEST_LINE = 20_000  # characters of a message: four paths and words
+_NO_BACKEND = "Unable to initialize backend"  # JAX's, of JAX_PLATFORMS
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
@@ -112,6 +113,8 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{error}. Allow more open files (ulimit -n 4096) or fewer --workers."
+    if isinstance(error, RuntimeError) and _NO_BACKEND in str(error):
+        return f"{error!s:.300}. Name devices that are there: JAX_PLATFORMS=cpu."
     if reason_unwritten(error):
         return f"{error}. Check the path, its permissions and the space left."
     if lacks_memory(error):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,6 +40,12 @@ _GONE = (
 )
 
 
+def _is_address(text: str) -> bool:
+    """Returns whether a text is HOST:PORT; of others JAX crashes, or waits."""
+    found = re.fullmatch(r"(?:[\w.-]+|\[[\w.:%]+\]):([0-9]{1,5})", text)
+    return found is not None and 0 < int(found[1]) < 2**16
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProcessOptions(Group):
     """The processes of a run that takes several, one a host as a rule."""
@@ -48,9 +55,7 @@ class ProcessOptions(Group):
         "Address HOST:PORT of process 0, where processes are started by hand; auto "
         "where JAX finds it (Cloud TPU, GKE). Slurm (srun) and Open MPI need none.",
         Limit(
-            lambda address: (
-                address in ("", AUTO) or address.rpartition(":")[2].isdigit()
-            ),
+            lambda address: address in ("", AUTO) or _is_address(address),
             "must be HOST:PORT or auto",
         ),
         free=True,

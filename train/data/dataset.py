@@ -29,6 +29,7 @@ from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
+from train.data.places import check_prepared
 from train.data.splits import division
 from train.data.voc_files import first_few
 
@@ -174,9 +175,11 @@ def find_dataset(options: DataOptions) -> Found:
     The kinds registered last are asked first: VOC layout takes any folder for its own.
 
     Raises:
-      UserError: a list, an image, a mask or a name of a class is missing.
+      UserError: a list, an image, a mask or a name of a class is missing, or a link
+        is where prepared data are written.
     """
     limit_pixels(options.pixel_limit)
+    check_prepared(Path(options.prepared))
     for kind, find in reversed(tuple(DATA_KINDS.items())):
         if found := find(options):
             if found.folder and (said := what_is_left(Path(options.folder), kind)):

@@ -7,8 +7,9 @@ builders are handed encoded bytes, and `images.py` decodes them.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from train.common.errors import UserError
 from train.common.files import plain_path
 from train.data.images import Source, encode
 from train.data.inside import check_kinds_below
+from train.data.places import check_no_link
+from train.data.record_files import check_records
 
 _T = TypeVar("_T")
 
@@ -35,9 +38,10 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, data_dir: str, **options: Any):
         options["file_format"] = "array_record"
-        place = Path(data_dir, self.name)
-        config = options.get("config")
-        check_kinds_below(place / config.name if config else place)
+        place, config = Path(data_dir, self.name), options.get("config")
+        records = place / config.name if config else place
+        check_no_link(records)
+        check_kinds_below(records)
         try:  # which reads what has been written there
             super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
         except Exception as error:  # TFDS raises various ones
@@ -95,12 +99,43 @@ def open_splits(
 
 def _open(builder: SegmentationBuilder, split: str) -> Source:
     raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
-    try:
+    folder = Path(builder.data_dir).resolve()
+    with _blaming(folder, split):
+        for path in map(Path, builder.info.splits[split].filepaths):
+            if path.resolve().parent != folder:
+                raise ValueError(f"they name a file elsewhere, {path}")
+            check_records(path)
         source = builder.as_data_source(split, decoders=raw)
         source[len(source) - 1]
-    except Exception as error:  # array_record raises various errors for a damaged file
+    return _Records(source, folder, split)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Records:
+    """Records of which one that cannot be read is refused, with its folder."""
+
+    source: Source
+    folder: Path
+    split: str
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        with _blaming(self.folder, self.split):
+            return self.source[index]
+
+
+@contextlib.contextmanager
+def _blaming(folder: Path, split: str) -> Iterator[None]:
+    """Makes whatever is raised within the block the refusal of prepared records."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # array_record raises various ones
         raise UserError(
-            f"{builder.data_dir}: the prepared records of split {split!r} cannot be "
-            f"read ({error}). Move that folder elsewhere; the next run writes it again."
+            f"{folder}: the prepared records of split {split!r} cannot be read "
+            f"({error!s:.300}). Move that folder elsewhere; the next run writes it "
+            "again."
         ) from error
-    return source

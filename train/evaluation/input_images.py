@@ -109,16 +109,16 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
 
     An image's are named as it is. Where that would be one name for several, as file
     systems compare names, they carry their folders too (`a_001` and `b_001`), then
-    their suffixes. What is too long for a file system ends in a digest of the whole,
-    and what ends as overlays do, in `_image`.
+    their suffixes, and the later ones at last a digest. What is too long for a file
+    system ends in a digest of the whole, and what ends as overlays do, in `_image`.
 
     Raises:
-      UserError: an input, or one output by another, would be overwritten.
+      UserError: an input would be overwritten.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file. Name a folder.")
     outputs: dict[Path, MaskFiles] = {}
-    taken: dict[str, Path] = {}
+    taken: set[str] = set()
     for path, whole in _distinct_names(images).items():
         name = _shortened(whole)
         if name.endswith(_OVERLAY):
@@ -128,21 +128,25 @@ def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
                 f"--out {out} is the folder of {path}, where files could be "
                 "overwritten. Choose another."
             )
-        outputs[path] = MaskFiles(out / f"{name}.png", out / f"{name}{_OVERLAY}.png")
+        outputs[path] = _mask_files(out, name)
+        if not taken.isdisjoint(_keys(outputs[path])):
+            outputs[path] = _mask_files(out, f"{name}_{_digest(str(path))}")
+        taken |= _keys(outputs[path])
         for output in outputs[path]:
-            key = _compared(output.name)
-            if key in taken:
-                raise UserError(
-                    f"{taken[key]} and {path} would both be written to {output}. "
-                    "Predict them into two folders."
-                )
-            taken[key] = path
             if _is_one(path, output):
                 raise UserError(
                     f"{output} is the image {path} itself, by a link. Choose another "
                     "--out."
                 )
     return outputs
+
+
+def _mask_files(out: Path, name: str) -> MaskFiles:
+    return MaskFiles(out / f"{name}.png", out / f"{name}{_OVERLAY}.png")
+
+
+def _keys(files: MaskFiles) -> set[str]:
+    return {_compared(file.name) for file in files}
 
 
 def _is_one(path: Path, other: Path) -> bool:
@@ -157,10 +161,14 @@ def _shortened(name: str) -> str:
     """Returns a name whose endings leave it within what file systems take."""
     if len(os.fsencode(name)) <= _LONGEST:
         return name
-    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    digest = _digest(name)
     while len(os.fsencode(name)) > _LONGEST - 17:
         name = name[:-1]
     return f"{name}_{digest}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:

@@ -103,8 +103,12 @@ def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
     axes = figure.add_subplot()
     for row in rows:
         runs = [entry["curve"] for entry in entries if entry["label"] == row.label]
-        steps = [step for step, _ in runs[0]]
-        values = 100 * np.array([[value for _, value in run] for run in runs])
+        # Of all seeds: a damaged line of metrics may have cost one of them a step.
+        found = [dict(run) for run in runs]
+        steps = sorted(set(found[0]).intersection(*found[1:]))
+        if not steps:
+            continue
+        values = 100 * np.array([[run[step] for step in steps] for run in found])
         middle, color = values.mean(axis=0), palette[row.label]
         axes.plot(steps, middle, ".-", color=color, label=row.label, linewidth=1.2)
         if len(runs) > 1:
@@ -115,7 +119,8 @@ def curves(entries: Sequence[Entry], rows: Sequence[Row]) -> Figure:
     axes.set_ylabel("validation mean IoU, %")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
+    if axes.lines:
+        figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from train.common.errors import UserError
 from train.config import Config, changed_options
+from train.data.places import check_no_link
 from train.experiments.experiment import Variant
 
 HOLDOUT = 0.2  # of the training images, to choose options by
@@ -46,6 +47,15 @@ class Plan:
     base: Config
     workdir: Path
     steps: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses links in place of folders that are written to.
+
+        Raises:
+          UserError: it names the link.
+        """
+        check_no_link(self.workdir)
+        check_no_link(self.compiled)
 
     def possible(self, variants: Sequence[Variant]) -> list[Variant]:
         """Returns the variants that work with the network.
@@ -103,7 +113,11 @@ class Plan:
         ]
 
     def run(self, variant: Variant, seed: int, **changes: Any) -> Planned:
-        """Returns the run of a variant; its folder is named after its options."""
+        """Returns the run of a variant; its folder is named after its options.
+
+        Raises:
+          UserError: that is a link.
+        """
         base = self.base.replace(loss=variant.loss)
         config = base.replace(
             **variant.options,
@@ -123,6 +137,7 @@ class Plan:
             "seed": seed,
         }
         name = ",".join(f"{field}={value}" for field, value in named.items())
+        check_no_link(self.workdir / name)
         return Planned(variant, config.replace(workdir=str(self.workdir / name)))
 
 

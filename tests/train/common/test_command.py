@@ -189,6 +189,10 @@ def test_characters_that_the_output_lacks_are_escaped() -> None:
         ("raise OSError(errno.ENOSPC, 'No space left', 'a.json')", "'a.json'. Check"),
         ("raise OSError(errno.ENOSPC, 'No space left')", "left. Check the path"),
         ("raise MemoryError", "memory does not suffice"),
+        (
+            "raise RuntimeError(\"Unable to initialize backend 'gpu': none\")",
+            "'gpu': none. Name devices that are there",
+        ),
     ],
 )
 def test_lack_of_space_or_memory_is_one_message(code: str, message: str) -> None:

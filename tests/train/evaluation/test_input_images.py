@@ -1,6 +1,7 @@
 """Which images a command line names, and what their masks are called."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,21 @@ def test_long_names_are_cut_and_stay_distinct(tmp_path: Path) -> None:
     touch(tmp_path, *(f"out/{path.name}" for path in written))
     assert found[paths[0]].mask.name.startswith("üü")
     assert found[paths[3]].mask.name == "s" * 200 + ".png"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("A.jpg", "a.jpg"),
+        ("\u00e9.png", "e\u0301.png"),
+        ("a_overlay.png", "a_overlay_image.png"),
+    ],
+)
+def test_names_that_nothing_tells_apart_end_no_batch(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    paths = [tmp_path / name for name in names]
+    found = name_outputs(paths, tmp_path / "o")
+    written = [file.name for files in found.values() for file in files]
+    assert len({unicodedata.normalize("NFC", name).casefold() for name in written}) == 4
+    assert found == name_outputs(paths, tmp_path / "o")

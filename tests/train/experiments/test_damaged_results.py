@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from train.common.errors import UserError
+from train.experiments.charts import curves
 from train.experiments.comparison import compare
 from train.experiments.entries import make_entry
 from train.experiments.paper import TABLE2
@@ -104,3 +105,16 @@ def test_charts_leave_what_their_names_lead_to(
     save_figure(Figure(), path)
     assert theirs.read_text() == "mine"
     assert path.is_file() and not path.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("other", "drawn"),
+    [([[10, 0.4]], {"plain": [10]}), ([[7, 0.1]], {}), ([], {})],
+)
+def test_curves_go_over_the_evaluations_of_all_seeds(
+    other: list[Any], drawn: dict[str, list[int]]
+) -> None:
+    entries = [an_entry("plain", 0, 0.5), an_entry("plain", 1, 0.6, curve=other)]
+    (axes,) = curves(entries, compare(entries)).axes
+    found = {line.get_label(): [*map(int, line.get_xdata())] for line in axes.lines}  # type: ignore[arg-type]
+    assert found == drawn

@@ -199,3 +199,17 @@ def test_other_ablations_are_what_they_are_called(
             )
             np.testing.assert_allclose(found, wanted, rtol=1e-6)
     assert not expected
+
+
+@pytest.mark.parametrize("name", ["runs", "runs/programs", "runs/RUN"])
+def test_links_in_place_of_runs_are_refused(
+    make_config: MakeConfig, tmp_path: Path, name: str
+) -> None:
+    variant = TABLE2.variants[0]
+    plan = Plan(make_config(), tmp_path / "runs", steps=4)
+    place = Path(plan.run(variant, seed=2).config.run.workdir)
+    link = place if name == "runs/RUN" else tmp_path / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path)
+    with pytest.raises(UserError, match="is a link, to .*, and nothing is written"):
+        Plan(make_config(), tmp_path / "runs", steps=4).run(variant, seed=2)

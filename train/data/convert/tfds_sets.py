@@ -34,6 +34,7 @@ from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.images import read_image, read_mask
 from train.data.inside import Inside
 from train.data.places import TFDS
+from train.data.record_files import check_records
 
 _RECORD_LIMIT = 2**30  # bytes
 
@@ -206,6 +207,7 @@ def _telling(file: Path) -> Iterator[None]:
 def _array_records(path: Path) -> Iterator[bytes]:
     from array_record.python.array_record_data_source import ArrayRecordDataSource
 
+    check_records(path)
     source = ArrayRecordDataSource(str(path))
     for index in range(len(source)):
         yield source[index]

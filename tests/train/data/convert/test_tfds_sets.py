@@ -8,6 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from train.common.errors import UserError
+from train.data import record_files
 from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.dataset import find_dataset, load_dataset
 from train.data.images import decode
@@ -211,3 +212,13 @@ def test_a_mask_that_is_broken_is_named(tmp_path: Path, place: Path) -> None:
     prepare(place, "oxford_iiit_pet", PETS, record, {"train": 1}, version="4.0.0")
     with pytest.raises(UserError, match="train, record 1: .* cannot be decoded"):
         find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "train").data)
+
+
+def test_records_are_looked_at_before_they_are_read(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(place)
+    monkeypatch.setattr(record_files, "_MOST", 50)
+    config = options(tmp_path, "tfds:oxford_iiit_pet", "train", "test")
+    with pytest.raises(UserError, match=f"{place}.* has records that are unpacked"):
+        find_dataset(config.data)
