@@ -64,6 +64,8 @@ def generalized_dice_loss(
     sums = overlap_sums(
         logits,
         labels,
+        alpha=0.5,
+        beta=0.5,
         activation=activation,
         per_image=per_image,
         ignore_label=ignore_label,

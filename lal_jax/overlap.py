@@ -7,17 +7,13 @@ All are errors over hits and errors: with TP = Σ p t and E the sum of what is w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
-
-import jax.numpy as jnp
 
 from lal_jax import _checks
 from lal_jax.overlap_sums import (
     Activation,
     Classes,
     class_average,
-    misses_and_false_alarms,
     overlap_sums,
     power_of,
     ratio,
@@ -99,7 +95,8 @@ def tversky_loss(
     sums = overlap_sums(
         logits,
         labels,
-        partial(misses_and_false_alarms, alpha=alpha, beta=beta),
+        alpha=alpha,
+        beta=beta,
         activation=activation,
         per_image=per_image,
         ignore_label=ignore_label,
@@ -175,7 +172,9 @@ def dice_loss(
     sums = overlap_sums(
         logits,
         labels,
-        _half_square if squared else misses_and_false_alarms,
+        alpha=0.5,
+        beta=0.5,
+        squared=squared,
         activation=activation,
         per_image=per_image,
         ignore_label=ignore_label,
@@ -243,7 +242,8 @@ def jaccard_loss(
     sums = overlap_sums(
         logits,
         labels,
-        partial(misses_and_false_alarms, alpha=1.0, beta=1.0),
+        alpha=1.0,
+        beta=1.0,
         activation=activation,
         per_image=per_image,
         ignore_label=ignore_label,
@@ -251,10 +251,3 @@ def jaccard_loss(
     )
     losses = ratio(sums.errors, sums.hits + sums.errors + float(smooth))
     return class_average(losses, sums, classes=classes, class_weights=class_weights)
-
-
-def _half_square(
-    probabilities: Float[Array, "..."], targets: Float[Array, "..."]
-) -> Float[Array, "..."]:
-    """Returns ½ (p − t)², so that twice the sum and 2 TP make Σp² + Σt²."""
-    return 0.5 * jnp.square(probabilities - targets)

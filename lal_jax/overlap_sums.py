@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import jax
@@ -29,24 +30,13 @@ class OverlapSums(NamedTuple):
     any_valid: Bool[Array, "*images 1"]
 
 
-def misses_and_false_alarms(
-    probabilities: Float[Array, "..."],
-    targets: Float[Array, "..."],
-    *,
-    alpha: float = 0.5,
-    beta: float = 0.5,
-) -> Float[Array, "..."]:
-    """Returns α p (1−t) + β (1−p) t, whose sum is α FP + β FN."""
-    false_alarms = probabilities * (1.0 - targets)
-    misses = (1.0 - probabilities) * targets
-    return float(alpha) * false_alarms + float(beta) * misses
-
-
 def overlap_sums(
     logits: ArrayLike,
     labels: ArrayLike,
-    error: Callable[[jax.Array, jax.Array], jax.Array] = misses_and_false_alarms,
     *,
+    alpha: float,
+    beta: float,
+    squared: bool = False,
     activation: Activation,
     per_image: bool,
     ignore_label: int | Sequence[int],
@@ -54,8 +44,7 @@ def overlap_sums(
 ) -> OverlapSums:
     """Checks the arguments and adds up; pixels that are ignored add 0.
 
-    Errors are summed as such, not taken from Σp and Σt: their difference would lose
-    the digits of small ones.
+    The errors are α FP + β FN = Σ (α p (1−t) + β (1−p) t), or Σ (p−t)² / 2.
     """
     _checks.check_choice("activation", activation, ("softmax", "sigmoid", "none"))
     logits = _checks.as_logits(logits)
@@ -65,10 +54,16 @@ def overlap_sums(
     )
     axes = _axes_of_pixels(logits, per_image)
     probabilities = _probabilities(logits, counted, activation)
+    hits, errors = _hits_and_errors(
+        probabilities, targets, float(alpha), float(beta), axes
+    )
+    if squared:
+        distances = probabilities - targets.astype(probabilities.dtype)
+        errors = jnp.sum(0.5 * jnp.square(distances), axis=axes)
     return OverlapSums(
-        hits=jnp.sum(probabilities * targets, axis=axes),
-        errors=jnp.sum(error(probabilities, targets), axis=axes),
-        targets=jnp.sum(targets, axis=axes),
+        hits=hits,
+        errors=errors,
+        targets=jnp.sum(targets, axis=axes, dtype=hits.dtype),
         any_valid=jnp.any(counted[..., None], axis=axes),
     )
 
@@ -158,10 +153,73 @@ def _probabilities(
     activation: Activation,
 ) -> Float[Array, "*pixels classes"]:
     """Returns p, 0 at pixels that do not count, whatever their logits hold."""
+    if activation == "softmax":
+        return _softmax(logits, counted)
     inside = counted[..., None]
     logits = jnp.where(inside, logits, 0.0)
-    if activation == "softmax":
-        logits = jax.nn.softmax(logits, axis=-1)
-    elif activation == "sigmoid":
-        logits = jax.nn.sigmoid(logits)
-    return jnp.where(inside, logits, 0.0)
+    if activation == "sigmoid":
+        logits = jnp.where(inside, jax.nn.sigmoid(logits), 0.0)
+    return logits
+
+
+@jax.custom_jvp
+def _softmax(
+    logits: Float[Array, "*pixels classes"], counted: Bool[Array, "*pixels"]
+) -> Float[Array, "*pixels classes"]:
+    """Returns the softmax, 0 where not counted.
+
+    The derivative is stated below in terms of it alone, so that it takes one pass and
+    the logits of ignored pixels never enter it.
+    """
+    powers = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    probabilities = powers / jnp.sum(powers, axis=-1, keepdims=True)
+    return jnp.where(counted[..., None], probabilities, 0.0)
+
+
+@_softmax.defjvp
+def _softmax_jvp(primals, tangents):
+    """Applies dp = p (d − Σ p d)."""
+    probabilities, (change, _) = _softmax(*primals), tangents
+    mean = jnp.sum(probabilities * change, axis=-1, keepdims=True)
+    return probabilities, probabilities * (change - mean)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
+def _hits_and_errors(
+    probabilities: Float[Array, "*pixels classes"],
+    targets: jax.Array,
+    alpha: float,
+    beta: float,
+    axes: tuple[int, ...],
+) -> tuple[jax.Array, jax.Array]:
+    """Returns Σ p t and Σ (α p (1−t) + β (1−p) t).
+
+    Errors are summed as such: from Σp, Σt and Σ p t, small ones would lose their
+    digits. The derivative below does go by Σ dp, so that reverse mode, its transpose,
+    is one number a class and another one where t is.
+    """
+    hits = _mix(targets, probabilities, 0.0)
+    errors = _mix(targets, beta * (1.0 - probabilities), alpha * probabilities)
+    return jnp.sum(hits, axis=axes), jnp.sum(errors, axis=axes)
+
+
+@_hits_and_errors.defjvp
+def _hits_and_errors_jvp(alpha, beta, axes, primals, tangents):
+    """Applies dH = Σ (t dp + p dt), dE = α Σ dp + β Σ dt − (α+β) dH."""
+    (probabilities, targets), (change, target_change) = primals, tangents
+    sums = _hits_and_errors(probabilities, targets, alpha, beta, axes)
+    d_hits = jnp.sum(_mix(targets, change, 0.0), axis=axes)
+    d_errors = alpha * jnp.sum(change, axis=axes)
+    if targets.dtype != jnp.bool_:
+        d_hits += jnp.sum(probabilities * target_change, axis=axes)
+        d_errors += beta * jnp.sum(target_change, axis=axes)
+    return sums, (d_hits, d_errors - (alpha + beta) * d_hits)
+
+
+def _mix(
+    targets: jax.Array, inside: jax.Array, outside: jax.Array | float
+) -> jax.Array:
+    """Returns t · inside + (1−t) · outside, by a select where t is boolean."""
+    if targets.dtype == jnp.bool_:
+        return jnp.where(targets, inside, outside)
+    return targets * inside + (1.0 - targets) * outside

@@ -60,11 +60,11 @@ def targets_and_mask(
     *,
     ignore_label: int | Sequence[int],
     where: ArrayLike | None,
-) -> tuple[Float[Array, "*pixels classes"], Bool[Array, "*pixels"]]:
-    """Returns t in the logits' dtype, 0 at pixels that do not count, and which do.
+) -> tuple[Array, Bool[Array, "*pixels"]]:
+    """Returns targets, 0 or False at pixels that do not count, and which do.
 
-    Labels become one-hot, and one out of range does not count. Floating point or
-    boolean targets `[..., classes]` stay as they are.
+    Labels become one-hot as booleans, and one out of range does not count. Boolean
+    targets `[..., classes]` stay as they are, others get the logits' dtype.
     """
     classes = logits.shape[-1]
     given = jnp.asarray(labels)
@@ -78,7 +78,10 @@ def targets_and_mask(
         )
         counted = has_class(indices, valid, classes)
         given = is_target(indices, classes)
-    return jnp.where(counted[..., None], given.astype(logits.dtype), 0.0), counted
+    inside = counted[..., None]
+    if given.dtype == jnp.bool_:
+        return given & inside, counted
+    return jnp.where(inside, given.astype(logits.dtype), 0.0), counted
 
 
 def _check_given_targets(
