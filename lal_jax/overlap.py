@@ -90,6 +90,8 @@ def tversky_loss(
     """
     _checks.check_not_negative("alpha", alpha)
     _checks.check_not_negative("beta", beta)
+    if alpha == 0 and beta == 0:
+        raise ValueError("alpha and beta must not both be 0: no error would cost")
     _checks.check_positive("gamma", gamma)
     _checks.check_not_negative("smooth", smooth)
     sums = overlap_sums(

@@ -25,9 +25,8 @@ class OverlapSums(NamedTuple):
     """Sums by class over the valid pixels of each image, or of the batch."""
 
     hits: Float[Array, "*images classes"]  # TP = Σ p t
-    errors: Float[Array, "*images classes"]  # Σ of an error of p and t
+    errors: Float[Array, "*images classes"]  # α FP + β FN, or half of Σ (p−t)²
     targets: Float[Array, "*images classes"]  # Σ t
-    any_valid: Bool[Array, "*images 1"]
 
 
 def overlap_sums(
@@ -63,8 +62,7 @@ def overlap_sums(
     return OverlapSums(
         hits=hits,
         errors=errors,
-        targets=jnp.sum(targets, axis=axes, dtype=hits.dtype),
-        any_valid=jnp.any(counted[..., None], axis=axes),
+        targets=jnp.sum(targets, axis=axes).astype(hits.dtype),
     )
 
 
@@ -102,12 +100,9 @@ def class_average(
     _checks.check_choice("classes", classes, ("present", "all"))
     weights = weights_by_class(sums, class_weights)
     if classes == "present":
-        counted = sums.targets > 0
-    else:
-        counted = jnp.broadcast_to(sums.any_valid, losses.shape)
-    share = jnp.where(counted, weights, 0.0)
+        weights = jnp.where(sums.targets > 0, weights, 0.0)
     # A product, not a select: a NaN of a class that is absent shows.
-    return jnp.sum(share * losses, axis=-1) / total_weight(share, (-1,))
+    return jnp.sum(weights * losses, axis=-1) / total_weight(weights, (-1,))
 
 
 def weights_by_class(

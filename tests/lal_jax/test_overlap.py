@@ -110,6 +110,26 @@ def test_targets_equal_reference(rng, name, activation, kind):
         assert_close(one, other, length=2 * PIXELS)
 
 
+@every_loss
+@pytest.mark.parametrize("squared", [False, True])
+def test_soft_targets_have_a_gradient_of_their_own(rng, name, squared):
+    """As they do where they come from another network."""
+    logits, _, where = random_scene(rng)
+    targets = jnp.asarray(rng.dirichlet(np.ones(CLASSES), SHAPE))
+    options = {"squared": True} if squared and name == "dice_loss" else {}
+    loss = quick_jit(
+        lambda x, t: OVERLAP[name](x, t, where=where, per_image=False, **options)
+    )
+    gradients = jax.grad(loss, argnums=(0, 1))(logits, targets)
+    step = 1e-6 * rng.normal(size=(2, *targets.shape))
+    ahead, behind = (
+        loss(logits + side * step[0], targets + side * step[1]) for side in (1, -1)
+    )
+    change = np.vdot(gradients[0], step[0]) + np.vdot(gradients[1], step[1])
+    np.testing.assert_allclose((ahead - behind) / 2, change, rtol=1e-6)
+    assert not gradients[1][~where].any()
+
+
 @every_case
 def test_gradient_of_the_loops_equals_their_differences(rng, name, options):
     logits, labels, _ = map(np.asarray, random_scene(rng, (2, 3, 4)))

@@ -235,6 +235,8 @@ def test_own_options_out_of_range():
         for value in (-0.1, float("nan")):
             with refuses(f"{name} must be a finite number of at least 0", "got"):
                 tversky_loss(LOGITS, LABELS, **{name: value})
+    with refuses("alpha and beta must not both be 0"):
+        tversky_loss(LOGITS, LABELS, alpha=0.0, beta=0)
     for gamma in (0, -1, float("inf")):
         with refuses("gamma must be a finite number above 0", f"got {gamma}"):
             tversky_loss(LOGITS, LABELS, gamma=gamma)
