@@ -70,11 +70,10 @@ def mask_of(
 
 def ignored_labels(ignore_label: int | Sequence[int]) -> tuple[int, ...]:
     """Returns one or several labels of ignored pixels as a tuple, checked."""
-    several = isinstance(ignore_label, tuple | list)
-    labels = tuple(ignore_label) if several else (ignore_label,)
+    labels = ignore_label if isinstance(ignore_label, Sequence) else [ignore_label]
     for label in labels:
         _checks.check_ignore_label(label)
-    return labels
+    return tuple(labels)
 
 
 def check_labels(

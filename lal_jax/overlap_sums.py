@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float
 
 Activation = Literal["softmax", "sigmoid", "none"]
-Classes = Literal["present", "all"]
+WhichClasses = Literal["present", "all"]
 
 
 class OverlapSums(NamedTuple):
@@ -93,7 +93,7 @@ def class_average(
     losses: Float[Array, "*images classes"],
     sums: OverlapSums,
     *,
-    classes: Classes,
+    classes: WhichClasses,
     class_weights: ArrayLike | None,
 ) -> Float[Array, "*images"]:
     """Returns Σ w l / Σ w over the classes present or all; 0 if there are none."""

@@ -117,10 +117,11 @@ def test_soft_targets_have_a_gradient_of_their_own(rng, name, squared):
     logits, _, where = random_scene(rng)
     targets = jnp.asarray(rng.dirichlet(np.ones(CLASSES), SHAPE))
     options = {"squared": True} if squared and name == "dice_loss" else {}
-    loss = quick_jit(
-        lambda x, t: OVERLAP[name](x, t, where=where, per_image=False, **options)
-    )
-    gradients = jax.grad(loss, argnums=(0, 1))(logits, targets)
+
+    def loss(x, t):
+        return OVERLAP[name](x, t, where=where, per_image=False, **options)
+
+    gradients = quick_jit(jax.grad(loss, argnums=(0, 1)))(logits, targets)
     step = 1e-6 * rng.normal(size=(2, *targets.shape))
     ahead, behind = (
         loss(logits + side * step[0], targets + side * step[1]) for side in (1, -1)
