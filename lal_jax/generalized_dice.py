@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from lal_jax.overlap_sums import Activation, overlap_sums, ratio, weights_by_class
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, ArrayLike, Bool, Float, Num
+    from jaxtyping import Array, ArrayLike, Bool, Float, Shaped
 
 
 def generalized_dice_loss(
     logits: Float[Array, "*batch height width classes"],
-    labels: Num[Array, "..."],
+    labels: Shaped[Array, "..."],
     *,
     activation: Activation = "softmax",
     per_image: bool = True,

@@ -20,12 +20,12 @@ from lal_jax.overlap_sums import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, ArrayLike, Bool, Float, Num
+    from jaxtyping import Array, ArrayLike, Bool, Float, Shaped
 
 
 def tversky_loss(
     logits: Float[Array, "*batch height width classes"],
-    labels: Num[Array, "..."],
+    labels: Shaped[Array, "..."],
     *,
     alpha: float = 0.3,
     beta: float = 0.7,
@@ -112,7 +112,7 @@ def tversky_loss(
 
 def dice_loss(
     logits: Float[Array, "*batch height width classes"],
-    labels: Num[Array, "..."],
+    labels: Shaped[Array, "..."],
     *,
     smooth: float = 1.0,
     squared: bool = False,
@@ -189,7 +189,7 @@ def dice_loss(
 
 def jaccard_loss(
     logits: Float[Array, "*batch height width classes"],
-    labels: Num[Array, "..."],
+    labels: Shaped[Array, "..."],
     *,
     smooth: float = 1.0,
     classes: WhichClasses = "present",
