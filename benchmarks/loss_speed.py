@@ -46,6 +46,11 @@ def masked_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.masked_mean(losses, where=lal_jax.valid_mask(labels)).mean()
 
 
+def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By overlap, with void pixels."""
+    return lal_jax.dice_loss(logits, labels).mean()
+
+
 def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss."""
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
@@ -71,6 +76,7 @@ LOSSES: dict[str, Loss] = {
     "floor": floor,
     BASE: cross_entropy,
     "cross-entropy (lal_jax)": masked_cross_entropy,
+    "Dice": dice,
     "locally adaptive": locally_adaptive,
     PATCHES: patches,
 }

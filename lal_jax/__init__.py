@@ -23,6 +23,12 @@ Its counterparts, one loss per pixel
   center_loss               distance to the center of the class (Wen et al. 2016)
   update_centers            moves the centers after a step
 
+Overlap of regions, one loss per image or one per batch
+  dice_loss                 1 − F1 of each class (Milletari et al. 2016)
+  generalized_dice_loss     of all classes, rare ones weigh more (Sudre et al. 2017)
+  jaccard_loss              1 − IoU of each class (Rahman and Wang 2016)
+  tversky_loss              with costs of misses and false alarms (Salehi et al. 2017)
+
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels
   class_balanced_mean       mean in which an image's rare classes weigh more
@@ -46,6 +52,7 @@ from lal_jax.class_weights import class_weights_from_counts, label_counts
 from lal_jax.cross_entropy import softmax_cross_entropy
 from lal_jax.ensemble import weighted_ensemble
 from lal_jax.focal import focal_loss
+from lal_jax.generalized_dice import generalized_dice_loss
 from lal_jax.hard_pixels import hard_pixel_mean, loss_max_pooling
 from lal_jax.locally_adaptive import locally_adaptive_loss
 from lal_jax.masks import check_labels, valid_mask
@@ -54,6 +61,7 @@ from lal_jax.neighbor_weights import (
     gaussian_weights,
     uniform_weights,
 )
+from lal_jax.overlap import dice_loss, jaccard_loss, tversky_loss
 from lal_jax.patches import selective_pool_by_patches
 from lal_jax.pooling import selective_pool
 from lal_jax.reductions import masked_mean, minkowski_mean
@@ -68,10 +76,13 @@ __all__ = [
     "chessboard_weights",
     "class_balanced_mean",
     "class_weights_from_counts",
+    "dice_loss",
     "focal_loss",
     "gaussian_weights",
+    "generalized_dice_loss",
     "gradients",
     "hard_pixel_mean",
+    "jaccard_loss",
     "label_counts",
     "locally_adaptive_loss",
     "loss_max_pooling",
@@ -82,6 +93,7 @@ __all__ = [
     "selective_pool_by_patches",
     "softmax_cross_entropy",
     "standard_score",
+    "tversky_loss",
     "uniform_weights",
     "update_centers",
     "valid_mask",

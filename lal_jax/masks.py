@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 def valid_mask(
     labels: Int[Array, "..."],
     *,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "..."] | None = None,
 ) -> Bool[Array, "..."]:
     """Returns the mask of valid pixels: False where a pixel is ignored.
 
     Args:
       labels: class indices of any integer dtype and shape.
-      ignore_label: the label of ignored pixels; one that does not occur, such as −1, if
-        there are none.
+      ignore_label: the label of ignored pixels, or several; one that does not occur,
+        such as −1, if there are none.
       where: False marks further pixels to ignore; same shape as `labels`.
 
     Returns:
@@ -46,7 +47,7 @@ def labels_and_mask(
     labels: ArrayLike,
     predictions: Float[Array, "*pixels classes"],
     *,
-    ignore_label: int,
+    ignore_label: int | Sequence[int],
     where: ArrayLike | None,
     name: str = "logits",
 ) -> tuple[Int[Array, "*pixels"], Bool[Array, "*pixels"]]:
@@ -56,11 +57,23 @@ def labels_and_mask(
 
 
 def mask_of(
-    labels: Int[Array, "..."], ignore_label: int, where: ArrayLike | None
+    labels: Int[Array, "..."],
+    ignore_label: int | Sequence[int],
+    where: ArrayLike | None,
 ) -> Bool[Array, "..."]:
     """Returns `valid_mask` of integer labels."""
-    _checks.check_ignore_label(ignore_label)
-    return (labels != ignore_label) & _checks.as_where(where, labels.shape, "labels")
+    valid = _checks.as_where(where, labels.shape, "labels")
+    for label in ignored_labels(ignore_label):
+        valid &= labels != label
+    return valid
+
+
+def ignored_labels(ignore_label: int | Sequence[int]) -> tuple[int, ...]:
+    """Returns one or several labels of ignored pixels as a tuple, checked."""
+    labels = ignore_label if isinstance(ignore_label, Sequence) else [ignore_label]
+    for label in labels:
+        _checks.check_ignore_label(label)
+    return tuple(labels)
 
 
 def check_labels(

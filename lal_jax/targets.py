@@ -1,14 +1,18 @@
-"""What a pixel is trained toward: its class as a one-hot or smoothed target."""
+"""What a pixel is trained toward: its class, one-hot or smoothed, or given targets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
+from lal_jax import _checks
+from lal_jax.masks import ignored_labels, labels_and_mask
+
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int
+    from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 
 def has_class(
@@ -48,3 +52,48 @@ def target_weight(
     hit = is_target(labels, len(class_weights))
     weights = jnp.broadcast_to(class_weights, hit.shape)
     return jnp.sum(jnp.where(hit, weights, 0.0), axis=-1)
+
+
+def targets_and_mask(
+    labels: ArrayLike,
+    logits: Float[Array, "*pixels classes"],
+    *,
+    ignore_label: int | Sequence[int],
+    where: ArrayLike | None,
+) -> tuple[Array, Bool[Array, "*pixels"]]:
+    """Returns targets, 0 or False at pixels that do not count, and which do.
+
+    Labels become one-hot as booleans, and one out of range does not count. Boolean
+    targets `[..., classes]` stay as they are, others get the logits' dtype.
+    """
+    classes = logits.shape[-1]
+    given = jnp.asarray(labels)
+    if given.ndim == logits.ndim:
+        _check_given_targets(given, logits)
+        ignored_labels(ignore_label)
+        counted = _checks.as_where(where, logits.shape[:-1], "targets' pixels")
+    else:
+        indices, valid = labels_and_mask(
+            given, logits, ignore_label=ignore_label, where=where
+        )
+        counted = has_class(indices, valid, classes)
+        given = is_target(indices, classes)
+    inside = counted[..., None]
+    if given.dtype == jnp.bool_:
+        return given & inside, counted
+    return jnp.where(inside, given.astype(logits.dtype), 0.0), counted
+
+
+def _check_given_targets(
+    targets: jax.Array, logits: Float[Array, "*pixels classes"]
+) -> None:
+    """Requires the logits' shape, and floating point or boolean values."""
+    fits = jnp.issubdtype(targets.dtype, jnp.floating) or targets.dtype == jnp.bool_
+    if not fits or targets.shape != logits.shape:
+        raise ValueError(
+            "labels must have the shape of the logits without their last axis, the "
+            "classes, or be floating point or boolean targets of their whole shape: "
+            f"got logits {logits.shape} and labels {targets.shape} of {targets.dtype}; "
+            "of one-hot labels take labels.argmax(-1), of several labels a pixel "
+            "labels.astype(bool)"
+        )

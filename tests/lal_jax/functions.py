@@ -12,10 +12,13 @@ from lal_jax import (
     center_loss,
     chessboard_weights,
     class_balanced_mean,
+    dice_loss,
     focal_loss,
     gaussian_weights,
+    generalized_dice_loss,
     gradients,
     hard_pixel_mean,
+    jaccard_loss,
     locally_adaptive_loss,
     loss_max_pooling,
     masked_mean,
@@ -23,6 +26,7 @@ from lal_jax import (
     selective_cross_entropy,
     selective_pool,
     softmax_cross_entropy,
+    tversky_loss,
     uniform_weights,
     update_centers,
 )
@@ -45,10 +49,17 @@ TARGETED: dict[str, Function] = {
     "locally_adaptive_loss": locally_adaptive_loss,
     "locally_adaptive_gradient": gradients.locally_adaptive_gradient,
 }
+OVERLAP: dict[str, Function] = {
+    "dice_loss": dice_loss,
+    "tversky_loss": tversky_loss,
+    "jaccard_loss": jaccard_loss,
+    "generalized_dice_loss": generalized_dice_loss,
+}
 # Each takes predictions and labels.
 OF_LABELS: dict[str, Function] = {
     **WINDOWED,
     **TARGETED,
+    **OVERLAP,
     "focal_loss": focal_loss,
     "center_loss": lambda x, y, **options: center_loss(
         x, y, jnp.asarray(CENTERS), **options

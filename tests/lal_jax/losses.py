@@ -10,7 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import lal_jax
-from tests import reference, reference_counterparts, reference_means, reference_scores
+from tests import (
+    reference,
+    reference_counterparts,
+    reference_means,
+    reference_overlap,
+    reference_scores,
+)
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 
@@ -20,6 +26,7 @@ REFERENCE = types.SimpleNamespace(
         vars(reference_counterparts)
         | vars(reference_scores)
         | vars(reference_means)
+        | vars(reference_overlap)
         | vars(reference)
     )
 )
@@ -147,6 +154,17 @@ LOSSES = {
     "focal_loss": same(
         lambda lib, x, y: lib.focal_loss(x, y, class_weights=CLASS_WEIGHTS)
     ),
+    "dice_loss": same(
+        lambda lib, x, y: lib.dice_loss(
+            x, y, classes="all", class_weights=CLASS_WEIGHTS
+        )
+    ),
+    "dice_loss of sigmoids": same(
+        lambda lib, x, y: lib.dice_loss(x, y, activation="sigmoid", squared=True)
+    ),
+    "focal tversky_loss": same(lambda lib, x, y: lib.tversky_loss(x, y, gamma=0.75)),
+    "jaccard_loss": same(lambda lib, x, y: lib.jaccard_loss(x, y, smooth=0.0)),
+    "generalized_dice_loss": same(lambda lib, x, y: lib.generalized_dice_loss(x, y)),
     "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),
     "update_centers": same(lambda lib, x, y: lib.update_centers(CENTERS, x, y)),
     "standard_score": same(lambda lib, x, y: lib.standard_score(x)),

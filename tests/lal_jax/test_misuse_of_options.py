@@ -13,6 +13,7 @@ import pytest
 from lal_jax import (
     class_balanced_mean,
     class_weights_from_counts,
+    dice_loss,
     focal_loss,
     gaussian_weights,
     hard_pixel_mean,
@@ -22,6 +23,7 @@ from lal_jax import (
     selective_pool,
     softmax_cross_entropy,
     standard_score,
+    tversky_loss,
     update_centers,
 )
 from lal_jax.gradients import class_balanced_gradient
@@ -30,6 +32,7 @@ from tests.lal_jax.functions import (
     KERNELS,
     LABELS,
     LOGITS,
+    OVERLAP,
     POWERED,
     TARGETED,
     WINDOWED,
@@ -126,7 +129,7 @@ def test_normalizations_that_are_unknown_or_learn_nothing(function):
         function(LOGITS[..., :2], LABELS)
 
 
-@every({**TARGETED, "focal_loss": focal_loss})
+@every({**TARGETED, **OVERLAP, "focal_loss": focal_loss})
 def test_class_weights_of_another_length(function):
     for weights in (np.ones(4), np.ones((5, 1)), 1.0, [1, 2, 3]):
         with refuses("each of the 5 classes", f"got shape {np.shape(weights)}"):
@@ -189,6 +192,8 @@ NUMBERS: dict[str, Function] = {
     ),
     "alpha": lambda value: focal_loss(LOGITS, LABELS, alpha=value),
     "gamma": lambda value: focal_loss(LOGITS, LABELS, gamma=value),
+    "beta": lambda value: tversky_loss(LOGITS, LABELS, beta=value),
+    "smooth": lambda value: dice_loss(LOGITS, LABELS, smooth=value),
     "epsilon": lambda value: standard_score(LOGITS, epsilon=value),
     "exponent": lambda value: class_balanced_mean(
         LOGITS[..., 0], LABELS, exponent=value

@@ -53,7 +53,7 @@ def test_an_image_of_no_rows_is_zero(loss):
     assert gradient.shape == logits.shape
 
 
-@every({name: LOSSES[name] for name in ("by pixel", "focal", "center")})
+@every({name: LOSSES[name] for name in ("by pixel", "focal", "center", "dice")})
 def test_uint8_labels_are_as_int32(loss, logits):
     labels = LABELS.copy()
     labels[:, 3, 2:6] = 255

@@ -12,6 +12,7 @@ from tests import reference
 from tests.lal_jax.ugly import (
     BY_FEATURES,
     BY_LOGITS,
+    BY_OVERLAP,
     BY_SCORE,
     CLASSES,
     LABELS,
@@ -56,7 +57,7 @@ def extremes(logits: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-@every({**BY_SCORE, **BY_LOGITS})
+@every({**BY_SCORE, **BY_LOGITS, **BY_OVERLAP})
 def test_finite_logits_have_finite_losses_and_gradients(loss, logits):
     for name, extreme in extremes(logits).items():
         losses, gradient = evaluate(loss, extreme)
@@ -69,6 +70,7 @@ def test_finite_logits_have_finite_losses_and_gradients(loss, logits):
     {
         "window of one": functools.partial(locally_adaptive_loss, kernel_size=1),
         **BY_LOGITS,
+        **BY_OVERLAP,
     }
 )
 def test_finite_logits_have_finite_losses_and_gradients_without_jit(loss, logits):

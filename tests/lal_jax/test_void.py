@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from lal_jax import (
     center_loss,
     class_balanced_mean,
+    dice_loss,
     focal_loss,
+    generalized_dice_loss,
     gradients,
     hard_pixel_mean,
+    jaccard_loss,
     locally_adaptive_loss,
     loss_max_pooling,
     masked_mean,
@@ -24,6 +27,7 @@ from lal_jax import (
     selective_cross_entropy,
     selective_pool,
     softmax_cross_entropy,
+    tversky_loss,
     update_centers,
 )
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
@@ -46,6 +50,12 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
     "center_loss": lambda x, y, where: center_loss(
         x, y, jnp.asarray(CENTERS), where=where
     ),
+    "dice_loss": functools.partial(dice_loss, squared=True),
+    "tversky_loss": functools.partial(tversky_loss, gamma=0.5, smooth=0.0),
+    "jaccard_loss": functools.partial(
+        jaccard_loss, activation="sigmoid", classes="all", per_image=False
+    ),
+    "generalized_dice_loss": generalized_dice_loss,
     "selective_pool": functools.partial(selective_pool, **WINDOW),
     "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
     "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),

@@ -15,14 +15,18 @@ import pytest
 from lal_jax import (
     center_loss,
     class_balanced_mean,
+    dice_loss,
     focal_loss,
+    generalized_dice_loss,
     hard_pixel_mean,
+    jaccard_loss,
     locally_adaptive_loss,
     loss_max_pooling,
     masked_mean,
     minkowski_mean,
     selective_cross_entropy,
     softmax_cross_entropy,
+    tversky_loss,
     valid_mask,
 )
 
@@ -86,7 +90,20 @@ BY_LOGITS: Losses = {
 BY_FEATURES: Losses = {
     "center": lambda x, y: center_loss(x, y, jnp.ones((CLASSES, CLASSES), "float32"))
 }
-LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_FEATURES}
+NOT_SMOOTH: dict[str, Any] = {"smooth": 0.0, "classes": "all"}
+BY_OVERLAP: Losses = {
+    "dice": dice_loss,
+    "bare dice": functools.partial(dice_loss, **NOT_SMOOTH),
+    "dice of sigmoids": functools.partial(
+        dice_loss, activation="sigmoid", squared=True, **NOT_SMOOTH
+    ),
+    "focal tversky": functools.partial(tversky_loss, gamma=0.5, **NOT_SMOOTH),
+    "jaccard of sigmoids": functools.partial(
+        jaccard_loss, activation="sigmoid", class_weights=WEIGHTS, **NOT_SMOOTH
+    ),
+    "generalized dice": generalized_dice_loss,
+}
+LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_FEATURES}
 
 
 def value_and_gradient(loss, logits, labels):

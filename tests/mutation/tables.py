@@ -6,6 +6,7 @@ from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
+from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.survival import SURVIVAL
@@ -22,4 +23,5 @@ MUTANTS = (
     *SURVIVAL,
     *DEVICES,
     *LIBRARY,
+    *OVERLAP,
 )
