@@ -125,6 +125,9 @@ class _Records:
         with _blaming(self.folder, self.split):
             return self.source[index]
 
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return map(self.__getitem__, range(len(self)))
+
 
 @contextlib.contextmanager
 def _blaming(folder: Path, split: str) -> Iterator[None]:
