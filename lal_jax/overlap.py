@@ -240,16 +240,16 @@ def jaccard_loss(
     Source: Rahman and Wang 2016 (doi:10.1007/978-3-319-50835-1_22), Eq. 3–5, for one
     class. A label out of range is left out, as an ignored pixel.
     """
-    _checks.check_not_negative("smooth", smooth)
-    sums = overlap_sums(
+    return tversky_loss(
         logits,
         labels,
         alpha=1.0,
         beta=1.0,
+        smooth=smooth,
+        classes=classes,
         activation=activation,
         per_image=per_image,
+        class_weights=class_weights,
         ignore_label=ignore_label,
         where=where,
     )
-    losses = ratio(sums.errors, sums.hits + sums.errors + float(smooth))
-    return class_average(losses, sums, classes=classes, class_weights=class_weights)

@@ -19,8 +19,7 @@ from train.common.processes import (
     wait_for_all,
 )
 from train.config import Config
-from train.data.augment import Augment
-from train.data.batches import check_batch_size, train_batches
+from train.data.batches import check_batch_size
 from train.data.class_counts import class_counts
 from train.data.dataset import (
     check_shared,
@@ -42,7 +41,7 @@ from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
 from train.training.loss_options import check_classes, with_class_weights
 from train.training.step import make_state, make_step
-from train.workdir.batch import told_batch
+from train.workdir.batch import stream, told_batch
 from train.workdir.run import Run
 
 FEWER_PIXELS = (
@@ -103,11 +102,9 @@ def complete(config: Config) -> dict[str, Any]:
             run.rewind(start)
             print(run.opening(config, dataset, start))
             print(layout.describe())
-            batches = train_batches(
+            batches = stream(
+                config,
                 dataset.train,
-                Augment(config.augmentation),
-                batch_size=batch_size,
-                seed=seed,
                 start=start,
                 steps=steps,
                 workers=config.run.workers,

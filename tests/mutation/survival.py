@@ -77,8 +77,8 @@ KEPT = (
         "tests/train/training/test_finiteness.py",
         (
             "batch after",
-            "start=step - 1,\n        steps=step,",
-            "start=step,\n        steps=step + 1,",
+            "start=step - 1, steps=step",
+            "start=step, steps=step + 1",
         ),
     )
     + of(

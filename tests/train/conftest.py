@@ -11,9 +11,8 @@ from PIL import Image
 from models.backbones import BACKBONES, BackboneEntry
 from models.registry import Registry
 from train.config import Config
-from train.data.augment import Augment
-from train.data.batches import train_batches
 from train.data.images import Example, Source
+from train.workdir.batch import stream
 
 NAMES = {"train": ["a", "b", "c", "d"], "val": ["e", "f"]}
 SIZE = (40, 48)
@@ -125,11 +124,9 @@ def batches_of(
 ) -> list[Example]:
     """Returns the batches that a run of the configuration trains on from a step on."""
     return list(
-        train_batches(
+        stream(
+            config,
             source,
-            Augment(config.augmentation),
-            batch_size=config.optimizer.batch_size,
-            seed=config.run.seed,
             start=start,
             steps=config.optimizer.steps,
             workers=config.run.workers,

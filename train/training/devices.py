@@ -9,6 +9,7 @@ without it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 from train.common.errors import UserError
@@ -170,8 +171,6 @@ class DeviceLayout:
 
     def of_state(self, shape: tuple[int, ...]) -> NamedSharding:
         """Returns how an array of the state is divided."""
-        import math
-
         parts = self.mesh.shape["data"]
         if self.shard_state and math.prod(shape) >= _SMALLEST:
             for axis in sorted(range(len(shape)), key=lambda axis: -shape[axis]):

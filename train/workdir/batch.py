@@ -1,8 +1,8 @@
-"""The batch of a step, built again: batches are a pure function of seed and step."""
+"""The batches of a run, a pure function of seed and step, and one of them again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,32 @@ from train.config import Config, load_config
 from train.data.augment import Augment
 from train.data.batches import train_batches
 from train.data.dataset import load_dataset
-from train.data.images import Source
+from train.data.images import Example, Source
 from train.workdir.run import Run
 
 _MOST = 16  # names in a message
+
+
+def stream(
+    config: Config,
+    source: Source,
+    *,
+    start: int,
+    steps: int,
+    workers: int = 0,
+    rows: range | None = None,
+) -> Iterator[Example]:
+    """Yields the batches of a run's steps `start` to `steps`; see `train_batches`."""
+    return train_batches(
+        source,
+        Augment(config.augmentation),
+        batch_size=config.optimizer.batch_size,
+        seed=config.run.seed,
+        start=start,
+        steps=steps,
+        workers=workers,
+        rows=rows,
+    )
 
 
 class Batch(NamedTuple):
@@ -49,14 +71,7 @@ def batch_at(config: Config, source: Source, step: int) -> Batch:
       step: from 1 on.
     """
     noting = _Noting(source)
-    (example,) = train_batches(
-        noting,
-        Augment(config.augmentation),
-        batch_size=config.optimizer.batch_size,
-        seed=config.run.seed,
-        start=step - 1,
-        steps=step,
-    )
+    (example,) = stream(config, noting, start=step - 1, steps=step)
     return Batch(tuple(noting.names), example.image, example.label)
 
 
