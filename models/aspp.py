@@ -101,9 +101,11 @@ def summed_convolutions(
         jnp.stack(taps, axis=1).astype(features.dtype),
         preferred_element_type=jnp.promote_types(features.dtype, jnp.float32),
     )
+    # A split, whose gradient is one array; of slices, each would be as large as it.
+    parts = jax.lax.split(products, (1,) * len(taps), axis=3)
     return functools.reduce(
         jnp.add,
-        (_shifted(products[..., tap, :], *shift) for tap, shift in enumerate(shifts)),
+        (_shifted(x[..., 0, :], *s) for x, s in zip(parts, shifts, strict=True)),
     )
 
 

@@ -211,6 +211,22 @@ def test_sum_of_convolutions_is_that_of_xla(rng: np.random.Generator) -> None:
             assert_close(gradient, known, length=2 * size[0] * size[1] + 81)
 
 
+def test_gradient_of_summed_convolutions_plans_few_products() -> None:
+    def pull(
+        images: jax.Array, kernels: list[jax.Array], slope: jax.Array
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        def head(images: jax.Array, kernels: list[jax.Array]) -> jax.Array:
+            return summed_convolutions(images, kernels, (1, 2, 4, 6))
+
+        return jax.vjp(head, images, kernels)[1](slope)
+
+    kernels = [jnp.zeros((3, 3, 128, 11))] * 4
+    arguments = jnp.zeros((4, 12, 12, 128)), kernels, jnp.zeros((4, 12, 12, 11))
+    plan = jax.jit(pull).lower(*arguments).compile().memory_analysis()
+    products = 4 * 12 * 12 * 11 * (4 * 9) * 4  # bytes of one for each tap
+    assert plan.temp_size_in_bytes < 4 * products
+
+
 def strided_windows(text: str) -> list[tuple[int, int]]:
     """The windows that convolutions of a program in StableHLO move by a stride."""
     found = []
