@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 
 from models.depthwise import depthwise_conv
 from models.dilated import dilated_conv
+from models.pointwise import pointwise_conv
 
 
 class Conv(nnx.Conv):
@@ -60,6 +61,8 @@ class Conv(nnx.Conv):
         convolve: Callable[..., jax.Array] = jax.lax.conv_general_dilated
         if groups == inputs == outputs > 1:
             convolve = depthwise_conv
+        elif groups == kernel == 1:
+            convolve = pointwise_conv
         elif groups == stride == 1 < min(kernel, dilation):
             convolve = dilated_conv
         super().__init__(

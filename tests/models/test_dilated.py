@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -222,7 +223,7 @@ def test_gradient_of_summed_convolutions_plans_few_products() -> None:
 
     kernels = [jnp.zeros((3, 3, 128, 11))] * 4
     arguments = jnp.zeros((4, 12, 12, 128)), kernels, jnp.zeros((4, 12, 12, 11))
-    plan = jax.jit(pull).lower(*arguments).compile().memory_analysis()
+    plan: Any = jax.jit(pull).lower(*arguments).compile().memory_analysis()
     products = 4 * 12 * 12 * 11 * (4 * 9) * 4  # bytes of one for each tap
     assert plan.temp_size_in_bytes < 4 * products
 

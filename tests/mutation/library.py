@@ -176,6 +176,31 @@ NETWORKS = [
         ("dilates a stage late", "before = dilation\n", "before = 1\n"),
     ),
     *of(
+        "models/pointwise.py",
+        "tests/models/test_pointwise.py",
+        ("strides one way", "[:, ::down, ::right]", "[:, ::down, ::down]"),
+        (
+            "strides left out",
+            "pixel_product, strides=strides",
+            "pixel_product, strides=(1, 1)",
+        ),
+        (
+            "features transposed",
+            "(pixels @ kernel[0, 0]).reshape(*seen.shape[:-1], -1)",
+            "jax.numpy.einsum('bhwi,io->bhwo', seen, kernel[0, 0])",
+        ),
+        ("convolved on CPUs", "cpu=functools", "cuda=functools"),
+    ),
+    *of(
+        "models/aspp.py",
+        "tests/models/test_dilated.py",
+        (
+            "a gradient for each tap",
+            "jax.lax.split(products, (1,) * len(taps), axis=3)",
+            "[products[:, :, :, t : t + 1] for t in range(len(taps))]",
+        ),
+    ),
+    *of(
         "models/interpolation.py",
         "tests/models/test_interpolation.py",
         (

@@ -1,0 +1,90 @@
+"""Pointwise convolution: what `jax.lax` computes, and its derivatives."""
+
+import math
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from benchmarks.pointwise import xla as reference
+from models.layers import Conv
+from models.pointwise import pixel_product, pointwise_conv
+
+from ..tolerances import assert_close
+
+
+def arrays(rng: np.random.Generator, dtype: str = "float32") -> list[jax.Array]:
+    shapes = (2, 11, 8, 6), (1, 1, 6, 5)
+    return [jnp.asarray(rng.normal(size=shape), dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1), (4, 16)])
+def test_values_and_gradients_are_those_of_lax(
+    strides: tuple[int, int], rng: np.random.Generator
+) -> None:
+    inputs = arrays(rng)
+    expected, pull_expected = jax.vjp(partial(reference, strides=strides), *inputs)
+    found, pull = jax.vjp(partial(pixel_product, strides=strides), *inputs)
+    assert found.shape == expected.shape
+    assert_close(found, expected, length=6)
+    slope = jnp.asarray(rng.normal(size=expected.shape), jnp.float32)
+    for gradient, known in zip(pull(slope), pull_expected(slope), strict=True):
+        assert_close(gradient, known, length=slope.size)
+
+
+def test_forward_mode_and_vmap_are_those_of_lax(rng: np.random.Generator) -> None:
+    (images, kernel), (more, slope) = arrays(rng), arrays(rng)
+    points, directions = (images, kernel), (more, slope)
+    for ours, known in zip(
+        jax.jvp(partial(pixel_product, strides=(1, 1)), points, directions),
+        jax.jvp(partial(reference, strides=(1, 1)), points, directions),
+        strict=True,
+    ):
+        assert_close(ours, known, length=12)
+    together = jnp.stack([images, more])
+    mapped = jax.vmap(lambda x: pixel_product(x, kernel, (2, 1)))(together)
+    for ours, one in zip(mapped, together, strict=True):
+        assert_close(ours, reference(one, kernel, (2, 1)), length=6)
+
+
+def test_bfloat16_is_rounded_once(rng: np.random.Generator) -> None:
+    images, kernel = arrays(rng, "bfloat16")
+    wide = reference(images.astype("float32"), kernel.astype("float32"), (1, 1))
+    found, pull = jax.vjp(partial(pixel_product, strides=(1, 1)), images, kernel)
+    assert jnp.array_equal(found, wide.astype(jnp.bfloat16))
+    assert [slope.dtype for slope in pull(found)] == [jnp.bfloat16] * 2
+
+
+def test_layer_is_a_product_on_cpus_and_of_xla_elsewhere(
+    rng: np.random.Generator,
+) -> None:
+    conv = Conv(6, 5, 1, stride=2, bias=True, rngs=nnx.Rngs(0))
+    assert conv.conv_general_dilated is pointwise_conv
+    images, _ = arrays(rng)
+    assert_close(conv(images), reference(images, conv.kernel[...], (2, 2)), length=6)
+
+    graph, state = nnx.split(conv)
+
+    def loss(state: nnx.State, images: jax.Array) -> jax.Array:
+        return jnp.sum(nnx.merge(graph, state)(images) ** 2)
+
+    for platform, convolves in (("cpu", False), ("cuda", True)):
+        traced = jax.jit(jax.grad(loss, argnums=(0, 1))).trace(state, images)
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert ("stablehlo.convolution" in text) == convolves
+
+
+def test_weight_gradient_transposes_no_features(rng: np.random.Generator) -> None:
+    images, kernel = arrays(rng)
+
+    def loss(kernel: jax.Array, images: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.tanh(pixel_product(jnp.tanh(images), kernel, (1, 1))))
+
+    text = jax.jit(jax.grad(loss)).lower(kernel, images).compile().as_text()
+    assert text
+    shapes = re.findall(r"\[([\d,]+)\]\S* (?:transpose|copy)\(", text)
+    assert all(math.prod(map(int, shape.split(","))) <= kernel.size for shape in shapes)
