@@ -123,6 +123,11 @@ def mask_sizes(source: Source) -> list[Size]:
     return sizes
 
 
+def has_label(mask: bytes) -> bool:
+    """Returns whether any pixel of a record's mask counts."""
+    return bool((read_mask(mask) != IGNORED).any())
+
+
 def encode(pixels: np.ndarray, format: str, **options: Any) -> bytes:
     """Returns the file of an image or a mask, in one of Pillow's formats."""
     buffer = io.BytesIO()

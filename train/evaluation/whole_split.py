@@ -10,10 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.common.errors import Diverged, NotFinite, memory_for
+from train.common.errors import Diverged, NotFinite, UserError, memory_for
 from train.common.processes import index_of_process, number_of_processes, total
 from train.data.batches import Piece, evaluation_pieces, load_piece
-from train.data.images import Size, Source, decode, mask_sizes
+from train.data.images import (
+    IGNORED,
+    Size,
+    Source,
+    decode,
+    has_label,
+    mask_sizes,
+)
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
 from train.evaluation.spread import replicas, spread
@@ -36,11 +43,20 @@ class Evaluator:
       predictor: makes the masks.
       source: the records of the split.
       class_names: one for each class.
+
+    Raises:
+      UserError: no mask of the split has a label, so there is nothing to measure.
     """
 
     def __init__(
         self, predictor: Predictor, source: Source, class_names: Sequence[str]
     ):
+        if not any(has_label(source[index]["label"]) for index in range(len(source))):
+            raise UserError(
+                f"none of the {len(source)} masks to evaluate on has a label: all "
+                f"pixels are ignored ({IGNORED}). Name another split with --val-split, "
+                "or look at the masks: python train/inspect_data.py --data FOLDER."
+            )
         self.predictor, self.source = predictor, source
         self.class_names = class_names
 

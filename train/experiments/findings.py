@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from train.common.errors import UserError
 from train.experiments import charts
 from train.experiments.choice import at_the_edge, choice_table, tried
 from train.experiments.comparison import (
@@ -60,11 +61,17 @@ def make_report(
       command: that made them.
 
     Raises:
-      UserError: the baseline diverged, or the runs are not of the same data.
+      UserError: the baseline diverged, the runs are not of the same data, or there is
+        nothing to compare.
     """
     check_same_data(entries)
     held_out = [entry for entry in entries if "holdout" in entry["options"]]
     if not experiment.confirms:
+        if not held_out:
+            raise UserError(
+                f"the results of {name} hold no run on a held-out part, by which to "
+                "choose. Give another --results."
+            )
         lead = _lead(held_out, [], command)
         return Report(name, experiment.title, lead, [_choice(held_out)])
     final, diverged = split_diverged(

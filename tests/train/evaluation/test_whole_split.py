@@ -14,6 +14,7 @@ from flax import nnx
 from PIL import Image
 
 from train import evaluate
+from train.common.errors import UserError
 from train.config import Config, save_config
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
@@ -58,6 +59,16 @@ def test_windows_are_evaluated_as_predicted(source: list[dict[str, Any]]) -> Non
         h * w - 2 * (w // 2) for h, w in [(42, 60)] * 2 + [(30, 31), (90, 70)]
     )
     assert seen == [[(48, 64), (32, 32), (96, 72)], [(32, 40), (32, 32)]]
+
+
+def test_a_split_without_labels_is_refused(source: list[dict[str, Any]]) -> None:
+    void = [
+        {**record, "label": png(np.full((42, 60), 255, np.uint8))} for record in source
+    ]
+    predictor = Predictor(nnx.graphdef(Brightest()), IMAGENET, EvaluationOptions())
+    with pytest.raises(UserError, match="none of the 4 masks .*255.*--val-split"):
+        Evaluator(predictor, void, ("a", "b", "c"))
+    Evaluator(predictor, [*void, source[0]], ("a", "b", "c"))
 
 
 def test_padding_makes_no_border(source: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from train.common.errors import UserError
 from train.experiments.charts import class_bars, curves, differences, label_colors
 from train.experiments.comparison import Measure, compare
 from train.experiments.experiment import Experiment, Variant
@@ -38,6 +39,12 @@ EXPERIMENT = Experiment(
 
 def report(entries: list[dict[str, Any]] = ENTRIES) -> Any:
     return make_report("table2", EXPERIMENT, entries, command="python x")
+
+
+def test_a_choice_needs_runs_on_a_held_out_part() -> None:
+    choosing = EXPERIMENT._replace(confirms=False)
+    with pytest.raises(UserError, match="forms hold no run on a held-out part"):
+        make_report("forms", choosing, ENTRIES, command="python x")
 
 
 def test_one_evaluation_is_no_curve() -> None:
