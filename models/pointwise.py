@@ -8,11 +8,29 @@ transposed copies for it, each of which computes anew what stands before
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+
+_DIVIDED = contextvars.ContextVar("rows divided", default=False)
+
+
+@contextlib.contextmanager
+def rows_divided(divided: bool) -> Iterator[None]:
+    """Says whether what is traced within has its images' rows on several devices.
+
+    XLA divides a convolution by rows. For a product of two axes it would first bring
+    together what the devices have, so that none is used then.
+    """
+    before = _DIVIDED.set(divided)
+    try:
+        yield
+    finally:
+        _DIVIDED.reset(before)
 
 
 def pointwise_conv(
@@ -34,16 +52,19 @@ def pointwise_conv(
     Returns:
       `[batch, ⌈height/stride⌉, ⌈width/stride⌉, outputs]`, of the images' dtype.
     """
+    convolve: Callable[..., jax.Array] = functools.partial(
+        jax.lax.conv_general_dilated,
+        window_strides=strides,
+        padding=padding,
+        **options,
+    )
+    if _DIVIDED.get():
+        return convolve(images, kernel)
     return jax.lax.platform_dependent(
         images,
         kernel,
         cpu=functools.partial(pixel_product, strides=strides),
-        default=functools.partial(
-            jax.lax.conv_general_dilated,
-            window_strides=strides,
-            padding=padding,
-            **options,
-        ),
+        default=convolve,
     )
 
 

@@ -23,6 +23,7 @@ DEVICES = (
         "train/training/step.py",
         "tests/train/training/test_devices.py",
         ("batch as it came", "layout.divided(batch)", "batch"),
+        ("rows brought together", "layout.divides_rows", "False"),
     ),
     *of(
         "train/data/batches.py",

@@ -86,8 +86,8 @@ class DeviceLayout:
             if options.spatial > fewest:
                 name, value = "spatial", options.spatial
             raise UserError(
-                f"--{name} {value} is more than the {fewest} devices that a process "
-                f"has here. Choose {fewest} or less."
+                f"--{name} {value} is more than a process has devices here ({fewest}). "
+                f"Choose {fewest} or less."
             )
         most, processes = wanted // options.spatial, len(of_process)
         groups = next(
@@ -105,6 +105,11 @@ class DeviceLayout:
         mesh = Mesh(array, ("data", "spatial"), axis_types=(AxisType.Auto,) * 2)
         idle = jax.device_count() - array.size
         return cls(mesh, idle=idle, shard_state=options.shard_state)
+
+    @property
+    def divides_rows(self) -> bool:
+        """Whether the rows of an image are on several devices."""
+        return bool(self.mesh.shape["spatial"] > 1)
 
     def describe(self) -> str:
         """Returns the line that says which devices are used."""

@@ -11,6 +11,7 @@ import optax
 from flax import nnx
 
 from models.deeplab import DeepLab
+from models.pointwise import rows_divided
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
 from train.training.devices import DeviceLayout
@@ -118,7 +119,8 @@ def make_step(
         kept, params = Kept(state.statistics, state.centers), state.params
         if layout is not None:
             batch, params = layout.divided(batch), layout.whole(params)
-        (value, kept), slope = gradient(params, kept, batch)
+        with rows_divided(layout is not None and layout.divides_rows):
+            (value, kept), slope = gradient(params, kept, batch)
         if layout is not None:
             slope = layout.stored(slope)
         update, memory = optimizer.update(slope, state.optimizer, state.params)

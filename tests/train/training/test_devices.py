@@ -154,8 +154,8 @@ def test_as_many_devices_as_divide_the_batch(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"devices": 5}, "--devices 5 .* 4 devices"),
-        ({"spatial": 8}, "--spatial 8 .* 4 devices"),
+        ({"devices": 5}, "--devices 5 .*has devices here \\(4\\)"),
+        ({"spatial": 8}, "--spatial 8 .*has devices here \\(4\\)"),
     ],
 )
 def test_more_devices_than_there_are_are_refused(
