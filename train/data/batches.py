@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -60,8 +61,14 @@ def train_batches(
         if not flags.FLAGS.is_parsed():  # grain's workers read absl's flags
             flags.FLAGS.mark_as_parsed()
         options = grain.MultiprocessingOptions(num_workers=workers)
-        batches = batches.mp_prefetch(options)
+        batches = batches.mp_prefetch(options, worker_init_fn=_outlive_interruptions)
     return iter(batches)
+
+
+def _outlive_interruptions(worker: int, count: int) -> None:
+    """Leaves Ctrl-C, which a terminal sends to workers too, to the program."""
+    del worker, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def check_batch_size(source: Source, batch_size: int, *, steps: int) -> None:
