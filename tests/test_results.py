@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from docs import verdict
@@ -192,8 +193,24 @@ def test_verdict_is_over_data_sets_and_shows_what_was_run(tmp_path: Path) -> Non
         ["ours, 5×5", "**+2.0 [+2.0, +2.0]**", "–"],
         ["focal", "–", "0.0 [0.0, 0.0]"],
     ]
-    titles = [axes.get_title() for axes in charts.verdict(rows_of).axes]
+    figure = charts.verdict(rows_of)
+    titles = [axes.get_title() for axes in figure.axes]
     assert titles == [f"{title}: cross-entropy 55.0 %" for title in rows_of]
+    one, other = (axes.lines[-1].get_color() for axes in figure.axes)
+    assert one != other  # of two losses
+
+
+def test_a_loss_has_one_color_in_the_verdict() -> None:
+    figure = charts.verdict(verdict.comparisons())
+    colors: dict[str, set[object]] = {}
+    for axes in figure.axes:
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        for line in axes.lines:
+            if line.get_marker() == "o":
+                place = int(np.ravel(line.get_ydata())[0])
+                colors.setdefault(names[place], set()).add(line.get_color())
+    assert len(colors) > 3 and all(len(of) == 1 for of in colors.values())
+    assert len(set.union(*colors.values())) == len(colors)
 
 
 def test_verdict_without_runs_says_how_to_make_them(

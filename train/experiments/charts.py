@@ -46,7 +46,7 @@ def differences(rows: Sequence[Row], name: str = "mean IoU") -> Figure:
     """Draws each variant's difference to the baseline, with interval and seeds."""
     figure = _figure(7, 0.8 + 0.32 * (len(rows) - 1))
     axes = figure.add_subplot()
-    _draw_differences(axes, rows, name)
+    _draw_differences(axes, rows, name, label_colors(rows))
     axes.set_xlabel(f"{name}: points above {rows[0].label}; ◆ mean and 95 %, ● seeds")
     return figure
 
@@ -63,8 +63,10 @@ def verdict(comparisons: Mapping[str, Sequence[Row]]) -> Figure:
     grid = figure.subplots(
         len(comparisons), sharex=True, squeeze=False, height_ratios=heights
     )
+    every = {row.label: row for rows in comparisons.values() for row in rows}
+    palette = label_colors(list(every.values()))
     for axes, (title, rows) in zip(grid[:, 0], comparisons.items(), strict=True):
-        _draw_differences(axes, rows, "mean IoU")
+        _draw_differences(axes, rows, "mean IoU", palette)
         mean = rows[0].measures["mean IoU"].mean
         axes.set_title(f"{title}: {rows[0].label} {100 * mean:.1f} %", fontsize=9)
     first = next(iter(comparisons.values()))[0]
@@ -74,8 +76,10 @@ def verdict(comparisons: Mapping[str, Sequence[Row]]) -> Figure:
     return figure
 
 
-def _draw_differences(axes: Axes, rows: Sequence[Row], name: str) -> None:
-    shown, palette = list(rows[1:]), label_colors(rows)
+def _draw_differences(
+    axes: Axes, rows: Sequence[Row], name: str, palette: Mapping[str, str]
+) -> None:
+    shown = list(rows[1:])
     axes.axvline(0, color=BASELINE, linewidth=1)
     for place, row in enumerate(shown):
         measure, color = row.measures[name], palette[row.label]
