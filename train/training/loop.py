@@ -19,6 +19,8 @@ from train.common.signals import StopRequest
 from train.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
+    import jax
+
     from train.data.images import Example
     from train.training.step import Step, TrainState
 
@@ -111,7 +113,7 @@ def train(
       Diverged: a step is not finite, and no further one may be skipped.
       KeyboardInterrupt: it was stopped, and what is done is saved.
     """
-    from train.training.finiteness import FAULT, FaultWatch
+    from train.training.finiteness import FaultWatch
 
     watch = Stopwatch(seconds)
     start, steps = int(state.step), optimizer.steps
@@ -151,15 +153,11 @@ def train(
             logs = done % options.log_every == 0 or ends
             if logs:
                 faults.settle()
-                values = {k: float(v) for k, v in metrics.items() if k != FAULT}
-                postfix = f"loss {values['loss']:.4f}"
-                if optimizer.skip_nonfinite:
-                    values["skipped"] = faults.skipped
-                if rate := watch.lap(done) * optimizer.batch_size:
-                    values["images_per_second"] = rate
-                    postfix += f", {rate:.1f} images/s"
+                counted = faults.skipped if optimizer.skip_nonfinite else None
+                rate = watch.lap(done) * optimizer.batch_size
+                values = _logged(metrics, skipped=counted, images_per_second=rate)
                 log(done, "train", **values)
-                progress.set_postfix_str(postfix)
+                progress.set_postfix_str(_shown(values))
             if is_due(done):
                 faults.settle()
                 evaluate_now(done)
@@ -175,6 +173,26 @@ def train(
     if steps == 0:
         save(state, watch.seconds(), skipped)
     return state, watch.seconds()
+
+
+def _logged(
+    metrics: dict[str, jax.Array], *, skipped: int | None, images_per_second: float
+) -> dict[str, float]:
+    """Returns what is logged of a step; what is not known is left out."""
+    from train.training.finiteness import FAULT
+
+    values = {name: float(value) for name, value in metrics.items() if name != FAULT}
+    if skipped is not None:
+        values["skipped"] = skipped
+    if images_per_second:
+        values["images_per_second"] = images_per_second
+    return values
+
+
+def _shown(values: dict[str, float]) -> str:
+    """Returns what the progress bar says of a step."""
+    speed = values.get("images_per_second")
+    return f"loss {values['loss']:.4f}" + (f", {speed:.1f} images/s" if speed else "")
 
 
 class Stopwatch:

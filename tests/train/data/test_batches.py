@@ -1,9 +1,6 @@
 """The stream: pure in (seed, step), masks stay on their images."""
 
 import itertools
-import multiprocessing
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +31,6 @@ from train.data.images import (
     rescale,
 )
 from train.data.voc import read_pair
-from train.workdir.batch import stream
 
 from ..conftest import SIZE, MakeConfig, batches_of
 
@@ -91,18 +87,6 @@ def test_workers_do_not_change_the_stream(
 ) -> None:
     expected = batches_of(dataset.train, make_config())
     assert_equal(batches_of(dataset.train, make_config(workers=2)), expected)
-
-
-def test_workers_outlive_ctrl_c(dataset: Dataset, make_config: MakeConfig) -> None:
-    config = make_config(steps=10**5, workers=1)
-    batches = stream(config, dataset.train, start=0, steps=10**5, workers=1)
-    next(batches)
-    (worker,) = multiprocessing.active_children()
-    assert worker.pid
-    os.kill(worker.pid, signal.SIGINT)
-    assert (
-        len(list(itertools.islice(batches, 300))) == 300
-    )  # more than are loaded ahead
 
 
 def test_batch_larger_than_the_split_is_refused(dataset: Dataset) -> None:
