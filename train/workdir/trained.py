@@ -132,8 +132,10 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
             f"{workdir} has no best checkpoint. Those are kept with --keep-best of "
             "train/main.py, from an evaluation on; --checkpoint newest is there."
         )
-    with run.open_checkpoints(config, *known, best=best) as checkpoints:
-        restored = checkpoints.restore(state)
+    restored = None
+    if best or run.checkpoints.is_dir():  # Orbax would make it, where a link leads too
+        with run.open_checkpoints(config, *known, best=best) as checkpoints:
+            restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     colors = np.array(described.colors, np.uint8)
