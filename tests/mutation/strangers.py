@@ -255,7 +255,7 @@ STRANGERS = [
     ),
     *of(
         "train/common/command.py",
-        "tests/train/common/test_command.py",
+        "tests/train/common/test_surroundings.py",
         ("links in circles", "and _LOOP_OF_LINKS in str(error)", "and False"),
         (
             "arithmetic of a variable",
