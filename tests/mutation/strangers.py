@@ -209,18 +209,10 @@ STRANGERS = [
         ("names counted again", "if name in table:", "if name in [*table]:"),
     ),
     *of(
-        "train/data/inside.py",
-        "tests/train/workdir/test_run.py",
-        (
-            "link to all of them",
-            "itertools.chain([folder], below(folder))",
-            "below(folder)",
-        ),
-    ),
-    *of(
         "train/workdir/trained.py",
         "tests/train/workdir/test_run.py",
-        ("made by reading", "if best or run.checkpoints.is_dir():", "if True:"),
+        ("made by reading", "    if folder.is_dir():", "    if True:"),
+        ("link to checkpoints", "if folder.is_symlink():", "if False:"),
     ),
     *of(
         "train/workdir/run.py",

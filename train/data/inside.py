@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,10 +51,9 @@ def check_kinds_below(folder: Path) -> None:
     """Refuses what a library that reads a folder would wait for, or leave it by.
 
     Raises:
-      UserError: it is a link itself, or a pipe, a device, a socket or a link to a
-        folder is in it.
+      UserError: a pipe, a device, a socket or a link to a folder is in it.
     """
-    for path in itertools.chain([folder], below(folder)):
+    for path in below(folder):
         with contextlib.suppress(FileNotFoundError):
             check_kind(path)
             if path.is_symlink() and path.is_dir():

@@ -153,7 +153,7 @@ def test_using_a_run_makes_and_reads_nothing_elsewhere(
     (tmp_path / "others").mkdir()
     if place:
         run.checkpoints.symlink_to(tmp_path / place)
-    refusal = "is a link to a folder" if place == "others" else "has no checkpoint yet"
+    refusal = "is a link, and the" if place else "has no checkpoint yet"
     with pytest.raises(UserError, match=refusal):
         load_run(run.workdir)
     assert not run.checkpoints.exists() or place == "others"
