@@ -203,4 +203,65 @@ STRANGERS = [
         "tests/models/test_torch_files.py",
         ("twice", "if len(entries) < len(archive.infolist()):", "if False:"),
     ),
+    *of(
+        "train/common/sealed.py",
+        "tests/train/common/test_sealed.py",
+        ("names counted again", "if name in table:", "if name in [*table]:"),
+    ),
+    *of(
+        "train/workdir/trained.py",
+        "tests/train/workdir/test_run.py",
+        ("made by reading", "    if folder.is_dir():", "    if True:"),
+        ("link to checkpoints", "if folder.is_symlink():", "if False:"),
+    ),
+    *of(
+        "train/workdir/run.py",
+        "tests/train/workdir/test_run.py",
+        (
+            "files as steps",
+            "is_count(place.name) and place.is_dir()",
+            "is_count(place.name)",
+        ),
+        ("any digits", "is_count(place.name) and", "place.name.isdigit() and"),
+    ),
+    *of(
+        "train/workdir/batch.py",
+        "tests/train/workdir/test_run.py",
+        ("links of a run", "(options, links=links, ", "(options, "),
+        (
+            "limit of a run",
+            "min(options.pixel_limit, PIXEL_LIMIT)",
+            "options.pixel_limit",
+        ),
+        ("another batch", '", links=True" * config.data.links', '""'),
+    ),
+    *of(
+        "train/data/masks.py",
+        "tests/train/data/test_masks.py",
+        (
+            "rows sorted",
+            "_listed(colors_of(pixels)[0])",
+            "_listed(np.unique(pixels.reshape(-1, 3), axis=0))",
+        ),
+        ("unknown sorted", "found, _ = colors_of(", "found = np.unique(axis=0, ar="),
+    ),
+    *of(
+        "train/common/command.py",
+        "tests/train/common/test_surroundings.py",
+        ("links in circles", "and _LOOP_OF_LINKS in str(error)", "and False"),
+        (
+            "arithmetic of a variable",
+            '"jax_enable_x64", False',
+            '"jax_enable_x64", True',
+        ),
+    ),
+    *of(
+        "train/data/unread.py",
+        "tests/train/data/test_split_lists.py",
+        (
+            "listed for each name",
+            "_called(folder / name, suffixes) if name",
+            "list((folder / name).parent.glob('*')) if name",
+        ),
+    ),
 ]

@@ -30,6 +30,7 @@ from train.common.signals import Terminated, terminable
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _NO_BACKEND = "Unable to initialize backend"  # JAX's, of JAX_PLATFORMS
+_LOOP_OF_LINKS = "Symlink loop"  # pathlib's, until Python 3.13
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
@@ -75,6 +76,7 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 75
     (EX_TEMPFAIL) after SIGTERM where the same command goes on.
     """
+    jax.config.update("jax_enable_x64", False)  # whatever JAX_ENABLE_X64 says
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_nothing_told_twice)
     sys.unraisablehook = _interrupt_again
@@ -115,6 +117,8 @@ def _message(error: Exception) -> str:
         return f"{error}. Allow more open files (ulimit -n 4096) or fewer --workers."
     if isinstance(error, RuntimeError) and _NO_BACKEND in str(error):
         return f"{error!s:.300}. Name devices that are there: JAX_PLATFORMS=cpu."
+    if isinstance(error, RuntimeError) and _LOOP_OF_LINKS in str(error):
+        return f"{error}, a link that leads to itself. Delete it, or name another path."
     if reason_unwritten(error):
         return f"{error}. Check the path, its permissions and the space left."
     if lacks_memory(error):

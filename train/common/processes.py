@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from train.common.errors import UserError
 from train.common.options import Group, Limit, Rule, option
+from train.common.text import is_count
 
 if TYPE_CHECKING:
     import jax
@@ -152,7 +153,7 @@ def _manager() -> str:
     """Returns what started several processes, "" if nothing did."""
     for variable, manager in _SIZES.items():
         size = os.environ.get(variable, "")
-        if size.isdigit() and int(size) > 1:
+        if is_count(size) and int(size) > 1:
             return manager
     return ""
 

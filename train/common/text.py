@@ -14,6 +14,7 @@ _BREAKING = re.compile(f"[\t\n]|{STEERING.pattern}")
 # As spreadsheets begin one, in wide characters too.
 _FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 _SEPARATED = re.compile("[;|:\t]")  # where some programs end a cell that is not quoted
+_COUNT = re.compile("0|[1-9][0-9]{0,9}")
 _LONGEST_PATH = 4096  # bytes, as Linux has it
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
@@ -31,6 +32,15 @@ def shown(text: object) -> str:
 def is_shown(text: str) -> bool:
     """Returns whether a name is printed as it is."""
     return not _BREAKING.search(text)
+
+
+def is_count(text: str) -> bool:
+    r"""Returns whether a text is a number as programs write one, of ten digits at most.
+
+    >>> is_count("120"), is_count("007"), is_count("\u00b2"), is_count("\u0663")
+    (True, False, False, False)
+    """
+    return bool(_COUNT.fullmatch(text))
 
 
 def is_path(text: str) -> bool:

@@ -22,6 +22,7 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF", "lossy WebP")
 _READ = ("PNG", "BMP", "WEBP")  # writers of GIF number their palettes anew
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
+_CODE = np.array([65536, 256, 1], np.int32)  # by which a color becomes a number
 
 
 def mask_indices(
@@ -49,7 +50,7 @@ def mask_indices(
         return _by_color(pixels, name, colors)
     if (pixels == pixels[..., :1]).all():
         return pixels[..., 0]  # gray, saved with three channels
-    listed = _listed(np.unique(pixels.reshape(-1, 3), axis=0))
+    listed = _listed(colors_of(pixels)[0])
     raise UserError(
         f"{name} holds colors ({image.mode}), not class indices: {listed}. Write "
         "labelmap.txt in the folder of the data, in the order of the classes a line "
@@ -216,11 +217,12 @@ def _by_color(pixels: np.ndarray, name: str, colors: np.ndarray) -> np.ndarray:
     Raises:
       UserError: a color is no class's, or that of several.
     """
-    weights = np.array([65536, 256, 1])
-    seen, places = np.unique(pixels @ weights, return_inverse=True)
-    known = {int(VOID_COLOR @ weights): IGNORED}
-    known |= {code: index for index, code in enumerate((colors @ weights).tolist())}
-    classes = np.array([known.get(code, -1) for code in seen.tolist()])
+    seen, places = np.unique(pixels @ _CODE, return_inverse=True)
+    known = {int(VOID_COLOR @ _CODE): IGNORED}
+    known |= {code: index for index, code in enumerate((colors @ _CODE).tolist())}
+    classes = np.full(len(seen), -1)
+    for code, index in known.items():
+        classes[seen == code] = index
     labels = classes[places].reshape(pixels.shape[:2])
     if (classes < 0).any():
         raise UserError(_unknown_colors(pixels[labels < 0], name))
@@ -242,7 +244,7 @@ def _unknown_colors(pixels: np.ndarray, name: str) -> str:
             "than labelmap.txt. Save it as a grayscale or palette PNG whose values are "
             "class indices."
         )
-    found = np.unique(pixels, axis=0)
+    found, _ = colors_of(pixels)
     return (
         f"{name} has {len(pixels)} pixels of colors that labelmap.txt gives no class: "
         f"{_listed(found)}. Give each a line NAME:red,green,blue:: there. Colors "
@@ -250,6 +252,21 @@ def _unknown_colors(pixels: np.ndarray, name: str) -> str:
         "without. If its values are class indices whatever its colors, save it as "
         "grayscale."
     )
+
+
+def colors_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the colors that there are, uint8 `[n, 3]` in order, and pixels of each.
+
+    By a number for each color: a picture may have as many colors as pixels, of which
+    sorting rows takes minutes.
+
+    Args:
+      pixels: `[..., 3]`, values of 8 bits.
+    """
+    codes, counts = np.unique(pixels @ _CODE, return_counts=True)
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).astype(
+        np.uint8
+    ), counts
 
 
 def _listed(colors: np.ndarray) -> str:

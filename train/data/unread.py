@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,13 +21,9 @@ def of_unread(folder: Path, read: Sequence[str], name: str = "") -> str:
       read: endings of those that are.
       name: the path in the folder, without its ending, of the only one that is meant.
     """
-    paths = (folder / name).parent.glob("*") if name else below(folder)
-    meant = [
-        path
-        for path in sorted(paths)
-        if not path.name.startswith(".")
-        and (not name or path.with_suffix("") == folder / name)
-    ]
+    suffixes = (*_PICTURES, *read)
+    paths = _called(folder / name, suffixes) if name else below(folder)
+    meant = [path for path in sorted(paths) if not path.name.startswith(".")]
     others = [path for path in meant if path.suffix.lower() in set(_PICTURES) - {*read}]
     broken = [
         path
@@ -44,6 +41,19 @@ def of_unread(folder: Path, read: Sequence[str], name: str = "") -> str:
             f"place: {_few(broken)}."
         )
     return " ".join(sentences)
+
+
+def _called(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Returns what is there of a path with an ending, in small or capital letters.
+
+    Asked for one by one: a list may have any number of names, and a folder of files.
+    """
+    spelled = (
+        (f"{path}{suffix}", f"{path}{suffix.upper()}")
+        for suffix in dict.fromkeys(suffixes)
+    )
+    found = (next(filter(os.path.lexists, of), None) for of in spelled)
+    return [Path(it) for it in found if it]
 
 
 def _few(paths: Sequence[Path]) -> str:

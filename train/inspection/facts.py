@@ -29,6 +29,7 @@ from train.data.images import (
     read_image,
     read_mask,
 )
+from train.data.masks import colors_of
 from train.data.voc import read_pair
 from train.data.voc_files import Pair
 from train.inspection.contents import Contents, Split
@@ -140,11 +141,16 @@ def _colors(mask: Path) -> dict[Color, int]:
             drawn = image.format in ("PNG", "BMP", "WEBP")  # not JPEG's many colors
             if not drawn or image.mode not in ("RGB", "RGBA"):
                 return {}
-            found = image.convert("RGB").getcolors(image.width * image.height) or []
+            found, counts = colors_of(np.asarray(image.convert("RGB")))
     except UserError:
         return {}
-    found.sort(reverse=True)
-    return {color: count for count, color in found[:_MOST_COLORS]}  # type: ignore[misc]
+    commonest = np.argsort(counts, kind="stable")[::-1][:_MOST_COLORS]
+    return {
+        (red, green, blue): count
+        for (red, green, blue), count in zip(
+            found[commonest].tolist(), counts[commonest].tolist(), strict=True
+        )
+    }
 
 
 def facts_of_all(contents: Contents, options: DataOptions) -> dict[str, list[Facts]]:

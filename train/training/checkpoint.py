@@ -16,6 +16,7 @@ from train.common.errors import Diverged, UserError, lacks_memory, reason_unwrit
 from train.common.files import check_in_place, place_of, plain_path
 from train.common.processes import index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
+from train.common.text import is_count
 from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.finiteness import all_finite
@@ -150,7 +151,7 @@ class Checkpoints:
         except Exception as error:  # Orbax raises errors of various types
             if not (reason := reason_unwritten(error)):
                 raise
-            kept = [int(p.name) for p in self.folder.glob("*") if p.name.isdigit()]
+            kept = [int(p.name) for p in self.folder.glob("*") if is_count(p.name)]
             goes_on = f"from step {max(kept)}" if kept else "from the start"
             raise UserError(
                 f"{self.folder}: a checkpoint could not be saved ({reason}). Make room "
@@ -163,7 +164,7 @@ class Checkpoints:
         if index_of_process() != 0:
             return
         for place in self.folder.glob("[0-9]*"):
-            if place.name.isdigit() and not (place / manifest.MANIFEST).exists():
+            if is_count(place.name) and not (place / manifest.MANIFEST).exists():
                 manifest.write_manifest(place)
 
     def _set_damaged_aside(self) -> None:
@@ -233,8 +234,7 @@ class Checkpoints:
           DamagedError: one of its files is.
           UserError: it belongs to another model, seed or data set.
         """
-        place = self.folder / str(step)
-        if files := manifest.damage(place):
+        if files := manifest.damage(place := self.folder / str(step)):
             raise DamagedError(f"{place} is damaged: {files}.")
         position = read_position(
             place, self._read(step, position=ocp.args.JsonRestore()).position
@@ -258,8 +258,8 @@ class Checkpoints:
             ),
             like._asdict(),
         )
-        restored = self._read(step, state=ocp.args.StandardRestore(shapes))
-        state = TrainState(**restored.state)
+        wanted = ocp.args.StandardRestore(shapes)
+        state = TrainState(**self._read(step, state=wanted).state)
         if position.checksum is None:
             say_unsealed(place)
         elif position.checksum != checksum_of_arrays(state):

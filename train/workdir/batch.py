@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from train.config import Config, load_config
 from train.data.augment import Augment
 from train.data.batches import train_batches
 from train.data.dataset import load_dataset
+from train.data.image_files import PIXEL_LIMIT
 from train.data.images import Example, Source
 from train.workdir.run import Run
 
@@ -49,15 +51,23 @@ class Batch(NamedTuple):
     labels: np.ndarray  # uint8 [batch, height, width]
 
 
-def batch_of(workdir: Path | str, step: int) -> Batch:
+def batch_of(workdir: Path | str, step: int, *, links: bool = False) -> Batch:
     """Returns the batch that a run was, or will be, trained on in a step, from 1 on.
+
+    Args:
+      workdir: folder of the run.
+      step: from 1 on.
+      links: whether its data may be links to files elsewhere; no run says so.
 
     Raises:
       UserError: the folder is no run, or its data have changed since.
     """
     run = Run(Path(workdir))
     config = load_config(run.config_path)
-    dataset = load_dataset(run.data_options(config.data))
+    options = run.data_options(config.data)
+    limit = min(options.pixel_limit, PIXEL_LIMIT)
+    options = dataclasses.replace(options, links=links, pixel_limit=limit)
+    dataset = load_dataset(options)
     run.check_data(dataset)
     return batch_at(config, dataset.train, step)
 
@@ -79,10 +89,11 @@ def told_batch(config: Config, source: Source, step: int) -> str:
     """Returns which images a batch has, and how to build it again."""
     names = [shown(name) for name in batch_at(config, source, step).names]
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    call = f"{config.run.workdir!r}, {step}" + ", links=True" * config.data.links
     return (
         f"Its images: {', '.join(names[:_MOST])}{more}. In Python, its batch is:\n"
         "  from train.workdir.batch import batch_of\n"
-        f"  names, images, labels = batch_of({config.run.workdir!r}, {step})"
+        f"  names, images, labels = batch_of({call})"
     )
 
 

@@ -132,8 +132,15 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
             f"{workdir} has no best checkpoint. Those are kept with --keep-best of "
             "train/main.py, from an evaluation on; --checkpoint newest is there."
         )
-    with run.open_checkpoints(config, *known, best=best) as checkpoints:
-        restored = checkpoints.restore(state)
+    folder, restored = run.best if best else run.checkpoints, None
+    if folder.is_symlink():
+        raise UserError(
+            f"{folder} is a link, and the checkpoints of a run lie in its own folder. "
+            "Put what it leads to in its place; the run itself may be a link."
+        )
+    if folder.is_dir():  # Orbax would make it, where a link leads too
+        with run.open_checkpoints(config, *known, best=best) as checkpoints:
+            restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     colors = np.array(described.colors, np.uint8)

@@ -1,5 +1,6 @@
 """Files of JSON with a checksum: no damage passes."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,11 @@ def test_absurd_depth_is_an_error_of_values(text: str) -> None:
 def test_a_field_named_twice_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="the field 'a' twice"):
         parse_json(text)
+
+
+def test_field_that_is_there_twice_is_found_at_once() -> None:
+    names = [*map(str, range(20_000)), "twice", "twice"]
+    began = time.process_time()
+    with pytest.raises(ValueError, match="the field 'twice' twice"):
+        parse_json("{" + ",".join(f'"{name}":0' for name in names) + "}")
+    assert time.process_time() - began < 1

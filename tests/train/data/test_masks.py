@@ -1,6 +1,7 @@
 """Masks: what a file of each kind means, and which are refused."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from train.common.errors import UserError
 from train.data.images import orientation, read_image, read_mask, upright_size
+from train.data.masks import colors_of
 
 from .png_files import write_png
 
@@ -258,3 +260,26 @@ def test_mask_is_turned_as_its_image_is(
     np.testing.assert_array_equal(
         read_mask(path), read_image(content.getvalue())[..., 0]
     )
+
+
+def test_colors_are_counted_in_order(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (40, 50, 3), np.uint8) // 100 * 100
+    found, counts = colors_of(pixels)
+    wanted = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    for ours, theirs in zip((found, counts), wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("by_color", [True, False])
+def test_mask_of_as_many_colors_as_pixels_takes_no_minutes(
+    tmp_path: Path, by_color: bool
+) -> None:
+    side = np.arange(2048)
+    rows, columns = np.meshgrid(side, side, indexing="ij")
+    pixels = np.stack([rows >> 4, (rows & 15) << 4 | columns >> 8, columns & 255], -1)
+    path = saved(Image.fromarray(pixels.astype(np.uint8)), tmp_path / "all.png")
+    colors = np.array([[0, 0, 0], [0, 0, 1]], np.uint8) if by_color else None
+    began = time.process_time()
+    with pytest.raises(UserError, match=r"\(419430[24] in all\)"):
+        read_mask(path, colors)
+    assert time.process_time() - began < 2.5

@@ -1,11 +1,14 @@
 """Lists of a folder, in either place and in any layout; lines that are no names."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from train.common.errors import UserError
 from train.data.dataset import find_dataset
+from train.data.voc_files import IMAGES, Files
+from train.data.voc_lists import read_list
 
 from ..conftest import MakeConfig
 from .exports import labels, load, options, records, write_images, write_mask
@@ -141,3 +144,28 @@ def test_two_lists_of_classes_must_agree(
     said = r"labelmap\.txt names the classes .*, but .*class_names\.txt ground, red, bl"
     with pytest.raises(UserError, match=said):
         find_dataset(make_config().data)
+
+
+def test_missing_images_are_told_without_listing_the_folder_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of a stranger may have any number of names, and a folder of files."""
+    (tmp_path / IMAGES).mkdir()
+    for name in ("a.TIF", "b.tif", "c.png"):
+        (tmp_path / IMAGES / name).write_bytes(b"")
+    path = tmp_path / "train.txt"
+    path.write_text("a\nb\n" + "".join(f"gone{number}\n" for number in range(50)))
+    listed: list[Path] = []
+    iterdir = Path.iterdir
+
+    def noting(folder: Path) -> Iterator[Path]:
+        listed.append(folder)
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", noting)
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: noting(folder))
+    refused: list[UserError] = []
+    read_list(path, Files(tmp_path), refused.append)
+    assert len(refused) == 52 and len(listed) < 5
+    for error, name in zip(refused, ("a.TIF", "b.tif"), strict=False):
+        assert f"{IMAGES}/{name}" in str(error) and "Not read, save" in str(error)

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
+from train.data.dataset import DataOptions, Dataset, load_dataset
+from train.workdir import batch
 from train.workdir.run import Run
+from train.workdir.trained import load_run
 
 from ..conftest import MakeConfig
 
@@ -122,3 +125,57 @@ def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
     assert [line["step"] for line in run.metrics()] == [1, 2, 3]
     assert run.metrics()[-1] == {"step": 3, "split": "val", "mean_iou": 0.5}
     assert list(Path(config.run.workdir).glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "\u0663", "007", "9"])
+def test_what_has_no_number_of_a_step_is_no_checkpoint(
+    make_config: MakeConfig, name: str
+) -> None:
+    """A run that seems to go on takes no --weights."""
+    run = Run.open(make_config())
+    run.checkpoints.mkdir(parents=True)
+    (run.checkpoints / name).write_bytes(b"")
+    if name != "9":
+        (run.checkpoints / f"{name}{name}").mkdir()
+    assert not run.has_checkpoint()
+    (run.checkpoints / "10").mkdir()
+    assert run.has_checkpoint()
+
+
+@pytest.mark.parametrize("place", [None, "gone", "others"])
+def test_using_a_run_makes_and_reads_nothing_elsewhere(
+    make_config: MakeConfig, tmp_path: Path, place: str | None
+) -> None:
+    config = make_config()
+    run = Run.open(config)
+    run.begin(config)
+    run.record(config.data, load_dataset(config.data))
+    (tmp_path / "others").mkdir()
+    if place:
+        run.checkpoints.symlink_to(tmp_path / place)
+    refusal = "is a link, and the" if place else "has no checkpoint yet"
+    with pytest.raises(UserError, match=refusal):
+        load_run(run.workdir)
+    assert not run.checkpoints.exists() or place == "others"
+    assert not (tmp_path / "gone").exists()
+
+
+def test_batch_of_a_stranger_s_run_takes_its_options_of_safety_from_the_call(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(links=True, pixel_limit=10**18)
+    run = Run.open(config)
+    run.begin(config)
+    dataset = load_dataset(config.data)
+    run.record(config.data, dataset)
+    asked: list[tuple[bool, int]] = []
+
+    def load(options: DataOptions) -> Dataset:
+        asked.append((options.links, options.pixel_limit))
+        return dataset
+
+    monkeypatch.setattr(batch, "load_dataset", load)
+    for given in (False, True):
+        batch.batch_of(run.workdir, 1, links=given)
+    assert asked == [(False, 10**9), (True, 10**9)]
+    assert "1, links=True)" in batch.told_batch(config, dataset.train, 1)
