@@ -81,7 +81,7 @@ class Run:
                 listed = "\n  ".join(differing)
                 raise UserError(
                     f"{run.workdir} holds a run of another configuration:\n  {listed}\n"
-                    "Choose another folder with --workdir."
+                    "Give the options as they were, or another folder with --workdir."
                 )
         elif run.workdir.exists() and any(
             path.suffix != PARTIAL for path in run.workdir.iterdir()

@@ -24,6 +24,7 @@ def test_folder_of_another_configuration_is_refused(make_config: MakeConfig) -> 
     message = str(refused.value)
     assert "learning_rate: 0.05 → 0.1" in message and "seed: 0 → 3" in message
     assert config.run.workdir in message and "--workdir" in message
+    assert "as they were" in message
 
 
 def test_folder_of_something_else_is_left_alone(make_config: MakeConfig) -> None:
