@@ -35,14 +35,12 @@ def _total(jaxpr: Any) -> int:
 
 def _within(equation: Any) -> int:
     """Returns the multiply-adds of called functions; of branches, the most of one."""
-    inner = [
-        _total(getattr(value, "jaxpr", value))
-        for value in jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda value: hasattr(value, "eqns")
-        )
-        if hasattr(getattr(value, "jaxpr", value), "eqns")
-    ]
-    return max(inner, default=0) if equation.primitive.name == "cond" else sum(inner)
+    values = jax.tree.leaves(
+        list(equation.params.values()), is_leaf=lambda value: hasattr(value, "eqns")
+    )
+    inner = (getattr(value, "jaxpr", value) for value in values)
+    totals = [_total(jaxpr) for jaxpr in inner if hasattr(jaxpr, "eqns")]
+    return max(totals, default=0) if equation.primitive.name == "cond" else sum(totals)
 
 
 def _multiply_adds(equation: Any) -> int:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import functools
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
+from benchmarks.device import forward_and_gradients, in_turns
 from models.depthwise import Window, shifted_products
 
 CASES = tuple(
@@ -43,20 +42,12 @@ def calls(
     shape: tuple[int, ...],
     kernel: int,
     **window: Any,
-) -> list[Callable[[], Any]]:
+) -> list[Callable[[], object]]:
     """Returns a call of the convolution, and one that adds its gradients."""
     images = jax.random.normal(jax.random.key(0), shape)
     weights = jax.random.normal(jax.random.key(1), (kernel, kernel, 1, shape[-1]))
     convolve = functools.partial(function, window=Window(**window))
-
-    def gradients(images: jax.Array, weights: jax.Array) -> Any:
-        outputs, pull = jax.vjp(convolve, images, weights)
-        return outputs, pull(outputs)
-
-    return [
-        functools.partial(jax.jit(made), images, weights)
-        for made in (convolve, gradients)
-    ]
+    return forward_and_gradients(convolve, images, weights)
 
 
 def row(shape: tuple[int, ...], case: tuple[int, int, int], turns: int) -> list[float]:
@@ -73,14 +64,7 @@ def row(shape: tuple[int, ...], case: tuple[int, int, int], turns: int) -> list[
         for function in (xla, shifted_products)
         for call in calls(function, shape, kernel, **window)
     ]
-    times: list[list[float]] = [[] for _ in made]
-    for turn in range(turns + 1):
-        for call, spent in zip(made, times, strict=True):
-            began = time.perf_counter()
-            jax.block_until_ready(call())
-            if turn:  # the first compiles
-                spent.append(1000 * (time.perf_counter() - began))
-    return [statistics.median(spent) for spent in times]
+    return in_turns(made, turns)
 
 
 def main() -> None:

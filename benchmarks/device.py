@@ -6,7 +6,7 @@ import functools
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +44,36 @@ def seconds(
     block(3)  # to warm up
     repeats = max(1, math.ceil(block_seconds / block(1)))
     return statistics.median(block(repeats) for _ in range(blocks))
+
+
+def in_turns(calls: Sequence[Callable[[], object]], turns: int) -> list[float]:
+    """Returns the milliseconds of each call: medians over turns of all of them.
+
+    So that what else the machine does falls on all alike. A turn before, in which they
+    compile, does not count.
+    """
+    times: list[list[float]] = [[] for _ in calls]
+    for turn in range(turns + 1):
+        for call, spent in zip(calls, times, strict=True):
+            began = time.perf_counter()
+            jax.block_until_ready(call())
+            if turn:
+                spent.append(1e3 * (time.perf_counter() - began))
+    return [statistics.median(spent) for spent in times]
+
+
+def forward_and_gradients(
+    function: Callable[..., jax.Array], *arguments: jax.Array
+) -> list[Callable[[], object]]:
+    """Returns a call of a function, compiled, and one that adds all its gradients."""
+
+    def gradients(*arguments: jax.Array) -> object:
+        outputs, pull = jax.vjp(function, *arguments)
+        return outputs, pull(outputs)
+
+    return [
+        functools.partial(jax.jit(made), *arguments) for made in (function, gradients)
+    ]
 
 
 def peak(device: jax.Device) -> tuple[float, str]:

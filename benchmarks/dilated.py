@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import statistics
-import time
 
 import jax
 
+from benchmarks.device import in_turns
 from models.dilated import interleaved, tap_products, transposed, ways
 
 WAYS = {"transposed": transposed, "products": tap_products, "interleaved": interleaved}
@@ -37,17 +36,12 @@ def row(case: tuple[int, ...], dtype: str, turns: int) -> list[float]:
         jax.random.normal(jax.random.key(seed), shape, dtype) for seed in range(2)
     )
     calls = [
-        jax.jit(functools.partial(way, side=3, dilation=dilation))
+        functools.partial(
+            jax.jit(functools.partial(way, side=3, dilation=dilation)), images, slope
+        )
         for way in WAYS.values()
     ]
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in range(turns + 1):
-        for call, spent in zip(calls, times, strict=True):
-            began = time.perf_counter()
-            jax.block_until_ready(call(images, slope))
-            if turn:  # the first compiles
-                spent.append(1e3 * (time.perf_counter() - began))
-    return [statistics.median(spent) for spent in times]
+    return in_turns(calls, turns)
 
 
 def used(case: tuple[int, ...]) -> str:

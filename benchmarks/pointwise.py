@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import functools
-import statistics
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
+from benchmarks.device import forward_and_gradients, in_turns
 from models.pointwise import pixel_product
 
 # Batch, height, width, inputs and outputs: of EfficientNet-Lite0 in preset voc_animals,
@@ -38,21 +36,13 @@ def xla(images: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> jax.Arr
 
 def calls(
     function: Callable[..., jax.Array], case: tuple[int, ...], dtype: str
-) -> list[Callable[[], Any]]:
+) -> list[Callable[[], object]]:
     """Returns a call of the convolution, and one that adds its gradients."""
     *shape, outputs = case
     images = jax.random.normal(jax.random.key(0), shape, dtype)
     kernel = jax.random.normal(jax.random.key(1), (1, 1, shape[-1], outputs), dtype)
     convolve = functools.partial(function, strides=(1, 1))
-
-    def gradients(images: jax.Array, kernel: jax.Array) -> Any:
-        features, pull = jax.vjp(convolve, images, kernel)
-        return features, pull(features)
-
-    return [
-        functools.partial(jax.jit(made), images, kernel)
-        for made in (convolve, gradients)
-    ]
+    return forward_and_gradients(convolve, images, kernel)
 
 
 def row(case: tuple[int, ...], dtype: str, turns: int) -> list[float]:
@@ -62,14 +52,7 @@ def row(case: tuple[int, ...], dtype: str, turns: int) -> list[float]:
         for function in (xla, pixel_product)
         for call in calls(function, case, dtype)
     ]
-    times: list[list[float]] = [[] for _ in made]
-    for turn in range(turns + 1):
-        for call, spent in zip(made, times, strict=True):
-            began = time.perf_counter()
-            jax.block_until_ready(call())
-            if turn:  # the first compiles
-                spent.append(1000 * (time.perf_counter() - began))
-    return [statistics.median(spent) for spent in times]
+    return in_turns(made, turns)
 
 
 def main() -> None:

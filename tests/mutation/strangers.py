@@ -215,11 +215,11 @@ STRANGERS = [
         ("link to checkpoints", "if folder.is_symlink():", "if False:"),
     ),
     *of(
-        "train/workdir/run.py",
+        "train/common/files.py",
         "tests/train/workdir/test_run.py",
         (
             "files as steps",
-            "is_count(place.name) and place.is_dir()",
+            "is_count(place.name) and os.path.isdir(place)",
             "is_count(place.name)",
         ),
         ("any digits", "is_count(place.name) and", "place.name.isdigit() and"),

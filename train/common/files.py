@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from models.files import replace_file
 from train.common.errors import UserError
+from train.common.text import is_count
 
 # What every library takes literally; others read [, \ and gs:/ in a path as their own.
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
@@ -71,6 +72,18 @@ def begin_file(path: Path) -> BinaryIO:
     """
     replace_bytes(path, b"")
     return open(path, "ab", opener=_not_through_links)
+
+
+def numbered(folder: Path) -> list[Path]:
+    """Returns the folders in a folder that are named by a number, as checkpoints are.
+
+    None where it cannot be looked into.
+    """
+    return [
+        place
+        for place in folder.glob("[0-9]*")
+        if is_count(place.name) and os.path.isdir(place)
+    ]
 
 
 def place_of(folder: Path) -> tuple[int, int] | None:

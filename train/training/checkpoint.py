@@ -13,10 +13,9 @@ import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
 from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
-from train.common.files import check_in_place, place_of, plain_path
+from train.common.files import check_in_place, numbered, place_of, plain_path
 from train.common.processes import index_of_process, wait_for_all
 from train.common.sealed import say_unsealed
-from train.common.text import is_count
 from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.finiteness import all_finite
@@ -151,7 +150,7 @@ class Checkpoints:
         except Exception as error:  # Orbax raises errors of various types
             if not (reason := reason_unwritten(error)):
                 raise
-            kept = [int(p.name) for p in self.folder.glob("*") if is_count(p.name)]
+            kept = [int(place.name) for place in numbered(self.folder)]
             goes_on = f"from step {max(kept)}" if kept else "from the start"
             raise UserError(
                 f"{self.folder}: a checkpoint could not be saved ({reason}). Make room "
@@ -163,8 +162,8 @@ class Checkpoints:
         """Completes what has been saved since, which Orbax does in the background."""
         if index_of_process() != 0:
             return
-        for place in self.folder.glob("[0-9]*"):
-            if is_count(place.name) and not (place / manifest.MANIFEST).exists():
+        for place in numbered(self.folder):
+            if not (place / manifest.MANIFEST).exists():
                 manifest.write_manifest(place)
 
     def _set_damaged_aside(self) -> None:
@@ -234,7 +233,8 @@ class Checkpoints:
           DamagedError: one of its files is.
           UserError: it belongs to another model, seed or data set.
         """
-        if files := manifest.damage(place := self.folder / str(step)):
+        place = self.folder / str(step)
+        if files := manifest.damage(place):
             raise DamagedError(f"{place} is damaged: {files}.")
         position = read_position(
             place, self._read(step, position=ocp.args.JsonRestore()).position

@@ -16,10 +16,9 @@ import msgspec
 
 from models.files import PARTIAL
 from train.common.errors import UserError
-from train.common.files import append_text, replace_text
+from train.common.files import append_text, numbered, replace_text
 from train.common.processes import index_of_process
 from train.common.sealed import checksum_of, write_sealed
-from train.common.text import is_count
 from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
@@ -110,8 +109,7 @@ class Run:
 
     def has_checkpoint(self) -> bool:
         """Returns whether there is a checkpoint to resume from."""
-        places = self.checkpoints.glob("*")
-        return any(is_count(place.name) and place.is_dir() for place in places)
+        return bool(numbered(self.checkpoints))
 
     def begin(self, config: Config, began: dict[str, Any] | None = None) -> None:
         """Writes config.json, and with what the run began, at the first call."""
@@ -245,7 +243,9 @@ class Run:
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data it was trained on, None before that."""
-        return self.described().fingerprint if self.dataset_path.is_file() else None
+        if not self.dataset_path.is_file():
+            return None
+        return self.described().fingerprint
 
     def divergence(self) -> dict[str, Any] | None:
         """Returns the record of a divergence, None if there was none."""
