@@ -99,7 +99,7 @@ def complete(config: Config) -> dict[str, Any]:
             state, seconds, skipped, _ = checkpoints.restore(state) or Restored(state)
             run.record(config.data, dataset)
             start = int(state.step)
-            run.rewind(start)
+            run.history.rewind(start)
             print(run.opening(config, dataset, start))
             print(layout.describe())
             batches = stream(
@@ -117,11 +117,11 @@ def complete(config: Config) -> dict[str, Any]:
                     map(layout.put_batch, batches),
                     config.optimizer,
                     config.run,
-                    log=run.log,
+                    log=run.history.log,
                     evaluate=best.watching(evaluator.metrics),
                     save=checkpoints.save,
                     batch_told=functools.partial(told_batch, config, dataset.train),
-                    evaluated=run.is_evaluated(start),
+                    evaluated=run.history.is_evaluated(start),
                     seconds=seconds,
                     skipped=skipped,
                 )

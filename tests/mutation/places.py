@@ -45,6 +45,7 @@ PLACES = [
     *of(
         "train/training/checkpoint.py",
         "tests/train/training/test_checkpoint.py",
+        ("waits for the lost", "if is_of_lost_process(error):", "if False:"),
         (
             "device of the save",
             'getattr(leaf, "sharding", None) or here',

@@ -254,7 +254,17 @@ RUNS = (
         "train/workdir/run.py",
         "tests/train/workdir/test_run.py",
         ("two at a time", "fcntl.LOCK_EX |", "fcntl.LOCK_SH |"),
+        (
+            "lost configuration",
+            "                if kept\n",
+            "                if False\n",
+        ),
+    )
+    + of(
+        "train/workdir/history.py",
+        "tests/train/workdir/test_run.py",
         ("rewinds too far", 'line["step"] <= step', 'line["step"] < step'),
+        ("begins anew unsaid", "if step == 0 and lines:", "if False:"),
     )
 )
 PROGRAMS = of(

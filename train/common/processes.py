@@ -37,7 +37,7 @@ _SILENCE = 30
 _GONE = (
     *("Gloo", "gloo", "connection closed", "Connection reset", "Socket closed"),
     *("heartbeat", "DEADLINE_EXCEEDED", "UNAVAILABLE", "coordination service"),
-    *("Connection refused", "NCCL", "Barrier failed"),
+    *("Connection refused", "NCCL", "Barrier", "barrier"),
 )
 
 
@@ -221,6 +221,15 @@ def gathered(array: jax.Array) -> jax.Array | np.ndarray:
     return multihost_utils.process_allgather(array, tiled=True)
 
 
+def is_of_lost_process(error: BaseException | None) -> bool:
+    """Returns whether an error says that another process of the run is gone."""
+    return (
+        isinstance(error, RuntimeError | TimeoutError)  # JAX's, and Orbax's
+        and any(word in str(error) for word in _GONE)
+        and number_of_processes() > 1
+    )
+
+
 @contextlib.contextmanager
 def others_needed() -> Iterator[None]:
     """Says in one message that another process has ended within the block.
@@ -230,11 +239,11 @@ def others_needed() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if number_of_processes() == 1 or not any(word in str(error) for word in _GONE):
+    except Exception as error:
+        if not is_of_lost_process(error):
             raise
         raise UserError(
             "another process of the run has ended, or cannot be reached "
-            f"({error!s:.200}). Give the same command in all of them again: the run "
-            "goes on from its last checkpoint."
+            f"({error!s:.200}). Give the same command in all of them again, or in any "
+            "other number of them: the run goes on from its last checkpoint."
         ) from error

@@ -11,8 +11,10 @@ from types import FrameType
 
 from train.common.processes import any_of, number_of_processes
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_NOTICE = b"\nStopping after this step. Ctrl-C again stops at once.\n"
+_NOTICES: dict[int, bytes] = {
+    signal.SIGINT: b"\nStopping after this step. Ctrl-C again stops at once.\n",
+    signal.SIGTERM: b"\nStopping after this step, as SIGTERM asks.\n",
+}
 
 
 class Terminated(KeyboardInterrupt):
@@ -47,11 +49,11 @@ class StopRequest:
     def __init__(self) -> None:
         self.error: KeyboardInterrupt | None = None  # to raise, once a signal came
         self._at_once = False
-        self._before: dict[signal.Signals, object] = {}
+        self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # only it may
-            for number in _SIGNALS:
+            for number in _NOTICES:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -102,6 +104,7 @@ class StopRequest:
                 Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
             )
             with contextlib.suppress(OSError):
-                os.write(2, _NOTICE)  # Python's own streams may be in use just now
+                # Python's own streams may be in use just now.
+                os.write(2, _NOTICES[number])
         if self._at_once:
             raise self.error

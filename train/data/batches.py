@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -60,6 +61,9 @@ def train_batches(
     if workers:
         if not flags.FLAGS.is_parsed():  # grain's workers read absl's flags
             flags.FLAGS.mark_as_parsed()
+        # A run that is stopped leaves batches in shared memory. Python's tracker, which
+        # is started with these, frees it, and would warn of nothing else.
+        sys.warnoptions.append("ignore:resource_tracker:UserWarning")
         options = grain.MultiprocessingOptions(num_workers=workers)
         batches = batches.mp_prefetch(options, worker_init_fn=_outlive_interruptions)
     return iter(batches)

@@ -109,7 +109,7 @@ def make_entry(planned: Planned, base: Config, preset: str) -> dict[str, Any]:
         },
         "curve": [
             [line["step"], line["mean_iou"]]
-            for line in run.metrics()
+            for line in run.history.lines()
             if line["split"] == "val" and line.get("mean_iou") is not None
         ],
         "command": shlex.join(words),

@@ -32,7 +32,7 @@ def finish(
     print(table(counts.whole, dataset.class_names))
     print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
     metrics = scalar_metrics(counts.whole)
-    run.log(steps, "val", **metrics)
+    run.history.log(steps, "val", **metrics)
     best.offer(state, metrics["mean_iou"])
     images = steps * config.optimizer.batch_size
     summary = {
@@ -49,7 +49,7 @@ def finish(
     report = write_report(
         run.workdir,
         config=config.options(),
-        metrics=run.metrics(),
+        metrics=run.history.lines(),
         summary=summary,
         confusion=counts.whole,
         colors=dataset.colors,

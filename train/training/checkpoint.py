@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 from train.common.command import uninterrupted
 from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
 from train.common.files import check_in_place, numbered, place_of, plain_path
-from train.common.processes import index_of_process, wait_for_all
+from train.common.processes import index_of_process, is_of_lost_process, wait_for_all
 from train.common.sealed import say_unsealed
 from train.data.inside import check_kinds_below
 from train.training import manifest
@@ -30,10 +30,8 @@ from train.training.step import TrainState
 
 # Why a checkpoint of another run is none of this one, and the way out.
 _CAUSES = {
-    "seed": "config.json has another seed. Restore that file, or choose another "
-    "--workdir.",
-    "fingerprint": "the data set has changed since. Restore it, or choose another "
-    "--workdir.",
+    "seed": "config.json has another seed. Restore it, or choose another --workdir.",
+    "fingerprint": "the data have changed. Restore them, or choose another --workdir.",
     "config": "config.json is not the one that it was saved under. Restore that file.",
 }
 _all_finite = jax.jit(all_finite)
@@ -287,8 +285,10 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *unused: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         """Waits until everything is on disk, also after Ctrl-C."""
+        if is_of_lost_process(error):
+            return  # a save needs them all
         try:
             with self._written():
                 self._manager.close()
@@ -296,5 +296,5 @@ class Checkpoints:
                     self._write_manifests()
         except UserError:
             # Another error that comes through says enough.
-            if kind is None or issubclass(kind, KeyboardInterrupt):
+            if error is None or isinstance(error, KeyboardInterrupt):
                 raise

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import json
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ import msgspec
 
 from models.files import PARTIAL
 from train.common.errors import UserError
-from train.common.files import append_text, numbered, replace_text
+from train.common.files import numbered
 from train.common.processes import index_of_process
 from train.common.sealed import checksum_of, write_sealed
 from train.config import Config, differing_options, load_config, save_config
@@ -24,8 +22,8 @@ from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
 from train.data.places import holds_records, is_name, resolved
 from train.training.checkpoint import Checkpoints
-from train.workdir.contents import Described, read_described, read_metrics, read_result
-from train.workdir.events import Events
+from train.workdir.contents import Described, read_described, read_result
+from train.workdir.history import History
 
 # Bytes of a run's path: with the files directly in it, Linux takes 4,095.
 _LONGEST = 3900
@@ -45,11 +43,10 @@ class Run:
         self.report = workdir / "report.html"
         self.config_path = workdir / "config.json"
         self.dataset_path = workdir / "dataset.json"
-        self._metrics = workdir / "metrics.jsonl"
         self._summary = workdir / "summary.json"
         self._divergence = workdir / "diverged.json"
-        self._events: Events | None = None
         self._writes = index_of_process() == 0  # of several processes, one does
+        self.history = History(workdir, self.checkpoints, writes=self._writes)
 
     @classmethod
     def open(cls, config: Config) -> Run:
@@ -85,8 +82,15 @@ class Run:
         elif run.workdir.exists() and any(
             path.suffix != PARTIAL for path in run.workdir.iterdir()
         ):
+            kept = [
+                str(place) for place in (*folders, run.dataset_path) if place.exists()
+            ]
             raise UserError(
-                f"{run.workdir} is not empty and holds no run (no config.json). "
+                f"{run.workdir} has lost its config.json, without which what is left "
+                f"of its run ({', '.join(kept)}) cannot be used. Restore that file "
+                "from a copy, or choose another folder with --workdir."
+                if kept
+                else f"{run.workdir} is not empty and holds no run (no config.json). "
                 "Choose another folder with --workdir."
             )
         return run
@@ -267,34 +271,3 @@ class Run:
         """Marks the run as finished."""
         if self._writes:
             write_sealed(self._summary, summary)
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """Returns the lines of metrics.jsonl; of a step's and split's the last.
-
-        A run that was stopped while it reported has its last evaluation twice.
-        """
-        lines = read_metrics(self._metrics)
-        return list({(line["step"], line["split"]): line for line in lines}.values())
-
-    def is_evaluated(self, step: int) -> bool:
-        """Returns whether metrics.jsonl has the evaluation of a step."""
-        lines = read_metrics(self._metrics)
-        return any(line["step"] == step and line["split"] == "val" for line in lines)
-
-    def rewind(self, step: int) -> None:
-        """Drops lines logged after a step, since a resumed run logs them again."""
-        if not self._writes:
-            return
-        kept = [line for line in read_metrics(self._metrics) if line["step"] <= step]
-        replace_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
-        self._events = Events(self.workdir, step + 1)
-
-    def log(self, step: int, split: str, **metrics: float) -> None:
-        """Adds a line to metrics.jsonl and to the TensorBoard events."""
-        if not self._writes:
-            return
-        values = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
-        line = json.dumps({"step": step, "split": split, **values})
-        append_text(self._metrics, line + "\n")
-        if self._events is not None:
-            self._events.add(step, split, metrics)

@@ -1,6 +1,7 @@
 """Signals are noted, and answered once."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -89,6 +90,17 @@ def test_second_interruption_ends_the_process() -> None:
     said, errors = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT
     assert said == "noted True\n" and "Ctrl-C again stops at once" in errors
+
+
+def test_stop_says_what_asked_for_it(capfd: pytest.CaptureFixture[str]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with StopRequest():
+            signal.raise_signal(number)
+    by_hand, by_scheduler = re.findall(
+        "Stopping after this step.*", capfd.readouterr().err
+    )
+    assert "Ctrl-C again" in by_hand
+    assert "Ctrl-C" not in by_scheduler and "SIGTERM" in by_scheduler
 
 
 @pytest.mark.parametrize(

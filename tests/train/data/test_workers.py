@@ -4,6 +4,10 @@ import itertools
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 from train.data.dataset import load_dataset
 from train.workdir.batch import stream
@@ -21,3 +25,27 @@ def test_workers_outlive_ctrl_c(make_config: MakeConfig) -> None:
     os.kill(worker.pid, signal.SIGINT)
     more = list(itertools.islice(batches, 300))  # than are loaded ahead
     assert len(more) == 300
+
+
+def test_batches_left_by_a_stop_are_freed_without_a_warning() -> None:
+    program = """
+        import os
+        import numpy as np
+        from train.data import batches
+        from train.data.images import Example
+        batches.decode = lambda record: record
+        image = np.zeros((64, 64, 3), np.uint8)
+        source = [Example(image, image[..., 0])] * 4
+        options = dict(batch_size=4, seed=0, start=0, steps=1000, workers=1)
+        next(batches.train_batches(source, lambda example, rng: example, **options))
+        os._exit(0)
+        """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "leaked" not in ended.stderr

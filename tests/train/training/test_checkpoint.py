@@ -215,10 +215,7 @@ def test_no_flipped_bit_gives_another_state(
     ("others", "said"),
     [
         ((1, "data", "abc"), "seed 0, but this run has 1: config.json has another"),
-        (
-            (0, "other", "abc"),
-            "fingerprint 'data', .*'other': the data set has",
-        ),
+        ((0, "other", "abc"), "fingerprint 'data', .*'other': the data have changed"),
         ((0, "data", "abd"), "config 'abc', .* config.json is not the one"),
     ],
 )
@@ -249,7 +246,7 @@ def test_full_disk_keeps_the_checkpoints_before(
                 if waiting:
                     checkpoints.save(large._replace(step=jnp.int32(3)), 7.0)
                 else:
-                    checkpoints.__exit__(None)
+                    checkpoints.__exit__(None, None, None)
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, before)
     message = str(raised.value)
@@ -258,3 +255,20 @@ def test_full_disk_keeps_the_checkpoints_before(
     with Checkpoints(tmp_path, 0, "data") as checkpoints:
         restored = checkpoints.restore(small)
     assert restored is not None and int(restored[0].step) == 1
+
+
+def test_save_is_not_waited_for_where_a_process_of_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = RuntimeError("Gloo AllReduce failed")
+    closed: list[str] = []
+    checkpoints = Checkpoints(tmp_path, 0, "data")
+    for count in (1, 2):
+        monkeypatch.setattr("jax.process_count", lambda count=count: count)
+        for error in (gone, RuntimeError("another"), None):
+            told = f"{count} {error}"
+            monkeypatch.setattr(
+                checkpoints._manager, "close", lambda told=told: closed.append(told)
+            )
+            checkpoints.__exit__(None, error, None)
+    assert closed == [f"1 {gone}", "1 another", "1 None", "2 another", "2 None"]

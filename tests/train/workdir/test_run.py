@@ -101,17 +101,41 @@ def test_a_step_that_is_logged_twice_counts_once(make_config: MakeConfig) -> Non
     run = Run.open(make_config())
     run.workdir.mkdir()
     for split, figure in (("train", 1.0), ("val", 2.0), ("val", 3.0)):
-        run.log(8, split, figure=figure)
-    assert run.metrics() == [
+        run.history.log(8, split, figure=figure)
+    assert run.history.lines() == [
         {"step": 8, "split": "train", "figure": 1.0},
         {"step": 8, "split": "val", "figure": 3.0},
     ]
+
+
+def test_run_without_its_configuration_is_named(make_config: MakeConfig) -> None:
+    run = Run.open(make_config())
+    (run.checkpoints / "8").mkdir(parents=True)
+    with pytest.raises(UserError) as raised:
+        Run.open(make_config())
+    assert f"{run.workdir} has lost its config.json" in str(raised.value)
+    assert f"({run.checkpoints})" in str(raised.value)
+    assert "Restore that file" in str(raised.value)
 
 
 def test_opening_writes_nothing(make_config: MakeConfig) -> None:
     config = make_config()
     Run.open(config)
     assert not Path(config.run.workdir).exists()
+
+
+def test_run_that_begins_anew_says_so(
+    make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.open(make_config())
+    run.workdir.mkdir()
+    run.history.rewind(0)
+    assert not capsys.readouterr().out  # a new run
+    run.history.log(8, "train", loss=1.0)
+    run.history.rewind(0)
+    said = capsys.readouterr().out
+    assert f"{run.checkpoints} holds no checkpoint" in said and "up to step 8" in said
+    assert not run.history.lines()
 
 
 def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
@@ -121,10 +145,10 @@ def test_rewind_drops_later_and_broken_lines(make_config: MakeConfig) -> None:
     path = Path(config.run.workdir) / "metrics.jsonl"
     lines = [json.dumps({"step": step, "split": "train"}) for step in (1, 2, 3)]
     path.write_text("\n".join(lines) + '\n{"step": 4, "spl')
-    run.rewind(2)
-    run.log(3, "val", mean_iou=0.5)
-    assert [line["step"] for line in run.metrics()] == [1, 2, 3]
-    assert run.metrics()[-1] == {"step": 3, "split": "val", "mean_iou": 0.5}
+    run.history.rewind(2)
+    run.history.log(3, "val", mean_iou=0.5)
+    assert [line["step"] for line in run.history.lines()] == [1, 2, 3]
+    assert run.history.lines()[-1] == {"step": 3, "split": "val", "mean_iou": 0.5}
     assert list(Path(config.run.workdir).glob("events.out.tfevents.*"))
 
 
