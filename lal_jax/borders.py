@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from jax.typing import ArrayLike
+
 from lal_jax import _checks
 from lal_jax.counting import (
     as_signed,
+    known_ratio,
     mean_of_known,
     namespace,
     pairs,
     pixels,
-    ratio,
 )
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def near_border(
-    labels: Int[Array, "*batch height width"], *, distance: int
+    labels: Int[ArrayLike, "*batch height width"], *, distance: int
 ) -> Bool[Array, "*batch height width"]:
     """Returns where a pixel of another label is near: the trimap, for `where=`.
 
@@ -44,13 +46,13 @@ def near_border(
 
 
 def boundary_counts(
-    predictions: Int[Array, "*batch height width"],
-    labels: Int[Array, "*batch height width"],
+    predictions: Int[ArrayLike, "*batch height width"],
+    labels: Int[ArrayLike, "*batch height width"],
     *,
     num_classes: int,
     distance: int,
     ignore_label: int | Sequence[int] = 255,
-    where: Bool[Array, "*batch height width"] | None = None,
+    where: Bool[ArrayLike, "*batch height width"] | None = None,
 ) -> Int[Array, "classes 3"]:
     """Counts the pixels in the bands inside the borders of each class.
 
@@ -92,7 +94,7 @@ def boundary_counts(
     return xp.stack([xp.diagonal(table) for table in counted], axis=-1)
 
 
-def boundary_iou(counts: Int[Array, "classes 3"]) -> Float[Array, ""]:
+def boundary_iou(counts: Int[ArrayLike, "classes 3"]) -> Float[Array, ""]:
     """Returns the mean boundary IoU over the classes that occur in the truth.
 
     Args:
@@ -110,7 +112,7 @@ def boundary_iou(counts: Int[Array, "classes 3"]) -> Float[Array, ""]:
             f"{table.shape}"
         )
     both, truth, found = table.T
-    return mean_of_known(ratio(both, truth + found - both, truth > 0))
+    return mean_of_known(known_ratio(both, truth + found - both, truth > 0))
 
 
 def _near_another(

@@ -94,7 +94,7 @@ def quotient(part: Array, whole: Int[Array, "..."]) -> Float[Array, "..."]:
     return part.astype(float) / namespace(whole).maximum(whole, 1).astype(float)
 
 
-def ratio(
+def known_ratio(
     part: Int[Array, " classes"],
     whole: Int[Array, " classes"],
     known: Bool[Array, " classes"],

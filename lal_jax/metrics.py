@@ -23,7 +23,14 @@ from jax.typing import ArrayLike
 
 from lal_jax import _checks
 from lal_jax.borders import boundary_counts, boundary_iou, near_border
-from lal_jax.counting import mean_of_known, namespace, pairs, pixels, quotient, ratio
+from lal_jax.counting import (
+    known_ratio,
+    mean_of_known,
+    namespace,
+    pairs,
+    pixels,
+    quotient,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -45,12 +52,12 @@ __all__ = [
 
 
 def confusion_matrix(
-    predictions: Int[Array, "..."],
-    labels: Int[Array, "..."],
+    predictions: Int[ArrayLike, "..."],
+    labels: Int[ArrayLike, "..."],
     *,
     num_classes: int,
     ignore_label: int | Sequence[int] = 255,
-    where: Bool[Array, "..."] | None = None,
+    where: Bool[ArrayLike, "..."] | None = None,
 ) -> Int[Array, "classes classes"]:
     """Counts the valid pixels by their class and the predicted one.
 
@@ -78,7 +85,7 @@ def confusion_matrix(
     return pairs(labels, predictions, valid, num_classes)
 
 
-def iou_by_class(counts: Int[Array, "classes classes"]) -> Float[Array, " classes"]:
+def iou_by_class(counts: Int[ArrayLike, "classes classes"]) -> Float[Array, " classes"]:
     """Returns the intersection over union of each class, in [0, 1].
 
     Args:
@@ -88,10 +95,12 @@ def iou_by_class(counts: Int[Array, "classes classes"]) -> Float[Array, " classe
       `[classes]`; NaN for a class that does not occur in the truth.
     """
     hits, truth, found = _Sums.of(counts)
-    return ratio(hits, truth + found - hits, truth > 0)
+    return known_ratio(hits, truth + found - hits, truth > 0)
 
 
-def dice_by_class(counts: Int[Array, "classes classes"]) -> Float[Array, " classes"]:
+def dice_by_class(
+    counts: Int[ArrayLike, "classes classes"],
+) -> Float[Array, " classes"]:
     """Returns the Dice coefficient (F1) of each class, in [0, 1].
 
     Args:
@@ -101,10 +110,12 @@ def dice_by_class(counts: Int[Array, "classes classes"]) -> Float[Array, " class
       `[classes]`; NaN for a class that does not occur in the truth.
     """
     hits, truth, found = _Sums.of(counts)
-    return ratio(2 * hits, truth + found, truth > 0)
+    return known_ratio(2 * hits, truth + found, truth > 0)
 
 
-def recall_by_class(counts: Int[Array, "classes classes"]) -> Float[Array, " classes"]:
+def recall_by_class(
+    counts: Int[ArrayLike, "classes classes"],
+) -> Float[Array, " classes"]:
     """Returns the fraction of each class's pixels that are right, in [0, 1].
 
     Args:
@@ -114,10 +125,10 @@ def recall_by_class(counts: Int[Array, "classes classes"]) -> Float[Array, " cla
       `[classes]`; NaN for a class that does not occur in the truth.
     """
     hits, truth, _ = _Sums.of(counts)
-    return ratio(hits, truth, truth > 0)
+    return known_ratio(hits, truth, truth > 0)
 
 
-def mean_iou(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
+def mean_iou(counts: Int[ArrayLike, "classes classes"]) -> Float[Array, ""]:
     """Returns the mean of `iou_by_class` over the classes that occur in the truth.
 
     Args:
@@ -129,7 +140,7 @@ def mean_iou(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
     return mean_of_known(iou_by_class(counts))
 
 
-def dice(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
+def dice(counts: Int[ArrayLike, "classes classes"]) -> Float[Array, ""]:
     """Returns the mean of `dice_by_class` over the classes that occur in the truth.
 
     Args:
@@ -141,7 +152,7 @@ def dice(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
     return mean_of_known(dice_by_class(counts))
 
 
-def mean_accuracy(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
+def mean_accuracy(counts: Int[ArrayLike, "classes classes"]) -> Float[Array, ""]:
     """Returns the mean of `recall_by_class` over the classes that occur in the truth.
 
     Args:
@@ -153,7 +164,7 @@ def mean_accuracy(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
     return mean_of_known(recall_by_class(counts))
 
 
-def pixel_accuracy(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
+def pixel_accuracy(counts: Int[ArrayLike, "classes classes"]) -> Float[Array, ""]:
     """Returns the fraction of the pixels that are right.
 
     Args:
@@ -167,7 +178,7 @@ def pixel_accuracy(counts: Int[Array, "classes classes"]) -> Float[Array, ""]:
 
 
 def frequency_weighted_iou(
-    counts: Int[Array, "classes classes"],
+    counts: Int[ArrayLike, "classes classes"],
 ) -> Float[Array, ""]:
     """Returns the mean of `iou_by_class` weighted by the classes' numbers of pixels.
 

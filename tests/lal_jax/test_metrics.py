@@ -40,7 +40,7 @@ def test_confusion_matrix_counts_as_loops_do(kind, scene):
     predictions, labels = map(KINDS[kind], scene)
     counts = metrics.confusion_matrix(predictions, labels, num_classes=CLASSES)
     np.testing.assert_array_equal(counts, loops(*scene))
-    assert counts.dtype == np.int64 if kind == "NumPy" else jnp.int32
+    assert counts.dtype == np.int64  # as JAX has 64 bits in tests
 
 
 def test_counts_are_the_same_however_the_images_are_divided(scene):
@@ -62,7 +62,7 @@ def test_counts_of_sharded_images_are_gathered_as_sums_alone(kind, spec, scene):
     with jax.set_mesh(mesh):
         program = count.lower(*arrays).compile()
         np.testing.assert_array_equal(program(*arrays), loops(*scene))
-    assert "all-gather" not in program.as_text()
+    assert "all-gather" not in str(program.as_text())
 
 
 HALF = np.indices((4, 12, 9))[-1] < 5
