@@ -41,7 +41,12 @@ NAVIGATION = {
         "Speed and memory <benchmarks/RESULTS>",
         "Dilated gradients <docs/dilated_gradients>",
     ],
-    "API": ["docs/api/lal_jax", "docs/api/gradients", "docs/api/models"],
+    "API": [
+        "docs/api/lal_jax",
+        "docs/api/gradients",
+        "docs/api/metrics",
+        "docs/api/models",
+    ],
     "Project": [
         "Architecture <docs/architecture>",
         "Contributing <CONTRIBUTING>",

@@ -43,9 +43,11 @@ Helpers
   class_weights_from_counts class weights that balance rare classes
 
   gradients                 the loss's gradient in closed form (Eq. 6–8)
+  metrics                   IoU, Dice, accuracies and those of borders, as counts that
+                            add up over batches and devices
 """
 
-from lal_jax import gradients
+from lal_jax import gradients, metrics
 from lal_jax.center import center_loss, update_centers
 from lal_jax.class_balance import class_balanced_mean
 from lal_jax.class_weights import class_weights_from_counts, label_counts
@@ -87,6 +89,7 @@ __all__ = [
     "locally_adaptive_loss",
     "loss_max_pooling",
     "masked_mean",
+    "metrics",
     "minkowski_mean",
     "selective_cross_entropy",
     "selective_pool",

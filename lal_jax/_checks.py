@@ -41,13 +41,13 @@ def as_logits(values: ArrayLike, name: str = "logits") -> Float[Array, "..."]:
     return values
 
 
-def as_indices(labels: ArrayLike) -> Int[Array, "..."]:
+def as_indices(labels: ArrayLike, name: str = "labels") -> Int[Array, "..."]:
     """Returns labels as int32, int64 ones as they are."""
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
-            f"labels must be integer class indices, got {labels.dtype}; "
-            "convert them with labels.astype(jnp.int32)"
+            f"{name} must be integer class indices, got {labels.dtype}; "
+            f"convert them with {name}.astype(jnp.int32)"
         )
     # uint8 labels: 255 + 1 would wrap to 0, and ignore_label=-1 would not fit.
     return labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)

@@ -46,8 +46,9 @@ def test_bad_formula_stays_code_and_warns(
 @pytest.mark.parametrize(
     ("page", "public"),
     [
-        ("lal_jax", set(lal_jax.__all__) - {"gradients"}),
+        ("lal_jax", set(lal_jax.__all__) - {"gradients", "metrics"}),
         ("gradients", set(lal_jax.gradients.__all__)),
+        ("metrics", set(lal_jax.metrics.__all__)),
     ],
 )
 def test_page_documents_every_public_name(page: str, public: set[str]) -> None:

@@ -6,6 +6,7 @@ from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
+from tests.mutation.metrics import METRICS
 from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.strangers import STRANGERS
@@ -24,4 +25,5 @@ MUTANTS = (
     *DEVICES,
     *LIBRARY,
     *OVERLAP,
+    *METRICS,
 )

@@ -113,22 +113,6 @@ SAVES = of(
 METRICS = of(
     "train/evaluation/metrics.py",
     "tests/train/evaluation/test_metrics.py tests/train/test_added_entries.py",
-    (
-        "accuracy of the predicted",
-        "np.diag(confusion) / np.maximum(truth, 1)",
-        "np.diag(confusion) / np.maximum(confusion.sum(axis=0), 1)",
-    ),
-    (
-        "weights of the predicted",
-        "float(truth @ iou /",
-        "float(confusion.sum(axis=0) @ iou /",
-    ),
-    (
-        "absent classes count",
-        "return np.where(truth > 0, hits / np.maximum(union, 1), np.nan)",
-        "return hits / np.maximum(union, 1)",
-    ),
-    ("border too near", "2 * distance + 1", "2 * distance - 1"),
     ("table left short", "for name in METRICS}", "for name in list(METRICS)[:4]}"),
 )
 VIEWS = of(

@@ -1,0 +1,51 @@
+"""Mistakes in the metrics that their tests must notice."""
+
+from __future__ import annotations
+
+from tests.mutation.trainer import of
+
+TESTS = "tests/lal_jax/test_metrics.py"
+METRICS = [
+    *of(
+        "lal_jax/counting.py",
+        TESTS,
+        ("ignored pixels count", "valid = valid & (truth != label)", "pass"),
+        ("strays count", "indices < classes)", "indices < classes**2)"),
+        (
+            "unknown is zero",
+            "quotient(part, whole), xp.nan)",
+            "quotient(part, whole), 0)",
+        ),
+        ("unknown in the mean", "sum(), known.sum())", "sum(), (known | True).sum())"),
+        (
+            "gathered",
+            "spread = PartitionSpec() if explicit else None",
+            "spread = None",
+        ),
+    ),
+    *of(
+        "lal_jax/metrics.py",
+        TESTS,
+        ("union of sums", "truth + found - hits", "truth + found"),
+        ("Dice halved", "known_ratio(2 * hits,", "known_ratio(hits,"),
+        (
+            "precision",
+            "return known_ratio(hits, truth, truth > 0)",
+            "return known_ratio(hits, _, truth > 0)",
+        ),
+        ("truth by column", "pairs(labels, predictions,", "pairs(predictions, labels,"),
+        ("equal weights", "truth.astype(float) * iou", "iou"),
+    ),
+    *of(
+        "lal_jax/borders.py",
+        TESTS,
+        ("border too near", "2 * distance + 1", "2 * distance - 1"),
+        ("edge is no border", "distance, edge=-2", "distance, edge=None"),
+        (
+            "prediction at void",
+            "classes = xp.where(valid, indices, -1)",
+            "classes = indices",
+        ),
+        ("band of either", "xp.where(truth == found, truth, -1)", "truth"),
+    ),
+]
