@@ -105,6 +105,19 @@ def update_centers(
         labels, features, ignore_label=ignore_label, where=where, name="features"
     )
     current = jax.lax.stop_gradient(_as_centers(centers, features))
+    moved = _moved(current, features, labels, valid, alpha)
+    return moved.astype(jnp.asarray(centers).dtype)
+
+
+@jax.jit  # or each call by itself would compile its loop
+def _moved(
+    current: Float[Array, "classes depth"],
+    features: Float[Array, "*pixels depth"],
+    labels: Int[Array, "*pixels"],
+    valid: Bool[Array, "*pixels"],
+    alpha: float,
+) -> Float[Array, "classes depth"]:
+    """Returns `update_centers` of checked arguments."""
     offsets = _offsets(features, labels, current, valid)
     pixels = tuple(range(labels.ndim))
 
@@ -118,8 +131,7 @@ def update_centers(
     classes = jnp.arange(len(current), dtype=labels.dtype)
     total, count = jax.lax.map(add_up, classes)
     count = count.astype(current.dtype)
-    moved = current + alpha * total / (1.0 + count)[:, None]
-    return moved.astype(jnp.asarray(centers).dtype)
+    return current + alpha * total / (1.0 + count)[:, None]
 
 
 def _offsets(

@@ -21,18 +21,27 @@ def hard_pixel_mean(
     losses: Float[Array, "..."],
     *,
     fraction: float = 0.25,
+    threshold: float | None = None,
+    minimum: int = 1,
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
-    r"""Averages the largest losses of each image, those of a fraction of its pixels.
+    r"""Averages the largest losses of each image: a fraction, or above a threshold.
 
     The mean of the m largest of n valid losses, m = max(1, ⌊fraction · n⌋): online hard
-    example mining (OHEM), the top-k loss. Losses equal to the m-th largest share the
-    remaining weight, so that the result does not depend on the order of the pixels.
+    example mining (OHEM), the top-k loss. With a threshold, m is the number of losses
+    above it, or `minimum` where those are fewer, or n where that is less. Losses equal
+    to the m-th largest share the remaining weight, so that the result does not depend
+    on the order of the pixels.
 
     Args:
       losses: losses per pixel, `[..., height, width]`.
-      fraction: fraction of the valid pixels, in (0, 1]; 1 is `masked_mean`.
+      fraction: fraction of the valid pixels, in (0, 1]; 1 is `masked_mean`. Unused with
+        a threshold.
+      threshold: a loss; -math.log(0.7) for the pixels that cross-entropy gives less
+        than 0.7.
+      minimum: the least number of pixels with a threshold, of each image, or of the
+        batch with `axis=None`.
       where: False leaves a pixel out; same shape. None takes all.
       axis: the axes to pool over; None takes all.
 
@@ -40,28 +49,39 @@ def hard_pixel_mean(
       One mean per image, `[...]`; 0 with gradient 0 where no pixel is valid.
 
     Raises:
-      ValueError: `fraction` does not lie in (0, 1], losses are not floating point, or
-        `where` or `axis` do not fit.
+      ValueError: `fraction` does not lie in (0, 1], `threshold` is
+        negative, `minimum` is below 1 or stands without one, losses are not floating
+        point, or `where` or `axis` do not fit.
 
     >>> import jax.numpy as jnp
     >>> losses = jnp.array([[1.0, 5.0, 3.0, 2.0]])
     >>> float(hard_pixel_mean(losses, fraction=0.5))
     4.0
+    >>> float(hard_pixel_mean(losses, threshold=4.0, minimum=3))
+    3.3333332538604736
 
     Source: online hard example mining of Shrivastava et al. 2016 (arXiv:1604.03540),
     by pixels of one image as in Wu et al. 2016 (arXiv:1605.06885).
     """
     _checks.check_share("fraction", fraction)
+    _checks.check_integer("minimum", minimum, least=1)
+    if threshold is None and minimum != 1:
+        raise ValueError(f"minimum={minimum} needs a threshold, got None")
     losses, valid, count = _pixels_last(losses, where, axis)
-    wanted = _hard_count(fraction, count)
     fixed = jax.lax.stop_gradient(jnp.where(valid, losses, -jnp.inf))
+    if threshold is None:
+        wanted = _hard_count(fraction, count)
+    else:
+        _checks.check_not_negative("threshold", threshold)
+        above = _count(valid & (fixed > threshold), losses.dtype)
+        wanted = jnp.maximum(above, jnp.minimum(float(minimum), count))
     last = jnp.maximum(wanted.astype(jnp.int32) - 1, 0)
-    threshold = jnp.take_along_axis(jnp.sort(fixed, descending=True), last, axis=-1)
-    above = valid & (fixed > threshold)
-    ties = valid & (fixed == threshold)
-    left = wanted - _count(above, losses.dtype)
+    least = jnp.take_along_axis(jnp.sort(fixed, descending=True), last, axis=-1)
+    larger = valid & (fixed > least)
+    ties = valid & (fixed == least)
+    left = wanted - _count(larger, losses.dtype)
     share = left / jnp.maximum(_count(ties, losses.dtype), 1.0)
-    weight = jnp.where(above, 1.0, jnp.where(ties, share, 0.0))
+    weight = jnp.where(larger, 1.0, jnp.where(ties, share, 0.0))
     return jnp.sum(weight * losses, axis=-1) / wanted[..., 0]
 
 

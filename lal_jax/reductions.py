@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def masked_mean(
     losses: Float[Array, "..."],
     *,
+    weights: Float[Array, "..."] | None = None,
     where: Bool[Array, "..."] | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
@@ -24,14 +25,19 @@ def masked_mean(
 
     Args:
       losses: losses per pixel, `[..., height, width]`.
+      weights: of the pixels, not negative; the mean is Σ w ℓ / Σ w. Same shape. With
+        `class_weights[labels]` and `axis=None` it is PyTorch's mean under class
+        weights, where losses that have them already are divided by the number of
+        pixels. None weighs all alike.
       where: False leaves a pixel out; same shape. None takes all.
       axis: the axes to average over; None takes all.
 
     Returns:
-      One mean per image, `[...]`; 0 where no pixel is valid.
+      One mean per image, `[...]`; 0 where no pixel is valid or all weights are 0.
 
     Raises:
-      ValueError: losses are not floating point, or `where` or `axis` do not fit.
+      ValueError: losses or weights are not floating point, or `weights`, `where` or
+        `axis` do not fit.
 
     >>> import jax.numpy as jnp
     >>> losses = jnp.array([[1.0, 3.0], [5.0, jnp.nan]])
@@ -39,8 +45,23 @@ def masked_mean(
     3.0
     """
     losses, valid, axes = checked_losses(losses, where, axis)
-    losses, count = valid_only(losses, valid, axes)
-    return jnp.sum(losses, axis=axes) / count
+    losses, total = valid_only(losses, valid, axes)
+    if weights is not None:
+        weights = _as_weights(weights, losses)
+        weights = jnp.where(valid, weights, 0.0)
+        losses, total = losses * weights, total_weight(weights, axes)
+    return jnp.sum(losses, axis=axes) / total
+
+
+def _as_weights(weights: ArrayLike, losses: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Returns weights of pixels in the losses' dtype and of their shape."""
+    weights = _checks.as_float(weights, "weights")
+    if weights.shape != losses.shape:
+        raise ValueError(
+            "weights must have the shape of the losses: got weights "
+            f"{weights.shape} and losses {losses.shape}"
+        )
+    return weights.astype(losses.dtype)
 
 
 def minkowski_mean(

@@ -8,15 +8,26 @@ from tests.reference import Array, valid_mask
 
 
 def hard_pixel_mean(
-    losses: Array, *, fraction: float = 0.25, where: Array | None = None
+    losses: Array,
+    *,
+    fraction: float = 0.25,
+    threshold: float | None = None,
+    minimum: int = 1,
+    where: Array | None = None,
 ) -> Array:
-    """The mean of the m = max(1, ⌊fraction · n⌋) largest of n valid losses."""
+    """The mean of the m largest of n valid losses.
+
+    m = max(1, ⌊fraction · n⌋), or as many as are above a threshold, at least `minimum`.
+    """
     means = np.zeros(losses.shape[:-2])
     for image in np.ndindex(means.shape):
         valid = slice(None) if where is None else where[image]
         hardest = sorted(losses[image][valid].ravel(), reverse=True)
         if hardest:
-            means[image] = np.mean(hardest[: _hard_count(fraction, len(hardest))])
+            count = _hard_count(fraction, len(hardest))
+            if threshold is not None:
+                count = max(minimum, sum(loss > threshold for loss in hardest))
+            means[image] = np.mean(hardest[:count])
     return means
 
 

@@ -40,6 +40,9 @@ CONFIG_VERSION = 7
 # The first version whose files have a checksum.
 _SEALED = 6
 
+# Options in which the processes of a run may differ, each on its host.
+_LOCAL = ("data", "prepared", "weights", "compilation_cache", "workers")
+
 # What config.json holds beside the options: `began` is for the record alone.
 _NO_OPTIONS = ("version", "began")
 
@@ -80,6 +83,12 @@ class Config:
             name: getattr(getattr(self, group), field)
             for name, (group, field) in PLACES.items()
         }
+
+    def shared_options(self) -> dict[str, Any]:
+        """Returns the options that all processes of a run must have alike, by flag."""
+        own = {*_LOCAL, *(field.name for field in dataclasses.fields(ProcessOptions))}
+        options = self.options().items()
+        return {f"--{flag(name)}": value for name, value in options if name not in own}
 
     def replace(self, **options: Any) -> Config:
         """Returns a copy with the named options changed.

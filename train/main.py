@@ -13,6 +13,7 @@ from typing import Any
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError, memory_for
 from train.common.processes import (
+    check_alike,
     first_goes_first,
     join_processes,
     others_needed,
@@ -56,6 +57,7 @@ def main() -> None:
     join_processes(config.processes)
     cache_compilations(config.run.compilation_cache)
     with others_needed():
+        check_alike(config.shared_options())
         complete(config)
 
 

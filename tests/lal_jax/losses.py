@@ -175,6 +175,11 @@ LOSSES = {
     "hard_pixel_mean": same(
         lambda lib, x, y: lib.hard_pixel_mean(squares(x), where=valid(y))
     ),
+    "hard_pixel_mean above a threshold": same(
+        lambda lib, x, y: lib.hard_pixel_mean(
+            squares(x), threshold=4.0, minimum=9, where=valid(y)
+        )
+    ),
     "loss_max_pooling": same(
         lambda lib, x, y: lib.loss_max_pooling(squares(x), where=valid(y))
     ),

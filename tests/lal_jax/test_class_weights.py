@@ -96,3 +96,27 @@ def test_stray_labels_are_named_with_their_place():
 def test_labels_cannot_be_checked_inside_jit():
     with pytest.raises(ValueError, match="have no values inside jit"):
         jax.jit(lambda y: check_labels(y, classes=2))(jnp.zeros(3, int))
+
+
+def test_weighted_mean_divides_by_the_sum_of_weights(rng):
+    """As PyTorch's cross_entropy with weight= does over a batch."""
+    losses = jnp.asarray(rng.uniform(size=(2, 3, 4)))
+    labels = rng.choice([0, 1, 2, 255], size=(2, 3, 4))
+    weights = np.array([1.0, 5.0, 0.25])
+    valid = labels != 255
+    w = np.where(valid, weights[np.where(valid, labels, 0)], 0)
+    found = jax.jit(
+        lambda x, y: masked_mean(
+            x, weights=jnp.asarray(weights)[y], where=y != 255, axis=None
+        )
+    )(losses.at[~valid].set(jnp.nan), jnp.asarray(labels))
+    np.testing.assert_allclose(found, (w * losses).sum() / w.sum(), rtol=1e-14)
+    by_image = masked_mean(losses, weights=jnp.asarray(w))
+    expected = (w * losses).sum((1, 2)) / w.sum((1, 2))
+    np.testing.assert_allclose(by_image, expected, rtol=1e-14)
+    assert float(masked_mean(losses[0], weights=jnp.zeros((3, 4)))) == 0
+
+
+def test_weights_of_pixels_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"weights \(3,\) and losses \(2, 3\)"):
+        masked_mean(jnp.ones((2, 3)), weights=jnp.ones(3))

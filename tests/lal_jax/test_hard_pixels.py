@@ -33,6 +33,40 @@ def test_hard_pixel_mean_equals_reference(rng, fraction, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("minimum", [1, 7, 10**6])
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 9e9])
+def test_threshold_equals_reference(rng, threshold, minimum, dtype):
+    losses, where = random_losses(rng, dtype)
+    options = {"threshold": threshold, "minimum": minimum}
+    actual = hard_pixel_mean(losses, where=where, **options)
+    expected = reference_counterparts.hard_pixel_mean(
+        np.asarray(losses), where=np.asarray(where), **options
+    )
+    assert_close(actual, expected, length=42)
+
+
+def test_threshold_is_no_loss_of_its_own():
+    """Of losses that equal it none is above, and the least number shares them."""
+    losses = jnp.array([[2.0, 2.0, 2.0, 5.0]])
+    grad = jax.grad(lambda x: hard_pixel_mean(x, threshold=2.0, minimum=2))(losses)
+    np.testing.assert_allclose(grad, [[1 / 6, 1 / 6, 1 / 6, 1 / 2]])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": -1.0}, "threshold .*-1"),
+        ({"threshold": "hard"}, "threshold .*'hard'"),
+        ({"threshold": 1.0, "minimum": 0}, "minimum .*0"),
+        ({"minimum": 5}, "minimum=5 needs a threshold"),
+    ],
+)
+def test_threshold_that_cannot_be_is_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        hard_pixel_mean(jnp.ones((2, 3)), **options)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("norm", [1.2, 1.7, 2.0, 9.0])
 @pytest.mark.parametrize("minimal_fraction", [0.01, 0.3, 0.7, 1.0])
 @pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9])

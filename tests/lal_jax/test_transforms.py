@@ -23,7 +23,7 @@ from tests.lal_jax.losses import (
     compiled,
     value_and_gradient,
 )
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.quick import compilations, quick_jit
 from tests.tolerances import assert_close
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -79,7 +79,11 @@ def test_value_and_gradient_under_jit(name):
 @every_loss
 def test_value_and_gradient_without_jit(name):
     both = value_and_gradient(LOSSES[name].function)
-    losses, gradient = both(*(jnp.asarray(array[0]) for array in batch()))
+    image = [jnp.asarray(array[0]) for array in batch()]
+    both(*image)
+    with compilations() as compiled:  # which would take far longer than the loss
+        losses, gradient = both(*image)
+    assert not compiled
     assert_close(losses, expected_losses(name, image_by_image=True)[0], length=TERMS)
     assert_close(gradient, gradient_of(name)[0], length=TERMS)
 

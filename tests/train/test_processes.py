@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import re
@@ -12,10 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from train.common.errors import UserError
-from train.common.processes import ProcessOptions, join_processes
+from train.common.processes import ProcessOptions, check_alike, join_processes
+from train.common.signals import Terminated, terminable
+from train.config import Config
 
 from .programs import OPTIONS, call, start, wait
 
@@ -163,6 +167,43 @@ def test_one_process_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     with pytest.raises(AssertionError, match="joined"):
         join_processes(ProcessOptions(coordinator="auto"))
+
+
+def test_joining_leaves_sigterm_to_the_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """JAX's own handler goes past Python, as faulthandler's does."""
+    with (tmp_path / "trace").open("w") as file, terminable():
+        monkeypatch.setattr(
+            "jax.distributed.initialize",
+            lambda **unused: faulthandler.register(signal.SIGTERM, file),
+        )
+        join_processes(ProcessOptions(coordinator="auto"))
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        faulthandler.unregister(signal.SIGTERM)
+
+
+def test_processes_of_different_options_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = Config().replace(steps=5, process=-1).shared_options()
+    rows: list[np.ndarray] = []
+
+    def gather(own: np.ndarray) -> np.ndarray:
+        rows.append(own)
+        return np.stack([rows[0], own])
+
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    monkeypatch.setattr("jax.process_index", lambda: 1)
+    monkeypatch.setattr("jax.experimental.multihost_utils.process_allgather", gather)
+    check_alike(first)
+    check_alike(Config().replace(steps=5, workers=3, prepared="here").shared_options())
+    with pytest.raises(UserError) as raised:
+        check_alike(Config().replace(steps=5, seed=7, flip=False).shared_options())
+    assert "--seed: 7 here, in process 1" in str(raised.value)
+    assert "--flip: False here" in str(raised.value)
+    assert "--steps" not in str(raised.value)
 
 
 def test_cluster_that_cannot_be_joined_is_named(

@@ -10,8 +10,11 @@ import contextlib
 import dataclasses
 import os
 import re
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from train.common.errors import UserError
@@ -134,6 +137,9 @@ def join_processes(options: ProcessOptions) -> None:
             "alone."
         ) from error
 
+    if threading.current_thread() is threading.main_thread():
+        # JAX has put a handler of its own over SIGTERM's.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     if jax.process_index() != 0:  # process 0 tells what all would
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
 
@@ -182,6 +188,36 @@ def wait_for_all(what: str) -> None:
         from jax.experimental import multihost_utils
 
         multihost_utils.sync_global_devices(what)
+
+
+def check_alike(options: Mapping[str, object]) -> None:
+    """Refuses to go on where processes of the run were given different options.
+
+    Args:
+      options: by name; those that may differ are left out.
+
+    Raises:
+      UserError: in each process, naming those that differ from process 0's.
+    """
+    if number_of_processes() == 1:
+        return
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    sums = [zlib.crc32(repr(value).encode()) for value in options.values()]
+    of_all = multihost_utils.process_allgather(np.array(sums, "uint32").view("int32"))
+    differs = (of_all != of_all[0]).any(axis=0)
+    if not differs.any():
+        return
+    listed = "\n".join(
+        f"{name}: {value!r} here, in process {index_of_process()}"
+        for (name, value), different in zip(options.items(), differs, strict=True)
+        if different
+    )
+    raise UserError(
+        f"the processes of the run were given different options:\n{listed}\n"
+        "Start all of them with the same command; --process alone may differ."
+    )
 
 
 @contextlib.contextmanager
@@ -244,6 +280,7 @@ def others_needed() -> Iterator[None]:
             raise
         raise UserError(
             "another process of the run has ended, or cannot be reached "
-            f"({error!s:.200}). Give the same command in all of them again, or in any "
-            "other number of them: the run goes on from its last checkpoint."
+            f"({error!s:.200}). What it said itself tells why. Then give the same "
+            "command in all of them again, or in any other number of them: the run "
+            "goes on from its last checkpoint."
         ) from error

@@ -11,9 +11,9 @@ from types import FrameType
 
 from train.common.processes import any_of, number_of_processes
 
-_NOTICES: dict[int, bytes] = {
-    signal.SIGINT: b"\nStopping after this step. Ctrl-C again stops at once.\n",
-    signal.SIGTERM: b"\nStopping after this step, as SIGTERM asks.\n",
+_NOTICES = {
+    signal.SIGINT: "\nStopping {}. Ctrl-C again stops at once.\n",
+    signal.SIGTERM: "\nStopping {}, as SIGTERM asks.\n",
 }
 
 
@@ -49,9 +49,12 @@ class StopRequest:
     def __init__(self) -> None:
         self.error: KeyboardInterrupt | None = None  # to raise, once a signal came
         self._at_once = False
-        self._before: dict[int, object] = {}
+        self._before: dict[signal.Signals, object] = {}
+        self._when = "after this step"
 
     def __enter__(self) -> StopRequest:
+        if number_of_processes() > 1:
+            self._when = "at the next step that is logged"
         if threading.current_thread() is threading.main_thread():  # only it may
             for number in _NOTICES:
                 self._before[number] = signal.signal(number, self._note)
@@ -75,6 +78,15 @@ class StopRequest:
             self.error = self.error or Terminated()
             return True
         return False
+
+    def raise_if_asked(self) -> None:
+        """Raises the request, in all processes: they come here together.
+
+        Raises:
+          KeyboardInterrupt: `error`.
+        """
+        if self.is_asked(True) and self.error:
+            raise self.error
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -105,6 +117,7 @@ class StopRequest:
             )
             with contextlib.suppress(OSError):
                 # Python's own streams may be in use just now.
-                os.write(2, _NOTICES[number])
+                notice = _NOTICES[signal.Signals(number)].format(self._when)
+                os.write(2, notice.encode())
         if self._at_once:
             raise self.error

@@ -143,8 +143,7 @@ def train(
     with StopRequest() as stop:
         if not evaluated and is_due(start):
             evaluate_now(start)
-        if stop.error:
-            raise stop.error
+        stop.raise_if_asked()
         for done, batch in enumerate(batches, start + 1):
             state, metrics = step(state, batch)
             faults.follow(done, metrics)
@@ -168,8 +167,7 @@ def train(
             if asked:
                 break
     progress.close()
-    if stop.error:
-        raise stop.error
+    stop.raise_if_asked()
     if steps == 0:
         save(state, watch.seconds(), skipped)
     return state, watch.seconds()
