@@ -203,7 +203,7 @@ HANDED_OVER: list[Mutant] = [
             "if fault := '':",
         ),
         ("no pixels", "if not any(self.pixels.values()):", "if False:"),
-        ("any share", "msgspec.Meta(ge=0, le=1)", "msgspec.Meta(ge=-9, le=1e309)"),
+        ("any share", "msgspec.Meta(ge=0, le=1)", "msgspec.Meta(ge=-9, le=1e308)"),
     ),
     *of(
         "train/experiments/publish.py",
