@@ -182,6 +182,8 @@ def checked_pairs(pairs: Any) -> list[tuple[Any, Any]]:
     for key, _ in items:
         if type(key) not in _KEYS:
             raise PickleRefused(f"has a key that is not a string but {_kind(key)}")
+        if type(key) is int and key.bit_length() > 63:  # whose hashes could be alike
+            raise PickleRefused("has a key that is an integer of more than 64 bits")
     return items
 
 

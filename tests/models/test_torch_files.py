@@ -120,6 +120,13 @@ def test_deeply_nested_key_is_refused(tmp_path: Path) -> None:
         read_torch_header(path)
 
 
+def test_key_that_could_have_any_hash_is_refused(tmp_path: Path) -> None:
+    key = (2**80).to_bytes(11, "little")
+    path = write_zip(tmp_path / "w.pth", b"}\x8a\x0b" + key + b"Ns")
+    with pytest.raises(TorchFileError, match="integer of more than 64 bits"):
+        read_torch_header(path)
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_small_file_takes_little_memory(legacy: bool, tmp_path: Path) -> None:
     # Each call would make a dictionary of all the pairs, which are written once.

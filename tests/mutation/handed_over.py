@@ -164,4 +164,50 @@ HANDED_OVER: list[Mutant] = [
         ("unknown metadata", "sorted(metadata.keys() - _METADATA)", "[]"),
         ("checksum removed", "if is_sealed(content):", "if False:"),
     ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/training/test_strange_checkpoints.py",
+        (
+            "files by links",
+            "if path.is_symlink():",
+            "if path.is_symlink() and path.is_dir():",
+        ),
+    ),
+    *of(
+        "train/training/checkpoint.py",
+        "tests/train/training/test_strange_checkpoints.py",
+        ("pieces of any size", "        check_chunks(place)\n", ""),
+        ("read at once", "lightweight_initialize=True", "lightweight_initialize=False"),
+    ),
+    *of(
+        "train/training/position.py",
+        "tests/train/training/test_strange_checkpoints.py",
+        ("renamed", "if str(position.step) != place.name:", "if False:"),
+    ),
+    *of(
+        "models/pickles.py",
+        "tests/models/test_torch_files.py",
+        ("any hash", "key.bit_length() > 63", "key.bit_length() > 999"),
+    ),
+    *of(
+        "train/data/convert/coco_masks.py",
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("ids of any size", "msgspec.Meta(ge=-(2**62), lt=2**62)", "msgspec.Meta()"),
+    ),
+    *of(
+        "train/experiments/entries.py",
+        "tests/train/experiments/test_damaged_results.py",
+        (
+            "any class",
+            "if fault := fault_of_names(list(self.pixels)):",
+            "if fault := '':",
+        ),
+        ("no pixels", "if not any(self.pixels.values()):", "if False:"),
+        ("any share", "msgspec.Meta(ge=0, le=1)", "msgspec.Meta(ge=-9, le=1e308)"),
+    ),
+    *of(
+        "train/experiments/publish.py",
+        "tests/train/experiments/test_findings.py",
+        ("code of backticks", "parts = _CODE.split(text)", "parts = text.split('`')"),
+    ),
 ]

@@ -51,16 +51,16 @@ def check_kinds_below(folder: Path) -> None:
     """Refuses what a library that reads a folder would wait for, or leave it by.
 
     Raises:
-      UserError: a pipe, a device, a socket or a link to a folder is in it.
+      UserError: a pipe, a device, a socket or a link is in it.
     """
     for path in below(folder):
         with contextlib.suppress(FileNotFoundError):
-            check_kind(path)
-            if path.is_symlink() and path.is_dir():
+            if path.is_symlink():
                 raise UserError(
-                    f"{path} is a link to a folder, and is not followed. Put the "
-                    "folder itself in its place."
+                    f"{path} is a link, to {os.readlink(path)}, and is not followed. "
+                    "Put what it leads to in its place."
                 )
+            check_kind(path)
 
 
 class Inside:

@@ -13,11 +13,13 @@ import msgspec
 from train.common.errors import UserError
 from train.config import Config, changed_options, command_words
 from train.data.places import anywhere, short
+from train.data.voc_classes import fault_of_names
 from train.experiments.plans import Planned, Setting, varied_options
 from train.presets import PRESETS
 from train.workdir.run import Run
 
 Entry = Mapping[str, Any]  # what results hold of a run
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
 
@@ -50,15 +52,15 @@ class _Diverged(_Made, kw_only=True):
 class _Near(msgspec.Struct):
     """Metrics of the pixels near a border."""
 
-    mean_iou: float
+    mean_iou: _Share
     pixels: dict[str, _Count]
 
 
 class _Finished(_Made, kw_only=True):
-    mean_iou: float
-    pixel_accuracy: float
+    mean_iou: _Share
+    pixel_accuracy: _Share
     seconds: Annotated[float, msgspec.Meta(ge=0)]
-    iou: dict[str, float | None]
+    iou: dict[str, _Share | None]
     pixels: dict[str, _Count]
     boundary: dict[str, _Near]
 
@@ -68,6 +70,10 @@ class _Finished(_Made, kw_only=True):
         Raises:
           ValueError: they differ, or a class with pixels has no IoU.
         """
+        if fault := fault_of_names(list(self.pixels)):
+            raise ValueError(f"it {fault}")
+        if not any(self.pixels.values()):
+            raise ValueError("it has no pixel of any class")
         if "2" not in self.boundary:
             raise ValueError("it has no pixels within 2 px of a border")
         near = (near.pixels.keys() for near in self.boundary.values())

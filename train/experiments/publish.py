@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from train.common.errors import UserError
 from train.common.files import replace_bytes, replace_text
 from train.common.regular import read_regular
 from train.common.sealed import parse_json
-from train.common.text import markdown
+from train.common.text import markdown, shown
 from train.experiments.entries import Entry, check_entry
 from train.experiments.findings import Report
 from train.experiments.tables import Table
 from train.report.html import CHART_STYLE, svg, template
+
+# A span of code; of names with several backticks none is made.
+_CODE = re.compile(r"(?<!`)(`[^`\n]+`)(?!`)")
 
 
 def write_json(entries: Sequence[Entry], path: Path) -> None:
@@ -88,8 +92,8 @@ def write_markdown(
 
 def _prose(text: str) -> str:
     """Returns text whose names are no Markdown; `code` in it is left as it is."""
-    parts = text.split("`")
-    return "`".join(p if n % 2 else markdown(p) for n, p in enumerate(parts))
+    parts = _CODE.split(text)
+    return "".join(shown(p) if n % 2 else markdown(p) for n, p in enumerate(parts))
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -18,22 +18,18 @@ from train.common.processes import index_of_process, is_of_lost_process, wait_fo
 from train.common.sealed import say_unsealed
 from train.data.inside import check_kinds_below
 from train.training import manifest
+from train.training.chunks import check_chunks
 from train.training.finiteness import all_finite
 from train.training.position import (
     DamagedError,
     Position,
+    check_is_here,
     checksum_of_arrays,
     read_position,
     sealed,
 )
 from train.training.step import TrainState
 
-# Why a checkpoint of another run is none of this one, and the way out.
-_CAUSES = {
-    "seed": "config.json has another seed. Restore it, or choose another --workdir.",
-    "fingerprint": "the data have changed. Restore them, or choose another --workdir.",
-    "config": "config.json is not the one that it was saved under. Restore that file.",
-}
 _all_finite = jax.jit(all_finite)
 
 
@@ -89,7 +85,11 @@ class Checkpoints:
         self._home = place_of(folder.parent)
         check_kinds_below(folder)  # Orbax would wait for a pipe
         self._manager = ocp.CheckpointManager(
-            plain_path(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
+            plain_path(folder),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                lightweight_initialize=True,  # damage to one would be an error here
+            ),
         )
 
     def save(
@@ -237,13 +237,7 @@ class Checkpoints:
         position = read_position(
             place, self._read(step, position=ocp.args.JsonRestore()).position
         )
-        for name, wanted in self._position.items():
-            found = getattr(position, name)
-            if found not in self._accepted[name]:
-                raise UserError(
-                    f"{place} was saved with {name} {found!r}, but this run has "
-                    f"{wanted!r}: {_CAUSES[name]}"
-                )
+        check_is_here(position, place, self._position, self._accepted)
         return position
 
     def _restore(self, step: int, like: TrainState) -> Restored:
@@ -256,6 +250,7 @@ class Checkpoints:
             ),
             like._asdict(),
         )
+        check_chunks(place)
         wanted = ocp.args.StandardRestore(shapes)
         state = TrainState(**self._read(step, state=wanted).state)
         if position.checksum is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,12 @@ import msgspec
 from train.common.errors import UserError
 from train.common.processes import gathered
 
+# Why a checkpoint of another run is none of this one, and the way out.
+_CAUSES = {
+    "seed": "config.json has another seed. Restore it, or choose another --workdir.",
+    "fingerprint": "the data have changed. Restore them, or choose another --workdir.",
+    "config": "config.json is not the one that it was saved under. Restore that file.",
+}
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
@@ -39,6 +45,37 @@ class Position(msgspec.Struct, forbid_unknown_fields=True):
 def sealed(position: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a position with a checksum of it."""
     return {**position, "seal": _seal(position)}
+
+
+def check_is_here(
+    position: Position,
+    place: Path,
+    wanted: Mapping[str, object],
+    accepted: Mapping[str, Sequence[object]],
+) -> None:
+    """Refuses a checkpoint of another step or run than that it lies in.
+
+    Args:
+      position: of the checkpoint.
+      place: its folder, named by the step.
+      wanted: what a position of this run has, by field.
+      accepted: what it may have had in earlier versions, by field.
+
+    Raises:
+      DamagedError: it is of another step.
+      UserError: it is of another run.
+    """
+    if str(position.step) != place.name:
+        raise DamagedError(
+            f"{place} holds step {position.step}: it was renamed or copied."
+        )
+    for name, value in wanted.items():
+        found = getattr(position, name)
+        if found not in accepted[name]:
+            raise UserError(
+                f"{place} was saved with {name} {found!r}, but this run has "
+                f"{value!r}: {_CAUSES[name]}"
+            )
 
 
 def read_position(place: Path, found: Any) -> Position:

@@ -24,6 +24,35 @@ from .test_comparison import an_entry, finish
 NEAR = an_entry("", 0, 0.5)["boundary"]["2"]
 
 
+def alike(pixels: dict[str, int], iou: float | None) -> dict[str, Any]:
+    """Metrics of classes that all have one IoU."""
+    near = {**NEAR, "pixels": pixels}
+    ious = dict.fromkeys(pixels, iou)
+    return {"pixels": pixels, "iou": ious, "boundary": {"2": near}}
+
+
+def of_class(name: str) -> dict[str, Any]:
+    """Metrics of that class and another."""
+    pixels = {name: 5, "b": 5}
+    near = {**NEAR, "pixels": pixels}
+    return {
+        "pixels": pixels,
+        "iou": dict.fromkeys(pixels, 0.5),
+        "boundary": {"2": near},
+    }
+
+
+def of_pixels(count: int, iou: float | None) -> dict[str, Any]:
+    """Metrics of two classes with so many pixels."""
+    pixels = {"a": count, "b": count}
+    near = {**NEAR, "pixels": pixels}
+    return {
+        "pixels": pixels,
+        "iou": dict.fromkeys(pixels, iou),
+        "boundary": {"2": near},
+    }
+
+
 @pytest.fixture
 def planned(make_config: MakeConfig, tmp_path: Path) -> Planned:
     plan = Plan(make_config(), tmp_path / "runs", steps=4)
@@ -40,6 +69,12 @@ def planned(make_config: MakeConfig, tmp_path: Path) -> Planned:
         ({"boundary": {"5": NEAR}}, "it has no pixels within 2 px"),
         ({"boundary": {"2": {**NEAR, "pixels": {}}}}, "of different classes"),
         ({"pixels": {"road": 10**30}}, "`$.pixels"),
+        (of_class("a" * 200_000), "characters"),
+        (of_class("\ud800x"), "Give it a name of one line"),
+        ({"pixels": {}, "iou": {}}, "must name 2 to 255 classes"),
+        (of_pixels(0, None), "no pixel of any class"),
+        ({"mean_iou": 1e308}, "`float` <= 1.0"),
+        ({"pixel_accuracy": -5.0}, "`float` >= 0.0"),
         ({"seconds": "x"}, "Expected `float`, got `str`"),
         ({"versions": []}, "Expected `object`, got `array`"),
         ({"commit": 5}, "Expected `str`, got `int`"),

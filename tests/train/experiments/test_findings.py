@@ -122,6 +122,14 @@ def test_markdown_names_its_files_and_command(tmp_path: Path) -> None:
     assert len(lines) == len(ENTRIES) + 2  # one a run
 
 
+def test_markdown_is_made_of_no_name(tmp_path: Path) -> None:
+    name = "cpu```<img src=x>\x1b[31m"
+    entries = [{**entry, "device": name} for entry in ENTRIES]
+    text = write_markdown(report(entries), tmp_path, "d", photographs=False).read_text()
+    assert r"cpu\`\`\`\<img src=x\>" in text and "\x1b" not in text
+    assert "`python x`" in text
+
+
 def test_photographs_are_left_out_where_they_may_not_stand(tmp_path: Path) -> None:
     picture = Section("Figure 3", Figure(), "rule", photographs=True)
     for photographs, name in ((False, "out"), (True, "in")):

@@ -22,7 +22,7 @@ import msgspec
 from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import open_regular
-from train.data.convert.coco_masks import Annotation, class_mask
+from train.data.convert.coco_masks import Annotation, Id, Number, class_mask
 from train.data.convert.conversion import (
     Conversion,
     VocWriter,
@@ -41,14 +41,14 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # begins a path of Windows
 
 
 class _Image(msgspec.Struct):
-    id: int | str
+    id: Id
     file_name: str
     height: int
     width: int
 
 
 class _Category(msgspec.Struct):
-    id: int
+    id: Number
     name: str
 
 
@@ -162,7 +162,7 @@ def _write(
 ) -> None:
     """Writes the images of a file of annotations."""
     _check_crowds(part, content)
-    objects: dict[int | str, list[Annotation]] = {}
+    objects: dict[Id, list[Annotation]] = {}
     known = {image.id for image in content.images}
     if len(known) < len(content.images):
         raise UserError(f"{part.path} gives two images one id. Renumber them.")
@@ -194,7 +194,7 @@ def _check_crowds(part: _Part, content: _Content) -> None:
         )
 
 
-def _found(part: _Part, images: Sequence[_Image]) -> dict[int | str, Path]:
+def _found(part: _Part, images: Sequence[_Image]) -> dict[Id, Path]:
     """Returns the file of each image by its id.
 
     Raises:

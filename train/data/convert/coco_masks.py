@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -13,6 +13,9 @@ from train.common.errors import UserError
 from train.data.convert.run_lengths import Stretches, decode_runs, union
 from train.data.images import IGNORED, Size
 
+# Larger ones could be chosen to have one hash, and take hours to tell apart.
+Number = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
+Id = Number | str
 _LONGEST = 500_000  # pixels of edges in any image; each takes fifty bytes
 
 
@@ -26,11 +29,11 @@ class Runs(msgspec.Struct):
 class Annotation(msgspec.Struct):
     """An object, or a crowd of them."""
 
-    image_id: int | str
-    category_id: int
+    image_id: Id
+    category_id: Number
     segmentation: list[list[float]] | Runs | None = None
     iscrowd: int | bool = 0
-    id: int | str | None = None
+    id: Id | None = None
 
 
 def class_mask(

@@ -134,6 +134,7 @@ def test_ids_that_are_given_twice(alone: Path, table: str, key: str) -> None:
         ('{"images": [', "Input data was truncated"),
         ('{"images": []}', "missing required field `annotations`"),
         ('{"shapes": [], "imagePath": "0.jpg"}', "missing required field `images`"),
+        (f'{{"images": [{{"id": {2**61 - 1 << 9}}}]}}', "range|<= 4611686018427387903"),
         ('{"images": [{"id": 1}]}', r"missing required field `file_name` - at `\$.im"),
     ],
 )
