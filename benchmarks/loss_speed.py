@@ -51,6 +51,11 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.dice_loss(logits, labels).mean()
 
 
+def lovasz(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By sorted errors, with void pixels."""
+    return lal_jax.lovasz_softmax_loss(logits, labels).mean()
+
+
 def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss."""
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
@@ -77,6 +82,7 @@ LOSSES: dict[str, Loss] = {
     BASE: cross_entropy,
     "cross-entropy (lal_jax)": masked_cross_entropy,
     "Dice": dice,
+    "Lovász-Softmax": lovasz,
     "locally adaptive": locally_adaptive,
     PATCHES: patches,
 }

@@ -2,8 +2,8 @@
 
 Logits are floating point, `[..., height, width, classes]`, and labels integer,
 `[..., height, width]`, with any number of leading axes; windows may also span sequences
-and volumes. Pixels labeled `ignore_label` (default 255) or with `where=False` are
-ignored. Losses are float32, or float64 for float64 logits.
+and volumes. Pixels labeled `ignore_label` (default 255; a number or several) or with
+`where=False` are ignored. Losses are float32, or float64 for float64 logits.
 
 The locally adaptive learning loss (Guo et al. 2018, arXiv:1802.08290)
   locally_adaptive_loss     one loss per image (Eq. 2–5)
@@ -27,6 +27,7 @@ Overlap of regions, one loss per image or one per batch
   dice_loss                 1 − F1 of each class (Milletari et al. 2016)
   generalized_dice_loss     of all classes, rare ones weigh more (Sudre et al. 2017)
   jaccard_loss              1 − IoU of each class (Rahman and Wang 2016)
+  lovasz_softmax_loss       1 − IoU of sets, extended (Berman et al. 2018)
   tversky_loss              with costs of misses and false alarms (Salehi et al. 2017)
 
 Other ways to pool, also as `pool=` of locally_adaptive_loss
@@ -57,6 +58,7 @@ from lal_jax.focal import focal_loss
 from lal_jax.generalized_dice import generalized_dice_loss
 from lal_jax.hard_pixels import hard_pixel_mean, loss_max_pooling
 from lal_jax.locally_adaptive import locally_adaptive_loss
+from lal_jax.lovasz import lovasz_softmax_loss
 from lal_jax.masks import check_labels, valid_mask
 from lal_jax.neighbor_weights import (
     chessboard_weights,
@@ -88,6 +90,7 @@ __all__ = [
     "label_counts",
     "locally_adaptive_loss",
     "loss_max_pooling",
+    "lovasz_softmax_loss",
     "masked_mean",
     "metrics",
     "minkowski_mean",

@@ -165,8 +165,8 @@ def check_ignore_label(ignore_label: int) -> None:
         limits.min < ignore_label <= limits.max
     ):
         raise ValueError(
-            "ignore_label must be an integer of 32 bits, -1 to ignore no pixel: got "
-            f"{ignore_label!r}"
+            "ignore_label must be an integer of 32 bits, or a tuple of them, -1 to "
+            f"ignore no pixel: got {ignore_label!r}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -20,7 +21,7 @@ def center_loss(
     labels: Int[Array, "*pixels"],
     centers: Float[Array, "classes depth"],
     *,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "*pixels"]:
     r"""Returns half the squared distance of each pixel to its class's center.
@@ -34,7 +35,7 @@ def center_loss(
       features: x, `[..., depth]`, floating point; the logits or an earlier layer.
       labels: class indices, `[...]`, integer.
       centers: c, `[classes, depth]`; start with zeros.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore, `[...]`.
 
     Returns:
@@ -68,7 +69,7 @@ def update_centers(
     labels: Int[Array, "*pixels"],
     *,
     alpha: float = 0.5,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "classes depth"]:
     r"""Returns the class centers, moved toward the features of a batch.
@@ -83,7 +84,7 @@ def update_centers(
       features: x, `[..., depth]`; the whole batch, as the sum is over all its pixels.
       labels: class indices, `[...]`, integer.
       alpha: α in (0, 1], the step size of the centers.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore, `[...]`.
 
     Returns:

@@ -26,7 +26,7 @@ def class_balanced_mean(
     exponent: float = 0.5,
     power: float = 1.0,
     where: Bool[Array, "..."] | None = None,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     classes: int | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
@@ -48,7 +48,7 @@ def class_balanced_mean(
       exponent: e in [0, 1].
       power: k > 0; 1 is the mean.
       where: False leaves a pixel out; same shape. None takes all.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       classes: number of classes; a label that is none of them is left out. None counts
         whatever labels there are, by sorting them, which takes longer.
       axis: the axes to pool over; None takes all.
@@ -88,7 +88,7 @@ def balanced_losses(
     *,
     exponent: float,
     where: Bool[Array, "..."] | None,
-    ignore_label: int,
+    ignore_label: int | Sequence[int],
     classes: int | None,
     axis: int | Sequence[int] | None,
 ) -> tuple[

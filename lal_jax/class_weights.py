@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from lal_jax import _checks
-from lal_jax.masks import check_labels
+from lal_jax.masks import check_labels, ignored_labels, without
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -17,7 +18,7 @@ _METHODS = ("inverse", "inverse_root", "median_frequency", "effective_number")
 
 
 def label_counts(
-    labels: ArrayLike, *, classes: int, ignore_label: int = 255
+    labels: ArrayLike, *, classes: int, ignore_label: int | Sequence[int] = 255
 ) -> Int[np.ndarray, " classes"]:
     """Counts the pixels of each class, in NumPy.
 
@@ -27,7 +28,7 @@ def label_counts(
     Args:
       labels: class indices of any integer dtype and shape.
       classes: the number of classes.
-      ignore_label: the label of ignored pixels, which are not counted.
+      ignore_label: the label of ignored pixels, which are not counted, or several.
 
     Returns:
       The number of pixels of each class, `[classes]`, int64.
@@ -41,7 +42,8 @@ def label_counts(
     """
     check_labels(labels, classes=classes, ignore_label=ignore_label)
     flat = np.ravel(labels)
-    return np.bincount(flat[flat != ignore_label].astype(np.int64), minlength=classes)
+    counted = without(ignored_labels(ignore_label), flat, np.ones(flat.shape, bool))
+    return np.bincount(flat[counted].astype(np.int64), minlength=classes)
 
 
 def class_weights_from_counts(

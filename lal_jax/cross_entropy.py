@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -22,7 +23,7 @@ def softmax_cross_entropy(
     *,
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "*pixels"]:
     r"""Returns the softmax cross-entropy of every pixel.
@@ -35,7 +36,7 @@ def softmax_cross_entropy(
       labels: class indices, `[...]`, integer.
       class_weights: w, one factor per class, `[classes]`; None means 1.
       label_smoothing: ε in [0, 1).
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore, `[...]`.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ def focal_loss(
     alpha: float = 0.25,
     gamma: float = 2.0,
     class_weights: ArrayLike | None = None,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*pixels"] | None = None,
 ) -> Float[Array, "*pixels"]:
     r"""Returns the focal loss of every pixel, in its softmax form.
@@ -37,7 +38,7 @@ def focal_loss(
       gamma: how strongly well-classified pixels are down-weighted, 0 or more; 0 is α
         times cross-entropy.
       class_weights: w, one factor per class, `[classes]`; None means 1.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore, `[...]`.
 
     Returns:

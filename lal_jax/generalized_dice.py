@@ -71,7 +71,7 @@ def generalized_dice_loss(
         ignore_label=ignore_label,
         where=where,
     )
-    weights = weights_by_class(sums, class_weights) * _rarity(sums.targets)
+    weights = weights_by_class(sums.hits, class_weights) * _rarity(sums.targets)
     errors = jnp.sum(weights * sums.errors, axis=-1)
     return ratio(errors, errors + jnp.sum(weights * sums.hits, axis=-1))
 

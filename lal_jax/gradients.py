@@ -61,7 +61,7 @@ def selective_gradient(
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch_pixels classes"]:
     r"""Returns the derivative of Σ_q v_q L^S_q by the predictions that are pooled.
@@ -80,7 +80,7 @@ def selective_gradient(
       normalizer: as in `selective_pool`.
       class_weights: as in `selective_cross_entropy`.
       label_smoothing: as in `selective_cross_entropy`.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore.
 
     Returns:
@@ -130,7 +130,7 @@ def locally_adaptive_gradient(
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch_pixels classes"]:
     r"""Returns the derivative of `locally_adaptive_loss` by the logits.
@@ -158,7 +158,7 @@ def locally_adaptive_gradient(
       normalizer: as in `locally_adaptive_loss`.
       class_weights: as in `locally_adaptive_loss`.
       label_smoothing: as in `locally_adaptive_loss`.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore.
 
     Returns:

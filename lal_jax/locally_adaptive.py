@@ -62,7 +62,7 @@ def locally_adaptive_loss(
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Returns the locally adaptive learning loss of each image.
@@ -91,7 +91,8 @@ def locally_adaptive_loss(
       normalizer: `"count"` (the paper's ξ) or `"weights"`.
       class_weights: one factor per class, `[classes]`.
       label_smoothing: ε in [0, 1).
-      ignore_label: the label of ignored pixels, neither centers nor neighbors.
+      ignore_label: the label of ignored pixels, or several; neither centers nor
+        neighbors.
       where: False marks further pixels to ignore, `[..., height, width]`.
 
     Returns:

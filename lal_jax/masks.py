@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import jax
 import numpy as np
@@ -13,6 +13,8 @@ from lal_jax import _checks
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
+
+AnyArray = TypeVar("AnyArray", jax.Array, np.ndarray)
 
 
 def valid_mask(
@@ -25,8 +27,8 @@ def valid_mask(
 
     Args:
       labels: class indices of any integer dtype and shape.
-      ignore_label: the label of ignored pixels, or several; one that does not occur,
-        such as −1, if there are none.
+      ignore_label: the label of ignored pixels, or several, `(0, 255)`; one that does
+        not occur, such as −1, if there are none.
       where: False marks further pixels to ignore; same shape as `labels`.
 
     Returns:
@@ -63,9 +65,14 @@ def mask_of(
 ) -> Bool[Array, "..."]:
     """Returns `valid_mask` of integer labels."""
     valid = _checks.as_where(where, labels.shape, "labels")
-    for label in ignored_labels(ignore_label):
-        valid &= labels != label
-    return valid
+    return without(ignored_labels(ignore_label), labels, valid)
+
+
+def without(ignored: tuple[int, ...], labels: AnyArray, mask: AnyArray) -> AnyArray:
+    """Returns the mask, False as well where a label is ignored; in NumPy or JAX."""
+    for label in ignored:
+        mask = mask & (labels != label)
+    return mask
 
 
 def ignored_labels(ignore_label: int | Sequence[int]) -> tuple[int, ...]:
@@ -77,7 +84,11 @@ def ignored_labels(ignore_label: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def check_labels(
-    labels: ArrayLike, *, classes: int, ignore_label: int = 255, name: str = "labels"
+    labels: ArrayLike,
+    *,
+    classes: int,
+    ignore_label: int | Sequence[int] = 255,
+    name: str = "labels",
 ) -> None:
     """Raises for labels neither a class nor ignored, naming the first and its place.
 
@@ -88,7 +99,7 @@ def check_labels(
     Args:
       labels: class indices of any integer dtype and shape.
       classes: the number of classes; labels are 0 to `classes` − 1.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       name: the name of the labels in the message, such as their file.
 
     Raises:
@@ -112,10 +123,12 @@ def check_labels(
             f"{name} must be integer class indices, got {values.dtype}; convert them "
             "with labels.astype(np.int32)"
         )
-    stray = ((values < 0) | (values >= classes)) & (values != ignore_label)
+    ignored = ignored_labels(ignore_label)
+    stray = without(ignored, values, (values < 0) | (values >= classes))
     if stray.any():
         place = tuple(int(index) for index in np.argwhere(stray)[0])
+        void = f" or be {', '.join(map(str, ignored))} (void)" if ignored else ""
         raise ValueError(
-            f"{name} must lie in 0…{classes - 1} or be {ignore_label} (void), got "
+            f"{name} must lie in 0…{classes - 1}{void}, got "
             f"{values[place]} at {place}, {stray.sum()} of {values.size} pixels"
         )

@@ -106,7 +106,10 @@ def tversky_loss(
     )
     losses = ratio(sums.errors, sums.hits + sums.errors + float(smooth))
     return class_average(
-        power_of(losses, gamma), sums, classes=classes, class_weights=class_weights
+        power_of(losses, gamma),
+        sums.targets > 0,
+        classes=classes,
+        class_weights=class_weights,
     )
 
 
@@ -184,7 +187,9 @@ def dice_loss(
     )
     # Half of numerator and denominator: Σp + Σt = 2 TP + FP + FN.
     losses = ratio(sums.errors, sums.hits + sums.errors + float(smooth) / 2)
-    return class_average(losses, sums, classes=classes, class_weights=class_weights)
+    return class_average(
+        losses, sums.targets > 0, classes=classes, class_weights=class_weights
+    )
 
 
 def jaccard_loss(

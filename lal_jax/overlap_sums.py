@@ -1,4 +1,4 @@
-"""What the overlap losses share: sums over pixels, ratios of them, their average."""
+"""What the overlap losses share: probabilities and targets, their sums, averages."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def overlap_sums(
 
     The errors are α FP + β FN = Σ (α p (1−t) + β (1−p) t), or Σ (p−t)² / 2.
     """
-    _checks.check_choice("activation", activation, ("softmax", "sigmoid", "none"))
-    logits = _checks.as_logits(logits)
-    _check_one_class(logits, labels, activation)
-    targets, counted = targets_and_mask(
-        labels, logits, ignore_label=ignore_label, where=where
+    probabilities, targets, _, axes = probabilities_and_targets(
+        logits,
+        labels,
+        activation=activation,
+        per_image=per_image,
+        ignore_label=ignore_label,
+        where=where,
     )
-    axes = _axes_of_pixels(logits, per_image)
-    probabilities = _probabilities(logits, counted, activation)
     hits, errors = _hits_and_errors(
         probabilities, targets, float(alpha), float(beta), axes
     )
@@ -64,6 +64,34 @@ def overlap_sums(
         errors=errors,
         targets=jnp.sum(targets, axis=axes).astype(hits.dtype),
     )
+
+
+def probabilities_and_targets(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    activation: Activation,
+    per_image: bool,
+    ignore_label: int | Sequence[int],
+    where: ArrayLike | None,
+) -> tuple[
+    Float[Array, "*pixels classes"],
+    Array,
+    Bool[Array, "*pixels"],
+    tuple[int, ...],
+]:
+    """Checks the arguments; returns p, t, which pixels count, and the axes of an image.
+
+    Of pixels that do not count p and t are 0. The axes are those before the classes.
+    """
+    _checks.check_choice("activation", activation, ("softmax", "sigmoid", "none"))
+    logits = _checks.as_logits(logits)
+    _check_one_class(logits, labels, activation)
+    targets, counted = targets_and_mask(
+        labels, logits, ignore_label=ignore_label, where=where
+    )
+    axes = _axes_of_pixels(logits, per_image)
+    return _probabilities(logits, counted, activation), targets, counted, axes
 
 
 def ratio(
@@ -91,28 +119,28 @@ def power_of(losses: Float[Array, "..."], gamma: float) -> Float[Array, "..."]:
 
 def class_average(
     losses: Float[Array, "*images classes"],
-    sums: OverlapSums,
+    present: Bool[Array, "*images classes"],
     *,
     classes: WhichClasses,
     class_weights: ArrayLike | None,
 ) -> Float[Array, "*images"]:
     """Returns Σ w l / Σ w over the classes present or all; 0 if there are none."""
     _checks.check_choice("classes", classes, ("present", "all"))
-    weights = weights_by_class(sums, class_weights)
+    weights = weights_by_class(losses, class_weights)
     if classes == "present":
-        weights = jnp.where(sums.targets > 0, weights, 0.0)
+        weights = jnp.where(present, weights, 0.0)
     # A product, not a select: a NaN of a class that is absent shows.
     return jnp.sum(weights * losses, axis=-1) / total_weight(weights, (-1,))
 
 
 def weights_by_class(
-    sums: OverlapSums, class_weights: ArrayLike | None
+    by_class: Float[Array, "*images classes"], class_weights: ArrayLike | None
 ) -> Float[Array, "*images classes"]:
-    """Returns the class weights of each image, 1 for None."""
-    weights = _checks.as_class_weights(class_weights, sums.hits)
+    """Returns the class weights of each image, 1 for None, in the shape given."""
+    weights = _checks.as_class_weights(class_weights, by_class)
     if weights is None:
-        return jnp.ones_like(sums.hits)
-    return jnp.broadcast_to(weights, sums.hits.shape)
+        return jnp.ones_like(by_class)
+    return jnp.broadcast_to(weights, by_class.shape)
 
 
 def _axes_of_pixels(logits: jax.Array, per_image: bool) -> tuple[int, ...]:

@@ -58,7 +58,7 @@ def class_balanced_gradient(
     exponent: float = 0.5,
     power: float = 1.0,
     where: Bool[Array, "..."] | None = None,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     classes: int | None = None,
     axis: int | Sequence[int] | None = (-2, -1),
 ) -> Float[Array, "..."]:
@@ -73,7 +73,7 @@ def class_balanced_gradient(
       exponent: as in `class_balanced_mean`.
       power: as in `class_balanced_mean`.
       where: False leaves a pixel out.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       classes: as in `class_balanced_mean`.
       axis: the axes that were pooled.
 

@@ -25,7 +25,7 @@ def selective_pool(
     dilation: int | Sequence[int] = 1,
     neighbor_weights: ArrayLike | None = None,
     normalizer: Literal["count", "weights"] = "count",
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch_centers classes"]:
     r"""Averages predictions over the neighbors that share the center's label.
@@ -53,7 +53,8 @@ def selective_pool(
         can be learned, but their gradient takes as much memory as patches would.
       normalizer: `"count"` divides by ξ as the paper does; `"weights"` divides by
         Σ μ ω, which makes f a weighted mean.
-      ignore_label: the label of ignored pixels, neither centers nor neighbors.
+      ignore_label: the label of ignored pixels, or several; neither centers nor
+        neighbors.
       where: False marks further pixels to ignore, `[..., height, width]`.
 
     Returns:

@@ -26,7 +26,7 @@ def as_printed(
     *,
     kernel_size: int | Sequence[int] = 5,
     power: float = 3.0,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch_pixels classes"]:
     r"""Returns the derivative by the standard scores as the paper prints it: wrong.
@@ -45,7 +45,7 @@ def as_printed(
       labels: class indices, `[..., height, width]`.
       kernel_size: as in `locally_adaptive_loss`.
       power: as in `locally_adaptive_loss`.
-      ignore_label: the label of ignored pixels.
+      ignore_label: the label of ignored pixels, or several.
       where: False marks further pixels to ignore.
 
     Returns:

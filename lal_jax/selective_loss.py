@@ -39,7 +39,7 @@ def selective_cross_entropy(
     normalizer: Literal["count", "weights"] = "count",
     class_weights: ArrayLike | None = None,
     label_smoothing: float = 0.0,
-    ignore_label: int = 255,
+    ignore_label: int | Sequence[int] = 255,
     where: Bool[Array, "*batch_pixels"] | None = None,
 ) -> Float[Array, "*batch_centers"]:
     r"""Returns the cross-entropy of the selectively pooled predictions.
@@ -69,7 +69,8 @@ def selective_cross_entropy(
       normalizer: `"count"` (the paper's ξ) or `"weights"`; see `selective_pool`.
       class_weights: one factor per class, `[classes]`; None means 1.
       label_smoothing: ε in [0, 1); the target is (1−ε)·onehot + ε/classes.
-      ignore_label: the label of ignored pixels, neither centers nor neighbors.
+      ignore_label: the label of ignored pixels, or several; neither centers nor
+        neighbors.
       where: False marks further pixels to ignore, `[..., height, width]`.
 
     Returns:

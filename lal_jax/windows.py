@@ -68,7 +68,7 @@ def checked_windows(
     dilation: int | Sequence[int],
     neighbor_weights: ArrayLike | None,
     normalizer: str,
-    ignore_label: int,
+    ignore_label: int | Sequence[int],
     where: ArrayLike | None,
 ) -> Windows:
     """Checks the arguments of `selective_pool`; `name` is that of the predictions."""

@@ -1,6 +1,7 @@
 """The overlap losses in plain NumPy float64 loops, with gradients; see `reference.py`.
 
-Each class's loss is 1 − N / D as its paper writes it, and its slope the quotient rule.
+Each class's loss is 1 − N / D as its paper writes it, and its slope the quotient rule;
+that of the Lovász-Softmax loss grows a set of wrong pixels, one after another.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ import numpy as np
 
 from tests.reference import Array
 
-# Of p and t, class by class: N, D and their slopes by each pixel's p.
+# Of p and t, class by class: the loss, and its slope by each pixel's p.
+ClassLoss = Callable[[Array, Array], tuple[float, Array]]
+# As well: N, D and their slopes.
 Fraction = Callable[[Array, Array], tuple[Any, Any, Array, Array]]
 
 
@@ -34,18 +37,55 @@ def generalized_dice_loss(logits: Array, labels: Array, **options: Any) -> Array
     return _loss_and_gradient(logits, labels, None, **options)[0]
 
 
+def lovasz_softmax_loss(logits: Array, labels: Array, **options: Any) -> Array:
+    """Berman et al. 2018, whose average is over all classes."""
+    return _loss_and_gradient(logits, labels, lovasz_of_class, **options)[0]
+
+
 def overlap_gradient(name: str, logits: Array, labels: Array, **options: Any) -> Array:
     """The gradient of the sum of the named losses by the logits."""
-    fraction = {
+    of_class = {
         "dice_loss": _dice,
         "tversky_loss": _tversky,
         "jaccard_loss": _jaccard,
         "generalized_dice_loss": lambda options: None,
+        "lovasz_softmax_loss": lambda options: lovasz_of_class,
     }[name](options)
-    return _loss_and_gradient(logits, labels, fraction, **options)[1]
+    return _loss_and_gradient(logits, labels, of_class, **options)[1]
 
 
-def _dice(options: dict[str, Any]) -> Fraction:
+def jaccard_step(members: set[int], wrong: set[int]) -> float:
+    """Δ, which is 1 − IoU of a class if the pixels in `wrong` are."""
+    return len(wrong) / len(members | wrong) if wrong else 0.0
+
+
+def lovasz_of_class(p: Array, t: Array) -> tuple[float, Array]:
+    """Definition 2: the errors by falling size, each times what its pixel adds to Δ."""
+    members = {i for i in range(len(t)) if t[i]}
+    errors = [1 - p[i] if t[i] else p[i] for i in range(len(t))]
+    loss, slope, wrong = 0.0, np.zeros(len(t)), set[int]()
+    for i in sorted(range(len(t)), key=lambda i: -errors[i]):
+        step = jaccard_step(members, wrong | {i}) - jaccard_step(members, wrong)
+        loss += errors[i] * step
+        slope[i] = -step if t[i] else step
+        wrong.add(i)
+    return loss, slope
+
+
+def _quotient(fraction: Fraction, gamma: float = 1.0) -> ClassLoss:
+    """(1 − N / D)^γ, and 0 where D is."""
+
+    def of_class(p: Array, t: Array) -> tuple[float, Array]:
+        n, d, n_slope, d_slope = fraction(p, t)
+        if d == 0:
+            return 0.0, np.zeros(p.shape)
+        outer = gamma * (1 - n / d) ** (gamma - 1)
+        return (1 - n / d) ** gamma, -outer * (n_slope * d - n * d_slope) / d**2
+
+    return of_class
+
+
+def _dice(options: dict[str, Any]) -> ClassLoss:
     smooth, squared = options.pop("smooth", 1.0), options.pop("squared", False)
     order = 2 if squared else 1
 
@@ -54,10 +94,10 @@ def _dice(options: dict[str, Any]) -> Fraction:
         divisor = sum(p**order) + sum(t**order) + smooth
         return numerator, divisor, 2 * t, order * p ** (order - 1)
 
-    return fraction
+    return _quotient(fraction)
 
 
-def _tversky(options: dict[str, Any]) -> Fraction:
+def _tversky(options: dict[str, Any]) -> ClassLoss:
     alpha, beta = options.pop("alpha", 0.3), options.pop("beta", 0.7)
     smooth = options.pop("smooth", 1.0)
 
@@ -66,25 +106,24 @@ def _tversky(options: dict[str, Any]) -> Fraction:
         divisor = hits + alpha * sum(p * (1 - t)) + beta * sum((1 - p) * t) + smooth
         return hits + smooth, divisor, t, t + alpha * (1 - t) - beta * t
 
-    return fraction
+    return _quotient(fraction, options.pop("gamma", 1.0))
 
 
-def _jaccard(options: dict[str, Any]) -> Fraction:
+def _jaccard(options: dict[str, Any]) -> ClassLoss:
     smooth = options.pop("smooth", 1.0)
 
     def fraction(p: Array, t: Array) -> tuple[Any, Any, Array, Array]:
         hits = sum(p * t)
         return hits + smooth, sum(p) + sum(t) - hits + smooth, t, 1 - t
 
-    return fraction
+    return _quotient(fraction)
 
 
 def _loss_and_gradient(
     logits: Array,
     labels: Array,
-    fraction: Fraction | None,
+    of_class: ClassLoss | None,
     *,
-    gamma: float = 1.0,
     classes: str = "present",
     activation: str = "softmax",
     per_image: bool = True,
@@ -102,33 +141,27 @@ def _loss_and_gradient(
             continue
         p = np.array([_probabilities(logits[q], activation) for q in pixels])
         t = np.array([_target(labels, q, logits) for q in pixels])
-        if fraction is None:
+        if of_class is None:
             losses[image], slope = _generalized(p, t, weights)
         else:
             chosen = [c for c in range(p.shape[1]) if classes == "all" or t[:, c].any()]
-            losses[image], slope = _average(p, t, chosen, weights, fraction, gamma)
+            losses[image], slope = _average(p, t, chosen, weights, of_class)
         for q, own, by_p in zip(pixels, p, slope, strict=True):
             gradient[q] = _by_logits(own, by_p, activation)
     return losses, gradient
 
 
 def _average(
-    p: Array,
-    t: Array,
-    chosen: list[int],
-    weights: Array,
-    fraction: Fraction,
-    gamma: float,
+    p: Array, t: Array, chosen: list[int], weights: Array, of_class: ClassLoss
 ) -> tuple[float, Array]:
     """Σ w l / Σ w over the chosen classes, and its slope by p."""
     total = sum(weights[c] for c in chosen)
     loss, slope = 0.0, np.zeros(p.shape)
     for c in chosen:
-        n, d, n_slope, d_slope = fraction(p[:, c], t[:, c])
-        if d > 0 and weights[c] > 0:
-            loss += weights[c] / total * (1 - n / d) ** gamma
-            outer = weights[c] / total * gamma * (1 - n / d) ** (gamma - 1)
-            slope[:, c] = -outer * (n_slope * d - n * d_slope) / d**2
+        if weights[c] > 0:
+            own_loss, own_slope = of_class(p[:, c], t[:, c])
+            loss += weights[c] / total * own_loss
+            slope[:, c] = weights[c] / total * own_slope
     return loss, slope
 
 

@@ -21,6 +21,7 @@ from lal_jax import (
     jaccard_loss,
     locally_adaptive_loss,
     loss_max_pooling,
+    lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
     selective_cross_entropy,
@@ -49,12 +50,14 @@ TARGETED: dict[str, Function] = {
     "locally_adaptive_loss": locally_adaptive_loss,
     "locally_adaptive_gradient": gradients.locally_adaptive_gradient,
 }
-OVERLAP: dict[str, Function] = {
+# Of sums over pixels, which take soft targets.
+OF_SUMS: dict[str, Function] = {
     "dice_loss": dice_loss,
     "tversky_loss": tversky_loss,
     "jaccard_loss": jaccard_loss,
     "generalized_dice_loss": generalized_dice_loss,
 }
+OVERLAP: dict[str, Function] = {**OF_SUMS, "lovasz_softmax_loss": lovasz_softmax_loss}
 # Each takes predictions and labels.
 OF_LABELS: dict[str, Function] = {
     **WINDOWED,

@@ -165,6 +165,12 @@ LOSSES = {
     "focal tversky_loss": same(lambda lib, x, y: lib.tversky_loss(x, y, gamma=0.75)),
     "jaccard_loss": same(lambda lib, x, y: lib.jaccard_loss(x, y, smooth=0.0)),
     "generalized_dice_loss": same(lambda lib, x, y: lib.generalized_dice_loss(x, y)),
+    "lovasz_softmax_loss": same(lambda lib, x, y: lib.lovasz_softmax_loss(x, y)),
+    "lovasz_softmax_loss of all classes": same(
+        lambda lib, x, y: lib.lovasz_softmax_loss(
+            x, y, classes="all", class_weights=CLASS_WEIGHTS, activation="sigmoid"
+        )
+    ),
     "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),
     "update_centers": same(lambda lib, x, y: lib.update_centers(CENTERS, x, y)),
     "standard_score": same(lambda lib, x, y: lib.standard_score(x)),

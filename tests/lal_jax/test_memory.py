@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from lal_jax import class_balanced_mean, locally_adaptive_loss
-from tests.lal_jax.functions import OVERLAP, Function, every
+from lal_jax import class_balanced_mean, locally_adaptive_loss, lovasz_softmax_loss
+from tests.lal_jax.functions import OF_SUMS, Function, every
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,16 @@ def test_labels_closed_over_are_not_folded_into_masks(rng):
     assert temporaries((1, 129, 129, 21), "float32", {}, labels) <= 5
 
 
-@every(OVERLAP)
+@every(OF_SUMS)
 def test_overlap_takes_few_copies_of_the_logits(function):
     """3 ×; one-hot labels as floats, with JAX's own derivatives, take 5 ×."""
     assert temporaries((1, 129, 129, 21), "float32", {}, function=function) <= 4
+
+
+def test_a_sort_takes_as_many_again():
+    """8 ×: keys, in order, the steps of Δ there, and where each pixel finds its own."""
+    function = lovasz_softmax_loss
+    assert temporaries((1, 129, 129, 21), "float32", {}, function=function) <= 8.5
 
 
 def temporaries(

@@ -133,7 +133,7 @@ def test_normalizations_that_are_unknown_or_learn_nothing(function):
 def test_class_weights_of_another_length(function):
     for weights in (np.ones(4), np.ones((5, 1)), 1.0, [1, 2, 3]):
         with refuses("each of the 5 classes", f"got shape {np.shape(weights)}"):
-            function(LOGITS, LABELS, class_weights=weights)
+            jax.eval_shape(lambda w=weights: function(LOGITS, LABELS, class_weights=w))
 
 
 @every(TARGETED)

@@ -1,6 +1,7 @@
 """The overlap losses against loops, one another, and counts."""
 
 import functools
+import inspect
 from typing import Any
 
 import jax
@@ -13,10 +14,11 @@ from lal_jax import (
     dice_loss,
     generalized_dice_loss,
     jaccard_loss,
+    lovasz_softmax_loss,
     tversky_loss,
 )
 from tests import reference_overlap
-from tests.lal_jax.functions import OVERLAP
+from tests.lal_jax.functions import OF_SUMS, OVERLAP
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_scene
 from tests.tolerances import assert_close
@@ -45,13 +47,26 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
     },
     "jaccard_loss": BY_CLASS,
     "generalized_dice_loss": {},
+    "lovasz_softmax_loss": {
+        "all": BY_CLASS["all"],
+        "sigmoids of all": {"activation": "sigmoid", "classes": "all"},
+    },
 }
 CASES = [
     pytest.param(name, options, id=f"{name} {case}")
     for name in OVERLAP
     for case, options in {**COMMON, **OWN[name]}.items()
 ]
+# Without smoothing.
+BARE: dict[str, dict[str, Any]] = {
+    name: {"smooth": 0.0} if "smooth" in inspect.signature(loss).parameters else {}
+    for name, loss in OVERLAP.items()
+}
 every_loss = pytest.mark.parametrize("name", OVERLAP)
+TARGETS = [
+    *((name, "several") for name in OVERLAP),
+    *((name, "soft") for name in OF_SUMS),
+]
 every_case = pytest.mark.parametrize(("name", "options"), CASES)
 
 
@@ -86,9 +101,8 @@ def test_value_and_gradient_equal_reference(rng, name, options, dtype):
         assert_close(one, other, length=2 * PIXELS)
 
 
-@every_loss
+@pytest.mark.parametrize(("name", "kind"), TARGETS)
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "none"])
-@pytest.mark.parametrize("kind", ["soft", "several"])
 def test_targets_equal_reference(rng, name, activation, kind):
     """What ignored pixels hold, NaN included, has no effect."""
     logits, _, where = random_scene(rng)
@@ -110,7 +124,7 @@ def test_targets_equal_reference(rng, name, activation, kind):
         assert_close(one, other, length=2 * PIXELS)
 
 
-@every_loss
+@pytest.mark.parametrize("name", OF_SUMS)
 @pytest.mark.parametrize("squared", [False, True])
 def test_soft_targets_have_a_gradient_of_their_own(rng, name, squared):
     """As they do where they come from another network."""
@@ -170,11 +184,15 @@ def test_hard_predictions_have_the_scores_of_counts(rng):
     both = np.zeros((4, 4))
     np.add.at(both, (labels, predicted), 1)
     hits, sizes = both.diagonal()[:3], (both.sum(0) + both.sum(1))[:3]
-    bare: Any = {"activation": "none", "smooth": 0.0}
-    dice = dice_loss(onehot, jnp.asarray(labels), **bare)
-    np.testing.assert_allclose(1 - dice, (2 * hits / sizes).mean(), rtol=1e-12)
-    jaccard = jaccard_loss(onehot, jnp.asarray(labels), **bare)
-    np.testing.assert_allclose(1 - jaccard, (hits / (sizes - hits)).mean(), rtol=1e-12)
+    f1, iou = (2 * hits / sizes).mean(), (hits / (sizes - hits)).mean()
+    for loss, score in (
+        (dice_loss, f1),
+        (jaccard_loss, iou),
+        (lovasz_softmax_loss, iou),
+    ):
+        options: Any = {"activation": "none", **BARE[loss.__name__]}
+        actual = quick_jit(functools.partial(loss, **options))(onehot, labels)
+        np.testing.assert_allclose(1 - actual, score, rtol=1e-12)
 
 
 @every_loss
@@ -182,8 +200,7 @@ def test_hard_predictions_have_the_scores_of_counts(rng):
 def test_losses_lie_between_right_and_wrong(rng, name, dtype):
     """0 for a sure and right prediction and 1 for a wrong one, without smoothing."""
     labels = jnp.asarray(rng.integers(3, size=SHAPE))
-    bare: Any = {} if name == "generalized_dice_loss" else {"smooth": 0.0}
-    loss = functools.partial(OVERLAP[name], **bare)
+    loss = quick_jit(functools.partial(OVERLAP[name], **BARE[name]))
     sure = 1000 * jax.nn.one_hot(labels, CLASSES, dtype=dtype)
     assert not loss(sure, labels).any()
     wrong = 1000 * jax.nn.one_hot((labels + 1) % 3, CLASSES, dtype=dtype)
@@ -197,7 +214,7 @@ def test_losses_lie_between_right_and_wrong(rng, name, dtype):
 @every_loss
 def test_where_pixels_are_and_what_classes_are_called_does_not_matter(rng, name):
     logits, labels, _ = map(np.asarray, random_scene(rng))
-    loss = functools.partial(OVERLAP[name], class_weights=WEIGHTS)
+    loss = quick_jit(functools.partial(OVERLAP[name], class_weights=WEIGHTS))
     losses = loss(jnp.asarray(logits), jnp.asarray(labels))
     turned = loss(
         jnp.asarray(logits[:, ::-1, ::-1]), jnp.asarray(labels[:, ::-1, ::-1])
@@ -207,7 +224,7 @@ def test_where_pixels_are_and_what_classes_are_called_does_not_matter(rng, name)
     assert_close(swapped[::-1], losses, length=84)
     order = np.array([3, 0, 4, 2, 1])
     renamed = np.where(labels == 255, 255, np.argsort(order)[labels % 255])
-    permuted = functools.partial(OVERLAP[name], class_weights=WEIGHTS[order])
+    permuted = quick_jit(functools.partial(OVERLAP[name], class_weights=WEIGHTS[order]))
     actual = permuted(jnp.asarray(logits[..., order]), jnp.asarray(renamed))
     assert_close(actual, losses, length=84)
 
@@ -215,9 +232,10 @@ def test_where_pixels_are_and_what_classes_are_called_does_not_matter(rng, name)
 @every_loss
 def test_any_leading_axes_and_one_image(rng, name):
     logits, labels, _ = random_scene(rng, (2, 3, 4, 5))
-    losses = OVERLAP[name](logits, labels)
+    loss = quick_jit(OVERLAP[name])
+    losses = loss(logits, labels)
     assert losses.shape == (2, 3)
-    one = OVERLAP[name](logits[1, 2], labels[1, 2])
+    one = loss(logits[1, 2], labels[1, 2])
     assert one.shape == ()
     assert_close(one, losses[1, 2], length=20)
 
@@ -225,17 +243,14 @@ def test_any_leading_axes_and_one_image(rng, name):
 @every_loss
 def test_the_loss_of_a_batch_is_that_of_one_large_image(rng, name):
     logits, labels, where = random_scene(rng)
-    whole = OVERLAP[name](logits, labels, where=where, per_image=False)
-    joined = OVERLAP[name](
+    by_image = quick_jit(OVERLAP[name])
+    loss = quick_jit(functools.partial(OVERLAP[name], per_image=False))
+    whole = loss(logits, labels, where=where)
+    joined = by_image(
         logits.reshape(12, 7, 5), labels.reshape(12, 7), where=where.reshape(12, 7)
     )
     assert_close(whole, joined, length=84)
-    flat = OVERLAP[name](
-        logits.reshape(84, 5),
-        labels.reshape(84),
-        where=where.reshape(84),
-        per_image=False,
-    )
+    flat = loss(logits.reshape(84, 5), labels.reshape(84), where=where.reshape(84))
     assert_close(flat, joined, length=84)
 
 

@@ -22,6 +22,7 @@ from lal_jax import (
     jaccard_loss,
     locally_adaptive_loss,
     loss_max_pooling,
+    lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
     selective_cross_entropy,
@@ -56,6 +57,7 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
         jaccard_loss, activation="sigmoid", classes="all", per_image=False
     ),
     "generalized_dice_loss": generalized_dice_loss,
+    "lovasz_softmax_loss": functools.partial(lovasz_softmax_loss, classes="all"),
     "selective_pool": functools.partial(selective_pool, **WINDOW),
     "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
     "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),

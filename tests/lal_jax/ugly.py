@@ -22,6 +22,7 @@ from lal_jax import (
     jaccard_loss,
     locally_adaptive_loss,
     loss_max_pooling,
+    lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
     selective_cross_entropy,
@@ -102,6 +103,10 @@ BY_OVERLAP: Losses = {
         jaccard_loss, activation="sigmoid", class_weights=WEIGHTS, **NOT_SMOOTH
     ),
     "generalized dice": generalized_dice_loss,
+    "lovasz": lovasz_softmax_loss,
+    "lovasz of sigmoids": functools.partial(
+        lovasz_softmax_loss, activation="sigmoid", classes="all", class_weights=WEIGHTS
+    ),
 }
 LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_FEATURES}
 

@@ -6,6 +6,8 @@ from tests.mutation.trainer import of
 
 VALUES = "tests/lal_jax/test_overlap.py"
 EDGES = "tests/lal_jax/test_overlap_edges.py"
+LOVASZ = "tests/lal_jax/test_lovasz.py"
+IGNORED = "tests/lal_jax/test_ignored_labels.py"
 
 OVERLAP = [
     *of(
@@ -55,7 +57,11 @@ OVERLAP = [
             "return probabilities, probabilities * (change - mean)",
             "return probabilities, probabilities * change",
         ),
-        ("absent classes count", "sums.targets > 0", "sums.targets >= 0"),
+        (
+            "absent classes count",
+            "weights = jnp.where(present, weights, 0.0)",
+            "pass",
+        ),
         (
             "a batch image by image",
             "return tuple(range(logits.ndim - 1))",
@@ -94,5 +100,64 @@ OVERLAP = [
         f"{VALUES} {EDGES}",
         ("weights without a square", "jnp.square(least", "jnp.abs(least"),
         ("squares that overflow", "jnp.square(least /", "jnp.square(1.0 /"),
+    ),
+    *of(
+        "lal_jax/lovasz.py",
+        LOVASZ,
+        ("soft targets as sets", "targets.dtype != jnp.bool_", "False"),
+        (
+            "void before the last",
+            "jnp.where(valid, keys, integer",
+            "jnp.where(True, keys, integer",
+        ),
+        (
+            "members before others",
+            "+ members.astype(integer)",
+            "+ (~members).astype(integer)",
+        ),
+        (
+            "ties share nothing",
+            "(end - place).astype(dtype)",
+            "jnp.ones_like(end, dtype)",
+        ),
+        ("steps without the missed", "size + place - missed", "size + place"),
+        ("the member itself is missed", " - member.astype(jnp.int32)", ""),
+        ("absent classes cost nothing", "1.0 / equal, outside", "0.0, outside"),
+        ("the last of equal pixels", "before < keys", "before <= keys"),
+        ("gains by rounding", "jnp.where(errors < 0, 0.0, errors)", "errors"),
+        (
+            "absent classes are present",
+            "jnp.any(members, axis=-1)",
+            "jnp.any(valid, axis=-1)",
+        ),
+        (
+            "errors of the wrong",
+            "targets, 1.0 - probabilities,",
+            "targets, probabilities,",
+        ),
+    ),
+    *of(
+        "lal_jax/masks.py",
+        IGNORED,
+        (
+            "the last ignored label alone",
+            "mask = mask & (labels != label)",
+            "mask = labels != label",
+        ),
+        ("an ignored label unchecked", "_checks.check_ignore_label(label)", "pass"),
+        (
+            "labels looked at with the ignored",
+            "stray = without(ignored, values, ",
+            "stray = without(ignored[:1], values, ",
+        ),
+    ),
+    *of(
+        "lal_jax/class_weights.py",
+        IGNORED,
+        (
+            "ignored classes are counted",
+            "without(ignored_labels(ignore_label), flat",
+            "without(ignored_labels(ignore_label)[1:], flat",
+        ),
     ),
 ]
