@@ -1,4 +1,4 @@
-"""What the overlap losses share: sums over pixels, ratios of them, their average."""
+"""What the overlap losses share: probabilities and targets, their sums, averages."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def overlap_sums(
 
     The errors are α FP + β FN = Σ (α p (1−t) + β (1−p) t), or Σ (p−t)² / 2.
     """
-    _checks.check_choice("activation", activation, ("softmax", "sigmoid", "none"))
-    logits = _checks.as_logits(logits)
-    _check_one_class(logits, labels, activation)
-    targets, counted = targets_and_mask(
-        labels, logits, ignore_label=ignore_label, where=where
+    probabilities, targets, _, axes = probabilities_and_targets(
+        logits,
+        labels,
+        activation=activation,
+        per_image=per_image,
+        ignore_label=ignore_label,
+        where=where,
     )
-    axes = _axes_of_pixels(logits, per_image)
-    probabilities = _probabilities(logits, counted, activation)
     hits, errors = _hits_and_errors(
         probabilities, targets, float(alpha), float(beta), axes
     )
@@ -64,6 +64,36 @@ def overlap_sums(
         errors=errors,
         targets=jnp.sum(targets, axis=axes).astype(hits.dtype),
     )
+
+
+def probabilities_and_targets(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    activation: Activation,
+    per_image: bool,
+    ignore_label: int | Sequence[int],
+    where: ArrayLike | None,
+    rank: int = 2,
+) -> tuple[
+    Float[Array, "*pixels classes"],
+    Array,
+    Bool[Array, "*pixels"],
+    tuple[int, ...],
+]:
+    """Checks the arguments; returns p, t, which pixels count, and the axes of an image.
+
+    Of pixels that do not count p and t are 0. The axes are those before the classes,
+    as many as `rank` or, with `per_image=False`, all.
+    """
+    _checks.check_choice("activation", activation, ("softmax", "sigmoid", "none"))
+    logits = _checks.as_logits(logits)
+    _check_one_class(logits, labels, activation)
+    targets, counted = targets_and_mask(
+        labels, logits, ignore_label=ignore_label, where=where
+    )
+    axes = _axes_of_pixels(logits, per_image, rank)
+    return _probabilities(logits, counted, activation), targets, counted, axes
 
 
 def ratio(
@@ -115,18 +145,18 @@ def weights_by_class(
     return jnp.broadcast_to(weights, sums.hits.shape)
 
 
-def _axes_of_pixels(logits: jax.Array, per_image: bool) -> tuple[int, ...]:
-    """Returns the axes to sum over: height and width, or all but the classes."""
+def _axes_of_pixels(logits: jax.Array, per_image: bool, rank: int) -> tuple[int, ...]:
+    """Returns the axes to sum over: the last before the classes, or all of these."""
     if not isinstance(per_image, bool):
         raise ValueError(f"per_image must be True or False, got {per_image!r}")
     if not per_image:
         return tuple(range(logits.ndim - 1))
-    if logits.ndim < 3:
+    if logits.ndim <= rank:
         raise ValueError(
             "logits must have shape [..., height, width, classes] for one loss an "
             f"image, got {logits.shape}; pass per_image=False for pixels in any shape"
         )
-    return (logits.ndim - 3, logits.ndim - 2)
+    return tuple(range(logits.ndim - 1 - rank, logits.ndim - 1))
 
 
 def _check_one_class(

@@ -12,6 +12,7 @@ import numpy as np
 import lal_jax
 from tests import (
     reference,
+    reference_boundary,
     reference_counterparts,
     reference_means,
     reference_overlap,
@@ -27,6 +28,7 @@ REFERENCE = types.SimpleNamespace(
         | vars(reference_scores)
         | vars(reference_means)
         | vars(reference_overlap)
+        | vars(reference_boundary)
         | vars(reference)
     )
 )
@@ -165,6 +167,14 @@ LOSSES = {
     "focal tversky_loss": same(lambda lib, x, y: lib.tversky_loss(x, y, gamma=0.75)),
     "jaccard_loss": same(lambda lib, x, y: lib.jaccard_loss(x, y, smooth=0.0)),
     "generalized_dice_loss": same(lambda lib, x, y: lib.generalized_dice_loss(x, y)),
+    "boundary_loss": same(
+        lambda lib, x, y: lib.boundary_loss(x, y, class_weights=CLASS_WEIGHTS)
+    ),
+    "boundary_loss of sigmoids on volumes": same(
+        lambda lib, x, y: lib.boundary_loss(
+            *as_volume(x, y), spacing=(2.0, 1.0, 0.5), activation="sigmoid"
+        )
+    ),
     "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),
     "update_centers": same(lambda lib, x, y: lib.update_centers(CENTERS, x, y)),
     "standard_score": same(lambda lib, x, y: lib.standard_score(x)),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lal_jax import (
+    boundary_loss,
     center_loss,
     class_balanced_mean,
     dice_loss,
@@ -56,6 +57,7 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
         jaccard_loss, activation="sigmoid", classes="all", per_image=False
     ),
     "generalized_dice_loss": generalized_dice_loss,
+    "boundary_loss": boundary_loss,
     "selective_pool": functools.partial(selective_pool, **WINDOW),
     "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
     "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),
