@@ -51,6 +51,11 @@ def dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.dice_loss(logits, labels).mean()
 
 
+def boundary(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By distance, which is computed from the labels each time."""
+    return lal_jax.boundary_loss(logits, labels).mean()
+
+
 def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss."""
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
@@ -77,6 +82,7 @@ LOSSES: dict[str, Loss] = {
     BASE: cross_entropy,
     "cross-entropy (lal_jax)": masked_cross_entropy,
     "Dice": dice,
+    "boundary": boundary,
     "locally adaptive": locally_adaptive,
     PATCHES: patches,
 }
