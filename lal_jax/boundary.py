@@ -45,8 +45,8 @@ def boundary_loss(
         `[..., height, width, classes]`, boolean. Floating point ones have no boundary
         and need `distances`.
       distances: φ, `[..., height, width, classes]`; labels then only tell which pixels
-        are ignored. None computes it, which takes some ten times as long as the rest:
-        where images come more than once, keep `signed_distances` with them.
+        are ignored. None computes it, which takes seven to ten times as long as the
+        rest: where images come more than once, keep `signed_distances` with them.
       spacing: distance between neighboring pixels: a number, or one for each spatial
         axis, `(1.0, 1.0, 1.0)` for volumes, `(1.0,)` for sequences.
       activation: how p comes from the logits: `"softmax"`, `"sigmoid"` for several

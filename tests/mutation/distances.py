@@ -25,6 +25,17 @@ DISTANCES = [
         ),
     ),
     *of(
+        "lal_jax/distance_transform.py",
+        f"{FAR}::test_memory_is_a_few_arrays_of_the_result",
+        (
+            "all parabolas stored",
+            "None\n\n    vertices = jnp.moveaxis(squares, -1, 0), places\n"
+            "    return jax.lax.scan(lower, squares, vertices, unroll=8)[0]",
+            "parabola\n\n    vertices = jnp.moveaxis(squares, -1, 0), places\n"
+            "    return jnp.min(jax.lax.scan(lower, squares, vertices)[1], axis=0)",
+        ),
+    ),
+    *of(
         "lal_jax/distances.py",
         FAR,
         (
@@ -85,6 +96,11 @@ DISTANCES = [
             "nothing valid is NaN",
             "jnp.maximum(jnp.sum(counted, axis=axes), 1)",
             "jnp.sum(counted, axis=axes)",
+        ),
+        (
+            "NaN of absent classes hidden",
+            "jnp.sum(probabilities * phi, axis",
+            "jnp.sum(jnp.where(phi == 0, 0.0, probabilities * phi), axis",
         ),
         ("an image always has two axes", "rank=len(steps),", "rank=2,"),
         (
