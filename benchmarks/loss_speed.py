@@ -56,6 +56,11 @@ def lovasz(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.lovasz_softmax_loss(logits, labels).mean()
 
 
+def boundary(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By distance, which is computed from the labels each time."""
+    return lal_jax.boundary_loss(logits, labels).mean()
+
+
 def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss."""
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
@@ -83,6 +88,7 @@ LOSSES: dict[str, Loss] = {
     "cross-entropy (lal_jax)": masked_cross_entropy,
     "Dice": dice,
     "Lovász-Softmax": lovasz,
+    "boundary": boundary,
     "locally adaptive": locally_adaptive,
     PATCHES: patches,
 }

@@ -30,6 +30,10 @@ Overlap of regions, one loss per image or one per batch
   lovasz_softmax_loss       1 − IoU of sets, extended (Berman et al. 2018)
   tversky_loss              with costs of misses and false alarms (Salehi et al. 2017)
 
+Distances to the regions, one loss per image or one per batch
+  boundary_loss             probabilities by how far off they are (Kervadec et al. 2019)
+  signed_distances          distance of each pixel to each class, negative inside
+
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels
   class_balanced_mean       mean in which an image's rare classes weigh more
@@ -49,10 +53,12 @@ Helpers
 """
 
 from lal_jax import gradients, metrics
+from lal_jax.boundary import boundary_loss
 from lal_jax.center import center_loss, update_centers
 from lal_jax.class_balance import class_balanced_mean
 from lal_jax.class_weights import class_weights_from_counts, label_counts
 from lal_jax.cross_entropy import softmax_cross_entropy
+from lal_jax.distances import signed_distances
 from lal_jax.ensemble import weighted_ensemble
 from lal_jax.focal import focal_loss
 from lal_jax.generalized_dice import generalized_dice_loss
@@ -75,6 +81,7 @@ from lal_jax.standard_score import standard_score
 __version__ = "0.1.0"
 
 __all__ = [
+    "boundary_loss",
     "center_loss",
     "check_labels",
     "chessboard_weights",
@@ -97,6 +104,7 @@ __all__ = [
     "selective_cross_entropy",
     "selective_pool",
     "selective_pool_by_patches",
+    "signed_distances",
     "softmax_cross_entropy",
     "standard_score",
     "tversky_loss",

@@ -74,6 +74,7 @@ def probabilities_and_targets(
     per_image: bool,
     ignore_label: int | Sequence[int],
     where: ArrayLike | None,
+    rank: int = 2,
 ) -> tuple[
     Float[Array, "*pixels classes"],
     Array,
@@ -82,7 +83,8 @@ def probabilities_and_targets(
 ]:
     """Checks the arguments; returns p, t, which pixels count, and the axes of an image.
 
-    Of pixels that do not count p and t are 0. The axes are those before the classes.
+    Of pixels that do not count p and t are 0. The axes are those before the classes,
+    as many as `rank` or, with `per_image=False`, all.
     """
     _checks.check_choice("activation", activation, ("softmax", "sigmoid", "none"))
     logits = _checks.as_logits(logits)
@@ -90,7 +92,7 @@ def probabilities_and_targets(
     targets, counted = targets_and_mask(
         labels, logits, ignore_label=ignore_label, where=where
     )
-    axes = _axes_of_pixels(logits, per_image)
+    axes = _axes_of_pixels(logits, per_image, rank)
     return _probabilities(logits, counted, activation), targets, counted, axes
 
 
@@ -143,18 +145,18 @@ def weights_by_class(
     return jnp.broadcast_to(weights, by_class.shape)
 
 
-def _axes_of_pixels(logits: jax.Array, per_image: bool) -> tuple[int, ...]:
-    """Returns the axes to sum over: height and width, or all but the classes."""
+def _axes_of_pixels(logits: jax.Array, per_image: bool, rank: int) -> tuple[int, ...]:
+    """Returns the axes to sum over: the last before the classes, or all of these."""
     if not isinstance(per_image, bool):
         raise ValueError(f"per_image must be True or False, got {per_image!r}")
     if not per_image:
         return tuple(range(logits.ndim - 1))
-    if logits.ndim < 3:
+    if logits.ndim <= rank:
         raise ValueError(
             "logits must have shape [..., height, width, classes] for one loss an "
             f"image, got {logits.shape}; pass per_image=False for pixels in any shape"
         )
-    return (logits.ndim - 3, logits.ndim - 2)
+    return tuple(range(logits.ndim - 1 - rank, logits.ndim - 1))
 
 
 def _check_one_class(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lal_jax import (
+    boundary_loss,
     center_loss,
     chessboard_weights,
     class_balanced_mean,
@@ -63,6 +64,7 @@ OF_LABELS: dict[str, Function] = {
     **WINDOWED,
     **TARGETED,
     **OVERLAP,
+    "boundary_loss": boundary_loss,
     "focal_loss": focal_loss,
     "center_loss": lambda x, y, **options: center_loss(
         x, y, jnp.asarray(CENTERS), **options

@@ -12,6 +12,7 @@ import numpy as np
 import lal_jax
 from tests import (
     reference,
+    reference_boundary,
     reference_counterparts,
     reference_means,
     reference_overlap,
@@ -27,6 +28,7 @@ REFERENCE = types.SimpleNamespace(
         | vars(reference_scores)
         | vars(reference_means)
         | vars(reference_overlap)
+        | vars(reference_boundary)
         | vars(reference)
     )
 )
@@ -169,6 +171,14 @@ LOSSES = {
     "lovasz_softmax_loss of all classes": same(
         lambda lib, x, y: lib.lovasz_softmax_loss(
             x, y, classes="all", class_weights=CLASS_WEIGHTS, activation="sigmoid"
+        )
+    ),
+    "boundary_loss": same(
+        lambda lib, x, y: lib.boundary_loss(x, y, class_weights=CLASS_WEIGHTS)
+    ),
+    "boundary_loss of sigmoids on volumes": same(
+        lambda lib, x, y: lib.boundary_loss(
+            *as_volume(x, y), spacing=(2.0, 1.0, 0.5), activation="sigmoid"
         )
     ),
     "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lal_jax import (
+    boundary_loss,
     center_loss,
     class_balanced_mean,
     dice_loss,
@@ -58,6 +59,7 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
     ),
     "generalized_dice_loss": generalized_dice_loss,
     "lovasz_softmax_loss": functools.partial(lovasz_softmax_loss, classes="all"),
+    "boundary_loss": boundary_loss,
     "selective_pool": functools.partial(selective_pool, **WINDOW),
     "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
     "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lal_jax import (
+    boundary_loss,
     center_loss,
     class_balanced_mean,
     dice_loss,
@@ -108,7 +109,14 @@ BY_OVERLAP: Losses = {
         lovasz_softmax_loss, activation="sigmoid", classes="all", class_weights=WEIGHTS
     ),
 }
-LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_FEATURES}
+# Which may be below 0.
+BY_DISTANCE: Losses = {
+    "boundary": boundary_loss,
+    "boundary of sigmoids": functools.partial(
+        boundary_loss, activation="sigmoid", class_weights=WEIGHTS
+    ),
+}
+LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_DISTANCE, **BY_FEATURES}
 
 
 def value_and_gradient(loss, logits, labels):

@@ -1,6 +1,7 @@
 """All mistakes that tests must notice."""
 
 from tests.mutation.devices import DEVICES
+from tests.mutation.distances import DISTANCES
 from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
@@ -26,4 +27,5 @@ MUTANTS = (
     *LIBRARY,
     *OVERLAP,
     *METRICS,
+    *DISTANCES,
 )
