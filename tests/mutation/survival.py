@@ -21,7 +21,11 @@ SIGNALS = of(
     "tests/train/common/test_signals.py",
     ("never at once", "signal.signal(signal.SIGINT, signal.SIG_DFL)", "pass"),
     ("last counts", "if self.error is None:", "if True:"),
-    ("every stop by hand", "_NOTICES[number]", "_NOTICES[signal.SIGINT]"),
+    (
+        "every stop by hand",
+        "_NOTICES[signal.Signals(number)]",
+        "_NOTICES[signal.SIGINT]",
+    ),
     (
         "begins though stopped",
         "            if self.error:\n",
