@@ -48,9 +48,9 @@ def _lowest_parabola(
 ) -> Float[Array, "*rows length"]:
     """Returns min_j s_j + (step (i − j))² for all i.
 
-    A loop over j that carries the minimum: of one expression over i and j, XLA stores
-    all where another follows. Walking the lower envelope takes fewer operations, but
-    they gather and scatter, and it gains little below some 500 places.
+    A loop over j that carries the minimum: of one expression over i and j, XLA may
+    store all where another follows. Walking the lower envelope takes fewer operations,
+    but they gather and scatter, and it gains little below some 500 places.
     """
     places = step * jnp.arange(squares.shape[-1], dtype=squares.dtype)
     everywhere = jax.lax.expand_dims(places, range(squares.ndim - 1))
