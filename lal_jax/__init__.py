@@ -34,6 +34,10 @@ Distances to the regions, one loss per image or one per batch
   boundary_loss             probabilities by how far off they are (Kervadec et al. 2019)
   signed_distances          distance of each pixel to each class, negative inside
 
+Windows and shapes, likewise one loss per image or one per batch
+  region_mutual_information_loss  what windows tell of the labels (Zhao et al. 2019)
+  cl_dice_loss              Dice of centerlines, for thin regions (Shit et al. 2021)
+
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels
   class_balanced_mean       mean in which an image's rare classes weigh more
@@ -55,6 +59,7 @@ Helpers
 from lal_jax import gradients, metrics
 from lal_jax.boundary import boundary_loss
 from lal_jax.center import center_loss, update_centers
+from lal_jax.cl_dice import cl_dice_loss
 from lal_jax.class_balance import class_balanced_mean
 from lal_jax.class_weights import class_weights_from_counts, label_counts
 from lal_jax.cross_entropy import softmax_cross_entropy
@@ -75,6 +80,7 @@ from lal_jax.overlap import dice_loss, jaccard_loss, tversky_loss
 from lal_jax.patches import selective_pool_by_patches
 from lal_jax.pooling import selective_pool
 from lal_jax.reductions import masked_mean, minkowski_mean
+from lal_jax.region_mutual_information import region_mutual_information_loss
 from lal_jax.selective_loss import selective_cross_entropy
 from lal_jax.standard_score import standard_score
 
@@ -85,6 +91,7 @@ __all__ = [
     "center_loss",
     "check_labels",
     "chessboard_weights",
+    "cl_dice_loss",
     "class_balanced_mean",
     "class_weights_from_counts",
     "dice_loss",
@@ -101,6 +108,7 @@ __all__ = [
     "masked_mean",
     "metrics",
     "minkowski_mean",
+    "region_mutual_information_loss",
     "selective_cross_entropy",
     "selective_pool",
     "selective_pool_by_patches",

@@ -96,19 +96,32 @@ def probabilities_and_targets(
     return _probabilities(logits, counted, activation), targets, counted, axes
 
 
+def check_image(logits: ArrayLike, rank: int) -> None:
+    """Requires the axes of an image of a batch as well, which neighborhoods need."""
+    if jnp.ndim(logits) <= rank:
+        axes = ", ".join(("depth", "height", "width")[-rank:])
+        raise ValueError(
+            f"logits must have shape [..., {axes}, classes], got {jnp.shape(logits)}"
+        )
+
+
 def ratio(
     errors: Float[Array, "..."], total: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """Returns errors / total, 0 with gradient 0 where the total is 0.
-
-    A total counts as 0 below the smallest number whose square is one: the slope, which
-    divides by the square, would not be finite.
-    """
-    least = math.sqrt(jnp.finfo(total.dtype).tiny)
-    nothing = total < least  # False where it is NaN
+    """Returns errors / total, 0 with gradient 0 where the total vanishes."""
+    nothing = vanishes(total)
     # Probabilities that round to more than 1 are no gain.
     errors = jnp.where((errors < 0) | nothing, 0.0, errors)
     return errors / jnp.where(nothing, 1.0, total)
+
+
+def vanishes(total: Float[Array, "..."]) -> Bool[Array, "..."]:
+    """Returns where a total counts as 0, False where it is NaN.
+
+    It does below the smallest number whose square is one: the slope of a ratio, which
+    divides by the square, would not be finite.
+    """
+    return total < math.sqrt(jnp.finfo(total.dtype).tiny)
 
 
 def power_of(losses: Float[Array, "..."], gamma: float) -> Float[Array, "..."]:

@@ -1,5 +1,6 @@
 """The library's functions grouped by their arguments, for the tests of misuse."""
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from lal_jax import (
     boundary_loss,
     center_loss,
     chessboard_weights,
+    cl_dice_loss,
     class_balanced_mean,
     dice_loss,
     focal_loss,
@@ -25,6 +27,7 @@ from lal_jax import (
     lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
+    region_mutual_information_loss,
     selective_cross_entropy,
     selective_pool,
     softmax_cross_entropy,
@@ -59,12 +62,20 @@ OF_SUMS: dict[str, Function] = {
     "generalized_dice_loss": generalized_dice_loss,
 }
 OVERLAP: dict[str, Function] = {**OF_SUMS, "lovasz_softmax_loss": lovasz_softmax_loss}
+# Of windows that fit into six pixels, and erosions that leave something of them.
+REGIONS: dict[str, Function] = {
+    "region_mutual_information_loss": functools.partial(
+        region_mutual_information_loss, radius=2, downsampling=1
+    ),
+    "cl_dice_loss": functools.partial(cl_dice_loss, iterations=2),
+}
 # Each takes predictions and labels.
 OF_LABELS: dict[str, Function] = {
     **WINDOWED,
     **TARGETED,
     **OVERLAP,
     "boundary_loss": boundary_loss,
+    **REGIONS,
     "focal_loss": focal_loss,
     "center_loss": lambda x, y, **options: center_loss(
         x, y, jnp.asarray(CENTERS), **options

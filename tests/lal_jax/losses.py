@@ -16,6 +16,7 @@ from tests import (
     reference_counterparts,
     reference_means,
     reference_overlap,
+    reference_regions,
     reference_scores,
 )
 from tests.lal_jax.quick import quick_jit
@@ -29,6 +30,7 @@ REFERENCE = types.SimpleNamespace(
         | vars(reference_means)
         | vars(reference_overlap)
         | vars(reference_boundary)
+        | vars(reference_regions)
         | vars(reference)
     )
 )
@@ -181,6 +183,12 @@ LOSSES = {
             *as_volume(x, y), spacing=(2.0, 1.0, 0.5), activation="sigmoid"
         )
     ),
+    "region_mutual_information_loss": same(
+        lambda lib, x, y: lib.region_mutual_information_loss(
+            x, y, radius=2, downsampling=1
+        )
+    ),
+    "cl_dice_loss": same(lambda lib, x, y: lib.cl_dice_loss(x, y, iterations=2)),
     "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),
     "update_centers": same(lambda lib, x, y: lib.update_centers(CENTERS, x, y)),
     "standard_score": same(lambda lib, x, y: lib.standard_score(x)),

@@ -34,6 +34,7 @@ from tests.lal_jax.functions import (
     LOGITS,
     OVERLAP,
     POWERED,
+    REGIONS,
     TARGETED,
     WINDOWED,
     Function,
@@ -129,7 +130,7 @@ def test_normalizations_that_are_unknown_or_learn_nothing(function):
         function(LOGITS[..., :2], LABELS)
 
 
-@every({**TARGETED, **OVERLAP, "focal_loss": focal_loss})
+@every({**TARGETED, **OVERLAP, **REGIONS, "focal_loss": focal_loss})
 def test_class_weights_of_another_length(function):
     for weights in (np.ones(4), np.ones((5, 1)), 1.0, [1, 2, 3]):
         with refuses("each of the 5 classes", f"got shape {np.shape(weights)}"):

@@ -14,6 +14,7 @@ from tests.lal_jax.ugly import (
     BY_FEATURES,
     BY_LOGITS,
     BY_OVERLAP,
+    BY_REGION,
     BY_SCORE,
     CLASSES,
     LABELS,
@@ -58,7 +59,7 @@ def extremes(logits: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-@every({**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_DISTANCE})
+@every({**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_REGION, **BY_DISTANCE})
 def test_finite_logits_have_finite_losses_and_gradients(loss, logits):
     for name, extreme in extremes(logits).items():
         losses, gradient = evaluate(loss, extreme)
@@ -72,6 +73,7 @@ def test_finite_logits_have_finite_losses_and_gradients(loss, logits):
         "window of one": functools.partial(locally_adaptive_loss, kernel_size=1),
         **BY_LOGITS,
         **BY_OVERLAP,
+        **BY_REGION,
     }
 )
 def test_finite_logits_have_finite_losses_and_gradients_without_jit(loss, logits):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lal_jax import (
     boundary_loss,
     center_loss,
+    cl_dice_loss,
     class_balanced_mean,
     dice_loss,
     focal_loss,
@@ -26,6 +27,7 @@ from lal_jax import (
     lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
+    region_mutual_information_loss,
     selective_cross_entropy,
     selective_pool,
     softmax_cross_entropy,
@@ -60,6 +62,10 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
     "generalized_dice_loss": generalized_dice_loss,
     "lovasz_softmax_loss": functools.partial(lovasz_softmax_loss, classes="all"),
     "boundary_loss": boundary_loss,
+    "region_mutual_information_loss": functools.partial(
+        region_mutual_information_loss, radius=2, downsampling=2
+    ),
+    "cl_dice_loss": functools.partial(cl_dice_loss, iterations=2, smooth=0.0),
     "selective_pool": functools.partial(selective_pool, **WINDOW),
     "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
     "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),

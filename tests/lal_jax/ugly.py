@@ -15,6 +15,7 @@ import pytest
 from lal_jax import (
     boundary_loss,
     center_loss,
+    cl_dice_loss,
     class_balanced_mean,
     dice_loss,
     focal_loss,
@@ -26,6 +27,7 @@ from lal_jax import (
     lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
+    region_mutual_information_loss,
     selective_cross_entropy,
     softmax_cross_entropy,
     tversky_loss,
@@ -116,7 +118,19 @@ BY_DISTANCE: Losses = {
         boundary_loss, activation="sigmoid", class_weights=WEIGHTS
     ),
 }
-LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_DISTANCE, **BY_FEATURES}
+BY_REGION: Losses = {
+    "region mutual information": functools.partial(
+        region_mutual_information_loss, radius=2, downsampling=2
+    ),
+    "windows of sigmoids": functools.partial(
+        region_mutual_information_loss, downsampling=1, activation="sigmoid"
+    ),
+    "clDice": cl_dice_loss,
+    "bare clDice": functools.partial(
+        cl_dice_loss, activation="sigmoid", class_weights=WEIGHTS, **NOT_SMOOTH
+    ),
+}
+LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_REGION, **BY_DISTANCE, **BY_FEATURES}
 
 
 def value_and_gradient(loss, logits, labels):

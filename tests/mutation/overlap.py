@@ -72,7 +72,11 @@ OVERLAP = [
     *of(
         "lal_jax/overlap_sums.py",
         EDGES,
-        ("squares of fading sums", "nothing = total < least", "nothing = total == 0"),
+        (
+            "squares of fading sums",
+            "return total < math.sqrt(jnp.finfo(total.dtype).tiny)",
+            "return total == 0",
+        ),
         (
             "rounding is a gain",
             "jnp.where((errors < 0) | nothing,",
