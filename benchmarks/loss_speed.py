@@ -24,7 +24,7 @@ from lal_jax.patches import selective_pool_by_patches
 
 SHAPES = ((2, 321, 321, 21), (8, 513, 513, 21))
 ROUNDS = 15
-PATCH_LIMIT = 16 * 2**30  # bytes of temporaries beyond which the patches are not run
+LIMIT = 16 * 2**30  # bytes of temporaries beyond which a slow loss is not run
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -61,6 +61,16 @@ def boundary(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.boundary_loss(logits, labels).mean()
 
 
+def mutual_information(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By windows, with void pixels."""
+    return lal_jax.region_mutual_information_loss(logits, labels).mean()
+
+
+def cl_dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By centerlines, with void pixels."""
+    return lal_jax.cl_dice_loss(logits, labels).mean()
+
+
 def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss."""
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
@@ -81,7 +91,9 @@ def patches(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 BASE = "cross-entropy (optax)"
+CENTERLINES = "clDice"
 PATCHES = "locally adaptive, patches"
+SLOW = (CENTERLINES, PATCHES)  # apart, in few rounds
 LOSSES: dict[str, Loss] = {
     "floor": floor,
     BASE: cross_entropy,
@@ -89,6 +101,8 @@ LOSSES: dict[str, Loss] = {
     "Dice": dice,
     "Lovász-Softmax": lovasz,
     "boundary": boundary,
+    "region mutual information": mutual_information,
+    CENTERLINES: cl_dice,
     "locally adaptive": locally_adaptive,
     PATCHES: patches,
 }
@@ -146,19 +160,20 @@ def measure(shape: tuple[int, ...]) -> None:
         f"{'':<26} {'ms':>9} {'× optax':>8} {'floor':>7} {'temporaries ÷ logits':>21}"
     )
     programs = {name: compiled(loss, logits, labels) for name, loss in LOSSES.items()}
-    stored = programs.pop(PATCHES)
+    slow = {name: programs.pop(name) for name in SLOW}
     times = interleaved(programs, logits, labels, ROUNDS)
     least = statistics.median(times["floor"])
     for name, program in programs.items():
         report(name, program, times[name], times[BASE], least, logits.nbytes)
-    if stored.temporaries > PATCH_LIMIT:
-        share = stored.temporaries / logits.nbytes
-        print(f"{PATCHES:<26} {'not run':>9} {'':>8} {'':>7} {share:>21.2f}")
-        return
-    # Apart: what comes after so much memory finds caches and allocator in disorder.
-    pair = {BASE: programs[BASE], PATCHES: stored}
-    times = interleaved(pair, logits, labels, 3)
-    report(PATCHES, stored, times[PATCHES], times[BASE], least, logits.nbytes)
+    for name, program in slow.items():
+        if program.temporaries > LIMIT:
+            share = program.temporaries / logits.nbytes
+            print(f"{name:<26} {'not run':>9} {'':>8} {'':>7} {share:>21.2f}")
+            continue
+        # Apart: what comes after so much memory finds caches and allocator in disorder.
+        pair = {BASE: programs[BASE], name: program}
+        times = interleaved(pair, logits, labels, 3)
+        report(name, program, times[name], times[BASE], least, logits.nbytes)
 
 
 def report(

@@ -103,14 +103,13 @@ def cl_dice_loss(
     left out, as an ignored pixel.
 
     Classes are computed in turn, and again in reverse mode. Value and gradient take
-    about 3 + (12 + 2 · iterations) / classes times the memory of the logits.
+    about 2.5 + (14 + 2 · iterations) / classes times the memory of the logits.
     """
     _checks.check_integer("iterations", iterations, least=0)
     _checks.check_not_negative("smooth", smooth)
     if spatial_axes not in (2, 3):
         raise ValueError(
-            "spatial_axes must be 2 for images or 3 for volumes, got "
-            f"{spatial_axes!r}"
+            f"spatial_axes must be 2 for images or 3 for volumes, got {spatial_axes!r}"
         )
     check_image(logits, spatial_axes)
     probabilities, targets, counted, axes = probabilities_and_targets(
@@ -135,9 +134,7 @@ def cl_dice_loss(
     return class_average(losses, present, classes=classes, class_weights=class_weights)
 
 
-@functools.partial(
-    jax.jit, static_argnames=("iterations", "smooth", "spatial", "axes")
-)
+@functools.partial(jax.jit, static_argnames=("iterations", "smooth", "spatial", "axes"))
 def _losses(
     probabilities: Float[Array, "*batch *space classes"],
     targets: Shaped[Array, "*batch *space classes"],

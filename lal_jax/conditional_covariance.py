@@ -1,4 +1,4 @@
-"""The log-determinant of what is left of a covariance once other variables are known."""
+"""The log-determinant of the covariance that other variables leave unexplained."""
 
 from __future__ import annotations
 

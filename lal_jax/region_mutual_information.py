@@ -92,7 +92,7 @@ def region_mutual_information_loss(
     ignored pixel.
 
     Classes are computed in turn, and again in reverse mode. Value and gradient take
-    about 2 + 9 R² / (classes · downsampling²) times the memory of the logits.
+    about 2 + (1 + 9 R² / classes) / downsampling² times the memory of the logits.
     """
     _checks.check_integer("radius", radius, least=1)
     _checks.check_integer("downsampling", downsampling, least=1)

@@ -81,8 +81,7 @@ def _pooled_maximum_jvp(offsets, primals, tangents):
     )
 
     def reverse(cotangent: jax.Array) -> jax.Array:
-        # The barrier keeps XLA from dividing once for each place.
-        shares = jax.lax.optimization_barrier(cotangent / jnp.maximum(ties, 1.0))
+        shares = cotangent / jnp.maximum(ties, 1.0)
         pools = zip(
             _neighbors(peaks, offsets, jnp.inf),
             _neighbors(shares, offsets, 0.0),

@@ -9,7 +9,7 @@ import numpy as np
 from tests.reference import Array
 
 RIDGE = 1e-6
-Place = tuple[int, ...]
+Windows = list[list[list[tuple[int, ...]]]]  # places of each block of each
 
 
 def region_mutual_information_loss(
@@ -118,29 +118,27 @@ def _mutual_information(
     losses = np.zeros(valid.shape[:-2] if per_image else ())
     slope = np.zeros(p.shape)
     for group in np.ndindex(losses.shape):
-        windows = [
+        windows: Windows = [
             [[(*group, *rest, *q) for q in block] for block in window]
             for rest in np.ndindex(valid.shape[len(group) : -2])
             for window in _windows(valid[(*group, *rest)], radius, downsampling)
         ]
-        found = [
-            (c, *(vectors(one[..., c], windows) for one in (p, t)))
-            for c in range(p.shape[-1])
-        ]
-        present = [c for c, _, y in found if y.any() and weights[c] > 0]
-        for c, x, y in found:
-            if c in present:
-                share = weights[c] / sum(weights[present])
-                loss, by_vector = explained(x, y)
-                losses[group] += share * loss
-                for row, window in zip(by_vector, windows, strict=True):
-                    for one, block in zip(row, window, strict=True):
-                        for q in block:
-                            slope[(*q, c)] += share * one / len(block)
+        truth = [vectors(one, windows) for one in np.moveaxis(t, -1, 0)]
+        present = [c for c, y in enumerate(truth) if y.any() and weights[c] > 0]
+        for c in present:
+            share = weights[c] / sum(weights[present])
+            loss, by_vector = explained(vectors(p[..., c], windows), truth[c])
+            losses[group] += share * loss
+            for row, window in zip(by_vector, windows, strict=True):
+                for one, block in zip(row, window, strict=True):
+                    for q in block:
+                        slope[(*q, c)] += share * one / len(block)
     return losses, _by_logits(p, slope, activation)
 
 
-def _windows(valid: Array, side: int, size: int) -> Iterator[list[list[Place]]]:
+def _windows(
+    valid: Array, side: int, size: int
+) -> Iterator[list[list[tuple[int, int]]]]:
     """The valid pixels of every block of every window in which no block has none."""
     rows, columns = (-(-length // size) for length in valid.shape)
     for top, left in np.ndindex(max(rows - side + 1, 0), max(columns - side + 1, 0)):
@@ -158,7 +156,7 @@ def _windows(valid: Array, side: int, size: int) -> Iterator[list[list[Place]]]:
             yield blocks
 
 
-def vectors(one: Array, windows: list[list[list[Place]]]) -> Array:
+def vectors(one: Array, windows: Windows) -> Array:
     """The mean of every block, a row for every window."""
     return np.array([[np.mean([one[q] for q in b]) for b in w] for w in windows])
 

@@ -36,7 +36,7 @@ def compiled(**options: Any) -> Callable[..., tuple[jax.Array, jax.Array]]:
 
     @quick_jit
     def both(x, y, where):
-        loss = functools.partial(cl_dice_loss, **options)
+        loss: Any = functools.partial(cl_dice_loss, **options)
         losses, pullback = jax.vjp(lambda x: loss(x, y, where=where), x)
         return losses, pullback(jnp.ones_like(losses))[0]
 
@@ -87,11 +87,11 @@ def test_value_and_gradient_equal_reference(rng, options):
 @pytest.mark.parametrize("kind", ["soft", "several"])
 def test_targets_equal_reference(rng, kind):
     """What ignored pixels hold, NaN included, has no effect."""
-    logits, _, where = random_scene(rng)
+    logits, _, where = map(np.asarray, random_scene(rng))
     soft = rng.dirichlet(np.ones(CLASSES), SHAPE)
     targets = soft if kind == "soft" else soft > 0.2
     wanted = expected(logits, targets, where=where)
-    void = ~np.asarray(where)[..., None]
+    void = ~where[..., None]
     if kind == "soft":
         targets = np.where(void, [np.nan, np.inf, -np.inf, 1e300, 0.0], targets)
     logits = np.where(void, [0.0, np.nan, np.inf, -np.inf, 1e300], logits)

@@ -4,7 +4,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from lal_jax import class_balanced_mean, locally_adaptive_loss, lovasz_softmax_loss
+from lal_jax import (
+    cl_dice_loss,
+    class_balanced_mean,
+    locally_adaptive_loss,
+    lovasz_softmax_loss,
+    region_mutual_information_loss,
+)
 from tests.lal_jax.functions import OF_SUMS, Function, every
 
 
@@ -43,6 +49,30 @@ def test_a_sort_takes_as_many_again():
     """8 ×: keys, in order, the steps of Δ there, and where each pixel finds its own."""
     function = lovasz_softmax_loss
     assert temporaries((1, 129, 129, 21), "float32", {}, function=function) <= 8.5
+
+
+@pytest.mark.parametrize(
+    ("radius", "downsampling", "classes"), [(3, 4, 21), (3, 1, 21), (5, 2, 2)]
+)
+def test_windows_are_stored_of_blocks_and_of_one_class(radius, downsampling, classes):
+    """As documented; of all classes at once the second would take 71 × the logits."""
+    options = {"radius": radius, "downsampling": downsampling}
+    taken = temporaries(
+        (1, 96, 96, classes),
+        "float32",
+        options,
+        function=region_mutual_information_loss,
+    )
+    assert taken <= 2 + (1 + 9 * radius**2 / classes) / downsampling**2
+
+
+@pytest.mark.parametrize("iterations", [3, 10])
+def test_two_images_of_an_erosion_are_kept_and_of_one_class(iterations):
+    """As documented, and not all of the pools of an erosion."""
+    options = {"iterations": iterations}
+    shape = (1, 96, 96, 3)
+    taken = temporaries(shape, "float32", options, function=cl_dice_loss)
+    assert taken <= 2.5 + (14 + 2 * iterations) / 3
 
 
 def temporaries(

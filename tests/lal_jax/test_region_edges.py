@@ -1,4 +1,4 @@
-"""The losses of windows and skeletons where pixels or classes are missing, and misuse."""
+"""The losses of windows and skeletons where there is little of either, and misuse."""
 
 import functools
 import re

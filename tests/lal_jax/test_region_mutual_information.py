@@ -36,7 +36,7 @@ def compiled(**options: Any) -> Callable[..., tuple[jax.Array, jax.Array]]:
 
     @quick_jit
     def both(x, y, where):
-        loss = functools.partial(region_mutual_information_loss, **options)
+        loss: Any = functools.partial(region_mutual_information_loss, **options)
         losses, pullback = jax.vjp(lambda x: loss(x, y, where=where), x)
         return losses, pullback(jnp.ones_like(losses))[0]
 
@@ -199,9 +199,7 @@ def test_probabilities_of_the_wrong_class_tell_as_much(rng):
 
 def test_where_blocks_are_and_what_classes_are_called_does_not_matter(rng):
     logits, labels, _ = map(np.asarray, random_scene(rng, (2, 8, 8)))
-    loss = functools.partial(
-        losses_of, radius=2, downsampling=2, class_weights=WEIGHTS
-    )
+    loss = functools.partial(losses_of, radius=2, downsampling=2, class_weights=WEIGHTS)
     losses = loss(logits, labels)
     order = np.array([3, 0, 4, 2, 1])
     renamed = np.where(labels == 255, 255, np.argsort(order)[labels % 255])
@@ -245,7 +243,7 @@ def test_a_window_counts_if_each_of_its_blocks_has_a_valid_pixel(rng):
     losses, gradient = value_and_gradient(logits, labels, where=where, **options)
     assert gradient[where].all()
     # All windows but one are in the first four rows or the first four columns.
-    vectors = [
+    windows: reference_regions.Windows = [
         [[(0, i + a, j + b)] for a in (0, 1) for b in (0, 1)]
         for i, j in ((0, 0), (0, 1), (1, 0))
     ]
@@ -256,7 +254,7 @@ def test_a_window_counts_if_each_of_its_blocks_has_a_valid_pixel(rng):
     )
     wanted = [
         reference_regions.explained(
-            *(reference_regions.vectors(one[..., c], vectors) for one in (x, y))
+            *(reference_regions.vectors(one[..., c], windows) for one in (x, y))
         )[0]
         for c in (0, 1)
     ]

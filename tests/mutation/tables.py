@@ -10,6 +10,7 @@ from tests.mutation.library import LIBRARY
 from tests.mutation.metrics import METRICS
 from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
+from tests.mutation.regions import REGIONS
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
@@ -28,4 +29,5 @@ MUTANTS = (
     *OVERLAP,
     *METRICS,
     *DISTANCES,
+    *REGIONS,
 )
