@@ -130,7 +130,14 @@ BY_REGION: Losses = {
         cl_dice_loss, activation="sigmoid", class_weights=WEIGHTS, **NOT_SMOOTH
     ),
 }
-LOSSES = {**BY_SCORE, **BY_LOGITS, **BY_OVERLAP, **BY_REGION, **BY_DISTANCE, **BY_FEATURES}
+LOSSES = {
+    **BY_SCORE,
+    **BY_LOGITS,
+    **BY_OVERLAP,
+    **BY_REGION,
+    **BY_DISTANCE,
+    **BY_FEATURES,
+}
 
 
 def value_and_gradient(loss, logits, labels):
