@@ -43,6 +43,7 @@ def _places_to_nearest(
     return jnp.minimum(place - before, after - place)
 
 
+@jax.jit  # or each call outside jit would compile its loop
 def _lowest_parabola(
     squares: Float[Array, "*rows length"], step: float
 ) -> Float[Array, "*rows length"]:

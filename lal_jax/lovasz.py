@@ -178,6 +178,7 @@ def _steps(
     return jnp.where(member, 1.0 / union, outside)
 
 
+@jax.jit  # or each call outside jit would compile its loop
 def _first_places(
     ordered: UInt[Array, "*rows pixels"], keys: UInt[Array, "*rows pixels"]
 ) -> Int[Array, "*rows pixels"]:

@@ -16,7 +16,11 @@ from tests.lal_jax.losses import (
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 WITHOUT_LABELS = ["standard_score", "weighted_ensemble"]
-MASKED = ["masked_mean", "minkowski_mean", "hard_pixel_mean", "loss_max_pooling"]
+ABOVE = "hard_pixel_mean above a threshold"  # which rounded losses may cross
+MASKED = [
+    *("masked_mean", "minkowski_mean", "hard_pixel_mean", "loss_max_pooling"),
+    ABOVE,
+]
 
 
 @functools.cache
@@ -45,6 +49,8 @@ def test_half_precision_is_near_single(dtype, name):
     expected_losses, expected_gradient = computed_in("float32", name)
     assert losses.dtype == expected_losses.dtype
     assert gradient.dtype == dtype
+    if name == ABOVE:
+        return
     assert distance(losses, expected_losses) < 1e-2
     if name in DIFFERENTIABLE:
         assert cosine(gradient, expected_gradient) > 0.999

@@ -250,7 +250,6 @@ class Checkpoints:
             ),
             like._asdict(),
         )
-        check_chunks(place)
         wanted = ocp.args.StandardRestore(shapes)
         state = TrainState(**self._read(step, state=wanted).state)
         if position.checksum is None:
@@ -268,7 +267,11 @@ class Checkpoints:
           DamagedError: they cannot be read.
         """
         try:
+            if "state" in wanted:
+                check_chunks(self.folder / str(step))
             return self._manager.restore(step, args=ocp.args.Composite(**wanted))
+        except DamagedError:
+            raise
         except Exception as error:  # Orbax raises a bare Exception for damaged arrays
             if lacks_memory(error) or isinstance(error, PermissionError):
                 raise

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from train.common.files import plain_path
 from train.training.position import DamagedError
 
 
@@ -23,7 +24,8 @@ def check_chunks(place: Path) -> None:
     Raises:
       DamagedError: it names an array.
     """
-    found: Any = ocp.StandardCheckpointHandler().metadata(place / "state")
+    state = plain_path(place) / "state"
+    found: Any = ocp.StandardCheckpointHandler().metadata(state)
     arrays, _ = jax.tree_util.tree_flatten_with_path(found.tree)
     for path, array in arrays:
         stored = array.storage and array.storage.chunk_shape

@@ -37,7 +37,7 @@ FOUND = ("mean_iou", "pixel_accuracy", "iou", "pixels", "boundary", "seconds")
 
 
 def an_entry(label: str, seed: int, mean_iou: float, **others: Any) -> dict[str, Any]:
-    iou = {"road": 0.9, "pole": mean_iou - 0.4, "car": 0.5}
+    iou = {"road": 0.9, "pole": max(0.0, mean_iou - 0.4), "car": 0.5}
     near = {"mean_iou": mean_iou / 2, "pixels": {"road": 100, "pole": 30, "car": 20}}
     return {
         "label": label,
