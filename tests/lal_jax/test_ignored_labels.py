@@ -36,6 +36,9 @@ FUNCTIONS: dict[str, Function] = {
     "class_balanced_mean": of_losses(class_balanced_mean),
     "class_balanced_gradient": of_losses(gradients.class_balanced_gradient),
     "valid_mask": lambda x, y, **options: lal_jax.valid_mask(y, **options),
+    "signed_distances": lambda x, y, **options: lal_jax.signed_distances(
+        y, num_classes=5, **options
+    ),
 }
 # In NumPy.
 LOOKED_AT = {"check_labels", "label_counts"}
