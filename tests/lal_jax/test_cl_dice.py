@@ -272,3 +272,14 @@ def test_a_class_that_is_absent_or_missed(rng):
     present: dict[str, Any] = {**sure, "classes": "present", "smooth": 0.0}
     losses, gradient = value_and_gradient(p, labels, **present)
     assert losses == 1 and jnp.isfinite(gradient).all()
+
+
+def test_a_region_too_wide_to_have_a_centerline_misses_none():
+    """T_s is 1 then: of a line of five pixels two lie in the region, T_p is 2 / 5."""
+    labels, p = np.zeros((7, 16), int), np.zeros((7, 16))
+    labels[:, :10], p[3, 8:13] = 1, 1
+    pair = np.stack([1 - p, p], axis=-1)
+    sure: dict[str, Any] = {"activation": "none", "class_weights": (0.0, 1.0)}
+    losses, gradient = value_and_gradient(pair, labels, smooth=0.0, **sure)
+    np.testing.assert_allclose(losses, 1 - 2 * 0.4 / 1.4, rtol=1e-12)
+    assert jnp.isfinite(gradient).all()

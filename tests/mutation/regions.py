@@ -35,6 +35,11 @@ REGIONS = [
             "batch_axes=axes[:-2],",
             "batch_axes=(),",
         ),
+        (
+            "absent classes count",
+            "jnp.any(mean[..., size:, 0, 0] > 0, axis=-1)",
+            "jnp.any(mean[..., size:, 0, 0] >= 0, axis=-1)",
+        ),
     ),
     *of(
         "lal_jax/region_mutual_information.py",
@@ -43,11 +48,6 @@ REGIONS = [
             "NaN hidden",
             "jnp.where(determinant < 0, 0.0, determinant)",
             "jnp.where(determinant > 0, determinant, 0.0)",
-        ),
-        (
-            "absent classes count",
-            "jnp.any(mean[..., size:, 0, 0] > 0, axis=-1)",
-            "jnp.any(mean[..., size:, 0, 0] >= 0, axis=-1)",
         ),
     ),
     *of(
