@@ -1,14 +1,13 @@
 """Static checks and conversions shared by the losses.
 
-They look at what is known while tracing: ranks, dtypes, shapes and options. None
-branches on the value of a traced array.
+They look at what is known while tracing, and never at the values of a traced array.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -74,21 +73,22 @@ def as_where(
     name: str,
     *,
     argument: str = "where",
+    xp: Any = jnp,
 ) -> Bool[Array, "..."]:
     """Returns the mask, all True for None; its shape must be the named array's."""
     if where is None:
-        return jnp.ones(shape, bool)
-    where = jnp.asarray(where)
-    if where.dtype != jnp.bool_:
+        return xp.ones(shape, bool)
+    mask: Array = xp.asarray(where)
+    if mask.dtype != jnp.bool_:
         raise ValueError(
-            f"{argument} must be boolean, got {where.dtype}; write {argument}=mask > 0"
+            f"{argument} must be boolean, got {mask.dtype}; write {argument}=mask > 0"
         )
-    if where.shape != shape:
+    if mask.shape != shape:
         raise ValueError(
             f"{argument} must have the shape of the {name}: "
-            f"got {argument} {where.shape} and {name} {shape}"
+            f"got {argument} {mask.shape} and {name} {shape}"
         )
-    return where
+    return mask
 
 
 def check_rank(array: jax.Array, name: str, rank: int) -> None:

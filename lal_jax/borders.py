@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from lal_jax import _checks
 from lal_jax.counting import (
-    as_signed,
+    as_integers,
     known_ratio,
     mean_of_known,
     namespace,
@@ -42,7 +42,7 @@ def near_border(
     Source: the bands around borders of Kohli et al. 2009
     (doi:10.1007/s11263-008-0202-0).
     """
-    return _near_another(as_signed(labels, "labels"), distance, edge=None)
+    return _near_another(as_integers(labels, "labels"), distance, edge=None)
 
 
 def boundary_counts(
@@ -85,7 +85,7 @@ def boundary_counts(
 
     def band(indices: Int[Array, "..."]) -> Int[Array, "..."]:
         """Returns the class where a pixel is in its band, −1 elsewhere."""
-        classes = xp.where(valid, indices, -1)
+        classes = xp.where(valid, indices.astype(int), -1)
         return xp.where(_near_another(classes, distance, edge=-2), classes, -1)
 
     truth, found = band(labels), band(predictions)

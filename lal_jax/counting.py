@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
 from lal_jax import _checks
-from lal_jax.masks import ignored_labels
+from lal_jax.masks import ignored_labels, without
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -24,14 +24,14 @@ def namespace(array: ArrayLike) -> ModuleType:
     return np if isinstance(array, np.ndarray | np.generic) else jnp
 
 
-def as_signed(indices: ArrayLike, name: str) -> Int[Array, "..."]:
-    """Returns class indices as signed integers, NumPy's arrays as such.
+def as_integers(indices: ArrayLike, name: str) -> Int[Array, "..."]:
+    """Returns class indices as integers, NumPy's arrays as they are.
 
     Raises:
       ValueError: they are not integers.
     """
     if isinstance(indices, np.ndarray) and np.issubdtype(indices.dtype, np.integer):
-        return cast("Array", indices.astype(np.int64))
+        return cast("Array", indices)
     return _checks.as_indices(indices, name)
 
 
@@ -49,19 +49,15 @@ def pixels(
     given = [each for each in (predictions, labels, where) if each is not None]
     on_host = all(isinstance(each, np.ndarray) for each in given)
     xp = np if on_host else jnp
-    found = as_signed(xp.asarray(predictions), "predictions")
-    truth = as_signed(xp.asarray(labels), "labels")
+    found = as_integers(xp.asarray(predictions), "predictions")
+    truth = as_integers(xp.asarray(labels), "labels")
     if found.shape != truth.shape:
         raise ValueError(
             "predictions must be class indices of the labels' shape: got predictions "
             f"{found.shape} and labels {truth.shape}; of logits take logits.argmax(-1)"
         )
-    valid = xp.ones(truth.shape, bool)
-    if where is not None:
-        valid = xp.asarray(_checks.as_where(where, truth.shape, "labels"))
-    for label in ignored_labels(ignore_label):
-        valid = valid & (truth != label)
-    return found, truth, valid
+    valid = _checks.as_where(where, truth.shape, "labels", xp=xp)
+    return found, truth, without(ignored_labels(ignore_label), truth, valid)
 
 
 def pairs(
@@ -77,11 +73,11 @@ def pairs(
     for indices in (first, second):
         valid = valid & (indices >= 0) & (indices < classes)
     if namespace(first) is np:
-        places = first[valid] * classes + second[valid]
+        places = first[valid].astype(np.int64) * classes + second[valid]
         table = np.bincount(places, minlength=classes**2)
         return cast("Array", table.reshape(classes, classes))
     places = jnp.where(valid, first * classes + second, classes**2)
-    sums = jnp.zeros(classes**2, jax.dtypes.canonicalize_dtype(int))
+    sums = jnp.zeros(classes**2, int)
     # With explicit axes it has to be said that every device gets the sum.
     explicit = not jax.sharding.get_abstract_mesh().empty
     spread = PartitionSpec() if explicit else None

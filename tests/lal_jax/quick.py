@@ -1,10 +1,12 @@
 """Compiling with little effort, for programs that run once or twice."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 
 def quick_jit(function: Callable[..., Any]) -> Any:
@@ -17,6 +19,33 @@ def quick_jit(function: Callable[..., Any]) -> Any:
     if jax.__version_info__ < (0, 11):  # which has no other code generator
         options["xla_cpu_use_fusion_emitters"] = False
     return jax.jit(function, compiler_options=options)
+
+
+@functools.cache
+def _losses_and_gradient(function: Callable[..., Any], **options: Any) -> Any:
+    @quick_jit
+    def both(x, y, where):
+        loss = functools.partial(function, **options)
+        losses, pullback = jax.vjp(lambda x: loss(x, y, where=where), x)
+        return losses, pullback(jnp.ones_like(losses))[0]
+
+    return both
+
+
+def losses_and_gradient(
+    function: Callable[..., Any],
+    logits: Any,
+    labels: Any,
+    where: Any = None,
+    **options: Any,
+) -> tuple[jax.Array, jax.Array]:
+    """The losses of logits, labels and `where`, and the gradient of their sum.
+
+    Compiled once for each function and options, which are hashable.
+    """
+    valid = jnp.ones(logits.shape[:-1], bool) if where is None else where
+    both = _losses_and_gradient(function, **options)
+    return both(*map(jnp.asarray, (logits, labels, valid)))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 from lal_jax import cl_dice_loss
 from lal_jax.soft_skeleton import soft_skeleton
 from tests import reference_regions
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.quick import losses_and_gradient, quick_jit
 from tests.lal_jax.scenes import SHAPE, random_scene
 
 CLASSES = 5
@@ -30,23 +30,8 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@functools.cache
-def compiled(**options: Any) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """The losses of logits, labels and `where`, and the gradient of their sum."""
-
-    @quick_jit
-    def both(x, y, where):
-        loss: Any = functools.partial(cl_dice_loss, **options)
-        losses, pullback = jax.vjp(lambda x: loss(x, y, where=where), x)
-        return losses, pullback(jnp.ones_like(losses))[0]
-
-    return both
-
-
-def value_and_gradient(logits, labels, *, where=None, **options):
-    arrays = jnp.asarray(logits), jnp.asarray(labels)
-    valid = jnp.ones(logits.shape[:-1], bool) if where is None else where
-    return compiled(**{**FEW, **options})(*arrays, jnp.asarray(valid))
+def value_and_gradient(logits, labels, **options):
+    return losses_and_gradient(cl_dice_loss, logits, labels, **{**FEW, **options})
 
 
 def losses_of(*arrays, **options):

@@ -88,7 +88,7 @@ def test_ignored_pixels_are_inert(kind, option, scene):
 
 
 def test_what_is_no_class_is_not_counted():
-    predictions, labels = np.array([[0, 1, 9]]), np.array([[0, 7, 1]])
+    predictions, labels = np.array([[0, 1, 9, 3]]), np.array([[0, 7, 1, 0]])
     for kind in KINDS.values():
         counts = metrics.confusion_matrix(
             kind(predictions), kind(labels), num_classes=2, ignore_label=-1

@@ -12,26 +12,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from lal_jax import cl_dice_loss, region_mutual_information_loss
 from tests.lal_jax.functions import LABELS, LOGITS, REGIONS, every, refuses
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.quick import losses_and_gradient, quick_jit
 from tests.lal_jax.scenes import random_scene
-
-
-@functools.cache
-def compiled(function, **options):
-    """The losses of logits, labels and `where`, and the gradient of their sum."""
-
-    @quick_jit
-    def both(x, y, where):
-        loss = functools.partial(function, **options)
-        losses, pullback = jax.vjp(lambda x: loss(x, y, where=where), x)
-        return losses, pullback(jnp.ones_like(losses))[0]
-
-    return both
-
-
-def value_and_gradient(function, logits, labels, where=None, **options):
-    valid = jnp.ones(logits.shape[:-1], bool) if where is None else where
-    return compiled(function, **options)(logits, labels, valid)
 
 
 @every(REGIONS)
@@ -39,12 +21,12 @@ def test_a_label_that_does_not_count_is_as_where(function, rng):
     """One out of range, and each of several that are ignored."""
     logits, labels, _ = random_scene(rng)
     outside = jnp.asarray(rng.uniform(size=labels.shape) < 0.2)
-    wanted = value_and_gradient(function, logits, labels, ~outside)
+    wanted = losses_and_gradient(function, logits, labels, ~outside)
     assert wanted[0].all() and not wanted[1][outside].any()
     ignored: Any = {"ignore_label": (255, 4, -3)}
     for stray, options in ((77, {}), (-1, {}), (5, {}), (4, ignored), (-3, ignored)):
         strays = jnp.where(outside, stray, labels)
-        actual = value_and_gradient(function, logits, strays, **options)
+        actual = losses_and_gradient(function, logits, strays, **options)
         for one, other in zip(actual, wanted, strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -63,7 +45,7 @@ def test_nothing_to_average_over_is_zero(function, rng):
         (logits, labels, None, {"class_weights": (0.0,) * 5}),
     ]
     for x, y, where, options in cases:
-        losses, gradient = value_and_gradient(function, x, y, where, **options)
+        losses, gradient = losses_and_gradient(function, x, y, where, **options)
         assert losses.shape == (() if "per_image" in options else x.shape[:1])
         assert not losses.any() and not gradient.any()
 
@@ -74,7 +56,7 @@ def test_a_bad_number_is_not_hidden(function, activation, rng):
     """Not even of a class that is absent and does not count in the average."""
     _, labels, _ = random_scene(rng)
     logits = jnp.asarray(rng.uniform(size=(*labels.shape, 5)))
-    losses, _ = value_and_gradient(
+    losses, _ = losses_and_gradient(
         function,
         logits.at[0, 2, 3, 4].set(jnp.nan),
         labels.at[:, 1:4, 2:5].set(1),
@@ -86,14 +68,14 @@ def test_a_bad_number_is_not_hidden(function, activation, rng):
 @every(REGIONS)
 def test_any_leading_axes_and_one_image(function, rng):
     logits, labels, _ = random_scene(rng, (2, 3, 4, 5))
-    losses, _ = value_and_gradient(function, logits, labels)
+    losses, _ = losses_and_gradient(function, logits, labels)
     assert losses.shape == (2, 3)
-    one, _ = value_and_gradient(function, logits[1, 2], labels[1, 2])
+    one, _ = losses_and_gradient(function, logits[1, 2], labels[1, 2])
     assert one.shape == ()
     np.testing.assert_allclose(one, losses[1, 2], rtol=1e-10)
     flat = logits.reshape(6, 4, 5, 5), labels.reshape(6, 4, 5)
-    whole, _ = value_and_gradient(function, logits, labels, per_image=False)
-    joined, _ = value_and_gradient(function, *flat, per_image=False)
+    whole, _ = losses_and_gradient(function, logits, labels, per_image=False)
+    joined, _ = losses_and_gradient(function, *flat, per_image=False)
     np.testing.assert_allclose(whole, joined, rtol=1e-10)
 
 
@@ -103,8 +85,8 @@ def test_large_images_in_single_precision(function, rng):
     rows, columns = np.indices((192, 192))
     labels = jnp.asarray((rows - 90) ** 2 + (columns - 70) ** 2 < 100, int)[None]
     logits = rng.normal(size=(1, 192, 192, 2)) + 8 * np.eye(2)[labels]
-    double, slope = value_and_gradient(function, jnp.asarray(logits), labels)
-    single, gradient = value_and_gradient(
+    double, slope = losses_and_gradient(function, jnp.asarray(logits), labels)
+    single, gradient = losses_and_gradient(
         function, jnp.asarray(logits, "float32"), labels
     )
     np.testing.assert_allclose(single, double, rtol=1e-5)
@@ -129,7 +111,7 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, rng):
         actual = compiled(*arrays)
     assert "all-reduce" in compiled.as_text()
     assert not COLLECTIVE.search(compiled.as_text())
-    wanted = value_and_gradient(function, logits, labels, per_image=False)
+    wanted = losses_and_gradient(function, logits, labels, per_image=False)
     for one, other in zip(actual, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 

@@ -1,7 +1,6 @@
 """Region mutual information against loops, its bounds and what it is blind to."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import pytest
 
 from lal_jax import region_mutual_information_loss
 from tests import reference_regions
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.quick import losses_and_gradient, quick_jit
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_scene
 from tests.tolerances import assert_close
 
@@ -30,23 +29,9 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@functools.cache
-def compiled(**options: Any) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """The losses of logits, labels and `where`, and the gradient of their sum."""
-
-    @quick_jit
-    def both(x, y, where):
-        loss: Any = functools.partial(region_mutual_information_loss, **options)
-        losses, pullback = jax.vjp(lambda x: loss(x, y, where=where), x)
-        return losses, pullback(jnp.ones_like(losses))[0]
-
-    return both
-
-
-def value_and_gradient(logits, labels, *, where=None, **options):
-    arrays = jnp.asarray(logits), jnp.asarray(labels)
-    valid = jnp.ones(logits.shape[:-1], bool) if where is None else where
-    return compiled(**options)(*arrays, jnp.asarray(valid))
+value_and_gradient = functools.partial(
+    losses_and_gradient, region_mutual_information_loss
+)
 
 
 def losses_of(*arrays, **options):

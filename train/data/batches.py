@@ -15,6 +15,10 @@ from train.common.errors import UserError
 from train.data.augment import Augment
 from train.data.images import Example, Size, Source, blank, decode, pad
 
+# A run that is stopped leaves batches in shared memory. Python's tracker frees it, and
+# would warn of nothing else.
+_TRACKED = "ignore:resource_tracker:UserWarning"
+
 
 def train_batches(
     source: Source,
@@ -61,9 +65,8 @@ def train_batches(
     if workers:
         if not flags.FLAGS.is_parsed():  # grain's workers read absl's flags
             flags.FLAGS.mark_as_parsed()
-        # A run that is stopped leaves batches in shared memory. Python's tracker, which
-        # is started with these, frees it, and would warn of nothing else.
-        sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+        if _TRACKED not in sys.warnoptions:  # with which Python starts its tracker
+            sys.warnoptions.append(_TRACKED)
         options = grain.MultiprocessingOptions(num_workers=workers)
         batches = batches.mp_prefetch(options, worker_init_fn=_outlive_interruptions)
     return iter(batches)
