@@ -224,7 +224,7 @@ def loss_call(config: Config, batch: Example) -> Callable[[], object]:
 
     def mean(logits: jax.Array, labels: jax.Array) -> jax.Array:
         return jnp.mean(
-            loss(NetworkOutputs(logits, logits, logits), labels, centers)[0]
+            loss(NetworkOutputs(logits, logits, [logits]), labels, centers)[0]
         )
 
     labels = jnp.asarray(batch.label)

@@ -22,7 +22,12 @@ class NetworkOutputs(NamedTuple):
 
     logits: jax.Array  # [batch, height, width, classes] float32
     coarse: jax.Array  # [batch, h, w, classes] float32, before upsampling
-    features: jax.Array  # [batch, h, w, channels], the backbone's last feature map
+    maps: Sequence[jax.Array]  # [batch, h, w, channels] of the backbone, finest first
+
+    @property
+    def features(self) -> jax.Array:
+        """The backbone's last feature map."""
+        return self.maps[-1]
 
 
 class DeepLab(nnx.Module):
@@ -105,7 +110,7 @@ class DeepLab(nnx.Module):
         maps = self.backbone(images, train=train)
         coarse = self.head(maps, train=train)
         logits = self.upsample(coarse, size=(height, width))
-        return NetworkOutputs(logits, coarse, maps[-1])
+        return NetworkOutputs(logits, coarse, maps)
 
     def upsample(self, coarse: jax.Array, *, size: tuple[int, int]) -> jax.Array:
         """Returns logits of `size` = (height, width) pixels from those of the head."""

@@ -30,7 +30,7 @@ from models.weights import (
 from train.common.errors import UserError
 from train.common.sealed import parse_json
 from train.data.preprocessing import PREPROCESSINGS
-from train.training.losses import network_alone
+from train.training.additions import network_alone
 from train.training.network import ModelOptions, split_model
 from train.training.step import TrainState
 

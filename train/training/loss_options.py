@@ -14,6 +14,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.options import (
+    BELOW_ONE,
     FRACTION,
     NOT_NEGATIVE,
     POSITIVE,
@@ -24,7 +25,8 @@ from train.common.options import (
     one_of,
     option,
 )
-from train.training.losses import LOSSES
+from train.training.loss_sum import terms_of
+from train.training.losses import LOSSES, OF_CROSS_ENTROPY
 from train.training.pools import NEIGHBOR_WEIGHTS, POOLS
 
 # Of class weights; `lal_jax.class_weights_from_counts` has the formulas.
@@ -40,7 +42,14 @@ RULES = (
 class LossOptions(Group):
     """The loss, and its options; those of losses and pools not chosen do nothing."""
 
-    name: str = choice("locally_adaptive", "Loss", LOSSES, name="loss")
+    name: str = option(
+        "locally_adaptive",
+        lambda: (
+            "Loss, or a sum of some, such as 'softmax_cross_entropy + 0.5 * dice': "
+            f"{LOSSES.help()}."
+        ),
+        name="loss",
+    )
     loss_resolution: str = option(
         "full",
         "full, or network: the loss looks at the logits before upsampling, and labels "
@@ -55,6 +64,20 @@ class LossOptions(Group):
         Limit(
             lambda scales: all(0.1 <= s <= 4 and s != 1 for s in scales),
             "must lie in [0.1, 4], 1 left out (it is always there)",
+        ),
+    )
+    auxiliary: float = option(
+        0.0,
+        "Factor of the cross-entropy of auxiliary heads, which look at earlier stages "
+        "in training alone; 0 has none, and 0.4 is usual.",
+        NOT_NEGATIVE,
+    )
+    auxiliary_stages: tuple[int, ...] = option(
+        (3,),
+        "Stages of the backbone that have such a head, from 1 on.",
+        Limit(
+            lambda stages: 0 < len(stages) == len(set(stages)) and min(stages) >= 1,
+            "must be one stage or more, from 1 on, each once",
         ),
     )
     kernel_size: int = option(
@@ -110,6 +133,12 @@ class LossOptions(Group):
             "0 or more",
         ),
     )
+    label_smoothing: float = option(
+        0.0,
+        "Part of each pixel's target that all classes share, in [0, 1). For "
+        "cross-entropy, in the losses made of it too.",
+        BELOW_ONE,
+    )
     power: float = option(
         3.0,
         "Power of the Minkowski pooling of the locally adaptive loss; 1 is the mean.",
@@ -155,26 +184,79 @@ class LossOptions(Group):
     hard_fraction: float = option(
         0.25, "Fraction of the pixels that hard_pixel takes, in (0, 1].", FRACTION
     )
+    region_sums: str = option(
+        "image",
+        "Over what the losses from dice to cl_dice sum: each image, or the batch.",
+        one_of(("image", "batch")),
+    )
+    tversky_alpha: float = option(
+        0.3, "What false alarms cost in the Tversky loss.", NOT_NEGATIVE
+    )
+    tversky_beta: float = option(
+        0.7, "What misses cost in the Tversky loss.", NOT_NEGATIVE
+    )
+    tversky_gamma: float = option(
+        1.0,
+        "Power of the Tversky loss; below 1 classes that are nearly right weigh more.",
+        POSITIVE,
+    )
+    cl_dice_iterations: int = option(
+        10,
+        "Erosions that find the centerlines of cl_dice: half the width of the widest "
+        "thin region, pixels.",
+        POSITIVE,
+    )
 
     rules = (
         Rule(
             "learn_score_scale",
             lambda options: (
-                options.name == "locally_adaptive" or not options.learn_score_scale
+                options.has("locally_adaptive") or not options.learn_score_scale
             ),
             "needs --loss locally_adaptive",
+        ),
+        Rule(
+            "tversky_beta",
+            lambda options: options.tversky_alpha + options.tversky_beta > 0,
+            "must be above 0 where --tversky-alpha is 0: no error would cost",
+        ),
+        Rule(
+            "label_smoothing",
+            lambda options: (
+                options.label_smoothing == 0
+                or options.auxiliary > 0
+                or options.has(*OF_CROSS_ENTROPY)
+            ),
+            f"needs --auxiliary, or a --loss of {', '.join(OF_CROSS_ENTROPY)}",
         ),
         Rule(
             "class_balance",
             lambda options: (
                 options.class_balance == 0
-                or options.name in ("softmax_cross_entropy", "focal")
-                or (options.name, options.pool) == ("locally_adaptive", "minkowski")
+                or options.has("softmax_cross_entropy", "focal")
+                or (options.has("locally_adaptive") and options.pool == "minkowski")
             ),
             "needs --loss softmax_cross_entropy or focal, or locally_adaptive with "
             "--pool minkowski",
         ),
     )
+
+    def __post_init__(self) -> None:
+        """Validates the options, and spells the loss in one way.
+
+        Raises:
+          UserError: it names the option, the limit and the value.
+        """
+        try:
+            terms = terms_of(self.name)
+        except ValueError as error:
+            raise UserError(f"--loss {self.name!r:.200}: {error}") from error
+        object.__setattr__(self, "name", " + ".join(map(str, terms)))
+        super().__post_init__()
+
+    def has(self, *names: str) -> bool:
+        """Returns whether the loss, or a term of it, is one of those named."""
+        return any(term.name in names for term in terms_of(self.name))
 
     def weight_per_class(self) -> np.ndarray | None:
         """Returns a number per class, None for 1.
@@ -201,7 +283,7 @@ def check_classes(options: LossOptions, classes: int) -> None:
       UserError: it names both.
     """
     scored = options.normalization == "standard_score"
-    if options.name == "locally_adaptive" and scored and classes < 3:
+    if options.has("locally_adaptive") and scored and classes < 3:
         raise UserError(
             f"--loss locally_adaptive cannot learn {classes} classes: the standard "
             "score of two numbers is ±1 whatever they are. Add --normalization "

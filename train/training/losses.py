@@ -1,4 +1,4 @@
-"""Losses a run can choose by name.
+"""Losses of pixels that a run can choose by name; `region_losses.py` has the others.
 
 To add one: the loss itself in `lal_jax`, a function here under `@LOSSES.register`, and
 a field of `LossOptions` (`loss_options.py`) for each option it has. JAX is imported
@@ -7,9 +7,8 @@ where it is used, so that the options load without it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from models.registry import Registry
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
     from models.deeplab import DeepLab, NetworkOutputs
     from train.training.loss_options import LossOptions
+
+# Those that are cross-entropy, pooled or with something beside it.
+OF_CROSS_ENTROPY = ("softmax_cross_entropy", "center", "loss_max_pooling", "hard_pixel")
 
 
 class Loss(Protocol):
@@ -48,11 +50,8 @@ class Loss(Protocol):
         """
 
 
-# Of logits and labels, a loss for each pixel.
+# Of logits and labels, a loss for each pixel or for each image.
 LogitLoss = Callable[["jax.Array", "jax.Array"], "jax.Array"]
-
-# The attribute of the network for the logarithm of a learned scale.
-_LEARNED = "log_score_scale"
 
 LOSSES: Registry[Callable[[LossOptions], Loss]] = Registry("loss")
 
@@ -89,7 +88,7 @@ def _locally_adaptive(options: LossOptions) -> Loss:
 @LOSSES.register("softmax_cross_entropy", "the baseline")
 def _softmax_cross_entropy(options: LossOptions) -> Loss:
     """Mean cross-entropy over valid pixels."""
-    return _pooled(_cross_entropy(options), mean_pool(options))
+    return of_logits(mean_cross_entropy(options))
 
 
 @LOSSES.register("focal", "fades where a pixel is right")
@@ -103,7 +102,7 @@ def _focal(options: LossOptions) -> Loss:
         gamma=options.focal_gamma,
         class_weights=options.weight_per_class(),
     )
-    return _pooled(pixel_loss, mean_pool(options))
+    return of_logits(_per_image(pixel_loss, mean_pool(options)))
 
 
 @LOSSES.register("center", "cross-entropy, and features drawn to their class's center")
@@ -150,27 +149,42 @@ def _center(options: LossOptions) -> Loss:
 @LOSSES.register("loss_max_pooling", "cross-entropy weighted toward the hard pixels")
 def _loss_max_pooling(options: LossOptions) -> Loss:
     """Cross-entropy under loss max-pooling."""
-    return _pooled(
-        _cross_entropy(options), over_valid(POOLS["loss_max_pooling"](options))
-    )
+    pool = over_valid(POOLS["loss_max_pooling"](options))
+    return of_logits(_per_image(_cross_entropy(options), pool))
 
 
 @LOSSES.register("hard_pixel", "cross-entropy over the hardest pixels")
 def _hard_pixel(options: LossOptions) -> Loss:
     """Mean cross-entropy over the hardest pixels."""
-    return _pooled(_cross_entropy(options), over_valid(POOLS["hard_pixel"](options)))
+    pool = over_valid(POOLS["hard_pixel"](options))
+    return of_logits(_per_image(_cross_entropy(options), pool))
 
 
 def _cross_entropy(options: LossOptions) -> LogitLoss:
-    """Returns the cross-entropy of each pixel, with the run's class weights."""
+    """Returns the cross-entropy of each pixel, weighted and smoothed as asked."""
     import lal_jax
 
-    weights = options.weight_per_class()
-    return functools.partial(lal_jax.softmax_cross_entropy, class_weights=weights)
+    return functools.partial(
+        lal_jax.softmax_cross_entropy,
+        class_weights=options.weight_per_class(),
+        label_smoothing=options.label_smoothing,
+    )
 
 
-def _pooled(pixel_loss: LogitLoss, pool: LabelPooling) -> Loss:
-    """Returns a loss from one of each pixel, `(logits, labels)`, and its pooling."""
+def mean_cross_entropy(options: LossOptions) -> LogitLoss:
+    """Returns each image's mean cross-entropy, of logits and labels."""
+    return _per_image(_cross_entropy(options), mean_pool(options))
+
+
+def _per_image(pixel_loss: LogitLoss, pool: LabelPooling) -> LogitLoss:
+    """Returns a loss of each image from one of each pixel and its pooling."""
+    return lambda logits, labels: pool(
+        pixel_loss(logits, labels), labels, logits.shape[-1]
+    )
+
+
+def of_logits(image_loss: LogitLoss) -> Loss:
+    """Returns a loss from one of each image, of logits and labels."""
 
     def loss(
         outputs: NetworkOutputs,
@@ -178,15 +192,9 @@ def _pooled(pixel_loss: LogitLoss, pool: LabelPooling) -> Loss:
         centers: jax.Array,
         score_scale: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
-        logits = outputs.logits
-        return pool(pixel_loss(logits, labels), labels, logits.shape[-1]), centers
+        return image_loss(outputs.logits, labels), centers
 
     return loss
-
-
-def make_loss(options: LossOptions) -> Loss:
-    """Returns the loss of a run."""
-    return LOSSES[options.name](options)
 
 
 def initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
@@ -196,37 +204,3 @@ def initial_centers(options: LossOptions, model: DeepLab) -> jax.Array:
     of_head = options.center_features == "head_input"
     depth = model.backbone.channels[-1] if of_head else model.classes
     return jnp.zeros((model.classes, depth))
-
-
-def add_parameters(options: LossOptions, model: DeepLab) -> None:
-    """Adds what the loss learns to the network, so that it is trained and saved too.
-
-    That is the logarithm of the score's scale, if it is learned: any step of it leaves
-    the scale positive.
-    """
-    import jax.numpy as jnp
-    from flax import nnx
-
-    if options.learn_score_scale:
-        scale = jnp.float32(options.score_scale)
-        setattr(model, _LEARNED, nnx.Param(jnp.log(scale)))
-
-
-@contextlib.contextmanager
-def network_alone(model: DeepLab) -> Iterator[None]:
-    """Sets aside what `add_parameters` added, within the block."""
-    learned = getattr(model, _LEARNED, None)
-    if learned is None:
-        yield
-        return
-    delattr(model, _LEARNED)
-    yield
-    setattr(model, _LEARNED, learned)
-
-
-def learned_scale(model: DeepLab) -> jax.Array | None:
-    """Returns the score's scale, None where it is not learned."""
-    import jax.numpy as jnp
-
-    parameter = getattr(model, _LEARNED, None)
-    return None if parameter is None else jnp.exp(parameter.get_value())

@@ -39,7 +39,7 @@ def training_outputs(
         largest = jnp.max(coarse, axis=0)
         _, height, width, _ = images.shape
         logits = model.upsample(largest, size=(height, width))
-        found.append(NetworkOutputs(logits, largest, whole.features))
+        found.append(NetworkOutputs(logits, largest, whole.maps))
     if options.loss_resolution == "network":
         found = [outputs._replace(logits=outputs.coarse) for outputs in found]
     return found

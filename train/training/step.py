@@ -14,15 +14,12 @@ from models.deeplab import DeepLab
 from models.pointwise import rows_divided
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
+from train.training.additions import add_parameters, auxiliary_losses, learned_scale
 from train.training.devices import DeviceLayout
 from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
-from train.training.losses import (
-    add_parameters,
-    initial_centers,
-    learned_scale,
-    make_loss,
-)
+from train.training.loss_sum import make_loss
+from train.training.losses import initial_centers
 from train.training.network import ModelOptions, make_model, split_model
 from train.training.optimizer import OptimizerOptions, learning_rate, make_optimizer
 from train.training.scales import shrink_labels, training_outputs
@@ -77,7 +74,7 @@ def abstract_state(
 def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
     """Returns the network with random weights, and with what the loss learns."""
     model = make_model(recipe.model, classes, seed=seed)
-    add_parameters(recipe.loss, model)
+    add_parameters(recipe.loss, recipe.model, model, seed=seed)
     return model
 
 
@@ -98,16 +95,20 @@ def make_step(
 
     def batch_loss(
         params: nnx.State, kept: Kept, batch: Example
-    ) -> tuple[jax.Array, Kept]:
+    ) -> tuple[jax.Array, tuple[Kept, Terms]]:
         model = nnx.merge(graph, params, kept.statistics, copy=True)
         images = preprocess(jnp.asarray(batch.image))
-        total, centers = jnp.float32(0), kept.centers
+        whole = jnp.asarray(batch.label)
+        total, centers, terms = jnp.float32(0), kept.centers, Terms()
         scale = learned_scale(model)
         for outputs in training_outputs(model, images, recipe.loss):
-            labels = shrink_labels(jnp.asarray(batch.label), outputs.logits.shape[1:3])
-            losses, centers = loss(outputs, labels, centers, scale)
-            total += jnp.mean(losses)
-        return total, Kept(nnx.state(model, nnx.BatchStat), centers)
+            labels = shrink_labels(whole, outputs.logits.shape[1:3])
+            losses, centers, found = loss(outputs, labels, centers, scale)
+            beside = auxiliary_losses(recipe.loss, model, outputs, whole)
+            total += jnp.mean(losses) + recipe.loss.auxiliary * sum(beside.values())
+            for name, value in (jax.tree.map(jnp.mean, found) | beside).items():
+                terms[name] = terms.get(name, 0) + value
+        return total, (Kept(nnx.state(model, nnx.BatchStat), centers), terms)
 
     gradient = _in_parts(
         jax.value_and_grad(batch_loss, has_aux=True), recipe.optimizer.accumulation
@@ -120,7 +121,7 @@ def make_step(
         if layout is not None:
             batch, params = layout.divided(batch), layout.whole(params)
         with rows_divided(layout is not None and layout.divides_rows):
-            (value, kept), slope = gradient(params, kept, batch)
+            (value, (kept, terms)), slope = gradient(params, kept, batch)
         if layout is not None:
             slope = layout.stored(slope)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
@@ -130,6 +131,7 @@ def make_step(
         new = updated_where(fault == 0, new, state)
         rate = schedule(state.step)
         metrics = {"loss": value, "learning_rate": rate, FAULT: fault}
+        metrics |= {f"loss/{name}": term for name, term in terms.items()}
         if recipe.loss.learn_score_scale:
             metrics["score_scale"] = learned_scale(new.params)
         return (new if layout is None else layout.stored(new)), metrics
@@ -144,8 +146,12 @@ class Kept(NamedTuple):
     centers: jax.Array
 
 
+# Of a sum of losses, each one's mean over the batch by its name, without its factor.
+Terms = dict[str, jax.Array]
+
 Gradient = Callable[
-    [nnx.State, Kept, Example], tuple[tuple[jax.Array, Kept], nnx.State]
+    [nnx.State, Kept, Example],
+    tuple[tuple[jax.Array, tuple[Kept, Terms]], nnx.State],
 ]
 
 
@@ -161,18 +167,19 @@ def _in_parts(gradient: Gradient, parts: int) -> Gradient:
 
     def mean(
         params: nnx.State, kept: Kept, batch: Example
-    ) -> tuple[tuple[jax.Array, Kept], nnx.State]:
-        def add(carry: tuple, part: Example) -> tuple[tuple, None]:
+    ) -> tuple[tuple[jax.Array, tuple[Kept, Terms]], nnx.State]:
+        def add(carry: tuple, part: Example) -> tuple[tuple, Terms]:
             total, slopes, kept = carry
-            (value, kept), slope = gradient(params, kept, part)
-            return (total + value, jax.tree.map(jnp.add, slopes, slope), kept), None
+            (value, (kept, terms)), slope = gradient(params, kept, part)
+            return (total + value, jax.tree.map(jnp.add, slopes, slope), kept), terms
 
         pieces = jax.tree.map(
             lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch
         )
         start = (jnp.float32(0), jax.tree.map(jnp.zeros_like, params), kept)
-        (total, slopes, kept), _ = jax.lax.scan(add, start, pieces)
+        (total, slopes, kept), terms = jax.lax.scan(add, start, pieces)
         slopes = jax.tree.map(lambda slope: slope / parts, slopes)
-        return (total / parts, kept), slopes
+        terms = jax.tree.map(lambda term: jnp.mean(term, axis=0), terms)
+        return (total / parts, (kept, terms)), slopes
 
     return mean

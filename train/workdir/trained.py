@@ -35,8 +35,8 @@ from train.data.images import Size
 from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
+from train.training.additions import network_alone
 from train.training.initial_weights import loaded_state
-from train.training.losses import network_alone
 from train.training.step import TrainState, abstract_state
 from train.workdir.contents import Colors, Names, check_named_and_colored
 from train.workdir.run import Run
@@ -175,7 +175,7 @@ def load_file(path: Path) -> Trained:
         metadata = read_header(path).metadata
         config = _read_config(path, metadata)
         class_names, colors, step = _read_classes_and_step(metadata)
-        alone = config.replace(learn_score_scale=False)
+        alone = config.replace(learn_score_scale=False, auxiliary=0.0)
         graph, state = abstract_state(alone, len(class_names))
         state, loaded = loaded_state(state, graph, read_weights(path))
         if loaded.new:

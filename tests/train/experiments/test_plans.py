@@ -127,7 +127,7 @@ def test_every_preset_can_run_every_experiment(preset: str, tmp_path: Path) -> N
 @pytest.fixture
 def outputs(rng: np.random.Generator) -> NetworkOutputs:
     logits = jnp.asarray(rng.normal(size=(2, 9, 8, 5)), jnp.float32)
-    return NetworkOutputs(logits, logits, logits)
+    return NetworkOutputs(logits, logits, [logits])
 
 
 @pytest.fixture

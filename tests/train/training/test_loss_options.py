@@ -17,10 +17,11 @@ from train.config import Config
 from train.data.class_counts import class_counts
 from train.data.dataset import load_dataset
 from train.data.images import Example, decode
+from train.training.additions import learned_scale
 from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import with_weights
 from train.training.loss_options import check_classes, with_class_weights
-from train.training.losses import learned_scale, make_loss
+from train.training.loss_sum import make_loss
 from train.training.step import make_state, make_step
 from train.workdir.trained import Trained, load_trained, save_trained
 
@@ -41,8 +42,8 @@ def labels(rng: np.random.Generator) -> jax.Array:
 
 def losses_of(options: dict[str, Any], logits: jax.Array, labels: jax.Array) -> Any:
     config = Config().replace(**options)
-    outputs = NetworkOutputs(logits, logits, logits)
-    losses, _ = make_loss(config.loss)(outputs, labels, jnp.zeros((5, 5)))
+    outputs = NetworkOutputs(logits, logits, [logits])
+    losses, _, _ = make_loss(config.loss)(outputs, labels, jnp.zeros((5, 5)))
     return losses
 
 

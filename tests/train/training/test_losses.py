@@ -11,7 +11,7 @@ import lal_jax
 from models.deeplab import NetworkOutputs
 from train.data.images import Example
 from train.training.checkpoint import Checkpoints
-from train.training.losses import make_loss
+from train.training.loss_sum import make_loss
 from train.training.scales import shrink_labels
 from train.training.step import make_state, make_step
 
@@ -22,9 +22,10 @@ from ..conftest import CLASSES, MakeConfig
 def outputs(rng: np.random.Generator) -> NetworkOutputs:
     """Logits of two 8×6 images, and features of half their size."""
     shapes = ((2, 8, 6, CLASSES), (2, 4, 3, CLASSES), (2, 4, 3, 5))
-    return NetworkOutputs(
-        *(jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
+    logits, coarse, features = (
+        jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes
     )
+    return NetworkOutputs(logits, coarse, [features])
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_center_is_cross_entropy_and_a_share_of_the_distances(
         loss="center",
     )
     centers = jnp.ones((CLASSES, CLASSES if seen == "logits" else 5))
-    losses, moved = make_loss(config.loss)(outputs, labels, centers)
+    losses, moved, _ = make_loss(config.loss)(outputs, labels, centers)
 
     entropy = lal_jax.softmax_cross_entropy(outputs.logits, labels)
     counted = labels != 255
