@@ -37,10 +37,11 @@ from train.report.final_evaluation import finish
 from train.report.provenance import provenance
 from train.training.best import Best
 from train.training.checkpoint import Restored
+from train.training.class_weighting import with_class_weights
 from train.training.devices import DeviceLayout
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
-from train.training.loss_options import check_classes, with_class_weights
+from train.training.loss_options import check_classes
 from train.training.step import make_state, make_step
 from train.workdir.batch import stream, told_batch
 from train.workdir.run import Run

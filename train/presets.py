@@ -17,6 +17,7 @@ from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.data.voc_classes import VOC_CLASSES
 from train.evaluation.views import EvaluationOptions
+from train.training.class_weighting import with_weights_of_file
 from train.training.loop import RunOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions
@@ -236,7 +237,7 @@ def parse_config(arguments: Sequence[str]) -> Config:
         annotate(group)
     config = tyro.cli(
         Config,
-        args=options,
+        args=with_weights_of_file(options),
         default=PRESETS[name],
         prog=f"train/main.py {name}",
         description=f"{_preset_list()}\n\nThis one: {PRESETS.caption(name)}",

@@ -12,6 +12,7 @@ from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.regions import REGIONS
 from tests.mutation.strangers import STRANGERS
+from tests.mutation.sums import SUMS
 from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
 
@@ -30,4 +31,5 @@ MUTANTS = (
     *METRICS,
     *DISTANCES,
     *REGIONS,
+    *SUMS,
 )

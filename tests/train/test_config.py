@@ -79,7 +79,10 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "culprit"),
     [
         (["camvidd"], "no preset 'camvidd'; did you mean 'camvid'"),
-        (["demo", "--loss", "cross"], "--loss must be one of.*got 'cross'"),
+        (
+            ["demo", "--loss", "cross"],
+            "--loss 'cross': there is no loss 'cross'; there",
+        ),
         (["--backbone", "vgg"], "--backbone must be one of.*got 'vgg'"),
         (["--output-stride", "4"], "--output-stride must be one of: 8, 16, 32, got 4"),
         (["--upsampling", "cubic"], "--upsampling.*got 'cubic'"),
@@ -207,8 +210,8 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 8}', "of version 8, and this code reads 1 to 7.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 7"),
+        ('{"version": 9}', "of version 9, and this code reads 1 to 8.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 8"),
         ('{"version": true}', "of version True, and this code"),
         ('{"version": 7, "steps": 7}', "its checksum is missing"),
         ('{"steps": 7, "steps": 8}', "it has the field 'steps' twice"),
@@ -243,7 +246,7 @@ def test_file_that_is_no_configuration_is_named(
 def test_file_that_lacks_options_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     write_sealed(path, {"version": CONFIG_VERSION, "steps": 7})
-    with pytest.raises(UserError, match="it lacks accumulation, backbone,"):
+    with pytest.raises(UserError, match="it lacks accumulation, auxiliary,"):
         load_config(path)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from PIL import Image
@@ -27,6 +28,7 @@ from train.report.html import (
 
 BLUE, ORANGE, GREEN = "#2f6fde", "#e07b24", "#1f9d61"
 _LARGEST = np.finfo(np.float32).max  # of a value in a chart, whose axes go on from it
+_TERM = "loss/"  # before the name of each loss of a sum
 RED = np.array([[229, 36, 59]], dtype=np.uint8)
 
 
@@ -137,6 +139,8 @@ def _charts(metrics: Sequence[Mapping[str, Any]]) -> list[_Chart]:
     with matplotlib.rc_context(CHART_STYLE):
         if loss.steps.size or validation_loss.steps.size:
             charts.append(_loss_chart(loss, validation_loss))
+        if terms := _terms(metrics):
+            charts.append(_terms_chart(terms))
         if mean_iou.steps.size:
             charts.append(_mean_iou_chart(mean_iou))
         if learning_rate.steps.size:
@@ -170,6 +174,28 @@ def _loss_chart(train: _Curve, validation: _Curve) -> _Chart:
         keys.append(_Key("●", ORANGE, f"validation, last {validation.values[-1]:.3g}"))
     axes.yaxis.set_major_formatter("{x:g}")
     return _Chart("Loss", keys, svg(figure))
+
+
+def _terms(metrics: Sequence[Mapping[str, Any]]) -> dict[str, _Curve]:
+    """Returns the curve of each loss of a sum, by its name."""
+    names = dict.fromkeys(name for line in metrics for name in line)
+    curves = {
+        name.removeprefix(_TERM): _curve(metrics, "train", name)
+        for name in names
+        if name.startswith(_TERM)
+    }
+    return {name: curve for name, curve in curves.items() if curve.steps.size}
+
+
+def _terms_chart(terms: Mapping[str, _Curve]) -> _Chart:
+    figure, axes = _subplots()
+    keys = []
+    for place, (name, (steps, values)) in enumerate(terms.items()):
+        color = to_hex(f"C{place}")
+        axes.plot(steps, _smooth(values), ".-", color=color, markevery=[-1])
+        keys.append(_Key("●", color, f"{name}, last {values[-1]:.3g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
+    return _Chart("Terms of the training loss, without factors", keys, svg(figure))
 
 
 def _mean_iou_chart(curve: _Curve) -> _Chart:

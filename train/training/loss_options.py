@@ -6,9 +6,6 @@ JAX is imported where it is used, so that the options load without it.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
-from typing import Any, cast
 
 import numpy as np
 
@@ -25,17 +22,10 @@ from train.common.options import (
     one_of,
     option,
 )
+from train.training.class_weighting import RULES, is_weight
 from train.training.loss_sum import terms_of
 from train.training.losses import LOSSES, OF_CROSS_ENTROPY
 from train.training.pools import NEIGHBOR_WEIGHTS, POOLS
-
-# Of class weights; `lal_jax.class_weights_from_counts` has the formulas.
-RULES = (
-    ("inverse_root",),
-    ("inverse",),
-    ("median_frequency",),
-    ("effective_number",),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,11 +116,12 @@ class LossOptions(Group):
     class_weights: tuple[str, ...] = option(
         (),
         "Factor of each class's loss, by a rule from the training split's pixels "
-        f"({', '.join(rule for (rule,) in RULES)}), or a number per class; none for 1.",
+        f"({', '.join(rule for (rule,) in RULES)}), or a number per class or a file "
+        "of them; none for 1.",
         Limit(
-            lambda words: tuple(words) in RULES or all(map(_is_weight, words)),
-            f"must be {', '.join(rule for (rule,) in RULES)}, or a number per class, "
-            "0 or more",
+            lambda words: tuple(words) in RULES or all(map(is_weight, words)),
+            f"must be {', '.join(rule for (rule,) in RULES)}, a number per class, 0 or "
+            "more, or a file of these",
         ),
     )
     label_smoothing: float = option(
@@ -269,13 +260,6 @@ class LossOptions(Group):
         return np.array(self.class_weights, np.float64)
 
 
-def _is_weight(word: str) -> bool:
-    try:
-        return 0 <= float(word) < math.inf
-    except ValueError:
-        return False
-
-
 def check_classes(options: LossOptions, classes: int) -> None:
     """Refuses a loss that could not learn this number of classes.
 
@@ -295,25 +279,3 @@ def check_classes(options: LossOptions, classes: int) -> None:
             f"--class-weights has {numbers} numbers, for {classes} classes; give one "
             "for each, in the order of the masks' values."
         )
-
-
-def with_class_weights(
-    options: LossOptions, count_pixels: Callable[[], np.ndarray]
-) -> LossOptions:
-    """Returns options whose class weights are numbers, by their rule.
-
-    Args:
-      options: of the run.
-      count_pixels: returns the pixels of each class, `[images, classes]`; called only
-        where a rule needs them.
-    """
-    if options.class_weights not in RULES:
-        return options
-    import lal_jax
-
-    (rule,) = options.class_weights
-    weights = lal_jax.class_weights_from_counts(
-        count_pixels(), method=cast("Any", rule)
-    )
-    numbers = tuple(map(repr, weights.tolist()))
-    return dataclasses.replace(options, class_weights=numbers)

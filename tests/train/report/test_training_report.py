@@ -209,6 +209,14 @@ def test_losses_of_the_two_splits_are_told_apart(tmp_path):
     assert page.select("li")[:2] == ["training, last 1.5", "validation, last 2"]
 
 
+def test_terms_of_a_sum_have_a_chart(tmp_path):
+    terms = {"loss/dice": 0.25, "loss/<b>": 2.0, "loss/focal": None}
+    metrics = [TRAIN_LINE | terms | {"step": step} for step in (1, 2)]
+    page = make_page(tmp_path, metrics=metrics)
+    assert "Terms of the training loss, without factors against step" in page.pictures
+    assert page.select("li")[1:3] == ["dice, last 0.25", "<b>, last 2"]
+
+
 def test_best_and_last_of_a_resumed_run(tmp_path):
     points = [(1000, 0.2), (3000, 0.9), (2000, 0.6), (3000, 0.4)]
     metrics = [

@@ -14,13 +14,11 @@ import lal_jax
 from models.deeplab import NetworkOutputs
 from train.common.errors import UserError
 from train.config import Config
-from train.data.class_counts import class_counts
-from train.data.dataset import load_dataset
-from train.data.images import Example, decode
+from train.data.images import Example
 from train.training.additions import learned_scale
 from train.training.checkpoint import Checkpoints
 from train.training.initial_weights import with_weights
-from train.training.loss_options import check_classes, with_class_weights
+from train.training.loss_options import check_classes
 from train.training.loss_sum import make_loss
 from train.training.step import make_state, make_step
 from train.workdir.trained import Trained, load_trained, save_trained
@@ -96,29 +94,6 @@ def test_class_weights_reach_every_loss(
     plain = losses_of(options, logits, labels)
     doubled = losses_of({**options, "class_weights": ("2",) * 5}, logits, labels)
     np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-6)
-
-
-def test_a_rule_weighs_by_the_pixels_that_are_trained_on(
-    make_config: MakeConfig,
-) -> None:
-    config = make_config(class_weights=("inverse",), holdout=0.4)
-    train = load_dataset(config.data).train
-    found = with_class_weights(config.loss, lambda: class_counts(train, CLASSES))
-    masks = [decode(train[index]).label for index in range(len(train))]
-    counts = [sum((mask == c).sum() for mask in masks) for c in range(CLASSES)]
-    expected = lal_jax.class_weights_from_counts(np.array(counts), method="inverse")
-    np.testing.assert_array_equal(found.weight_per_class(), expected)
-    assert 0 < len(train) < len(load_dataset(make_config().data).train)
-
-
-def test_no_rule_needs_no_pixels(make_config: MakeConfig) -> None:
-    for words in ((), ("1", "2", "3")):
-        options = make_config(class_weights=words).loss
-
-        def refuse() -> np.ndarray:
-            raise AssertionError("counted")
-
-        assert with_class_weights(options, refuse) is options
 
 
 @pytest.mark.parametrize(

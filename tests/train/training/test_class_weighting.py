@@ -1,0 +1,91 @@
+"""Weights of the classes by numbers, from a file, and by a rule."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lal_jax
+from train.common.errors import UserError
+from train.config import Config
+from train.data.class_counts import class_counts
+from train.data.dataset import load_dataset
+from train.data.images import decode
+from train.presets import parse_config
+from train.training.class_weighting import with_class_weights
+
+from ..conftest import CLASSES, MakeConfig
+
+
+def test_a_rule_weighs_by_the_pixels_that_are_trained_on(
+    make_config: MakeConfig,
+) -> None:
+    config = make_config(class_weights=("inverse",), holdout=0.4)
+    train = load_dataset(config.data).train
+    found = with_class_weights(config.loss, lambda: class_counts(train, CLASSES))
+    masks = [decode(train[index]).label for index in range(len(train))]
+    counts = [sum((mask == c).sum() for mask in masks) for c in range(CLASSES)]
+    expected = lal_jax.class_weights_from_counts(np.array(counts), method="inverse")
+    np.testing.assert_array_equal(found.weight_per_class(), expected)
+    assert 0 < len(train) < len(load_dataset(make_config().data).train)
+
+
+def test_no_rule_needs_no_pixels(make_config: MakeConfig) -> None:
+    for words in ((), ("1", "2", "3")):
+        options = make_config(class_weights=words).loss
+
+        def refuse() -> np.ndarray:
+            raise AssertionError("counted")
+
+        assert with_class_weights(options, refuse) is options
+
+
+@pytest.mark.parametrize("text", ["0.5 1 2e0\n", "0.5,1,2e0", "0.5\n1\n2e0\n\n"])
+@pytest.mark.parametrize("option", ["--class-weights", "--class_weights"])
+def test_a_file_of_weights(tmp_path: Path, text: str, option: str) -> None:
+    path = tmp_path / "weights.txt"
+    path.write_text(text)
+    for more in ([], ["--steps", "5"]):
+        config = parse_config(["demo", option, str(path), *more])
+        assert config.loss.class_weights == ("0.5", "1", "2e0")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "it is empty"),
+        ("1 two 3", "it has 'two'"),
+        ("1 -2", "it has '-2'"),
+        ("1 nan", "it has 'nan'"),
+        ('{"road": 1}', "it has '{\"road\":'"),
+    ],
+)
+def test_a_file_of_anything_else(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "weights.txt"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"weights.txt: {what}; write a number for"):
+        parse_config(["demo", "--class-weights", str(path)])
+
+
+def test_a_file_named_as_a_rule_or_a_number_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("inverse").write_text("1 2 3")
+    config = parse_config(["demo", "--class-weights", "inverse"])
+    assert config.loss.class_weights == ("inverse",)
+    Path("1").write_text("7 8 9")
+    config = parse_config(["demo", "--class-weights", "1", "2", "3"])
+    assert config.loss.class_weights == ("1", "2", "3")
+
+
+def test_only_a_command_line_names_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.txt"
+    path.write_text("1 2 3")
+    with pytest.raises(UserError, match="--class-weights must be .*weights.txt"):
+        Config().replace(class_weights=(str(path),))
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(UserError, match="a file of these, got .*absent.txt"):
+        parse_config(["demo", "--class-weights", "absent.txt"])

@@ -1,0 +1,94 @@
+"""Weights of the classes in a loss: numbers, a file of them, or a rule.
+
+JAX is imported where it is used, so that the options load without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.common.regular import read_regular
+
+if TYPE_CHECKING:
+    from train.training.loss_options import LossOptions
+
+# By the pixels of each class; `lal_jax.class_weights_from_counts` has the formulas.
+RULES = (
+    ("inverse_root",),
+    ("inverse",),
+    ("median_frequency",),
+    ("effective_number",),
+)
+
+_OPTION = "--class-weights"
+_MOST = 2**20  # bytes of a file of weights
+
+
+def is_weight(word: str) -> bool:
+    """Returns whether a word is a number that a class may weigh."""
+    try:
+        return 0 <= float(word) < math.inf
+    except ValueError:
+        return False
+
+
+def with_weights_of_file(arguments: Sequence[str]) -> list[str]:
+    """Returns a command line with numbers in place of a file that holds them.
+
+    A configuration then has the numbers, whatever becomes of the file.
+
+    Raises:
+      UserError: the file holds anything else.
+    """
+    words = list(arguments)
+    for place, word in enumerate(words[:-1]):
+        following = [*words[place + 2 : place + 3], "--"][0]
+        name = words[place + 1]
+        alone = following.startswith("--") and (name,) not in RULES
+        if word.replace("_", "-") == _OPTION and alone and Path(name).is_file():
+            return [*words[: place + 1], *_weights_in(Path(name)), *words[place + 2 :]]
+    return words
+
+
+def _weights_in(path: Path) -> list[str]:
+    """Returns the numbers of a text file, between spaces, commas or new lines."""
+    text = read_regular(path, _MOST).decode(errors="replace")
+    words = text.replace(",", " ").split()
+    strange = [word for word in words if not is_weight(word)]
+    if strange or not words:
+        what = f"it has {strange[0]!r:.40}" if strange else "it is empty"
+        raise UserError(
+            f"{_OPTION} {path}: {what}; write a number for each class into it, 0 or "
+            "more, in the order of the masks' values, between spaces, commas or new "
+            "lines."
+        )
+    return words
+
+
+def with_class_weights(
+    options: LossOptions, count_pixels: Callable[[], np.ndarray]
+) -> LossOptions:
+    """Returns options whose class weights are numbers, by their rule.
+
+    Args:
+      options: of the run.
+      count_pixels: returns the pixels of each class, `[images, classes]`; called only
+        where a rule needs them.
+    """
+    if options.class_weights not in RULES:
+        return options
+    import lal_jax
+
+    (rule,) = options.class_weights
+    weights = lal_jax.class_weights_from_counts(
+        count_pixels(), method=cast("Any", rule)
+    )
+    numbers = tuple(map(repr, weights.tolist()))
+    return dataclasses.replace(options, class_weights=numbers)
