@@ -9,7 +9,7 @@ from models.registry import Registry
 from train.experiments.experiment import Experiment
 from train.experiments.forms import FORMS, VERDICT
 from train.experiments.paper import ABLATIONS, FIGURE3, LEARNING_RATES, TABLE1, TABLE2
-from train.experiments.sums import SUMS
+from train.experiments.regions import WITH_REGIONS
 
 EXPERIMENTS: Registry[Experiment] = Registry("experiment")
 EXPERIMENTS.add("table1", TABLE1, "powers of the pooling")
@@ -20,5 +20,5 @@ EXPERIMENTS.add(
 )
 EXPERIMENTS.add("figure3", FIGURE3, "masks")
 EXPERIMENTS.add("forms", FORMS, "a search among forms of the loss")
-EXPERIMENTS.add("sums", SUMS, "losses of regions beside cross-entropy")
+EXPERIMENTS.add("regions", WITH_REGIONS, "losses of regions beside cross-entropy")
 EXPERIMENTS.add("verdict", VERDICT, "the losses that matter, each at its best")

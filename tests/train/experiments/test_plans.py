@@ -17,7 +17,7 @@ from train.data.dataset import load_dataset
 from train.experiments.forms import FORMS
 from train.experiments.paper import ABLATIONS, FIGURE3, PARTS, TABLE1, TABLE2
 from train.experiments.plans import HOLDOUT, Plan
-from train.experiments.sums import SUMS
+from train.experiments.regions import WITH_REGIONS
 from train.presets import PRESETS
 from train.training.losses import LOSSES
 from train.training.step import make_state
@@ -47,7 +47,7 @@ def plan(make_config: MakeConfig, tmp_path: Path) -> Plan:
 
 
 def test_compared_runs_differ_in_their_loss_alone(plan: Plan) -> None:
-    for experiment in (TABLE1, TABLE2, ABLATIONS, FIGURE3, SUMS):
+    for experiment in (TABLE1, TABLE2, ABLATIONS, FIGURE3, WITH_REGIONS):
         runs = [plan.run(variant, seed=3).config for variant in experiment.variants]
         for config in runs:
             assert differing(config, runs[0]) <= {*LOSS_FIELDS, "workdir"}
@@ -118,7 +118,7 @@ def test_a_share_of_the_steps(plan: Plan) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_run_every_experiment(preset: str, tmp_path: Path) -> None:
     plan = Plan(PRESETS[preset], tmp_path)
-    for experiment in (TABLE1, TABLE2, ABLATIONS, FORMS, SUMS):
+    for experiment in (TABLE1, TABLE2, ABLATIONS, FORMS, WITH_REGIONS):
         variants = plan.possible(experiment.variants)
         assert len(variants) >= len(experiment.variants) - 2 * (preset == "voc")
         for variant in variants:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from train.experiments.experiment import Experiment, Variant
 from train.experiments.paper import cross_entropy
 
-SUMS = Experiment(
+WITH_REGIONS = Experiment(
     "Losses of regions beside cross-entropy",
     (
         cross_entropy(),
