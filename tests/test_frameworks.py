@@ -22,7 +22,7 @@ BLOCKS = dict(re.findall(r"^## ([^\n]+)\n\n```python\n(.*?)^```", TEXT, re.M | r
 
 
 def test_every_framework_has_a_block() -> None:
-    assert list(BLOCKS) == list(FRAMEWORKS)
+    assert list(BLOCKS) == [*FRAMEWORKS, "Volumes"]
     assert len(BLOCKS) == TEXT.count("```python")
 
 
@@ -58,3 +58,11 @@ def test_training_step_learns(name: str, tmp_path: Path) -> None:
     losses = [float(loss) for loss in re.findall(r"loss: ([\d.]+)", printed)]
     assert len(losses) >= 5, printed
     assert losses[-1] < losses[0], losses
+
+
+def test_volumes_are_learned() -> None:
+    printed = run_here(BLOCKS["Volumes"])
+    losses = [float(loss) for loss in re.findall(r"loss: ([\d.]+)", printed)]
+    assert losses[-1] < 0.5 * losses[0], printed
+    (dice,) = re.findall(r"Dice of the ball, all slices: ([\d.]+)", printed)
+    assert float(dice) > 0.85, printed
