@@ -90,7 +90,9 @@ def ours(expression: str) -> ValueAndGrad:
 def ask(loss: ValueAndGrad, inputs: Inputs, *, ignoring: bool = True) -> Answers:
     """Asks everything, of ignored pixels only where a loss can be told them."""
     answers = of_all_pixels(loss, inputs)
-    return answers | of_ignored_pixels(loss, inputs) if ignoring else answers
+    if ignoring:
+        answers |= of_ignored_pixels(loss, inputs) | of_cropped_images(loss, inputs)
+    return answers
 
 
 def of_all_pixels(loss: ValueAndGrad, inputs: Inputs) -> Answers:
@@ -120,18 +122,23 @@ def of_ignored_pixels(loss: ValueAndGrad, inputs: Inputs) -> Answers:
     moved, _ = loss(
         np.where(void[..., None], inputs.other, inputs.logits), inputs.partly
     )
-    cropped, _ = loss(inputs.logits[:, :KEPT], inputs.partly[:, :KEPT])
     broken = np.where(void[..., None], np.float32(np.nan), inputs.logits)
     second = np.where(np.arange(2)[:, None, None] == 1, VOID, inputs.labels)
     nowhere = np.full_like(inputs.labels, VOID)
     return {
         "moved": relative(moved, value),
         "slope": float(np.abs(gradient[void]).max() / np.abs(gradient).max()),
-        "cropped": relative(value, cropped),
         "ignored_nan": outcome(loss, broken, inputs.partly),
         "one_empty": outcome(loss, inputs.logits, second),
         "all_empty": outcome(loss, inputs.logits, nowhere),
     }
+
+
+def of_cropped_images(loss: ValueAndGrad, inputs: Inputs) -> Answers:
+    """Asks whether ignored rows are as none."""
+    value, _ = loss(inputs.logits, inputs.partly)
+    cropped, _ = loss(inputs.logits[:, :KEPT], inputs.partly[:, :KEPT])
+    return {"cropped": relative(value, cropped)}
 
 
 def outcome(loss: ValueAndGrad, logits: np.ndarray, labels: np.ndarray) -> float | str:
