@@ -62,7 +62,18 @@ def windows(values: torch.Tensor) -> torch.Tensor:
 
 
 def region_mutual_information(clone: Path, classes: int) -> TorchLoss:
-    """Returns the clone's loss with the options of its script/train.sh.
+    """Returns the clone's loss with the options of its script/train.sh."""
+    return rmi_program(clone).RMILoss(
+        num_classes=classes,
+        rmi_radius=3,
+        rmi_pool_way=1,
+        rmi_pool_size=4,
+        rmi_pool_stride=4,
+    )
+
+
+def rmi_program(clone: Path) -> types.ModuleType:
+    """Returns the clone's module of the loss.
 
     Its code is run as it is. It calls itself RMI wherever it lies, names a CUDA type
     even on a CPU, and calls a function that PyTorch is about to remove.
@@ -73,13 +84,7 @@ def region_mutual_information(clone: Path, classes: int) -> TorchLoss:
     if torch_device() == "cpu":
         torch.cuda.DoubleTensor = torch.DoubleTensor
     torch.cholesky = torch.linalg.cholesky
-    return importlib.import_module("RMI.losses.rmi.rmi").RMILoss(
-        num_classes=classes,
-        rmi_radius=3,
-        rmi_pool_way=1,
-        rmi_pool_size=4,
-        rmi_pool_stride=4,
-    )
+    return importlib.import_module("RMI.losses.rmi.rmi")
 
 
 def torch_losses(rmi: Path | None, classes: int) -> dict[str, TorchLoss]:

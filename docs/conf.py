@@ -39,6 +39,7 @@ NAVIGATION = {
         "Results <docs/results>",
         "Tables <docs/tables>",
         "Speed and memory <benchmarks/RESULTS>",
+        "Losses of other libraries <docs/peers>",
         "Dilated gradients <docs/dilated_gradients>",
     ],
     "API": [

@@ -97,10 +97,11 @@ def cl_dice_loss(
     0.0294
 
     Source: Shit et al. 2021 (arXiv:2003.07311), Algorithms 1 and 2, without the Dice
-    loss beside it; the shapes of the pools are those of the authors' program. Values
-    that tie in a pool share its slope alike, and a pixel that its opening leaves as it
-    is has none: gradients are finite, and turn with the image. A label out of range is
-    left out, as an ignored pixel.
+    loss beside it; the shapes of the pools are those of the authors' PyTorch program,
+    which makes one ratio of all images and classes. Values that tie in a pool share its
+    slope alike, and a pixel that its opening leaves as it is has none: gradients are
+    finite, and turn with the image. A label out of range is left out, as an ignored
+    pixel.
 
     Classes are computed in turn, and again in reverse mode. Value and gradient take
     about 2.5 + (14 + 2 · iterations) / classes times the memory of the logits.

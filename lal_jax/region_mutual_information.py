@@ -88,8 +88,8 @@ def region_mutual_information_loss(
     Source: Zhao et al. 2019 (arXiv:1910.12037), −I_l/d without the cross-entropy beside
     it, and −½ ln ξ more, so that it is not negative. The authors' program has sigmoids
     for p, ξ = 5·10⁻⁴ beside sums over the windows, ignored pixels as zeros in the
-    averages, and the sum of all classes. A label out of range is left out, as an
-    ignored pixel.
+    averages, blocks that begin half a block before the image, and the sum of all
+    classes. A label out of range is left out, as an ignored pixel.
 
     Classes are computed in turn, and again in reverse mode. Value and gradient take
     about 2 + (1 + 9 R² / classes) / downsampling² times the memory of the logits.

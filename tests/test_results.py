@@ -17,7 +17,7 @@ from train.experiments.tables import Table
 from train.reproduce import EXPERIMENTS
 
 DOCS = Path(__file__).parent.parent / "docs"
-RESULTS = sorted((DOCS / "results").glob("*.json"))
+RESULTS = sorted((DOCS / "results").glob("*_*.json"))
 README = (DOCS.parent / "README.md").read_text()
 TEXT = "".join((DOCS / f"{page}.md").read_text() for page in ("results", "tables"))
 
