@@ -82,8 +82,9 @@ def pixel_contrast_loss(
     1.5514
 
     Source: Wang et al. 2021 (arXiv:2101.11939), Eq. 3, without its memory bank and hard
-    pixels; `"all"` is Khosla et al. 2020 (arXiv:2004.11362), Eq. 2. Features shorter
-    than about 1e-19 count as 0, whose cosines are 0 and whose gradient is.
+    pixels; its pairs across images need `per_image=False`. `"all"` is Khosla et al.
+    2020 (arXiv:2004.11362), Eq. 2. Features shorter than about 1e-18 count as 0, with
+    cosines and gradient 0.
 
     Value and gradient take the memory of the features and about 5 × 4 · samples² bytes
     per loss, in float32.

@@ -52,7 +52,8 @@ def drawn_pairs(
     valid = mask_of(labels, ignore_label, where)
 
     # A gather alone would leave the gradient without the features' sharding.
-    features = jnp.where(valid[..., None], features, 0)
+    nothing = jnp.zeros((), features.dtype)
+    features = jnp.where(valid[..., None], features, nothing)
     features = _one_axis(features, axes, 1)
     labels, valid = _whole(_one_axis(labels, axes)), _whole(_one_axis(valid, axes))
     index, drawn = draw_pixels(labels, valid, key, samples)

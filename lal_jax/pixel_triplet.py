@@ -70,7 +70,8 @@ def pixel_triplet_loss(
     2015 (arXiv:1503.03832), the hardest pairs those of Hermans et al. 2017
     (arXiv:1703.07737), Eq. 5. The difference of the two is 2 (z_i·z_n − z_i·z_p), whose
     slope is finite where distances are 0; equally hard pairs share it alike. Features
-    shorter than about 1e-19 count as 0, whose cosines are 0 and whose gradient is.
+    shorter than about 1e-18 count as 0, with
+    cosines and gradient 0.
 
     Value and gradient take the memory of the features and about 5 × 4 · samples² bytes
     per loss, in float32.

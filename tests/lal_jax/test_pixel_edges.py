@@ -63,10 +63,10 @@ def test_one_class_spreads_if_positives_are_in_the_denominator(rng):
 
 @every(DRAWN)
 def test_any_finite_features_have_finite_losses_and_gradients(function, rng):
-    features, labels, _ = random_scene(rng, classes=DEPTH, dtype="float32")
-    features = np.asarray(features)
+    scene = random_scene(rng, classes=DEPTH, dtype="float32")
+    features, labels = map(np.asarray, scene[:2])
     plain, _ = losses_and_gradient(function, features, labels)
-    for size in (1e-42, 1e-30, 1e-18, 1e18, LARGEST):
+    for size in (1e-42, 1e-30, 1e-16, 1e18, LARGEST):
         scaled = features / np.abs(features).max() * np.float32(size)
         losses, gradient = losses_and_gradient(function, scaled, labels)
         assert jnp.isfinite(losses).all() and jnp.isfinite(gradient).all(), size
