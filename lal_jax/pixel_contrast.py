@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -110,7 +111,9 @@ def _anchor_losses(
 ) -> tuple[Float[Array, "*images places"], Bool[Array, "*images places"]]:
     """Returns the mean over each anchor's positives, and which anchors have any."""
     cosines, positives, negatives = pairs
-    scores = cosines / max(temperature, float(jnp.finfo(cosines.dtype).tiny))
+    # Sums of scores of a lower temperature, and their slopes, would overflow.
+    least = math.sqrt(jnp.finfo(cosines.dtype).tiny)
+    scores = cosines / max(temperature, least)
     rivals = negatives if denominator == "negatives" else negatives | positives
     rival = _log_sum(scores, rivals)
     excess = rival - scores
