@@ -113,15 +113,11 @@ FEATURES = [
             "_largest(cosines, positives)",
         ),
         ("distances without their square", "+ 2.0 * jnp.where", "+ 1.0 * jnp.where"),
-        ("no hinge", "mean_over(jax.nn.relu(excess)", "mean_over((excess)"),
-    ),
-    *of(
-        "lal_jax/pixel_triplet.py",
-        EDGES,
         (
-            "anchors without negatives count",
-            "& jnp.any(negatives, axis=-1)",
-            "& jnp.any(positives, axis=-1)",
+            "anchors without positives count",
+            "jnp.any(positives, axis=-1) & jnp.any(negatives, axis=-1)",
+            "jnp.any(negatives, axis=-1)",
         ),
+        ("no hinge", "mean_over(jax.nn.relu(excess)", "mean_over((excess)"),
     ),
 ]
