@@ -71,6 +71,16 @@ def cl_dice(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.cl_dice_loss(logits, labels).mean()
 
 
+def contrast(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By pairs of 1024 drawn pixels, with the logits as features."""
+    return lal_jax.pixel_contrast_loss(logits, labels, key=jax.random.key(0)).mean()
+
+
+def triplets(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """By the hardest of these pairs."""
+    return lal_jax.pixel_triplet_loss(logits, labels, key=jax.random.key(0)).mean()
+
+
 def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss."""
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
@@ -103,6 +113,8 @@ LOSSES: dict[str, Loss] = {
     "boundary": boundary,
     "region mutual information": mutual_information,
     CENTERLINES: cl_dice,
+    "pixel contrast": contrast,
+    "pixel triplets": triplets,
     "locally adaptive": locally_adaptive,
     PATCHES: patches,
 }

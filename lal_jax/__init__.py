@@ -38,6 +38,10 @@ Windows and shapes, likewise one loss per image or one per batch
   region_mutual_information_loss  what windows tell of the labels (Zhao et al. 2019)
   cl_dice_loss              Dice of centerlines, for thin regions (Shit et al. 2021)
 
+Features before the classifier, likewise, of pixels drawn at random
+  pixel_contrast_loss       classes apart, by supervised contrast (Wang et al. 2021)
+  pixel_triplet_loss        by the hardest triplets (Hermans et al. 2017)
+
 Other ways to pool, also as `pool=` of locally_adaptive_loss
   masked_mean               mean over an image's valid pixels
   class_balanced_mean       mean in which an image's rare classes weigh more
@@ -78,6 +82,8 @@ from lal_jax.neighbor_weights import (
 )
 from lal_jax.overlap import dice_loss, jaccard_loss, tversky_loss
 from lal_jax.patches import selective_pool_by_patches
+from lal_jax.pixel_contrast import pixel_contrast_loss
+from lal_jax.pixel_triplet import pixel_triplet_loss
 from lal_jax.pooling import selective_pool
 from lal_jax.reductions import masked_mean, minkowski_mean
 from lal_jax.region_mutual_information import region_mutual_information_loss
@@ -108,6 +114,8 @@ __all__ = [
     "masked_mean",
     "metrics",
     "minkowski_mean",
+    "pixel_contrast_loss",
+    "pixel_triplet_loss",
     "region_mutual_information_loss",
     "selective_cross_entropy",
     "selective_pool",

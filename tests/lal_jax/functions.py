@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ from lal_jax import (
     lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
+    pixel_contrast_loss,
+    pixel_triplet_loss,
     region_mutual_information_loss,
     selective_cross_entropy,
     selective_pool,
@@ -69,6 +72,15 @@ REGIONS: dict[str, Function] = {
     ),
     "cl_dice_loss": functools.partial(cl_dice_loss, iterations=2),
 }
+# Of pixels drawn at random.
+DRAWN: dict[str, Function] = {
+    "pixel_contrast_loss": lambda x, y, **options: pixel_contrast_loss(
+        x, y, **{"key": jax.random.key(0)} | options
+    ),
+    "pixel_triplet_loss": lambda x, y, **options: pixel_triplet_loss(
+        x, y, **{"key": jax.random.key(0)} | options
+    ),
+}
 # Each takes predictions and labels.
 OF_LABELS: dict[str, Function] = {
     **WINDOWED,
@@ -76,6 +88,7 @@ OF_LABELS: dict[str, Function] = {
     **OVERLAP,
     "boundary_loss": boundary_loss,
     **REGIONS,
+    **DRAWN,
     "focal_loss": focal_loss,
     "center_loss": lambda x, y, **options: center_loss(
         x, y, jnp.asarray(CENTERS), **options

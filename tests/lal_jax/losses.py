@@ -14,6 +14,7 @@ from tests import (
     reference,
     reference_boundary,
     reference_counterparts,
+    reference_features,
     reference_means,
     reference_overlap,
     reference_regions,
@@ -31,6 +32,7 @@ REFERENCE = types.SimpleNamespace(
         | vars(reference_overlap)
         | vars(reference_boundary)
         | vars(reference_regions)
+        | vars(reference_features)
         | vars(reference)
     )
 )
@@ -40,6 +42,7 @@ TERMS = 5 * 5 * CLASSES * HEIGHT * WIDTH
 CENTERS = np.cos(np.arange(CLASSES * CLASSES)).reshape(CLASSES, CLASSES)
 CLASS_WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0])
 BALANCE: dict[str, Any] = {"exponent": 1.0, "power": 2.0}
+KEY = np.zeros(2, np.uint32)
 TARGETS: dict[str, Any] = {"class_weights": CLASS_WEIGHTS, "label_smoothing": 0.1}
 # A column, since every place is compiled for every test, and columns cross the shards.
 COLUMN: dict[str, Any] = {"kernel_size": (3, 1), "neighbor_weights": LOPSIDED[:, :1]}
@@ -189,6 +192,15 @@ LOSSES = {
         )
     ),
     "cl_dice_loss": same(lambda lib, x, y: lib.cl_dice_loss(x, y, iterations=2)),
+    # Of all pixels, since reference, batch and image draw others.
+    "pixel_contrast_loss": same(
+        lambda lib, x, y: lib.pixel_contrast_loss(x, y, key=KEY, samples=48)
+    ),
+    "pixel_triplet_loss on sequences": same(
+        lambda lib, x, y: lib.pixel_triplet_loss(
+            x, y, key=KEY, samples=6, margin=1.0, spatial_axes=1
+        )
+    ),
     "center_loss": same(lambda lib, x, y: lib.center_loss(x, y, CENTERS)),
     "update_centers": same(lambda lib, x, y: lib.update_centers(CENTERS, x, y)),
     "standard_score": same(lambda lib, x, y: lib.standard_score(x)),

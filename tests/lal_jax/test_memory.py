@@ -11,7 +11,7 @@ from lal_jax import (
     lovasz_softmax_loss,
     region_mutual_information_loss,
 )
-from tests.lal_jax.functions import OF_SUMS, Function, every
+from tests.lal_jax.functions import DRAWN, OF_SUMS, Function, every
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,18 @@ def test_two_images_of_an_erosion_are_kept_and_of_one_class(iterations):
     shape = (1, 96, 96, 3)
     taken = temporaries(shape, "float32", options, function=cl_dice_loss)
     assert taken <= 2.5 + (14 + 2 * iterations) / 3
+
+
+@every(DRAWN)
+@pytest.mark.parametrize("per_image", [True, False])
+def test_pairs_are_of_the_pixels_drawn(function, per_image):
+    """As documented; the pairs of all pixels would take 130 times the features."""
+    shape, samples = (2, 65, 65, 64), 512
+    options = {"samples": samples, "per_image": per_image}
+    taken = temporaries(shape, "float32", options, function=function)
+    features = 2 * 65 * 65 * 64
+    losses = 2 if per_image else 1
+    assert taken <= 1 + 5 * samples**2 * losses / features
 
 
 def temporaries(

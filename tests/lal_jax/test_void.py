@@ -27,6 +27,8 @@ from lal_jax import (
     lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
+    pixel_contrast_loss,
+    pixel_triplet_loss,
     region_mutual_information_loss,
     selective_cross_entropy,
     selective_pool,
@@ -66,6 +68,12 @@ OF_LOGITS: dict[str, Callable[..., jax.Array]] = {
         region_mutual_information_loss, radius=2, downsampling=2
     ),
     "cl_dice_loss": functools.partial(cl_dice_loss, iterations=2, smooth=0.0),
+    "pixel_contrast_loss": lambda x, y, where: pixel_contrast_loss(
+        x, y, key=jax.random.key(0), samples=20, where=where
+    ),
+    "pixel_triplet_loss": lambda x, y, where: pixel_triplet_loss(
+        x, y, key=jax.random.key(0), samples=20, where=where, per_image=False
+    ),
     "selective_pool": functools.partial(selective_pool, **WINDOW),
     "selective_cross_entropy": functools.partial(selective_cross_entropy, **WINDOW),
     "locally_adaptive_loss": functools.partial(locally_adaptive_loss, **WINDOW),

@@ -27,6 +27,8 @@ from lal_jax import (
     lovasz_softmax_loss,
     masked_mean,
     minkowski_mean,
+    pixel_contrast_loss,
+    pixel_triplet_loss,
     region_mutual_information_loss,
     selective_cross_entropy,
     softmax_cross_entropy,
@@ -92,7 +94,9 @@ BY_LOGITS: Losses = {
     "hard pixels": pooled(hard_pixel_mean),
 }
 BY_FEATURES: Losses = {
-    "center": lambda x, y: center_loss(x, y, jnp.ones((CLASSES, CLASSES), "float32"))
+    "center": lambda x, y: center_loss(x, y, jnp.ones((CLASSES, CLASSES), "float32")),
+    "contrast": lambda x, y: pixel_contrast_loss(x, y, key=jax.random.key(0)),
+    "triplets": lambda x, y: pixel_triplet_loss(x, y, key=jax.random.key(0)),
 }
 NOT_SMOOTH: dict[str, Any] = {"smooth": 0.0, "classes": "all"}
 BY_OVERLAP: Losses = {

@@ -2,6 +2,7 @@
 
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
+from tests.mutation.features import FEATURES
 from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
@@ -32,4 +33,5 @@ MUTANTS = (
     *DISTANCES,
     *REGIONS,
     *SUMS,
+    *FEATURES,
 )
