@@ -8,6 +8,7 @@ from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.metrics import METRICS
+from tests.mutation.optimizers import OPTIMIZERS
 from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.regions import REGIONS
@@ -18,6 +19,7 @@ from tests.mutation.trainer import TRAINER
 
 MUTANTS = (
     *TRAINER,
+    *OPTIMIZERS,
     *IDENTITY,
     *PLACES,
     *SOURCES,
