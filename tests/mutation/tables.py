@@ -11,6 +11,7 @@ from tests.mutation.metrics import METRICS
 from tests.mutation.optimizers import OPTIMIZERS
 from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
+from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
@@ -20,6 +21,7 @@ from tests.mutation.trainer import TRAINER
 MUTANTS = (
     *TRAINER,
     *OPTIMIZERS,
+    *PREDICTIONS,
     *IDENTITY,
     *PLACES,
     *SOURCES,
