@@ -2,13 +2,15 @@
 
 Images a second of the trainer's loader, from JPEGs of 500×375 with their masks, cropped
 to 321×321 in batches of 16, with threads alone and with worker processes; beside the
-floor, decoding and augmenting alone in one thread. The contenders take turns; printed
-are medians, and the median ratios to the floor of the same turn.
+floor, decoding and augmenting alone in one thread, each with every --jitter. The
+contenders take turns; printed are medians, and the median ratios to the first floor of
+the same turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import statistics
 import time
@@ -52,22 +54,27 @@ class Photographs:
         return {"image": self.image, "label": self.label}
 
 
-def floor(source: Photographs, images: int) -> float:
+def augmentation(jitter: float) -> Augment:
+    """Returns that of preset voc with jitter."""
+    return Augment(dataclasses.replace(VOC.augmentation, jitter=jitter))
+
+
+def floor(source: Photographs, images: int, jitter: float) -> float:
     """Returns the images a second of decoding and augmenting, one after the other."""
-    augment, rng = Augment(VOC.augmentation), np.random.default_rng(0)
+    augment, rng = augmentation(jitter), np.random.default_rng(0)
     began = time.perf_counter()
     for index in range(images):
         augment(decode(source[index]), rng)
     return images / (time.perf_counter() - began)
 
 
-def loaded(source: Photographs, images: int, workers: int) -> float:
+def loaded(source: Photographs, images: int, workers: int, jitter: float) -> float:
     """Returns the images a second that reach the device."""
     steps = images // BATCH
     ahead = 2 * (8 + workers)  # what is loaded while nothing is timed
     batches: Iterator = train_batches(
         source,
-        Augment(VOC.augmentation),
+        augmentation(jitter),
         batch_size=BATCH,
         seed=0,
         start=0,
@@ -88,22 +95,27 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jitter", type=float, nargs="+", default=[0.0])
     parser.add_argument("--images", type=int, default=640, help="timed in a turn")
     parser.add_argument("--turns", type=int, default=5)
     arguments = parser.parse_args()
     source = Photographs(arguments.images)
     rates: dict[str, list[float]] = {}
-    for _ in range(arguments.turns):
-        rates.setdefault("floor", []).append(floor(source, arguments.images))
+    turns = itertools.product(range(arguments.turns), arguments.jitter)
+    for _, jitter in turns:
+        after = f", jitter {jitter:g}" if jitter else ""
+        rate = floor(source, arguments.images, jitter)
+        rates.setdefault(f"floor{after}", []).append(rate)
         for workers in arguments.workers:
             name = f"{workers} workers" if workers else "threads"
-            rate = loaded(source, arguments.images, workers)
-            rates.setdefault(name, []).append(rate)
+            rate = loaded(source, arguments.images, workers, jitter)
+            rates.setdefault(f"{name}{after}", []).append(rate)
+    first = next(iter(rates.values()))
     device = jax.devices()[0].device_kind
     print(f"{device}, jax {jax.__version__}, JPEG of {len(source.image)} bytes")
     print("| | images/s | ÷ floor |\n|---|---|---|")
     for name, found in rates.items():
-        ratios = map(np.divide, found, rates["floor"])
+        ratios = map(np.divide, found, first)
         print(
             f"| {name} | {statistics.median(found):.0f} | "
             f"{statistics.median(ratios):.2f} |"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 # Ends the names of files that are being written; a kill can leave one.
 PARTIAL = ".partial"
@@ -18,10 +20,21 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
       OSError: it cannot be written.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens what replaces a file, as `replace_file` does, once the block ends well.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
     try:
-        with partial.open("xb") as file:  # never one that is there, or a link
-            file.write(content)
+        with partial.open("x+b") as file:  # never one that is there, or a link
+            yield file
         partial.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -34,6 +34,7 @@ from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
 from train.report.final_evaluation import finish
+from train.report.panels import with_panels
 from train.report.provenance import provenance
 from train.training.best import Best
 from train.training.checkpoint import Restored
@@ -92,6 +93,7 @@ def complete(config: Config) -> dict[str, Any]:
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
+    shown = evaluator, run.history, dataset.colors, config.run.panels
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
         known = dataset.fingerprint, dataset.earlier
@@ -121,7 +123,7 @@ def complete(config: Config) -> dict[str, Any]:
                     config.optimizer,
                     config.run,
                     log=run.history.log,
-                    evaluate=best.watching(evaluator.metrics),
+                    evaluate=best.watching(with_panels(*shown)),
                     save=checkpoints.save,
                     batch_told=functools.partial(told_batch, config, dataset.train),
                     evaluated=run.history.is_evaluated(start),

@@ -32,6 +32,8 @@ from train.data.palette import mask_image, overlay
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
 from train.evaluation.own_pictures import as_predicted, is_ours
+from train.evaluation.probability_files import is_probability_file, probability_file
+from train.evaluation.sliding_windows import Progress
 from train.evaluation.spread import replicas, spread
 from train.evaluation.views import PredictionOptions
 from train.training.step import TrainState
@@ -48,6 +50,7 @@ def predict(
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     overwrite: bool = False,
     checkpoint: Checkpoint = "newest",
+    probabilities: bool = False,
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
@@ -63,11 +66,13 @@ def predict(
       overwrite: replaces pictures in OUT that no prediction wrote, or that were edited
         since.
       checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
+      probabilities: also writes OUT/NAME_probabilities.npz: `probabilities`, float16
+        [height, width, classes], and `class_names`.
     """
     limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     if not overwrite:
-        _check_replaceable(outputs.values())
+        _check_replaceable(outputs.values(), probabilities)
     trained = load_trained(model, checkpoint)
     cache_compilations(prediction.compilation_cache)
     predictor = trained.predictor(prediction.applied(trained.use.evaluation))
@@ -82,7 +87,8 @@ def predict(
     shares, failures = [], []
 
     def write(state: TrainState, image: tuple[Path, MaskFiles]) -> tuple:
-        mask = _predict_one(*image, predictor, trained._replace(state=state))
+        alone = trained._replace(state=state)
+        mask = _predict_one(*image, predictor, alone, probabilities)
         return mask.shape, class_shares(mask, len(trained.class_names))
 
     written = spread(write, outputs.items(), replicas(trained.state))
@@ -103,14 +109,19 @@ def predict(
     _summarize(shares, failures, len(outputs), trained.class_names, out)
 
 
-def _check_replaceable(outputs: Iterable[MaskFiles]) -> None:
+def _check_replaceable(outputs: Iterable[MaskFiles], probabilities: bool) -> None:
     """Refuses to write over files that no prediction wrote, such as drawn masks.
 
     Raises:
       UserError: it names the first.
     """
-    for path in (path for files in outputs for path in files):
-        if os.path.lexists(path) and not is_ours(path):
+    for files in outputs:
+        kinds = [(path, is_ours) for path in files]
+        if probabilities:
+            kinds.append((files.probabilities, is_probability_file))
+        for path, known in kinds:
+            if not os.path.lexists(path) or known(path):
+                continue
             raise UserError(
                 f"{path} is there already, and it is not as a prediction wrote it: it "
                 "may have been drawn or edited. Choose another --out, or add "
@@ -158,21 +169,29 @@ def _earlier_areas(
 
 
 def _predict_one(
-    path: Path, files: MaskFiles, predictor: Predictor, trained: Trained
+    path: Path,
+    files: MaskFiles,
+    predictor: Predictor,
+    trained: Trained,
+    probabilities: bool,
 ) -> np.ndarray:
-    """Writes the mask and the overlay of one image, and returns the mask.
+    """Writes what is asked for of one image, and returns the mask.
 
     Raises:
       UserError: it cannot be read, memory does not suffice, or the network gives no
         prediction.
-      OSError: a file cannot be written; both are then as they were.
+      OSError: a file cannot be written; each is then whole, or as it was.
     """
     way_out = "Predict it in windows, or in smaller ones: --window 513 513."
     with memory_for(str(path), way_out):
         image = read_image(path)
         bar = functools.partial(tqdm, desc="rows of windows", leave=False, disable=None)
         try:
-            mask = predictor.mask(trained.state, image, progress=bar)
+            if probabilities:
+                written = files.probabilities
+                mask = _with_probabilities(written, image, predictor, trained, bar)
+            else:
+                mask = predictor.mask(trained.state, image, progress=bar)
         except NotFinite as error:
             raise UserError(f"{path}: {error}") from error
         painted = np.empty_like(image)
@@ -181,6 +200,23 @@ def _predict_one(
         replace_bytes(files.overlay, as_predicted(Image.fromarray(painted)))
         replace_bytes(files.mask, as_predicted(mask_image(mask, trained.colors)))
     return mask
+
+
+def _with_probabilities(
+    path: Path,
+    image: np.ndarray,
+    predictor: Predictor,
+    trained: Trained,
+    progress: Progress,
+) -> np.ndarray:
+    """Writes the probabilities of an image, band by band, and returns its mask."""
+    height, width = image.shape[:2]
+    masks = []
+    with probability_file(path, (height, width), trained.class_names) as write:
+        for band in predictor.bands(trained.state, image, progress=progress):
+            write(band.probabilities)
+            masks.append(band.mask)
+    return np.concatenate(masks)
 
 
 def class_shares(mask: np.ndarray, classes: int) -> np.ndarray:

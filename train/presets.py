@@ -20,7 +20,7 @@ from train.evaluation.views import EvaluationOptions
 from train.training.class_weighting import with_weights_of_file
 from train.training.loop import RunOptions
 from train.training.network import ModelOptions
-from train.training.optimizer import OptimizerOptions
+from train.training.optimizer import OptimizerOptions, unread_options
 
 PRESETS: Registry[Config] = Registry("preset")
 
@@ -273,6 +273,7 @@ UNUSED = (
         lambda config: config.optimizer.schedule != "poly",
         "needs --schedule poly",
     ),
+    *(Unused(*unread) for unread in unread_options()),
 )
 
 

@@ -100,7 +100,7 @@ HANDED_OVER: list[Mutant] = [
         "tests/train/common/test_files.py",
         (
             "over another",
-            'partial.open("xb")',
+            'partial.open("x+b")',
             'path.with_suffix(".partial").open("wb")',
         ),
     ),

@@ -91,9 +91,13 @@ PLACES = [
         ("NaN hidden", "jnp.where(jnp.isfinite(found), found, jnp.nan)", "found"),
     ),
     *of(
+        "train/evaluation/sliding_windows.py",
+        "tests/train/evaluation/test_not_finite.py",
+        ("NaN in windows", "        if not finite:\n", "        if False:\n"),
+    ),
+    *of(
         "train/evaluation/inference.py",
         "tests/train/evaluation/test_not_finite.py",
-        ("NaN in windows", "            if not finite:\n", "            if False:\n"),
         (
             "NaN of another",
             "raise NotFinite(int(np.argmin(finite)))",

@@ -9,8 +9,10 @@ from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.metrics import METRICS
+from tests.mutation.optimizers import OPTIMIZERS
 from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
+from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
@@ -19,6 +21,8 @@ from tests.mutation.trainer import TRAINER
 
 MUTANTS = (
     *TRAINER,
+    *OPTIMIZERS,
+    *PREDICTIONS,
     *IDENTITY,
     *PLACES,
     *SOURCES,

@@ -213,7 +213,7 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
         ('{"version": 9}', "of version 9, and this code reads 1 to 8.*--workdir"),
         ('{"version": "2"}', "of version '2', and this code reads 1 to 8"),
         ('{"version": true}', "of version True, and this code"),
-        ('{"version": 7, "steps": 7}', "its checksum is missing"),
+        ('{"version": 8, "steps": 7}', "its checksum is missing"),
         ('{"steps": 7, "steps": 8}', "it has the field 'steps' twice"),
         ("[" * 99_999, "it is nested too deeply"),
         ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),
@@ -246,7 +246,7 @@ def test_file_that_is_no_configuration_is_named(
 def test_file_that_lacks_options_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     write_sealed(path, {"version": CONFIG_VERSION, "steps": 7})
-    with pytest.raises(UserError, match="it lacks accumulation, auxiliary,"):
+    with pytest.raises(UserError, match="it lacks accumulation, .*auxiliary,"):
         load_config(path)
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from train.config import load_config
+from train.training.step import TrainState, abstract_state
 from train.workdir.contents import read_metrics
-from train.workdir.trained import load_run
+from train.workdir.run import Run
 
-from .conftest import make_folder
+from .conftest import CLASSES, make_folder
 from .forks import Forks
 from .programs import OPTIONS
 
@@ -24,7 +26,7 @@ STEPS = 300
 def words(place: Path, name: str, *more: object) -> Sequence[object]:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
     budget = ("--steps", STEPS, "--evaluate-every", 100, "--evaluation-batch", 2)
-    rest = ("--backbone", "tiny", "--log-every", 10, "--keep-best")
+    rest = ("--backbone", "tiny", "--log-every", 10, "--keep-best", "--ema", 0.9)
     where = ("--workdir", place / name)
     return ("demo", *OPTIONS, *paths, *budget, *rest, *where, *more)
 
@@ -39,6 +41,16 @@ def told(run: Path) -> list[dict[str, Any]]:
     """Returns what a run has logged, but for the time that it took."""
     lines = read_metrics(run / "metrics.jsonl")
     return [{k: v for k, v in x.items() if k != "images_per_second"} for x in lines]
+
+
+def restored(run: Path, best: bool) -> TrainState:
+    """Returns the newest state of a run, or that of its best evaluation."""
+    config, data = load_config(run / "config.json"), Run(run).described().fingerprint
+    _, like = abstract_state(config, CLASSES)
+    with Run(run).open_checkpoints(config, data, "", best=best) as checkpoints:
+        found = checkpoints.restore(like)
+    assert found is not None
+    return found.state
 
 
 def test_killed_twenty_times_it_ends_as_if_it_had_not_been(
@@ -65,11 +77,9 @@ def test_killed_twenty_times_it_ends_as_if_it_had_not_been(
         last = forks.start(words(tmp_path, "killed", *rarely))
         assert last.end() == 0, last.said
     assert begun == sorted(begun) and len(set(begun)) > 5, begun
-    for checkpoint in ("newest", "best"):
-        wanted, found = (
-            load_run(tmp_path / name, checkpoint).state
-            for name in ("straight", "killed")
-        )
+    for best in (False, True):
+        wanted, found = (restored(tmp_path / n, best) for n in ("straight", "killed"))
+        assert wanted.average is not None
         assert len(jax.tree.leaves(wanted)) > 10
         jax.tree.map(np.testing.assert_array_equal, found, wanted)
     assert told(tmp_path / "killed") == told(tmp_path / "straight")

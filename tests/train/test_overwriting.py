@@ -16,6 +16,7 @@ from train import export, predict
 from train.common.errors import UserError
 from train.data import image_files
 from train.evaluation.own_pictures import as_predicted, is_ours
+from train.evaluation.probability_files import is_probability_file
 from train.evaluation.views import PredictionOptions
 from train.workdir import sums
 
@@ -77,6 +78,26 @@ def _with_text(picture: Image.Image, text: str) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
+
+
+def test_probabilities_of_another_stay(
+    model: Path, image: Path, tmp_path: Path
+) -> None:
+    out, options = tmp_path / "out", PredictionOptions()
+    place = out / "a_probabilities.npz"
+    out.mkdir()
+    np.savez(place, probabilities=np.ones(3))
+    content = place.read_bytes()
+    call(model, image, out)  # which writes none
+    for overwrite in (False, True):
+        arguments = model, (image,), out, options, overwrite, "newest", True
+        if not overwrite:
+            with pytest.raises(UserError, match=f"{place} is there already"):
+                predict.predict(*arguments)  # type: ignore[arg-type]
+            assert place.read_bytes() == content
+        else:
+            predict.predict(*arguments)  # type: ignore[arg-type]
+            assert is_probability_file(place)
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])

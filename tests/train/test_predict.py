@@ -135,6 +135,30 @@ def test_masks_overlays_and_areas_are_written(
     assert text[4] == f"2 of 2 masks written to {out}"
 
 
+@pytest.mark.parametrize("window", ["0 0", "32 32"])
+def test_probabilities_are_written_beside_the_masks(
+    model: Path, tmp_path: Path, window: str
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    mask = write_image(photos / "a.png", 10, 25, size=(40, 50))
+    words = [str(model), str(photos), "--out", str(out), "--window", *window.split()]
+    before = ["a.png", "a_overlay.png", "areas.csv"]
+    for more in ([], ["--probabilities"], ["--probabilities"]):  # its own is replaced
+        arguments = [*words, *more]
+        tyro.cli(
+            predict.predict, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)
+        )
+        written = ["a_probabilities.npz"] if more else []
+        assert sorted(os.listdir(out)) == sorted(before + written)
+        with Image.open(out / "a.png") as picture:
+            np.testing.assert_array_equal(picture, mask)
+    with np.load(out / "a_probabilities.npz") as file:
+        assert tuple(file["class_names"]) == NAMES
+        found = file["probabilities"]
+    assert found.shape == (40, 50, 3)
+    np.testing.assert_array_equal(found.argmax(-1), mask)
+
+
 def test_second_call_replaces_the_first(model: Path, tmp_path: Path) -> None:
     image, out = tmp_path / "a.png", tmp_path / "out"
     for rows in (10, 20):

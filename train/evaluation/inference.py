@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +15,14 @@ from tqdm import tqdm
 from models.deeplab import DeepLab
 from train.common.errors import NotFinite
 from train.common.memory import free_memory
-from train.data.images import Example, Size, pad, pad_to_multiple
+from train.data.images import Example, Size, pad_to_multiple
 from train.data.preprocessing import Preprocessing
+from train.evaluation.bands import Band, banded, bands_at_size
 from train.evaluation.preparation import at_size, prepared
 from train.evaluation.scores import join, probabilities
-from train.evaluation.sliding_windows import Progress, Span, lay_windows
+from train.evaluation.sliding_windows import Progress, Span, lay_windows, strip_of
 from train.evaluation.views import EvaluationOptions, View, views
 from train.training.step import TrainState
-
-_T = TypeVar("_T")
 
 # Windows for images that memory does not suffice for, height and width, pixels.
 FALLBACK = (513, 513)
@@ -90,7 +88,12 @@ class Predictor:
             finite = jnp.isfinite(found).all()
             return probabilities(found[0], options) * weights, finite
 
-        self._look, self._label, self._weigh = look, label, weigh
+        @functools.partial(jax.jit, static_argnames="count")
+        def rows(found: jax.Array, first: int, count: int) -> jax.Array:
+            some = jax.lax.dynamic_slice_in_dim(found[0], first, count)
+            return probabilities(some, options)
+
+        self._look, self._label, self._weigh, self._rows = look, label, weigh, rows
         self._cost: float | None = None
 
     def _scores(self, state: TrainState, images: np.ndarray) -> jax.Array:
@@ -175,15 +178,56 @@ class Predictor:
         self, state: TrainState, image: np.ndarray, progress: Progress
     ) -> np.ndarray:
         """Returns the mask of an image as it is."""
+        if parts := self._parts(state, image, progress):
+            return np.concatenate([_labels(part) for part in parts])
+        height, width = image.shape[:2]
+        return self.batch(state, self._padded(image))[0, :height, :width]
+
+    def bands(
+        self, state: TrainState, image: np.ndarray, *, progress: Progress = iter
+    ) -> Iterator[Band]:
+        """Yields `mask` with probabilities, in bands of rows from the top down.
+
+        Scores of an image taken whole stay on the device; on the host is a band, of 256
+        rows or those of a row of windows.
+
+        Raises:
+          NotFinite: a logit is NaN or infinite.
+        """
+        seen = prepared(image, self._height)
+        bands = self._bands(state, seen, progress)
+        return bands_at_size(bands, seen.shape[:2], image.shape[:2])
+
+    def _bands(
+        self, state: TrainState, image: np.ndarray, progress: Progress
+    ) -> Iterator[Band]:
+        """Yields the bands of an image as it is."""
+        if parts := self._parts(state, image, progress):
+            yield from (Band(_labels(part), part) for part in parts)
+            return
+        found = self._scores(state, self._padded(image))
+        masks, finite = jax.device_get(self._label(found))
+        if not finite.all():
+            raise NotFinite
+        height, width = image.shape[:2]
+        rows = functools.partial(self._rows, found)
+        yield from banded(masks[0, :height, :width], rows)
+
+    def _parts(
+        self, state: TrainState, image: np.ndarray, progress: Progress
+    ) -> Iterator[np.ndarray] | None:
+        """Returns `windowed` of an image that is to be cut, None of any other."""
         height, width = image.shape[:2]
         window = self._window(state, (height, width))
-        if window != (0, 0) and (height > window[0] or width > window[1]):
-            parts = self.windowed(state, image, window, progress=progress)
-            labels = [np.argmax(part, axis=-1).astype(np.uint8) for part in parts]
-            return np.concatenate(labels)
-        blank = np.zeros((height, width), np.uint8)
+        if window == (0, 0) or (height <= window[0] and width <= window[1]):
+            return None
+        return self.windowed(state, image, window, progress=progress)
+
+    def _padded(self, image: np.ndarray) -> np.ndarray:
+        """Returns a batch of an image alone, padded as the options say."""
+        blank = np.zeros(image.shape[:2], np.uint8)
         padded = pad_to_multiple(Example(image, blank), self.options.size_multiple)
-        return self.batch(state, padded.image[None])[0, :height, :width]
+        return padded.image[None]
 
     def _window(self, state: TrainState, size: Size) -> Size:
         """Returns the size of the windows for an image, 0 0 to take it whole."""
@@ -230,48 +274,20 @@ class Predictor:
         columns = lay_windows(width, window[1], self.options.overlap)
         ends = [row.start for row in rows[1:]] + [height]
         carried = np.zeros((0, width, 1), np.float32)
+
+        def weighed(piece: np.ndarray, *spans: Span) -> tuple[jax.Array, jax.Array]:
+            found = self._scores(state, piece[None])
+            return self._weigh(found, *(span.weights for span in spans))
+
         for row, end in zip(progress(rows), ends, strict=True):
-            strip = self._strip(state, image, row, columns)
+            band = image[row.start : row.start + window[0]]
+            strip = strip_of(band, row, columns, weighed)
             strip[: len(carried)] += carried
             done = end - row.start
             yield strip[:done]
             carried = strip[done:]
 
-    def _strip(
-        self,
-        state: TrainState,
-        image: np.ndarray,
-        row: Span,
-        columns: Sequence[Span],
-    ) -> np.ndarray:
-        """Returns the weighted sum of a row of windows, `[rows, width, classes]`."""
-        window = len(row.weights), len(columns[0].weights)
-        band = image[row.start : row.start + window[0]]
 
-        def weighed(column: Span) -> tuple[jax.Array, jax.Array]:
-            piece = band[:, column.start : column.start + window[1]]
-            blank = np.zeros(piece.shape[:2], np.uint8)
-            padded = pad(Example(piece, blank), window).image
-            found = self._scores(state, padded[None])
-            return self._weigh(found, row.weights, column.weights)
-
-        strip = np.zeros((0, 0, 0), np.float32)
-        for column, weighted in _ahead((each, weighed(each)) for each in columns):
-            found, finite = jax.device_get(weighted)
-            if not finite:
-                raise NotFinite
-            if not strip.size:
-                strip = np.zeros((*band.shape[:2], found.shape[-1]), np.float32)
-            part = strip[:, column.start : column.start + window[1]]
-            part += found[: part.shape[0], : part.shape[1]]
-        return strip
-
-
-def _ahead(items: Iterable[_T]) -> Iterator[_T]:
-    """Yields each item after starting the next, so that host and device overlap."""
-    iterator = iter(items)
-    current = next(iterator)
-    for following in iterator:
-        yield current
-        current = following
-    yield current
+def _labels(scores: np.ndarray) -> np.ndarray:
+    """Returns the class of the largest of the scores at each pixel, uint8."""
+    return np.argmax(scores, axis=-1).astype(np.uint8)

@@ -103,6 +103,11 @@ class MaskFiles(NamedTuple):
     mask: Path
     overlay: Path
 
+    @property
+    def probabilities(self) -> Path:
+        """Where its probabilities go if they are asked for; no mask has that name."""
+        return self.mask.with_name(f"{self.mask.stem}_probabilities.npz")
+
 
 def name_outputs(images: Sequence[Path], out: Path) -> dict[Path, MaskFiles]:
     """Returns where each image's mask and overlay go.

@@ -27,10 +27,17 @@ def prepared(image: np.ndarray, height: int) -> np.ndarray:
 def at_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns a mask at a height and width, by nearest neighbor."""
     for axis, (pixels, wanted) in enumerate(zip(mask.shape, size, strict=True)):
-        if pixels != wanted:  # to the last pixel as `shrink_labels`
-            nearest = (2 * np.arange(wanted) + 1) * pixels // (2 * wanted)
-            mask = np.take(mask, nearest, axis=axis)
+        if pixels != wanted:
+            mask = np.take(mask, nearest(pixels, wanted), axis=axis)
     return mask
+
+
+def nearest(pixels: int, wanted: int) -> np.ndarray:
+    """Returns the nearest of a side's pixels for each of those wanted, int `[wanted]`.
+
+    To the last one as `shrink_labels`.
+    """
+    return (2 * np.arange(wanted) + 1) * pixels // (2 * wanted)
 
 
 def prepared_images(images: jax.Array, height: int) -> jax.Array:

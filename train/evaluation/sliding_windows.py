@@ -1,12 +1,18 @@
-"""Windows over a large image: their positions and blending weights."""
+"""Windows over a large image: their positions, blending weights and weighted sums."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
+import jax
 import numpy as np
+
+from train.common.errors import NotFinite
+from train.data.images import Example, pad
+
+_T = TypeVar("_T")
 
 
 class Span(NamedTuple):
@@ -47,3 +53,49 @@ def lay_windows(length: int, window: int, overlap: float) -> list[Span]:
 
 
 Progress = Callable[[Sequence[Span]], Iterable[Span]]
+
+# Of a window's pixels and spans: weighted probabilities, and whether all are finite.
+Weighed = Callable[[np.ndarray, Span, Span], tuple[jax.Array, jax.Array]]
+
+
+def strip_of(
+    band: np.ndarray, row: Span, columns: Sequence[Span], weighed: Weighed
+) -> np.ndarray:
+    """Returns the weighted sum of a row of windows, float32 `[rows, width, classes]`.
+
+    Args:
+      band: the rows of the image that they see, uint8 `[rows, width, 3]`.
+      row: where they lie along the height.
+      columns: where each lies along the width.
+      weighed: predicts a window; the next one is begun before its result is awaited.
+
+    Raises:
+      NotFinite: a logit is NaN or infinite.
+    """
+    window = len(row.weights), len(columns[0].weights)
+
+    def begun(column: Span) -> tuple[jax.Array, jax.Array]:
+        piece = band[:, column.start : column.start + window[1]]
+        blank = np.zeros(piece.shape[:2], np.uint8)
+        return weighed(pad(Example(piece, blank), window).image, row, column)
+
+    strip = np.zeros((0, 0, 0), np.float32)
+    for column, weighted in _ahead((each, begun(each)) for each in columns):
+        found, finite = jax.device_get(weighted)
+        if not finite:
+            raise NotFinite
+        if not strip.size:
+            strip = np.zeros((*band.shape[:2], found.shape[-1]), np.float32)
+        part = strip[:, column.start : column.start + window[1]]
+        part += found[: part.shape[0], : part.shape[1]]
+    return strip
+
+
+def _ahead(items: Iterable[_T]) -> Iterator[_T]:
+    """Yields each item after starting the next, so that host and device overlap."""
+    iterator = iter(items)
+    current = next(iterator)
+    for following in iterator:
+        yield current
+        current = following
+    yield current

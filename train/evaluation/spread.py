@@ -34,6 +34,8 @@ def replicas(
 ) -> list[TrainState]:
     """Returns what predicting needs of a state, whole on each of the devices.
 
+    Where the state has an average of the network, that is the network.
+
     All processes call it, where parameters are divided among them.
 
     Args:
@@ -41,6 +43,7 @@ def replicas(
       devices: of this process; None for `devices_to_predict()`.
     """
     devices = devices_to_predict() if devices is None else devices
+    state = state.averaged()
     network = {"params": state.params, "statistics": state.statistics}
     whole = jax.tree.map(_whole, network)
     return [

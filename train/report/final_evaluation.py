@@ -9,6 +9,7 @@ from train.config import Config
 from train.data.dataset import Dataset
 from train.evaluation.metrics import scalar_metrics, table
 from train.evaluation.whole_split import Evaluator
+from train.report.panels import show_panels
 from train.report.provenance import provenance
 from train.report.training_report import write_report
 from train.training.best import Best
@@ -44,6 +45,8 @@ def finish(
         **best.described(),
     }
     panels = evaluator.panels(state)
+    colors = dataset.colors
+    show_panels(evaluator, run.history, colors, config.run.panels, state)
     if index_of_process() != 0:
         return summary
     report = write_report(
@@ -52,7 +55,7 @@ def finish(
         metrics=run.history.lines(),
         summary=summary,
         confusion=counts.whole,
-        colors=dataset.colors,
+        colors=colors,
         panels=panels,
     )
     run.write_summary(summary)

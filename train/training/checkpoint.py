@@ -135,7 +135,7 @@ class Checkpoints:
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state._asdict()),
+                    state=ocp.args.StandardSave(state.saved()),
                     position=ocp.args.JsonSave(sealed(position)),
                 ),
             )
@@ -248,7 +248,7 @@ class Checkpoints:
             lambda leaf: jax.ShapeDtypeStruct(
                 leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or here
             ),
-            like._asdict(),
+            like.saved(),
         )
         wanted = ocp.args.StandardRestore(shapes)
         state = TrainState(**self._read(step, state=wanted).state)

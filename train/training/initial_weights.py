@@ -31,6 +31,7 @@ from train.common.errors import UserError
 from train.common.sealed import parse_json
 from train.data.preprocessing import PREPROCESSINGS
 from train.training.additions import network_alone
+from train.training.average import begun
 from train.training.network import ModelOptions, split_model
 from train.training.step import TrainState
 
@@ -252,7 +253,8 @@ def loaded_state(
     with network_alone(model):
         loaded = load_weights(model, arrays, new_head=new_head, new_stages=new_stages)
     _, params, statistics = split_model(model)
-    return state._replace(params=params, statistics=statistics), loaded
+    average = state.average and begun(params, statistics)
+    return state._replace(params=params, statistics=statistics, average=average), loaded
 
 
 def _hint(error: WeightsError, options: ModelOptions) -> str:

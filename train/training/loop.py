@@ -51,6 +51,13 @@ class RunOptions(Group):
         "Also keeps the network of the evaluation with the highest mean IoU.",
         free=True,
     )
+    panels: int = option(
+        4,
+        "Validation images, with truth and prediction, among the events of TensorBoard "
+        "at each evaluation; 0 to 32.",
+        Limit(lambda panels: 0 <= panels <= 32, "must lie in [0, 32]"),
+        free=True,
+    )
     log_every: int = option(
         20, "Steps between lines of metrics.jsonl.", POSITIVE, free=True
     )

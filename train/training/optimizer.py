@@ -1,4 +1,4 @@
-"""SGD with momentum as DeepLab's recipe has it, and the schedules of its learning rate.
+"""The optimizers, and the schedules of their learning rates.
 
 JAX is imported where it is used, so that the options load without it.
 """
@@ -6,7 +6,8 @@ JAX is imported where it is used, so that the options load without it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from models.registry import Registry
@@ -54,6 +55,51 @@ def _constant(options: OptimizerOptions, decay_steps: int) -> optax.Schedule:
     return optax.constant_schedule(options.learning_rate)
 
 
+# Given the options: what turns a gradient into an update, in this order.
+MakeOptimizer = Callable[
+    ["OptimizerOptions"], "tuple[optax.GradientTransformation, ...]"
+]
+OPTIMIZERS: Registry[MakeOptimizer] = Registry("optimizer")
+
+
+@OPTIMIZERS.register("sgd", "with momentum, DeepLab's")
+def _sgd(options: OptimizerOptions) -> tuple[optax.GradientTransformation, ...]:
+    import optax
+
+    return (
+        _decay_by_gradient(options),
+        optax.sgd(learning_rate(options), momentum=options.momentum),
+    )
+
+
+@OPTIMIZERS.register("adam", "weight decay through the gradient")
+def _adam(options: OptimizerOptions) -> tuple[optax.GradientTransformation, ...]:
+    import optax
+
+    update = optax.adam(learning_rate(options), **_moments(options))
+    return _decay_by_gradient(options), update
+
+
+@OPTIMIZERS.register("adamw", "weight decay beside the gradient, by the learning rate")
+def _adamw(options: OptimizerOptions) -> tuple[optax.GradientTransformation, ...]:
+    import optax
+
+    decay = options.weight_decay
+    update = optax.adamw(
+        learning_rate(options), weight_decay=decay, mask=kernels, **_moments(options)
+    )
+    return (update,)
+
+
+def _moments(options: OptimizerOptions) -> dict[str, Any]:
+    """Returns what Adam and AdamW take from the options, by Optax's names."""
+    return {
+        "b1": options.adam_beta1,
+        "b2": options.adam_beta2,
+        "eps": options.adam_epsilon,
+    }
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(Group):
     """Number and size of the steps, and the optimizer."""
@@ -68,7 +114,10 @@ class OptimizerOptions(Group):
         "to save memory; divides the batch size.",
         POSITIVE,
     )
-    learning_rate: float = option(2.5e-4, "Highest learning rate.", POSITIVE)
+    name: str = choice("sgd", "Optimizer", OPTIMIZERS, name="optimizer")
+    learning_rate: float = option(
+        2.5e-4, "Highest learning rate; those of the presets are for sgd.", POSITIVE
+    )
     schedule: str = choice("poly", "Decay of the learning rate", SCHEDULES)
     warmup: int = option(
         0,
@@ -82,14 +131,33 @@ class OptimizerOptions(Group):
     head_bias_rate: float = option(
         1.0, "Factor of the learning rate for the head's biases.", POSITIVE
     )
-    momentum: float = option(0.9, "Momentum of SGD.", BELOW_ONE)
+    momentum: float = option(0.9, "Momentum of sgd.", BELOW_ONE)
+    adam_beta1: float = option(
+        0.9, "Decay of adam's and adamw's mean of the gradients.", BELOW_ONE
+    )
+    adam_beta2: float = option(
+        0.999, "Decay of their mean of the squared gradients.", BELOW_ONE
+    )
+    adam_epsilon: float = option(
+        1e-8, "Added to the root of the latter, which divides the step.", POSITIVE
+    )
     weight_decay: float = option(
-        5e-4, "Decay of convolution kernels, added to their gradient.", NOT_NEGATIVE
+        5e-4,
+        "Decay of convolution kernels: added to their gradient, by adamw to the "
+        "update before the learning rate multiplies it.",
+        NOT_NEGATIVE,
     )
     max_gradient_norm: float | None = option(
         None,
         "Clips a longer gradient to this norm over all parameters; None never clips.",
         Limit(lambda norm: norm is None or norm > 0, "must be above 0"),
+    )
+    ema: float = option(
+        0.0,
+        "Decay per step of a moving average of the network, in [0, 1); 0 keeps none. "
+        "With one it is the averaged network that is evaluated, predicts and is "
+        "exported.",
+        BELOW_ONE,
     )
     skip_nonfinite: int = option(
         0,
@@ -113,6 +181,27 @@ class OptimizerOptions(Group):
     )
 
 
+# Options that not all optimizers read, and those that do.
+_READERS = {
+    "momentum": ("sgd",),
+    **dict.fromkeys(("adam_beta1", "adam_beta2", "adam_epsilon"), ("adam", "adamw")),
+}
+
+
+def unread_options() -> Iterator[tuple[str, Callable[[Any], bool], str]]:
+    """Yields options, whether a configuration's optimizer leaves each unread, and why.
+
+    Those that every optimizer reads are not among them.
+    """
+    for name, readers in _READERS.items():
+        unread = functools.partial(_is_of_another, readers)
+        yield name, unread, f"needs --optimizer {' or '.join(readers)}"
+
+
+def _is_of_another(optimizers: tuple[str, ...], config: Any) -> bool:
+    return config.optimizer.name not in optimizers
+
+
 def learning_rate(options: OptimizerOptions) -> optax.Schedule:
     """Returns the learning rate by step."""
     import optax
@@ -130,8 +219,8 @@ def learning_rate(options: OptimizerOptions) -> optax.Schedule:
 def make_optimizer(options: OptimizerOptions) -> optax.GradientTransformation:
     """Returns the update of a step.
 
-    In this order: long gradients are clipped, kernels decay through their gradient,
-    momentum takes it up, and the learning rate, by step and group, scales it.
+    In this order: long gradients are clipped, the optimizer takes them up, with the
+    decay of kernels, and the learning rate, by step and group, scales what it gives.
     """
     import optax
 
@@ -139,10 +228,16 @@ def make_optimizer(options: OptimizerOptions) -> optax.GradientTransformation:
         optax.identity()
         if options.max_gradient_norm is None
         else optax.clip_by_global_norm(options.max_gradient_norm),
-        optax.add_decayed_weights(options.weight_decay, mask=kernels),
-        optax.sgd(learning_rate(options), momentum=options.momentum),
+        *OPTIMIZERS[options.name](options),
         _scale_head(options),
     )
+
+
+def _decay_by_gradient(options: OptimizerOptions) -> optax.GradientTransformation:
+    """Adds to the gradient of each kernel its part of the kernel."""
+    import optax
+
+    return optax.add_decayed_weights(options.weight_decay, mask=kernels)
 
 
 def kernels(params: nnx.State) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from models.pointwise import rows_divided
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
 from train.training.additions import add_parameters, auxiliary_losses, learned_scale
+from train.training.average import Average, begun
 from train.training.devices import DeviceLayout
 from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
@@ -35,6 +36,17 @@ class TrainState(NamedTuple):
     statistics: nnx.State  # running means and variances of batch norm
     centers: jax.Array  # of the classes [classes, depth], for the center loss
     optimizer: optax.OptState
+    average: Average | None = None  # of the network, where one is kept
+
+    def averaged(self) -> TrainState:
+        """Returns the state with the network that is to predict, the averaged one."""
+        if self.average is None:
+            return self
+        return self._replace(**self.average._asdict(), average=None)
+
+    def saved(self) -> dict[str, Any]:
+        """Returns what there is of it by name, for checkpoints."""
+        return {name: part for name, part in self._asdict().items() if part is not None}
 
 
 class Recipe(Protocol):
@@ -56,7 +68,9 @@ def make_state(
     graph, params, statistics = split_model(model)
     optimizer = make_optimizer(recipe.optimizer).init(params)
     centers = initial_centers(recipe.loss, model)
-    return graph, TrainState(jnp.int32(0), params, statistics, centers, optimizer)
+    average = begun(params, statistics) if recipe.optimizer.ema else None
+    step = jnp.int32(0)
+    return graph, TrainState(step, params, statistics, centers, optimizer, average)
 
 
 def abstract_state(
@@ -67,8 +81,11 @@ def abstract_state(
     graph, params, statistics = split_model(model)
     optimizer = jax.eval_shape(make_optimizer(recipe.optimizer).init, params)
     centers = jax.eval_shape(lambda: initial_centers(recipe.loss, model))
+    average = None
+    if recipe.optimizer.ema:
+        average = jax.eval_shape(begun, params, statistics)
     step = jax.eval_shape(lambda: jnp.int32(0))
-    return graph, TrainState(step, params, statistics, centers, optimizer)
+    return graph, TrainState(step, params, statistics, centers, optimizer, average)
 
 
 def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
@@ -127,7 +144,12 @@ def make_step(
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
         fault = first_fault(value, slope, kept)
-        new = TrainState(state.step + 1, params, *kept, memory)
+        average = state.average
+        if average is not None:
+            average = average.moved(
+                params, kept.statistics, step=state.step, decay=recipe.optimizer.ema
+            )
+        new = TrainState(state.step + 1, params, *kept, memory, average)
         new = updated_where(fault == 0, new, state)
         rate = schedule(state.step)
         metrics = {"loss": value, "learning_rate": rate, FAULT: fault}

@@ -6,14 +6,16 @@ disk has ended.
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
@@ -49,6 +51,23 @@ class Events:
             Summary.Value(tag=f"{split}/{name}", simple_value=value)
             for name, value in metrics.items()
         ]
+        self._add(step, values)
+
+    def show(self, step: int, pictures: Mapping[str, Image.Image]) -> None:
+        """Adds the pictures of a step, by their names.
+
+        Raises:
+          OSError: as `add`.
+        """
+        self._add(
+            step,
+            [
+                Summary.Value(tag=f"panels/{name}", image=_encoded(picture))
+                for name, picture in pictures.items()
+            ],
+        )
+
+    def _add(self, step: int, values: Sequence[Any]) -> None:
         summary = Summary(value=values)
         self._write(Event(wall_time=time.time(), step=step, summary=summary))
 
@@ -57,3 +76,16 @@ class Events:
         size = struct.pack("<Q", len(content))
         sums = (struct.pack("<I", masked_crc32c(part)) for part in (size, content))
         append_bytes(self._path, size + next(sums) + content + next(sums))
+
+
+def _encoded(picture: Image.Image) -> Any:
+    """Returns a picture, in RGB, as events have it."""
+    width, height = picture.size
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return Summary.Image(
+        height=height,
+        width=width,
+        colorspace=3,  # RGB
+        encoded_image_string=buffer.getvalue(),
+    )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from train.common.files import append_text, replace_text
 from train.workdir.contents import read_metrics
@@ -63,3 +66,8 @@ class History:
         append_text(self._path, line + "\n")
         if self._events is not None:
             self._events.add(step, split, metrics)
+
+    def show(self, step: int, pictures: Mapping[str, Image.Image]) -> None:
+        """Adds pictures to the events, by their names."""
+        if self._events is not None:
+            self._events.show(step, pictures)

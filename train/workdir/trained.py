@@ -117,6 +117,8 @@ def load_trained(path: Path, checkpoint: Checkpoint = "newest") -> Trained:
 def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
     """Returns the network of a run's newest or best checkpoint, finished or not.
 
+    The averaged one, where the run keeps an average.
+
     Raises:
       UserError: the folder is no run, or has no such checkpoint yet.
     """
@@ -144,7 +146,7 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     colors = np.array(described.colors, np.uint8)
-    return Trained(config, class_names, colors, graph, restored.state)
+    return Trained(config, class_names, colors, graph, restored.state.averaged())
 
 
 def save_trained(trained: Trained, path: Path) -> None:
@@ -175,7 +177,7 @@ def load_file(path: Path) -> Trained:
         metadata = read_header(path).metadata
         config = _read_config(path, metadata)
         class_names, colors, step = _read_classes_and_step(metadata)
-        alone = config.replace(learn_score_scale=False, auxiliary=0.0)
+        alone = config.replace(learn_score_scale=False, auxiliary=0.0, ema=0.0)
         graph, state = abstract_state(alone, len(class_names))
         state, loaded = loaded_state(state, graph, read_weights(path))
         if loaded.new:

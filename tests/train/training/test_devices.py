@@ -64,7 +64,7 @@ def layout_of(images: int = 4, **options: Any) -> DeviceLayout:
     ("devices", "options"),
     [
         ({"spatial": 2}, {"backbone": "resnet_small"}),
-        ({"spatial": 2, "shard_state": True}, {}),
+        ({"spatial": 2, "shard_state": True}, {"ema": 0.5}),
         ({"spatial": 4}, {"head": "v3"}),
         ({"devices": 2}, {"accumulation": 2}),
         ({}, {"loss": "center", "batch_norm": "frozen"}),
@@ -90,7 +90,7 @@ def test_step_is_that_of_one_device(
     if options["backbone"] != tiny:  # whose one convolution is of the images
         check_nothing_large_moves(several.program, images)
     # The memory of momentum 0 is the gradient, which float32 rounds at each layer.
-    for part in ("optimizer", "statistics", "centers"):
+    for part in ("optimizer", "statistics", "centers", "average"):
         error, size = 0.0, 0.0
         for wanted, found in zip(
             jax.tree.leaves(getattr(one.state, part)),
@@ -114,7 +114,7 @@ def check_nothing_large_moves(program: str, images: Example) -> None:
 
 
 def test_divided_state_takes_its_part_of_the_memory(make_config: MakeConfig) -> None:
-    _, state = make_state(make_config(), CLASSES, seed=0)
+    _, state = make_state(make_config(ema=0.9), CLASSES, seed=0)
     sizes = {}
     for divides in (False, True):
         put = layout_of(shard_state=divides).put_state(state)

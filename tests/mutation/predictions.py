@@ -1,0 +1,97 @@
+"""Mistakes in what predictions write, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+PREDICTIONS = (
+    of(
+        "train/evaluation/bands.py",
+        "tests/train/evaluation/test_bands.py",
+        ("last rows twice", "[start - first :, :width]", "[:, :width]"),
+        ("padding stays", "[start - first :, :width]", "[start - first :]"),
+        (
+            "rows of the band above",
+            "np.searchsorted(rows, end)] - start",
+            "np.searchsorted(rows, end)]",
+        ),
+        ("all rows at once", "range(0, len(here), ROWS)", "range(0, len(here), 10**9)"),
+    )
+    + of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_bands.py",
+        (
+            "scores for probabilities",
+            "return probabilities(some, options)",
+            "return some",
+        ),
+        (
+            "not finite unnoticed",
+            "        if not finite.all():\n            raise NotFinite\n        height",
+            "        height",
+        ),
+        (
+            "of another size",
+            "return bands_at_size(bands, seen.shape[:2], image.shape[:2])",
+            "return bands",
+        ),
+    )
+    + of(
+        "train/evaluation/probability_files.py",
+        "tests/train/evaluation/test_probability_files.py",
+        (
+            "mark of nothing",
+            "checksum = zlib.crc32(piece[: max(0, left)], checksum)",
+            "pass",
+        ),
+        ("first piece alone", "int(mark[1], 16) == _checksum(file)", "True"),
+        ("through a link", "path.is_symlink() or", "False or"),
+        ("rows of float32", 'rows.astype("<f2")', 'rows.astype("<f4")'),
+        (
+            "error without a name",
+            "with naming(path), replacing(path) as file:",
+            "with replacing(path) as file:",
+        ),
+    )
+    + of(
+        "train/report/panels.py",
+        "tests/train/report/test_panels.py",
+        ("image large", "    image.thumbnail((_LONGEST, _LONGEST))\n", ""),
+        ("truth twice", "in (panel.truth, panel.prediction)", "in (panel.truth,) * 2"),
+        (
+            "not at evaluations",
+            "        show_panels(evaluator, history, colors, count, state)\n",
+            "",
+        ),
+    )
+    + of(
+        "train/workdir/events.py",
+        "tests/train/report/test_panels.py",
+        (
+            "height for width",
+            "width, height = picture.size",
+            "height, width = picture.size",
+        ),
+    )
+    + of(
+        "train/report/final_evaluation.py",
+        "tests/train/report/test_panels.py",
+        (
+            "not at the end",
+            "    show_panels(evaluator, run.history,",
+            "    print(evaluator, run.history,",
+        ),
+    )
+    + of(
+        "train/predict.py",
+        "tests/train/test_predict.py tests/train/test_overwriting.py",
+        (
+            "another's probabilities lost",
+            "kinds.append((files.probabilities, is_probability_file))",
+            "pass",
+        ),
+        (
+            "always written",
+            "            if probabilities:\n                written",
+            "            if True:\n                written",
+        ),
+    )
+)
