@@ -1,7 +1,7 @@
 """Writes the verdict's table and picture from its runs: python docs/verdict.py.
 
-Reads docs/results/*_verdict.json, prints the table that stands in docs/results.md, and
-draws docs/results/verdict.svg. A test compares the table with the page.
+Reads docs/results/*_verdict.json, prints the tables that stand in docs/results.md, and
+draws docs/results/verdict.svg. A test compares the tables with the page.
 """
 
 import json
@@ -14,7 +14,8 @@ sys.path.insert(0, str(RESULTS.parents[1]))
 from train.experiments.catalog import EXPERIMENTS  # noqa: E402
 from train.experiments.charts import verdict  # noqa: E402
 from train.experiments.comparison import Row, compare  # noqa: E402
-from train.experiments.entries import split_diverged  # noqa: E402
+from train.experiments.entries import Entry, split_diverged  # noqa: E402
+from train.experiments.forms import RECOMMENDED  # noqa: E402
 from train.experiments.publish import save_figure  # noqa: E402
 from train.experiments.tables import Table, interval, mean_and_std  # noqa: E402
 
@@ -27,8 +28,11 @@ TITLES = {
 }
 
 
-def comparisons(folder: Path = RESULTS) -> dict[str, list[Row]]:
-    """Returns the rows of each data set that has been run, by its title."""
+RIVAL = EXPERIMENTS["verdict"].rival
+
+
+def runs(folder: Path = RESULTS) -> dict[str, list[Entry]]:
+    """Returns the runs on each data set that there are any of, by its title."""
     found = {}
     for preset, title in TITLES.items():
         path = folder / f"{preset}_verdict.json"
@@ -38,9 +42,27 @@ def comparisons(folder: Path = RESULTS) -> dict[str, list[Row]]:
                 for entry in json.loads(path.read_text())
                 if "holdout" not in entry["options"]
             ]
-            rival = EXPERIMENTS["verdict"].rival
-            found[title] = compare(split_diverged(entries)[0], rival)
+            found[title] = list(split_diverged(entries)[0])
     return found
+
+
+def comparisons(folder: Path = RESULTS) -> dict[str, list[Row]]:
+    """Returns the rows of each data set that has been run, by its title."""
+    return {title: compare(entries, RIVAL) for title, entries in runs(folder).items()}
+
+
+def beside_the_rival(folder: Path = RESULTS) -> Table:
+    """Returns what the recommended form has over the rival, by data set."""
+    labels = (RIVAL, RECOMMENDED.label)
+    rows = {
+        title: compare([e for label in labels for e in entries if e["label"] == label])
+        for title, entries in runs(folder).items()
+    }
+    cells = [
+        [name, *(interval(form.measures[name]) for _, form in rows.values())]
+        for name in ("mean IoU", "within 2 px", "rare", "pixel accuracy")
+    ]
+    return Table(["over the rival", *rows], cells)
 
 
 def table(rows_of: dict[str, list[Row]]) -> Table:
@@ -73,7 +95,8 @@ def main() -> None:
             f"error: no *_verdict.json in {RESULTS} yet. train/reproduce.py verdict "
             "writes it, with --results docs/results."
         )
-    print(table(rows_of).markdown(), end="")
+    print(table(rows_of).markdown())
+    print(beside_the_rival().markdown(), end="")
     save_figure(verdict(rows_of), RESULTS / "verdict.svg")
 
 

@@ -91,7 +91,7 @@ def lovasz_softmax_loss(
         raise ValueError(
             "labels must be class indices or boolean targets, since the loss extends "
             f"a function of sets: got {given.dtype} {given.shape}; take "
-            "labels > 0.5, or jaccard_loss for targets between 0 and 1"
+            "labels > 0.5, or dice_loss with squared=True"
         )
     errors = jnp.where(targets, 1.0 - probabilities, probabilities)  # m
     # Probabilities that round to more than 1 are no gain.

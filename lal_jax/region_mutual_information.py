@@ -181,8 +181,9 @@ def _block_sums(
     rows, columns = -(-height // side), -(-width // side)
     missing = [(0, rows * side - height), (0, columns * side - width), (0, 0)]
     values = jnp.pad(values, [(0, 0)] * len(batch) + missing)
-    values = values.reshape(*batch, rows, side, columns, side, channels)
-    return jnp.sum(values, axis=(-4, -2))
+    # One axis at a time, as Explicit sharding of the batch allows.
+    tall = values.reshape(*batch, rows, side, columns * side, channels).sum(-3)
+    return tall.reshape(*batch, rows, columns, side, channels).sum(-2)
 
 
 def _windows(

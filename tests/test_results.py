@@ -164,6 +164,7 @@ def test_the_search_s_table_is_made_from_its_runs(preset: str) -> None:
 def test_verdict_s_table_is_that_of_its_page() -> None:
     if rows_of := verdict.comparisons():
         assert verdict.table(rows_of).markdown() in TEXT
+        assert verdict.beside_the_rival().markdown() in TEXT
         assert "results/verdict.svg" in TEXT
 
 

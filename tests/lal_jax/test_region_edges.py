@@ -116,6 +116,20 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, rng):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
+def test_blocks_of_a_batch_on_explicit_devices(rng):
+    logits, labels, _ = random_scene(rng, (4, 18, 21))
+    loss = functools.partial(region_mutual_information_loss, radius=2, downsampling=4)
+    both = quick_jit(jax.value_and_grad(lambda x, y: loss(x, y).mean()))
+    wanted = both(logits, labels)
+    mesh = jax.make_mesh((4,), ("shards",), axis_types=(AxisType.Explicit,))
+    sharding = NamedSharding(mesh, PartitionSpec("shards"))
+    with jax.set_mesh(mesh):
+        actual = both(*jax.device_put((logits, labels), sharding))
+    assert float(wanted[0]) > 0
+    for one, other in zip(actual, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
 @every(REGIONS)
 def test_targets_and_shapes_that_do_not_fit(function):
     onehot: Any = np.eye(5, dtype=np.uint8)[LABELS]
