@@ -1,5 +1,6 @@
 # make train   sets up and trains on the built-in data     (RUN="..." adds options)
-# make test    sets up and runs every check
+# make test    sets up and runs the checks that take ten minutes
+# make test-slow   runs the others: whole runs and whole networks
 # make docs    builds the documentation into site/
 # make bench   prints the speed and memory of the losses
 # make format  puts the code in order
@@ -8,9 +9,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 RUN ?=
 
-.PHONY: train test docs bench format clean
+.PHONY: train test test-slow docs bench format clean
 
 train: $(READY)
 	$(BIN)/python train/main.py demo $(RUN)
@@ -19,7 +21,10 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: $(READY)
+	$(PYTEST) -m slow
 
 docs: $(READY)
 	rm -rf site

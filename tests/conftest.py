@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 # Divides the CPU for the tests of sharding; programs that tests start compute alike.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
@@ -18,13 +19,25 @@ hypothesis.settings.register_profile("long", max_examples=5000)
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 
-# Minutes each: begun first, so that no worker is left alone with one at the end.
-LONGEST = (
-    "test_voc_preset",
-    "test_reproduce",
+# Whole runs and whole networks, marked slow: `make test-slow`, which CI runs too. The
+# longest are first, so that no worker is left alone with one at the end.
+SLOW = (
+    "test_processes",
+    "test_runner",
     "test_programs",
+    "test_reproduce",
     "test_recipe",
+    "test_voc_preset",
+    "test_killed",
+    "test_dilated",
     "test_parity",
+    "test_devices",
+    "test_cost",
+    "test_run_identity",
+    "test_efficientnet",
+    "test_torch_files",
+    "test_stopped_runs",
+    "test_tfds_runs",
 )
 
 
@@ -51,8 +64,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest files first; the others keep their order."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    """Marks the slow files and puts them first; the others keep their order."""
+    places = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(SLOW)))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,6 +82,17 @@ def effort(request: pytest.FixtureRequest) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", not losses)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory() -> Iterator[None]:
+    """Forgets what is compiled once it takes gigabytes; the folder above keeps it."""
+    yield
+    pages = Path("/proc/self/statm")  # of Linux
+    if pages.exists():
+        resident = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        if resident > 3 * 2**30:
+            jax.clear_caches()
 
 
 @pytest.fixture

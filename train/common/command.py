@@ -211,8 +211,12 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
         return
     if issubclass(lost.exc_type, KeyboardInterrupt):
         main = threading.main_thread().ident
-        terminated = issubclass(lost.exc_type, Terminated)
-        number = signal.SIGTERM if terminated else signal.SIGINT
+        number = signal.SIGINT
+        # A first Ctrl-C that was noted lets the next end the process; SIGTERM then
+        # raises what was noted.
+        noted = signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        if noted or issubclass(lost.exc_type, Terminated):
+            number = signal.SIGTERM
         threading.Timer(0.1, signal.pthread_kill, (main, number)).start()
     else:
         sys.__unraisablehook__(lost)
