@@ -112,6 +112,7 @@ def _open(path: Path) -> Iterator[_Checkpoint]:
         zipfile.BadZipFile,
         struct.error,
         EOFError,
+        OverflowError,
         RuntimeError,
         ValueError,
     ) as error:

@@ -199,6 +199,8 @@ def _predict_one(
             painted[rows] = overlay(image[rows], mask[rows], trained.colors)
         replace_bytes(files.overlay, as_predicted(Image.fromarray(painted)))
         replace_bytes(files.mask, as_predicted(mask_image(mask, trained.colors)))
+        if not probabilities and is_probability_file(files.probabilities):
+            files.probabilities.unlink()  # those of an earlier mask
     return mask
 
 

@@ -157,6 +157,8 @@ def test_probabilities_are_written_beside_the_masks(
         found = file["probabilities"]
     assert found.shape == (40, 50, 3)
     np.testing.assert_array_equal(found.argmax(-1), mask)
+    tyro.cli(predict.predict, args=words, config=(tyro.conf.FlagCreatePairsOff,))
+    assert sorted(os.listdir(out)) == before  # those of an earlier mask are gone
 
 
 def test_second_call_replaces_the_first(model: Path, tmp_path: Path) -> None:

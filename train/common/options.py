@@ -26,6 +26,8 @@ from train.common.errors import UserError
 
 _T = TypeVar("_T")
 
+_LARGE = 2**53  # what whole numbers of options are below, so that floats hold them
+
 
 class Limit(NamedTuple):
     """A check of a value, and its wording: "must be above 0".
@@ -124,6 +126,10 @@ class Group:
           UserError: it names the option, the limit and the value.
         """
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            parts = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(part, int) and abs(part) >= _LARGE for part in parts):
+                refuse(self, field.name, "must be below 2⁵³")
             limit = field.metadata["limit"]
             if limit is not None and not limit.holds(getattr(self, field.name)):
                 refuse(self, field.name, text_of(limit.text))

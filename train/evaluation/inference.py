@@ -27,8 +27,12 @@ from train.training.step import TrainState
 # Windows for images that memory does not suffice for, height and width, pixels.
 FALLBACK = (513, 513)
 
-# Images of so many pixels, as the network sees them, are not looked into: they fit.
-_SMALL = 2**21
+# Images of so many pixels and no longer, as the network sees them, are not looked into:
+# they fit.
+_SMALL, _SHORT = 2**21, 4096
+
+# Of resizing to a longer side, for its pixels squared: it multiplies by a matrix.
+_SQUARE = 4  # bytes
 
 # Of the free memory, what is counted on.
 _USABLE = 0.8
@@ -118,17 +122,20 @@ class Predictor:
         """
         pixels = size[0] * size[1]
         largest = max(1.0, *(view.scale for view in self._views))
-        if wanted * pixels * largest**2 <= _SMALL:
+        small = wanted * pixels * largest**2 <= _SMALL
+        if small and max(size) * largest <= _SHORT:
             return wanted
-        needed = pixels * self._bytes_per_pixel(state)
+        needed = self._bytes(state, size)
         return min(wanted, int(_USABLE * free_memory() / max(1, needed)))
 
-    def _bytes_per_pixel(self, state: TrainState) -> float:
-        """Returns the memory that a pixel of an image takes, parameters apart."""
+    def _bytes(self, state: TrainState, size: Size) -> float:
+        """Returns the memory that an image takes, parameters apart."""
         if self._cost is None:
             taken = self._program_memory(state, FALLBACK)
             self._cost = taken / (FALLBACK[0] * FALLBACK[1])
-        return self._cost
+        largest = max(1.0, *(view.scale for view in self._views))
+        squares = sum((side * largest) ** 2 for side in size if side * largest > _SHORT)
+        return size[0] * size[1] * self._cost + _SQUARE * squares
 
     def _program_memory(self, state: TrainState, size: Size) -> int:
         """Returns the bytes that the compiled function takes for one image.
@@ -234,7 +241,7 @@ class Predictor:
         if self.options.window != (0, 0) or self.most(state, size, 1):
             return self.options.window
         if not self.cut:
-            needed = size[0] * size[1] * self._bytes_per_pixel(state)
+            needed = self._bytes(state, size)
             tqdm.write(
                 f"An image of {size[0]}×{size[1]} pixels would take about "
                 f"{needed / 1e9:.1f} GB of memory, with {free_memory() / 1e9:.1f} GB "

@@ -57,8 +57,10 @@ class EvaluationOptions(Group):
         "Larger images are predicted in windows of this height and width, pixels; 0 0 "
         "takes each image whole, but for those that memory would not suffice for.",
         Limit(
-            lambda window: window == (0, 0) or min(window) >= 32,
-            "must be 32 pixels a side or more, or 0 0",
+            lambda window: (
+                window == (0, 0) or (min(window) >= 32 and max(window) <= 16384)
+            ),
+            "must be 32 to 16384 pixels a side, or 0 0",
         ),
     )
     overlap: float = option(

@@ -25,6 +25,7 @@ from train.report.html import (
     svg,
     template,
 )
+from train.training.losses import LOSSES
 
 BLUE, ORANGE, GREEN = "#2f6fde", "#e07b24", "#1f9d61"
 _LARGEST = np.finfo(np.float32).max  # of a value in a chart, whose axes go on from it
@@ -178,11 +179,11 @@ def _loss_chart(train: _Curve, validation: _Curve) -> _Chart:
 
 def _terms(metrics: Sequence[Mapping[str, Any]]) -> dict[str, _Curve]:
     """Returns the curve of each loss of a sum, by its name."""
-    names = dict.fromkeys(name for line in metrics for name in line)
+    heads = {f"auxiliary_{stage}" for stage in range(1, 10)}
+    known = {_TERM + name for name in (*LOSSES, *heads)}
+    names = dict.fromkeys(name for line in metrics for name in line if name in known)
     curves = {
-        name.removeprefix(_TERM): _curve(metrics, "train", name)
-        for name in names
-        if name.startswith(_TERM)
+        name.removeprefix(_TERM): _curve(metrics, "train", name) for name in names
     }
     return {name: curve for name, curve in curves.items() if curve.steps.size}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.files import naming
 from train.common.regular import read_regular
 
 if TYPE_CHECKING:
@@ -33,10 +34,23 @@ _MOST = 2**20  # bytes of a file of weights
 
 def is_weight(word: str) -> bool:
     """Returns whether a word is a number that a class may weigh."""
+    number = single(word)
+    return number is not None and number >= 0
+
+
+def single(word: str) -> float | None:
+    """Returns a number as the losses take it, in single precision.
+
+    None of a text that is no number, or one that is infinite in that precision.
+    """
     try:
-        return 0 <= float(word) < math.inf
+        number = math.nan if "_" in word else float(word)
     except ValueError:
-        return False
+        return None
+    limits = np.finfo(np.float32)
+    if not abs(number) <= float(limits.max):
+        return None
+    return number if abs(number) >= float(limits.tiny) else 0.0
 
 
 def with_weights_of_file(arguments: Sequence[str]) -> list[str]:
@@ -59,7 +73,8 @@ def with_weights_of_file(arguments: Sequence[str]) -> list[str]:
 
 def _weights_in(path: Path) -> list[str]:
     """Returns the numbers of a text file, between spaces, commas or new lines."""
-    text = read_regular(path, _MOST).decode(errors="replace")
+    with naming(path):
+        text = read_regular(path, _MOST).decode("utf-8-sig", errors="replace")
     words = text.replace(",", " ").split()
     strange = [word for word in words if not is_weight(word)]
     if strange or not words:

@@ -22,7 +22,7 @@ from train.common.options import (
     one_of,
     option,
 )
-from train.training.class_weighting import RULES, is_weight
+from train.training.class_weighting import RULES, is_weight, single
 from train.training.loss_sum import terms_of
 from train.training.losses import LOSSES, OF_CROSS_ENTROPY
 from train.training.pools import NEIGHBOR_WEIGHTS, POOLS
@@ -119,9 +119,13 @@ class LossOptions(Group):
         f"({', '.join(rule for (rule,) in RULES)}), or a number per class or a file "
         "of them; none for 1.",
         Limit(
-            lambda words: tuple(words) in RULES or all(map(is_weight, words)),
+            lambda words: (
+                tuple(words) in RULES
+                or (all(map(is_weight, words)) and any(map(single, words)))
+                or not words
+            ),
             f"must be {', '.join(rule for (rule,) in RULES)}, a number per class, 0 or "
-            "more, or a file of these",
+            "more and one above 0, or a file of these",
         ),
     )
     label_smoothing: float = option(

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 import train.training.region_losses  # noqa: F401 (adds them to the table)
 from train.training.losses import LOSSES
 
@@ -98,10 +100,13 @@ def _term(tokens: Iterator[tuple[str, str, int]]) -> tuple[Term, int]:
 
 def _number(text: str, place: int) -> float:
     try:
-        factor = float(text)
+        factor = math.nan if "_" in text else float(text)
     except ValueError:
-        raise _error(f"{text:.40} is not a number", place) from None
-    if not 0 < factor < math.inf:
+        factor = math.nan
+    if math.isnan(factor):
+        raise _error(f"{text:.40} is not a number", place)
+    limits = np.finfo(np.float32)  # in which losses are computed
+    if not float(limits.tiny) <= factor <= float(limits.max):
         raise _error(f"a factor must be above 0 and finite, not {text:.40}", place)
     return factor
 

@@ -10,7 +10,7 @@ import msgspec
 from train.common.errors import UserError
 from train.common.regular import read_regular
 from train.common.sealed import parse_json, read_sealed
-from train.common.text import is_path
+from train.common.text import is_path, shown
 from train.data.masks import IGNORED
 from train.data.voc_classes import fault_of_names
 
@@ -114,7 +114,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             whole.append(_metrics(line))
         except ValueError as error:
             if number < len(lines) or line.endswith(b"\n"):
-                print(f"{path}, line {number}, is damaged and left out: {error!s:.200}")
+                print(
+                    f"{path}, line {number}, is damaged and left out: "
+                    f"{shown(error):.200}"
+                )
     return whole
 
 

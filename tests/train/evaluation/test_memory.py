@@ -31,7 +31,7 @@ def all_are_looked_into(monkeypatch: MonkeyPatch) -> None:
 def leave(monkeypatch: MonkeyPatch, count: float) -> None:
     """Leaves free what this many of the large images take by the estimate."""
     parts, state = predictor(Brightest())
-    taken = LARGE[0] * LARGE[1] * parts._bytes_per_pixel(state)
+    taken = parts._bytes(state, LARGE)
     monkeypatch.setattr(
         inference, "free_memory", lambda: count * taken / inference._USABLE
     )
@@ -63,6 +63,18 @@ def test_image_that_does_not_fit_is_predicted_in_windows(
     parts.mask(state, image)
     assert parts.cut == 2 * cut
     assert not capsys.readouterr().out  # said once
+
+
+def test_long_images_are_cut_since_resizing_takes_the_square_of_a_side(
+    monkeypatch: MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inference, "_SMALL", 2**21)
+    monkeypatch.setattr(inference, "free_memory", lambda: 5e9)
+    parts, state = predictor(Brightest())
+    assert parts.most(state, (8, 40000), 1) == parts.most(state, (40000, 8), 1) == 0
+    assert parts.most(state, (8, 4000), 1) == 1
+    larger, _ = predictor(Brightest(), scales=(4.0,))
+    assert larger.most(state, (8, 10000), 1) == 0
 
 
 def test_windows_that_are_asked_for_stay(
@@ -118,9 +130,7 @@ def test_estimate_is_what_the_program_takes(
     parts = Predictor(graph, IMAGENET, config.evaluation)
     size = (400, 900)
     real = parts._program_memory(state, size)
-    assert size[0] * size[1] * parts._bytes_per_pixel(state) == pytest.approx(
-        real, rel=0.1
-    )
+    assert parts._bytes(state, size) == pytest.approx(real, rel=0.1)
 
 
 def test_scores_of_earlier_views_are_held_as_well() -> None:

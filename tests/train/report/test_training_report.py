@@ -210,11 +210,12 @@ def test_losses_of_the_two_splits_are_told_apart(tmp_path):
 
 
 def test_terms_of_a_sum_have_a_chart(tmp_path):
-    terms = {"loss/dice": 0.25, "loss/<b>": 2.0, "loss/focal": None}
+    terms = {"loss/dice": 0.25, "loss/auxiliary_3": 2.0, "loss/focal": None}
+    terms |= {f"loss/{number}": 1.0 for number in range(1000)}  # a stranger's
     metrics = [TRAIN_LINE | terms | {"step": step} for step in (1, 2)]
     page = make_page(tmp_path, metrics=metrics)
     assert "Terms of the training loss, without factors against step" in page.pictures
-    assert page.select("li")[1:3] == ["dice, last 0.25", "<b>, last 2"]
+    assert page.select("li")[1:3] == ["dice, last 0.25", "auxiliary_3, last 2"]
 
 
 def test_best_and_last_of_a_resumed_run(tmp_path):

@@ -89,3 +89,21 @@ def test_only_a_command_line_names_a_file(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(UserError, match="a file of these, got .*absent.txt"):
         parse_config(["demo", "--class-weights", "absent.txt"])
+
+
+@pytest.mark.parametrize("word", ["1e39", "1_0", "inf", "-0.5", "one"])
+def test_what_no_class_may_weigh(word: str) -> None:
+    with pytest.raises(UserError, match="--class-weights must be .*one above 0"):
+        Config().replace(class_weights=("1", word))
+
+
+def test_classes_that_all_weigh_nothing() -> None:
+    with pytest.raises(UserError, match="--class-weights must be .*one above 0"):
+        Config().replace(class_weights=("0", "0.0", "1e-50"))
+
+
+def test_a_file_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "weights.txt"
+    path.write_bytes(b"\xef\xbb\xbf1 2 3\r\n")  # as Windows's editor writes it
+    config = parse_config(["demo", "--class-weights", str(path)])
+    assert config.loss.class_weights == ("1", "2", "3")

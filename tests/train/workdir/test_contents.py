@@ -109,6 +109,7 @@ def test_dataset_of_before_is_read(tmp_path: Path) -> None:
     + [b'{"step": 2, "split": "val", "step": 3}']
     + [b'{"step": 2, "split": "val", "loss": [1]}']
     + [b'{"step": 2, "split": "val", "loss": "text"}']
+    + [b'{"step": 2, "split": "val", "\\nerror: run this": "text"}']
     + [b'{"step": 2, "split": "val", "loss": true}']
     + [b'{"step": 2, "split": "val", "loss": 1' + b"0" * 400 + b"}"]
     + [b'{"step": -9999999999999999999999, "split": "val"}']
