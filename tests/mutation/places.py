@@ -67,7 +67,7 @@ PLACES = [
         ("one view held", "min(2, len(self._views)) *", "1 *"),
         ("never in windows", "or self.most(state, size, 1):", "or True:"),
         ("said each time", "        if not self.cut:\n", "        if True:\n"),
-        ("small ones looked into", "<= _SMALL:", "< 0:"),
+        ("small ones looked into", "largest**2 <= _SMALL", "largest**2 < 0"),
     ),
     *of(
         "train/evaluation/whole_split.py",

@@ -12,7 +12,7 @@ SUMS = (
         ("twice", "if term.name in [", "if term.name in []["),
         ("rest passed over", "    if sign:\n", "    if not text:\n"),
         ("places from 0", "(character {place + 1})", "(character {place})"),
-        ("no factor of 0", "if not 0 < factor <", "if not 0 <= factor <"),
+        ("no factor of 0", "if not float(limits.tiny) <=", "if not 0 <="),
     )
     + of(
         "train/training/region_losses.py",
