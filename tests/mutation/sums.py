@@ -9,7 +9,7 @@ SUMS = (
         ("factors lost", "total + term.factor * losses", "total + losses"),
         ("terms with factors", "= losses\n    ", "= term.factor * losses\n    "),
         ("one term alone logged", "found if len(terms) > 1 else {}", "found"),
-        ("twice", "if term.name in [", "if term.name in []["),
+        ("twice", "[other.name for other in terms]", "[]"),
         ("rest passed over", "    if sign:\n", "    if not text:\n"),
         ("places from 0", "(character {place + 1})", "(character {place})"),
         ("no factor of 0", "if not float(limits.tiny) <=", "if not 0 <="),
