@@ -65,9 +65,9 @@ def pixel_contrast_loss(
 
     Returns:
       One loss per image, `[...]`, or with `per_image=False` one in all, `[]`; from 0 to
-      ln(1 + n e^{2/τ}) of n negatives, float32, or float64 for float64 features. Without
-      a pair of one class 0 with gradient 0, and with denominators of negatives as well
-      where there are none.
+      ln(1 + n e^{2/τ}) of n negatives, float32, or float64 for float64 features. 0 with
+      gradient 0 without a pair of one class, and with denominators of negatives where
+      there are none.
 
     Raises:
       ValueError: shapes, dtypes or options do not fit; the message has the values.
