@@ -26,7 +26,7 @@ from train.common.errors import UserError
 
 _T = TypeVar("_T")
 
-_LARGE = 2**53  # what whole numbers of options are below, so that floats hold them
+_LARGE = 2**63  # what whole numbers of options are below, as in NumPy
 
 
 class Limit(NamedTuple):
@@ -129,7 +129,7 @@ class Group:
             value = getattr(self, field.name)
             parts = value if isinstance(value, tuple) else (value,)
             if any(isinstance(part, int) and abs(part) >= _LARGE for part in parts):
-                refuse(self, field.name, "must be below 2⁵³")
+                refuse(self, field.name, "must be below 2⁶³")
             limit = field.metadata["limit"]
             if limit is not None and not limit.holds(getattr(self, field.name)):
                 refuse(self, field.name, text_of(limit.text))
