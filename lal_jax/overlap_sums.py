@@ -92,7 +92,8 @@ def probabilities_and_targets(
     targets, counted = targets_and_mask(
         labels, logits, ignore_label=ignore_label, where=where
     )
-    axes = _axes_of_pixels(logits, per_image, rank)
+    shape = "logits must have shape [..., height, width, classes]"
+    axes = axes_of_pixels(logits, rank, per_image=per_image, wanted=shape)
     return _probabilities(logits, counted, activation), targets, counted, axes
 
 
@@ -158,18 +159,27 @@ def weights_by_class(
     return jnp.broadcast_to(weights, by_class.shape)
 
 
-def _axes_of_pixels(logits: jax.Array, per_image: bool, rank: int) -> tuple[int, ...]:
-    """Returns the axes to sum over: the last before the classes, or all of these."""
+def axes_of_pixels(
+    array: jax.Array, rank: int, *, per_image: bool, wanted: str
+) -> tuple[int, ...]:
+    """Returns an image's axes of pixels, or the batch's: those before the last axis.
+
+    Args:
+      array: `[..., classes]`, or features `[..., depth]`.
+      rank: how many axes are an image's.
+      per_image: False takes all.
+      wanted: what its shape must be, for the message.
+    """
     if not isinstance(per_image, bool):
         raise ValueError(f"per_image must be True or False, got {per_image!r}")
     if not per_image:
-        return tuple(range(logits.ndim - 1))
-    if logits.ndim <= rank:
+        return tuple(range(array.ndim - 1))
+    if array.ndim <= rank:
         raise ValueError(
-            "logits must have shape [..., height, width, classes] for one loss an "
-            f"image, got {logits.shape}; pass per_image=False for pixels in any shape"
+            f"{wanted} for one loss an image, got {array.shape}; pass per_image=False "
+            "for pixels in any shape"
         )
-    return tuple(range(logits.ndim - 1 - rank, logits.ndim - 1))
+    return tuple(range(array.ndim - 1 - rank, array.ndim - 1))
 
 
 def _check_one_class(

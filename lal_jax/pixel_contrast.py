@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.pixel_pairs import Pairs, drawn_pairs, mean_over
+from lal_jax.pixel_pairs import Pairs, drawn_pairs
+from lal_jax.reductions import masked_mean
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key
@@ -103,7 +104,7 @@ def pixel_contrast_loss(
         where=where,
     )
     losses, counted = _anchor_losses(pairs, float(temperature), denominator)
-    return mean_over(losses, counted)
+    return masked_mean(losses, where=counted, axis=-1)
 
 
 def _anchor_losses(

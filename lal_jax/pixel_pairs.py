@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec
 
 from lal_jax import _checks
 from lal_jax.masks import mask_of
-from lal_jax.overlap_sums import vanishes
+from lal_jax.overlap_sums import axes_of_pixels, vanishes
 from lal_jax.pixel_draws import draw_pixels
 
 if TYPE_CHECKING:
@@ -46,7 +46,12 @@ def drawn_pairs(
     Pixels that are not drawn have no effect, nor a gradient.
     """
     features, labels = _as_pixels(features, labels)
-    axes = _spatial_axes(features, spatial_axes, per_image)
+    _checks.check_integer("spatial_axes", spatial_axes, least=1)
+    shape = (
+        f"features must have {spatial_axes} axes of pixels before their depth "
+        "(spatial_axes)"
+    )
+    axes = axes_of_pixels(features, spatial_axes, per_image=per_image, wanted=shape)
     _checks.check_integer("samples", samples, least=1)
     _check_key(key)
     valid = mask_of(labels, ignore_label, where)
@@ -63,14 +68,6 @@ def drawn_pairs(
         jnp.take_along_axis(labels, index, axis=-1, mode="promise_in_bounds"),
         drawn,
     )
-
-
-def mean_over(
-    losses: Float[Array, "*images places"], counted: Bool[Array, "*images places"]
-) -> Float[Array, "*images"]:
-    """Returns the mean loss of the anchors that count, 0 if there are none."""
-    count = jnp.maximum(jnp.sum(counted, axis=-1), 1).astype(losses.dtype)
-    return jnp.sum(jnp.where(counted, losses, 0.0), axis=-1) / count
 
 
 def _pairs(
@@ -156,24 +153,6 @@ def _as_pixels(
             "take those where features stand, labels[..., ::stride, ::stride]"
         )
     return features, labels
-
-
-def _spatial_axes(
-    features: jax.Array, spatial_axes: int, per_image: bool
-) -> tuple[int, ...]:
-    """Returns the axes of an image's pixels, or of the batch's."""
-    _checks.check_integer("spatial_axes", spatial_axes, least=1)
-    if not isinstance(per_image, bool):
-        raise ValueError(f"per_image must be True or False, got {per_image!r}")
-    if not per_image:
-        return tuple(range(features.ndim - 1))
-    if features.ndim <= spatial_axes:
-        raise ValueError(
-            f"features must have {spatial_axes} axes of pixels before their depth "
-            f"(spatial_axes) for one loss an image, got {features.shape}; pass "
-            "per_image=False for pixels in any shape"
-        )
-    return tuple(range(features.ndim - 1 - spatial_axes, features.ndim - 1))
 
 
 def _check_key(key: Key[Array, ""]) -> None:

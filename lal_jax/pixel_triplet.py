@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
-from lal_jax.pixel_pairs import drawn_pairs, mean_over
+from lal_jax.pixel_pairs import drawn_pairs
+from lal_jax.reductions import masked_mean
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key
@@ -91,7 +92,7 @@ def pixel_triplet_loss(
     nearest = _largest(cosines, negatives)
     counted = jnp.any(positives, axis=-1) & jnp.any(negatives, axis=-1)
     excess = float(margin) + 2.0 * jnp.where(counted, nearest - farthest, 0.0)
-    return mean_over(jax.nn.relu(excess), counted)
+    return masked_mean(jax.nn.relu(excess), where=counted, axis=-1)
 
 
 def _largest(

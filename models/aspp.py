@@ -115,6 +115,21 @@ def _shifted(images: jax.Array, down: int, right: int) -> jax.Array:
     return jax.lax.pad(images, images.dtype.type(0), pads)
 
 
+def classifier(
+    channels: int, classes: int, *, dtype: DTypeLike | None, rngs: nnx.Rngs
+) -> Conv:
+    """Returns the 1×1 convolution that ends a head, N(0, 0.01²) at first."""
+    return Conv(
+        channels,
+        classes,
+        1,
+        bias=True,
+        kernel_init=nnx.initializers.normal(0.01),
+        dtype=dtype,
+        rngs=rngs,
+    )
+
+
 class ConvNormRelu(nnx.Module):
     """A convolution, batch norm and ReLU."""
 
@@ -177,15 +192,7 @@ class PooledPyramid(nnx.Module):
         self.image = layer(inputs, width, 1)
         self.project = layer((len(dilations) + 2) * width, width, 1)
         self.mix = layer(width, width, 3)
-        self.classify = Conv(
-            width,
-            classes,
-            1,
-            bias=True,
-            kernel_init=nnx.initializers.normal(0.01),
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.classify = classifier(width, classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
         """Returns logits `[batch, h, w, classes]` at the last map's resolution.

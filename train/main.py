@@ -93,7 +93,7 @@ def complete(config: Config) -> dict[str, Any]:
     preprocess = PREPROCESSINGS[config.model.preprocessing]
     predictor = Predictor(graph, preprocess, config.evaluation)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
-    shown = evaluator, run.history, dataset.colors, config.run.panels
+    evaluate = with_panels(evaluator, run.history, dataset.colors, config.run.panels)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
     with run.alone():
         known = dataset.fingerprint, dataset.earlier
@@ -123,7 +123,7 @@ def complete(config: Config) -> dict[str, Any]:
                     config.optimizer,
                     config.run,
                     log=run.history.log,
-                    evaluate=best.watching(with_panels(*shown)),
+                    evaluate=best.watching(evaluate),
                     save=checkpoints.save,
                     batch_told=functools.partial(told_batch, config, dataset.train),
                     evaluated=run.history.is_evaluated(start),

@@ -48,11 +48,6 @@ FEATURES = [
             "both = drawn[..., :, None] | True | drawn[..., None, :]",
         ),
         (
-            "mean over all places",
-            "jnp.maximum(jnp.sum(counted, axis=-1), 1)",
-            "jnp.maximum(jnp.sum(counted | True, axis=-1), 1)",
-        ),
-        (
             "features of any length",
             "return vectors / jnp.sqrt(jnp.where(short, 1.0, square))",
             "return vectors * peak",
@@ -82,6 +77,7 @@ FEATURES = [
     *of(
         "lal_jax/pixel_contrast.py",
         LOSSES,
+        ("mean over all places", "where=counted, axis=-1", "axis=-1"),
         (
             "sum over the positives",
             "total / jnp.maximum(count, 1).astype(total.dtype)",
@@ -118,6 +114,6 @@ FEATURES = [
             "jnp.any(positives, axis=-1) & jnp.any(negatives, axis=-1)",
             "jnp.any(negatives, axis=-1)",
         ),
-        ("no hinge", "mean_over(jax.nn.relu(excess)", "mean_over((excess)"),
+        ("no hinge", "masked_mean(jax.nn.relu(excess)", "masked_mean((excess)"),
     ),
 ]

@@ -64,8 +64,8 @@ OVERLAP = [
         ),
         (
             "a batch image by image",
-            "return tuple(range(logits.ndim - 1))",
-            "return (logits.ndim - 3, logits.ndim - 2)",
+            "return tuple(range(array.ndim - 1))",
+            "return (array.ndim - 3, array.ndim - 2)",
         ),
         ("whole squares", "0.5 * jnp.square", "1.0 * jnp.square"),
     ),

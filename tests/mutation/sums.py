@@ -12,7 +12,7 @@ SUMS = (
         ("twice", "[other.name for other in terms]", "[]"),
         ("rest passed over", "    if sign:\n", "    if not text:\n"),
         ("places from 0", "(character {place + 1})", "(character {place})"),
-        ("no factor of 0", "if not float(limits.tiny) <=", "if not 0 <="),
+        ("no factor of 0", "if not 0 < factor <", "if not 0 <= factor <"),
     )
     + of(
         "train/training/region_losses.py",
@@ -61,8 +61,8 @@ SUMS = (
     + of(
         "train/training/class_weighting.py",
         "tests/train/training/test_class_weighting.py",
-        ("rules as files", "and (name,) not in RULES", ""),
-        ("numbers as files", 'following.startswith("--")', "True"),
+        ("rules as files", "and (name,) not in RULES ", ""),
+        ("numbers as files", 'not after or after[0].startswith("--")', "True"),
         ("any word", "strange or not words", "not words"),
     )
 )

@@ -131,7 +131,7 @@ class Group:
             if any(isinstance(part, int) and abs(part) >= _LARGE for part in parts):
                 refuse(self, field.name, "must be below 2⁶³")
             limit = field.metadata["limit"]
-            if limit is not None and not limit.holds(getattr(self, field.name)):
+            if limit is not None and not limit.holds(value):
                 refuse(self, field.name, text_of(limit.text))
         for rule in self.rules:
             if not rule.holds(self):

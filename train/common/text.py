@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from models.text import STEERING, escaped
 
@@ -41,6 +44,24 @@ def is_count(text: str) -> bool:
     (True, False, False, False)
     """
     return bool(_COUNT.fullmatch(text))
+
+
+def single(text: str) -> float:
+    """Returns the number of a text, as single precision has it.
+
+    0 of one too small for that, infinity of one too large, NaN of any other text.
+
+    >>> single("0.5"), single("1e-50"), single("-1e39"), single("1_0")
+    (0.5, 0.0, -inf, nan)
+    """
+    try:
+        number = math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
+    limits = np.finfo(np.float32)
+    if abs(number) > float(limits.max):
+        return math.copysign(math.inf, number)
+    return 0.0 if abs(number) < float(limits.tiny) else number
 
 
 def is_path(text: str) -> bool:

@@ -27,8 +27,7 @@ from train.training.step import TrainState
 # Windows for images that memory does not suffice for, height and width, pixels.
 FALLBACK = (513, 513)
 
-# Images of so many pixels and no longer, as the network sees them, are not looked into:
-# they fit.
+# Images of so many pixels and no longer, as the network sees them: they fit unseen.
 _SMALL, _SHORT = 2**21, 4096
 
 # Of resizing to a longer side, for its pixels squared: it multiplies by a matrix.
@@ -99,6 +98,7 @@ class Predictor:
 
         self._look, self._label, self._weigh, self._rows = look, label, weigh, rows
         self._cost: float | None = None
+        self._largest = max(1.0, *(view.scale for view in self._views))
 
     def _scores(self, state: TrainState, images: np.ndarray) -> jax.Array:
         """Returns `scores`; a compiled function for each view holds one at a time."""
@@ -121,9 +121,8 @@ class Predictor:
           wanted: as many suffice.
         """
         pixels = size[0] * size[1]
-        largest = max(1.0, *(view.scale for view in self._views))
-        small = wanted * pixels * largest**2 <= _SMALL
-        if small and max(size) * largest <= _SHORT:
+        small = wanted * pixels * self._largest**2 <= _SMALL
+        if small and max(size) * self._largest <= _SHORT:
             return wanted
         needed = self._bytes(state, size)
         return min(wanted, int(_USABLE * free_memory() / max(1, needed)))
@@ -133,8 +132,8 @@ class Predictor:
         if self._cost is None:
             taken = self._program_memory(state, FALLBACK)
             self._cost = taken / (FALLBACK[0] * FALLBACK[1])
-        largest = max(1.0, *(view.scale for view in self._views))
-        squares = sum((side * largest) ** 2 for side in size if side * largest > _SHORT)
+        sides = [side * self._largest for side in size]
+        squares = sum(side**2 for side in sides if side > _SHORT)
         return size[0] * size[1] * self._cost + _SQUARE * squares
 
     def _program_memory(self, state: TrainState, size: Size) -> int:
@@ -157,7 +156,11 @@ class Predictor:
         Raises:
           NotFinite: an image has a logit that is NaN or infinite.
         """
-        masks, finite = jax.device_get(self._label(self._scores(state, images)))
+        return self._masks(self._scores(state, images))
+
+    def _masks(self, found: jax.Array) -> np.ndarray:
+        """Returns the masks of scores."""
+        masks, finite = jax.device_get(self._label(found))
         if not finite.all():
             raise NotFinite(int(np.argmin(finite)))
         return masks
@@ -213,12 +216,9 @@ class Predictor:
             yield from (Band(_labels(part), part) for part in parts)
             return
         found = self._scores(state, self._padded(image))
-        masks, finite = jax.device_get(self._label(found))
-        if not finite.all():
-            raise NotFinite
         height, width = image.shape[:2]
-        rows = functools.partial(self._rows, found)
-        yield from banded(masks[0, :height, :width], rows)
+        mask = self._masks(found)[0, :height, :width]
+        yield from banded(mask, functools.partial(self._rows, found))
 
     def _parts(
         self, state: TrainState, image: np.ndarray, progress: Progress

@@ -97,11 +97,12 @@ def auxiliary_losses(
       outputs: of the network.
       labels: `[batch, height, width]`; the heads see them shrunk to their features.
     """
-    found = {}
-    heads = getattr(model, _HEADS, ())
-    for stage, head in zip(options.auxiliary_stages, heads, strict=False):
+    if not options.auxiliary:
+        return {}
+    loss, found = mean_cross_entropy(options), {}
+    heads = getattr(model, _HEADS)
+    for stage, head in zip(options.auxiliary_stages, heads, strict=True):
         logits = head(outputs.maps[stage - 1], train=True)
         shrunk = shrink_labels(labels, logits.shape[1:3])
-        losses = mean_cross_entropy(options)(logits, shrunk)
-        found[f"auxiliary_{stage}"] = jnp.mean(losses)
+        found[f"auxiliary_{stage}"] = jnp.mean(loss(logits, shrunk))
     return found

@@ -16,6 +16,7 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
+from train.common.text import single
 
 if TYPE_CHECKING:
     from train.training.loss_options import LossOptions
@@ -34,23 +35,7 @@ _MOST = 2**20  # bytes of a file of weights
 
 def is_weight(word: str) -> bool:
     """Returns whether a word is a number that a class may weigh."""
-    number = single(word)
-    return number is not None and number >= 0
-
-
-def single(word: str) -> float | None:
-    """Returns a number as the losses take it, in single precision.
-
-    None of a text that is no number, or one that is infinite in that precision.
-    """
-    try:
-        number = math.nan if "_" in word else float(word)
-    except ValueError:
-        return None
-    limits = np.finfo(np.float32)
-    if not abs(number) <= float(limits.max):
-        return None
-    return number if abs(number) >= float(limits.tiny) else 0.0
+    return 0 <= single(word) < math.inf
 
 
 def with_weights_of_file(arguments: Sequence[str]) -> list[str]:
@@ -62,12 +47,13 @@ def with_weights_of_file(arguments: Sequence[str]) -> list[str]:
       UserError: the file holds anything else.
     """
     words = list(arguments)
-    for place, word in enumerate(words[:-1]):
-        following = [*words[place + 2 : place + 3], "--"][0]
-        name = words[place + 1]
-        alone = following.startswith("--") and (name,) not in RULES
-        if word.replace("_", "-") == _OPTION and alone and Path(name).is_file():
-            return [*words[: place + 1], *_weights_in(Path(name)), *words[place + 2 :]]
+    for place, word in enumerate(words[:-1], 1):
+        if word.replace("_", "-") != _OPTION:
+            continue
+        name, after = words[place], words[place + 1 :]
+        alone = not after or after[0].startswith("--")
+        if alone and (name,) not in RULES and Path(name).is_file():
+            return [*words[:place], *_weights_in(Path(name)), *after]
     return words
 
 

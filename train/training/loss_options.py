@@ -22,7 +22,8 @@ from train.common.options import (
     one_of,
     option,
 )
-from train.training.class_weighting import RULES, is_weight, single
+from train.common.text import single
+from train.training.class_weighting import RULES, is_weight
 from train.training.loss_sum import terms_of
 from train.training.losses import LOSSES, OF_CROSS_ENTROPY
 from train.training.pools import NEIGHBOR_WEIGHTS, POOLS

@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 import train.training.region_losses  # noqa: F401 (adds them to the table)
+from train.common.text import single
 from train.training.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -99,14 +98,10 @@ def _term(tokens: Iterator[tuple[str, str, int]]) -> tuple[Term, int]:
 
 
 def _number(text: str, place: int) -> float:
-    try:
-        factor = math.nan if "_" in text else float(text)
-    except ValueError:
-        factor = math.nan
+    factor = single(text)
     if math.isnan(factor):
         raise _error(f"{text:.40} is not a number", place)
-    limits = np.finfo(np.float32)  # in which losses are computed
-    if not float(limits.tiny) <= factor <= float(limits.max):
+    if not 0 < factor < math.inf:
         raise _error(f"a factor must be above 0 and finite, not {text:.40}", place)
     return factor
 

@@ -60,20 +60,22 @@ def test_panel_is_image_truth_and_prediction_side_by_side(
         assert painted_in <= {*map(tuple, COLORS), (224, 224, 192)}
 
 
+@pytest.fixture
+def evaluator(source: list) -> Evaluator:  # noqa: F811
+    predictor = Predictor(nnx.graphdef(Brightest()), IMAGENET, EvaluationOptions())
+    return Evaluator(predictor, source, ("a", "b", "c"))
+
+
 @pytest.mark.parametrize("count", [0, 2, 9])
 def test_evaluation_shows_so_many_images(
-    source: list,  # noqa: F811
-    tmp_path: Path,
-    count: int,
+    evaluator: Evaluator, tmp_path: Path, count: int
 ) -> None:
-    predictor = Predictor(nnx.graphdef(Brightest()), IMAGENET, EvaluationOptions())
-    evaluator = Evaluator(predictor, source, ("a", "b", "c"))
     history = History(tmp_path, tmp_path / "checkpoints", writes=True)
     history.rewind(0)
     evaluate = with_panels(evaluator, history, COLORS, count)
     assert evaluate(STATE) == evaluator.metrics(STATE)
     found = shown(tmp_path)
-    assert len(found) == min(count, len(source))
+    assert len(found) == min(count, len(evaluator.source))
     for (step, tag, pixels), panel in zip(
         found, evaluator.panels(STATE, count), strict=True
     ):
@@ -82,11 +84,8 @@ def test_evaluation_shows_so_many_images(
 
 
 def test_process_that_writes_no_events_shows_nothing(
-    source: list,  # noqa: F811
-    tmp_path: Path,
+    evaluator: Evaluator, tmp_path: Path
 ) -> None:
-    predictor = Predictor(nnx.graphdef(Brightest()), IMAGENET, EvaluationOptions())
-    evaluator = Evaluator(predictor, source, ("a", "b", "c"))
     history = History(tmp_path, tmp_path / "checkpoints", writes=False)
     history.rewind(0)
     with_panels(evaluator, history, COLORS, 2)(STATE)
