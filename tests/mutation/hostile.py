@@ -179,6 +179,10 @@ NAMES = [
             "except Exception as error:",
             "except (UserError, OSError) as error:",
         ),
+    ),
+    *of(
+        "train/evaluation/areas.py",
+        "tests/train/test_predict_failures.py",
         ("formulas not matched", "list(map(plain_cell, line))", "list(line)"),
     ),
 ]

@@ -54,9 +54,13 @@ PLACES = [
         ("full disk untold", "if not (reason := reason_unwritten(error)):", "if True:"),
     ),
     *of(
-        "train/evaluation/inference.py",
+        "train/evaluation/programs.py",
         "tests/train/evaluation/test_inference.py",
         ("all views held", ', donate_argnames="joined"', ""),
+    ),
+    *of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_inference.py",
         ("probabilities of one", 'fusion="max")', 'fusion="mean")'),
     ),
     *of(

@@ -16,17 +16,21 @@ PREDICTIONS = (
         ("all rows at once", "range(0, len(here), ROWS)", "range(0, len(here), 10**9)"),
     )
     + of(
-        "train/evaluation/inference.py",
+        "train/evaluation/programs.py",
         "tests/train/evaluation/test_bands.py",
         (
             "scores for probabilities",
             "return probabilities(some, options)",
             "return some",
         ),
+    )
+    + of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_bands.py",
         (
             "not finite unnoticed",
             "self._masks(found)[0, :height, :width]",
-            "self._label(found)[0][0, :height, :width]",
+            "self._programs.label(found)[0][0, :height, :width]",
         ),
         (
             "of another size",
@@ -81,17 +85,43 @@ PREDICTIONS = (
         ),
     )
     + of(
-        "train/predict.py",
+        "train/evaluation/mask_files.py",
         "tests/train/test_predict.py tests/train/test_overwriting.py",
         (
             "another's probabilities lost",
-            "kinds.append((files.probabilities, is_probability_file))",
+            "yield files.probabilities, is_probability_file",
             "pass",
         ),
         (
             "always written",
-            "            if probabilities:\n                written",
-            "            if True:\n                written",
+            "                if self._probabilities:\n",
+            "                if True:\n",
         ),
+    )
+    + of(
+        "train/evaluation/stages.py",
+        "tests/train/evaluation/test_stages.py",
+        ("all held at once", "held > _PIXELS", "held > 1e9"),
+        ("all taken at once", ">= 2 * _THREADS", ">= 999"),
+        ("one after the other", "waiting or held", "True or held"),
+        ("told late", " or begun[0][2].done()", ""),
+    )
+    + of(
+        "train/evaluation/input_sizes.py",
+        "tests/train/evaluation/test_input_sizes.py",
+        ("lying", "(image.width, image.height) if turned", "(1, 1) if turned"),
+        ("own multiple lost", "math.lcm(multiple, options.size_multiple)", "multiple"),
+        ("windows counted", "if window == (0, 0) or", "if True or"),
+    )
+    + of(
+        "train/predict.py",
+        "tests/train/test_many_images.py",
+        ("lines not asked", "str(path) in lines and is_written", "is_written"),
+        ("files not asked", "and is_written(files, probabilities)", ""),
+    )
+    + of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_inference.py",
+        ("programs kept", "== _SHAPES:", "== 10**9:"),
     )
 )

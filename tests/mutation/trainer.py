@@ -160,10 +160,10 @@ IMAGES = of(
     ),
     ("folders left out", "        folders,\n        suffix", "        suffix"),
 ) + of(
-    "train/predict.py",
+    "train/evaluation/areas.py",
     "tests/train/test_predict.py",
     ("lines of others dropped", "if line and line[0] not in again]", "if False]"),
-    ("line not written", "append_text(areas, ", "str, (areas, "),
+    ("line not written", "        append_text(path, ", "        str, (path, "),
     ("second lines", "line[0] not in again", "line[0]"),
 )
 DATA = (

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from tqdm import tqdm
@@ -19,9 +18,9 @@ from train.data.images import Example, Size, pad_to_multiple
 from train.data.preprocessing import Preprocessing
 from train.evaluation.bands import Band, banded, bands_at_size
 from train.evaluation.preparation import at_size, prepared
-from train.evaluation.scores import join, probabilities
+from train.evaluation.programs import Programs
 from train.evaluation.sliding_windows import Progress, Span, lay_windows, strip_of
-from train.evaluation.views import EvaluationOptions, View, views
+from train.evaluation.views import EvaluationOptions, views
 from train.training.step import TrainState
 
 # Windows for images that memory does not suffice for, height and width, pixels.
@@ -32,6 +31,9 @@ _SMALL, _SHORT = 2**21, 4096
 
 # Of resizing to a longer side, for its pixels squared: it multiplies by a matrix.
 _SQUARE = 4  # bytes
+
+# Shapes whose programs are kept; each takes some megabytes of memory.
+_SHAPES = 64
 
 # Of the free memory, what is counted on.
 _USABLE = 0.8
@@ -66,48 +68,27 @@ class Predictor:
             # The largest of one are its logits: rounding to probabilities makes ties.
             options = dataclasses.replace(options, fusion="max")
 
-        @functools.partial(jax.jit, static_argnames="view", donate_argnames="joined")
-        def look(
-            joined: jax.Array | None,
-            params: nnx.State,
-            statistics: nnx.State,
-            images: np.ndarray,
-            view: View,
-        ) -> jax.Array:
-            model = nnx.merge(graph, params, statistics, copy=True)
-            pixels = preprocess(jnp.asarray(images))
-            return join(joined, model, pixels, view, options)
-
-        @jax.jit
-        def label(found: jax.Array) -> tuple[jax.Array, jax.Array]:
-            masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
-            return masks, jnp.isfinite(found).all(axis=(1, 2, 3))
-
-        @jax.jit
-        def weigh(
-            found: jax.Array, rows: jax.Array, columns: jax.Array
-        ) -> tuple[jax.Array, jax.Array]:
-            weights = rows[:, None, None] * columns[:, None]
-            finite = jnp.isfinite(found).all()
-            return probabilities(found[0], options) * weights, finite
-
-        @functools.partial(jax.jit, static_argnames="count")
-        def rows(found: jax.Array, first: int, count: int) -> jax.Array:
-            some = jax.lax.dynamic_slice_in_dim(found[0], first, count)
-            return probabilities(some, options)
-
-        self._look, self._label, self._weigh, self._rows = look, label, weigh, rows
+        self._make = functools.partial(Programs, graph, preprocess, options)
+        self._programs, self._shapes = self._make(), set[tuple[int, ...]]()
         self._cost: float | None = None
         self._largest = max(1.0, *(view.scale for view in self._views))
 
     def _scores(self, state: TrainState, images: np.ndarray) -> jax.Array:
         """Returns `scores`; a compiled function for each view holds one at a time."""
         seen = state.params, state.statistics, images
+        programs = self._programs_of(images.shape)
         first, *others = self._views
-        joined = self._look(None, *seen, first)
+        joined = programs.look(None, *seen, first)
         for view in others:
-            joined = self._look(joined, *seen, view)
+            joined = programs.look(joined, *seen, view)
         return joined
+
+    def _programs_of(self, shape: tuple[int, ...]) -> Programs:
+        """Returns what compiles for images of a shape; other shapes' may be lost."""
+        if shape not in self._shapes and len(self._shapes) == _SHAPES:
+            self._programs, self._shapes = self._make(), set()
+        self._shapes.add(shape)
+        return self._programs
 
     def most(self, state: TrainState, size: Size, wanted: int) -> int:
         """Returns how many images can be predicted together, 0 where one does not fit.
@@ -143,7 +124,7 @@ class Predictor:
         """
         image = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
         seen = state.params, state.statistics, image, max(self._views)
-        memory = self._look.lower(None, *seen).compile().memory_analysis()
+        memory = self._programs.look.lower(None, *seen).compile().memory_analysis()
         if memory is None:
             return 0
         # The scores of earlier views are held as well.
@@ -160,7 +141,7 @@ class Predictor:
 
     def _masks(self, found: jax.Array) -> np.ndarray:
         """Returns the masks of scores."""
-        masks, finite = jax.device_get(self._label(found))
+        masks, finite = jax.device_get(self._programs.label(found))
         if not finite.all():
             raise NotFinite(int(np.argmin(finite)))
         return masks
@@ -218,7 +199,7 @@ class Predictor:
         found = self._scores(state, self._padded(image))
         height, width = image.shape[:2]
         mask = self._masks(found)[0, :height, :width]
-        yield from banded(mask, functools.partial(self._rows, found))
+        yield from banded(mask, functools.partial(self._programs.rows, found))
 
     def _parts(
         self, state: TrainState, image: np.ndarray, progress: Progress
@@ -284,7 +265,7 @@ class Predictor:
 
         def weighed(piece: np.ndarray, *spans: Span) -> tuple[jax.Array, jax.Array]:
             found = self._scores(state, piece[None])
-            return self._weigh(found, *(span.weights for span in spans))
+            return self._programs.weigh(found, *(span.weights for span in spans))
 
         for row, end in zip(progress(rows), ends, strict=True):
             band = image[row.start : row.start + window[0]]

@@ -18,12 +18,17 @@ from train.data.image_files import opened
 _KEY = "predicted"
 
 
-def as_predicted(picture: Image.Image) -> bytes:
-    """Returns a picture as PNG with the mark."""
+def as_predicted(picture: Image.Image, *, effort: int = 6) -> bytes:
+    """Returns a picture as PNG with the mark.
+
+    Args:
+      picture: what is written.
+      effort: of the compression, 0 to 9.
+    """
     info = PngInfo()
     info.add_text(_KEY, _checksum(picture))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info)
+    picture.save(buffer, "PNG", pnginfo=info, compress_level=effort)
     return buffer.getvalue()
 
 

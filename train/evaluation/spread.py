@@ -92,17 +92,7 @@ def spread(
         for item in items:
             yield item, functools.partial(work, states[0], item)
         return
-    free: queue.SimpleQueue[TrainState] = queue.SimpleQueue()
-    for state in states:
-        free.put(state)
-
-    def call(item: _Item) -> _Result:
-        state = free.get()
-        try:
-            return work(state, item)
-        finally:
-            free.put(state)
-
+    call = in_turn(work, states)
     pool = ThreadPoolExecutor(len(states))
     begun: deque[tuple[_Item, Future[_Result]]] = deque()
     try:
@@ -116,3 +106,21 @@ def spread(
                 begun.append((following, pool.submit(call, following)))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_turn(
+    work: Callable[[TrainState, _Item], _Result], states: Sequence[TrainState]
+) -> Callable[[_Item], _Result]:
+    """Returns the work with whichever state is free, for as many threads as states."""
+    free: queue.SimpleQueue[TrainState] = queue.SimpleQueue()
+    for state in states:
+        free.put(state)
+
+    def call(item: _Item) -> _Result:
+        state = free.get()
+        try:
+            return work(state, item)
+        finally:
+            free.put(state)
+
+    return call

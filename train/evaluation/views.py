@@ -100,6 +100,10 @@ class PredictionOptions:
     window: tuple[int, int] | None = None
     """Larger images are predicted in windows of this height and width, pixels. 0 0
     takes each image whole; None does as the model."""
+    size_multiple: int | None = None
+    """Images are padded to multiples of this, pixels, as fewer sizes are fewer
+    compilations, but masks differ a little near the padding; None does as the model,
+    and in predict.py pads images of more than 16 sizes."""
     pixel_limit: int = 0
     """Images of more pixels are refused; 0 for the limit that the model was trained
     with, or 10⁹ if that is lower."""
@@ -111,7 +115,8 @@ class PredictionOptions:
         """Returns a word for each option given, for file names."""
         words = ["x".join(map(str, self.scales))] if self.scales else []
         words += ["flip"] if self.flip else []
-        return words + (["window{}x{}".format(*self.window)] if self.window else [])
+        words += ["window{}x{}".format(*self.window)] if self.window else []
+        return words + ([f"multiple{self.size_multiple}"] if self.size_multiple else [])
 
     def applied(self, options: EvaluationOptions) -> EvaluationOptions:
         """Returns the model's options with these in their place.
@@ -126,6 +131,8 @@ class PredictionOptions:
             changes["flip"] = True
         if self.window is not None:
             changes["window"] = self.window
+        if self.size_multiple is not None:
+            changes["size_multiple"] = self.size_multiple
         try:
             return dataclasses.replace(options, **changes)
         except UserError as error:  # which names the option of train/main.py

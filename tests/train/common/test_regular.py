@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from train import predict
 from train.common.errors import UserError
 from train.common.sealed import checksum_of, read_sealed
 from train.config import load_config
 from train.data.inside import check_kinds_below
+from train.evaluation.areas import images_of
 from train.workdir.contents import read_metrics
 from train.workdir.sums import SUMS, not_ours
 
@@ -27,7 +27,7 @@ HUGE = 2**40  # bytes, of which a sparse file takes none
         ("config.json", checksum_of),
         ("metrics.jsonl", read_metrics),
         (SUMS, lambda path: not_ours(path.parent, ())),
-        ("areas.csv", lambda path: predict._earlier_areas(path, ["image"], ())),
+        ("areas.csv", images_of),
     ],
 )
 def test_a_large_file_of_text_is_named(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from train.evaluation import inference
 from train.evaluation.inference import Predictor
 from train.evaluation.scores import probabilities, scores
 from train.evaluation.views import EvaluationOptions
@@ -105,17 +106,30 @@ def test_flip_makes_left_and_right_equal(rng: np.random.Generator, fusion: str) 
 def test_scores_of_one_view_are_held(rng: np.random.Generator) -> None:
     views, state = predictor(Brightest(), scales=SCALES, flip=True)
     held: list[jax.Array] = []
-    look = views._look
+    look = views._programs.look
 
     def noted(*arguments: Any) -> jax.Array:
         assert all(joined.is_deleted() for joined in held[:-1])
         held.append(look(*arguments))
         return held[-1]
 
-    views._look = noted  # type: ignore[assignment]
+    views._programs.look = noted  # type: ignore[assignment]
     views.batch(state, random_image(rng, 2, 48, 64))
     assert len(held) == 6
     assert [joined.is_deleted() for joined in held] == [True] * 5 + [False]
+
+
+def test_programs_of_many_sizes_are_forgotten(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_SHAPES", 3)
+    views, state = predictor(Brightest())
+    first, made = views._programs, set()
+    for size in (8, 9, 10, 8, 11, 12, 8):
+        views.mask(state, random_image(rng, size, 8))
+        made.add(id(views._programs))
+    assert len(made) == 2 and views._programs is not first
+    assert len(views._shapes) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""The table of areas: each class's fraction of the pixels, one line per image."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from train.common.errors import UserError
+from train.common.files import append_text, locked, replace_bytes
+from train.common.regular import read_regular
+from train.common.text import csv_text, plain_cell, shown
+from train.data.images import Size
+
+
+def begin_areas(
+    path: Path, class_names: Sequence[str], images: Collection[Path]
+) -> None:
+    """Writes the table without the lines of images; makes its folder if need be.
+
+    Raises:
+      UserError: what is there is of other classes, or another's.
+    """
+    header = ["image", "width", "height", *class_names]
+    again = set(map(str, images))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # several processes may share it
+        found, *lines = _lines(path) or [header]
+        if found != header:
+            raise UserError(
+                f"{path} is of a model with other classes. Choose another --out."
+            )
+        kept = [line for line in lines if line and line[0] not in again]
+        replace_bytes(path, csv_text([header, *kept]).encode(errors="surrogateescape"))
+
+
+def add_area(path: Path, image: Path, size: Size, shares: np.ndarray) -> None:
+    """Adds the line of an image, of its height and width in pixels."""
+    height, width = size
+    texts = [f"{share:.6f}" for share in shares]
+    with locked(path.parent):
+        append_text(path, csv_text([[image, width, height, *texts]]))
+
+
+def images_of(path: Path) -> set[str]:
+    """Returns the images that a table has lines of.
+
+    Raises:
+      UserError: it is another's.
+    """
+    return {line[0] for line in _lines(path)[1:] if line}
+
+
+def _lines(path: Path) -> list[list[str]]:
+    if not path.is_file():
+        return []
+    text = read_regular(path).decode(errors="surrogateescape")
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""))
+        return [list(map(plain_cell, line)) for line in lines]
+    except csv.Error as error:
+        raise UserError(
+            f"{path} is not as a prediction wrote it ({error}). Choose another --out."
+        ) from error
+
+
+def class_shares(mask: np.ndarray, classes: int) -> np.ndarray:
+    """Returns the fraction of a mask's pixels in each class, float64 `[classes]`."""
+    counts = np.zeros(classes, np.int64)
+    for rows in row_bands(len(mask)):
+        counts += np.bincount(mask[rows].ravel(), minlength=classes)
+    return counts / mask.size
+
+
+def row_bands(height: int) -> Iterator[slice]:
+    """Yields the rows of an image in bands, whose floats and int64s fit into memory."""
+    for start in range(0, height, 256):
+        yield slice(start, start + 256)
+
+
+def largest_areas(shares: Sequence[np.ndarray], class_names: Sequence[str]) -> str:
+    """Returns the classes of the largest mean areas, at most ten, a line for each."""
+    mean = np.mean(shares, axis=0)
+    largest = np.argsort(-mean, kind="stable")[:10]
+    names = [shown(name) for name in class_names]
+    width = max(len("class"), *(len(names[index]) for index in largest))
+    lines = [f"{'class':<{width}}  mean area %"]
+    lines += [f"{names[at]:<{width}}  {100 * mean[at]:>11.2f}" for at in largest]
+    return "\n".join(lines)

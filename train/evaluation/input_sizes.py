@@ -1,0 +1,73 @@
+"""Sizes of the images to predict, and how far they are padded to have fewer of them.
+
+Each size that the network sees is a program of its own, to compile and to keep.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from train.common.errors import UserError
+from train.data.image_files import opened, orientation_of
+from train.data.images import Size
+from train.evaluation.stages import looked_at
+from train.evaluation.views import EvaluationOptions
+
+# Sizes that are taken as they are; of more, images are padded.
+MOST_SIZES = 16
+_MULTIPLES = (32, 64, 128, 256)  # pixels
+
+
+def sizes_of(images: Sequence[Path]) -> dict[Path, Size]:
+    """Returns height and width of the images, as their files' heads say.
+
+    Those whose head cannot be read are left out: reading them names the cause.
+    """
+    found = looked_at(_size_of, images, "sizes")
+    return {
+        image: size
+        for image, size in zip(images, found, strict=True)
+        if size is not None
+    }
+
+
+def _size_of(path: Path) -> Size | None:
+    try:
+        with opened(path) as image:
+            turned = orientation_of(image) >= 5  # rows are columns
+            return (
+                (image.width, image.height) if turned else (image.height, image.width)
+            )
+    except UserError:
+        return None
+
+
+def at_height(size: Size, height: int) -> Size:
+    """Returns the size of an image that is resized to a height; 0 leaves it."""
+    scale = height / size[0] if height else 1.0
+    return round(scale * size[0]), round(scale * size[1])
+
+
+def multiple_for(sizes: Iterable[Size], options: EvaluationOptions) -> int:
+    """Returns what to pad images to a multiple of, pixels.
+
+    The options' own for few sizes; for more than `MOST_SIZES`, the least of 32, 64, 128
+    and 256 that leaves no more, or the last. Images larger than a window do not count.
+    """
+    window = options.window
+    whole = {
+        size
+        for size in sizes
+        if window == (0, 0) or (size[0] <= window[0] and size[1] <= window[1])
+    }
+    for multiple in (options.size_multiple, *_MULTIPLES):
+        if padded_sizes(whole, multiple) <= MOST_SIZES:
+            break
+    return math.lcm(multiple, options.size_multiple)
+
+
+def padded_sizes(sizes: Iterable[Size], multiple: int) -> int:
+    """Returns the number of sizes that are left of images padded to a multiple."""
+    return len({tuple(-(-side // multiple) for side in size) for size in sizes})

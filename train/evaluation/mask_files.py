@@ -1,0 +1,161 @@
+"""The files that a prediction writes of an image, and the steps that make them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from train.common.errors import NotFinite, UserError, memory_for
+from train.common.files import replace_bytes
+from train.data.images import Size, read_image
+from train.data.palette import mask_image, overlay
+from train.evaluation.areas import class_shares, row_bands
+from train.evaluation.inference import Predictor
+from train.evaluation.input_images import MaskFiles
+from train.evaluation.own_pictures import as_predicted, is_ours
+from train.evaluation.probability_files import is_probability_file, probability_file
+from train.evaluation.sliding_windows import Progress
+from train.evaluation.stages import Stages, looked_at
+from train.training.step import TrainState
+from train.workdir.trained import Trained
+
+_WAY_OUT = "Predict it in windows, or in smaller ones: --window 513 513."
+
+
+class Seen(NamedTuple):
+    """An image, uint8 `[height, width, 3]`."""
+
+    path: Path
+    files: MaskFiles
+    image: np.ndarray
+
+
+class Found(NamedTuple):
+    """An image and its mask, uint8 `[height, width]`."""
+
+    seen: Seen
+    mask: np.ndarray
+
+
+class Area(NamedTuple):
+    """Height and width of a mask, and each class's fraction of its pixels."""
+
+    size: Size
+    shares: np.ndarray
+
+
+class MaskMaker:
+    """Makes the files of one image after the other.
+
+    Args:
+      predictor: makes the masks.
+      trained: the network's classes and colors.
+      probabilities: whether those are written too.
+    """
+
+    def __init__(self, predictor: Predictor, trained: Trained, probabilities: bool):
+        self._predictor, self._trained = predictor, trained
+        self._probabilities = probabilities
+        self.stages = Stages(self._read, self._predict, self._write)
+
+    def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
+        path, files = named
+        with memory_for(str(path), _WAY_OUT):
+            return Seen(path, files, read_image(path))
+
+    def _predict(self, state: TrainState, seen: Seen) -> Found:
+        """Returns the mask; probabilities are written as they come.
+
+        Raises:
+          UserError: memory does not suffice, or the network gives no prediction.
+          OSError: a file cannot be written; it is then as it was.
+        """
+        bar = functools.partial(tqdm, desc="rows of windows", leave=False, disable=None)
+        with memory_for(str(seen.path), _WAY_OUT):
+            try:
+                if self._probabilities:
+                    return Found(seen, self._with_probabilities(state, seen, bar))
+                mask = self._predictor.mask(state, seen.image, progress=bar)
+                return Found(seen, mask)
+            except NotFinite as error:
+                raise UserError(f"{seen.path}: {error}") from error
+
+    def _with_probabilities(
+        self, state: TrainState, seen: Seen, progress: Progress
+    ) -> np.ndarray:
+        """Writes the probabilities of an image, band by band, and returns its mask."""
+        height, width = seen.image.shape[:2]
+        names, masks = self._trained.class_names, []
+        with probability_file(
+            seen.files.probabilities, (height, width), names
+        ) as write:
+            for band in self._predictor.bands(state, seen.image, progress=progress):
+                write(band.probabilities)
+                masks.append(band.mask)
+        return np.concatenate(masks)
+
+    def _write(self, found: Found) -> Area:
+        """Writes the mask and its overlay.
+
+        Raises:
+          OSError: a file cannot be written; each is then whole, or as it was.
+        """
+        (path, files, image), mask = found
+        colors = self._trained.colors
+        with memory_for(str(path), _WAY_OUT):
+            painted = np.empty_like(image)
+            for rows in row_bands(len(image)):
+                painted[rows] = overlay(image[rows], mask[rows], colors)
+            # A quarter of the time for a seventh more bytes, of photographs.
+            shown = as_predicted(Image.fromarray(painted), effort=1)
+            replace_bytes(files.overlay, shown)
+            replace_bytes(files.mask, as_predicted(mask_image(mask, colors)))
+            if not self._probabilities and is_probability_file(files.probabilities):
+                files.probabilities.unlink()  # those of an earlier mask
+        shares = class_shares(mask, len(self._trained.class_names))
+        return Area((mask.shape[0], mask.shape[1]), shares)
+
+
+_Known = Callable[[Path], bool]
+
+
+def _kinds(files: MaskFiles, probabilities: bool) -> Iterator[tuple[Path, _Known]]:
+    """Yields what is written of an image, with what tells whether we wrote it."""
+    for path in files:
+        yield path, is_ours
+    if probabilities:
+        yield files.probabilities, is_probability_file
+
+
+def is_written(files: MaskFiles, probabilities: bool) -> bool:
+    """Returns whether all files of an image are there, as a prediction wrote them."""
+    return all(known(path) for path, known in _kinds(files, probabilities))
+
+
+def check_replaceable(outputs: dict[Path, MaskFiles], probabilities: bool) -> None:
+    """Refuses to write over files that no prediction wrote, such as drawn masks.
+
+    Raises:
+      UserError: it names the first.
+    """
+
+    def foreign(files: MaskFiles) -> Path | None:
+        for path, known in _kinds(files, probabilities):
+            if os.path.lexists(path) and not known(path):
+                return path
+        return None
+
+    for path in looked_at(foreign, list(outputs.values()), "what is there"):
+        if path is not None:
+            raise UserError(
+                f"{path} is there already, and it is not as a prediction wrote it: it "
+                "may have been drawn or edited. Choose another --out, or add "
+                "--overwrite to lose it."
+            )

@@ -1,0 +1,74 @@
+"""The compiled functions of a prediction, one for each size of what they are given."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from models.deeplab import DeepLab
+from train.data.preprocessing import Preprocessing
+from train.evaluation.scores import join, probabilities
+from train.evaluation.views import EvaluationOptions, View
+
+
+class Programs:
+    """Functions of images that a network sees, their scores and their masks.
+
+    What they have compiled is forgotten with them.
+
+    Args:
+      graph: the network's structure.
+      preprocess: what the network is given of an image.
+      options: how scores are joined.
+
+    Attributes:
+      look: scores `[batch, height, width, classes]` of uint8 images under a view,
+        joined with those of earlier views.
+      label: masks of scores, uint8 `[batch, height, width]`, and whether each image's
+        scores are finite, `[batch]`.
+      weigh: the probabilities of one image times weights of its rows and columns, and
+        whether all are finite.
+      rows: the probabilities of so many rows of one image.
+    """
+
+    def __init__(
+        self,
+        graph: nnx.GraphDef[DeepLab],
+        preprocess: Preprocessing,
+        options: EvaluationOptions,
+    ):
+        @functools.partial(jax.jit, static_argnames="view", donate_argnames="joined")
+        def look(
+            joined: jax.Array | None,
+            params: nnx.State,
+            statistics: nnx.State,
+            images: np.ndarray,
+            view: View,
+        ) -> jax.Array:
+            model = nnx.merge(graph, params, statistics, copy=True)
+            pixels = preprocess(jnp.asarray(images))
+            return join(joined, model, pixels, view, options)
+
+        @jax.jit
+        def label(found: jax.Array) -> tuple[jax.Array, jax.Array]:
+            masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
+            return masks, jnp.isfinite(found).all(axis=(1, 2, 3))
+
+        @jax.jit
+        def weigh(
+            found: jax.Array, rows: jax.Array, columns: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
+            weights = rows[:, None, None] * columns[:, None]
+            finite = jnp.isfinite(found).all()
+            return probabilities(found[0], options) * weights, finite
+
+        @functools.partial(jax.jit, static_argnames="count")
+        def rows(found: jax.Array, first: int, count: int) -> jax.Array:
+            some = jax.lax.dynamic_slice_in_dim(found[0], first, count)
+            return probabilities(some, options)
+
+        self.look, self.label, self.weigh, self.rows = look, label, weigh, rows
