@@ -1,9 +1,9 @@
 """How fast masks of a folder are predicted: python benchmarks/predict_speed.py.
 
-Images a second of train/predict.py's stages, from JPEGs of 500×375 to masks and overlays
-on the disk, beside the network alone, from an image in memory to a mask there. The two
-take turns; printed are medians and the median ratio. Then images of 30 sizes, each as it
-is and padded: seconds, and what the process grew by.
+Images a second of train/predict.py's stages, from JPEGs of 500×375 to masks and
+overlays on the disk, beside the network alone, from an image in memory to a mask there.
+The two take turns; printed are medians and the median ratio. Then images of 30 sizes,
+each as it is and padded: seconds, and what the process grew by.
 
 Networks have random weights, of the presets named.
 """
@@ -41,7 +41,7 @@ CLASSES = 21
 
 def untrained(preset: str) -> Trained:
     """Returns a preset's network with random weights."""
-    config = PRESETS[preset].config
+    config = PRESETS[preset]
     graph, state = make_state(config, CLASSES, seed=0)
     names = tuple(f"class {index}" for index in range(CLASSES))
     return Trained(config, names, voc_colormap()[:CLASSES], graph, state)
@@ -79,7 +79,9 @@ def compare(preset: str, images: list[Path], turns: int) -> None:
         (alone(trained, predictor, images), written(trained, predictor, images))
         for _ in range(turns)
     ]
-    network, whole = (len(images) / statistics.median(side) for side in zip(*pairs))
+    network, whole = (
+        len(images) / statistics.median(side) for side in zip(*pairs, strict=True)
+    )
     ratio = statistics.median(one / other for one, other in pairs)
     print(f"{preset:<20} {network:>10.2f} {whole:>10.2f} {ratio:>7.2f}", flush=True)
 
@@ -101,9 +103,8 @@ def of_many_sizes(preset: str, folder: Path) -> None:
         before = psutil.Process().memory_info().rss
         seconds = written(trained, predictor, images)
         grown = (psutil.Process().memory_info().rss - before) / 2**20
-        print(
-            f"{len(sizes)} sizes, multiples of {multiple}: {seconds:.1f} s, {grown:.0f} MiB"
-        )
+        padded = f"{len(sizes)} sizes, multiples of {multiple}"
+        print(f"{padded}: {seconds:.1f} s, {grown:.0f} MiB")
 
 
 def main() -> None:

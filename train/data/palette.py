@@ -94,6 +94,11 @@ def overlay(
     Returns:
       uint8 [H, W, 3].
     """
-    blend = (1 - opacity) * image + opacity * colorize(mask, colors)
-    void = (mask == ignore_label)[..., None]
-    return np.where(void, image, np.rint(blend).astype(np.uint8))
+    painted = np.float32(opacity) * colorize(np.arange(256, dtype=np.uint8), colors)
+    blend = image * np.float32(1 - opacity)
+    blend += np.take(painted, mask, axis=0)
+    laid = np.rint(blend, out=blend).astype(np.uint8)
+    void = mask == ignore_label
+    if void.any():
+        laid[void] = image[void]
+    return laid
