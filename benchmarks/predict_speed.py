@@ -50,7 +50,9 @@ def untrained(preset: str) -> Trained:
 def written(trained: Trained, predictor: Predictor, images: list[Path]) -> float:
     """Returns the seconds that it takes to write the masks of some images."""
     with tempfile.TemporaryDirectory() as out:
-        maker = MaskMaker(predictor, trained, probabilities=False)
+        maker = MaskMaker(
+            predictor, trained.class_names, trained.colors, probabilities=False
+        )
         outputs = name_outputs(images, Path(out))
         items = ((item, 500 * 375) for item in outputs.items())
         began = time.perf_counter()

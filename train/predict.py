@@ -20,9 +20,9 @@ from train.data.images import Size
 from train.evaluation.areas import add_area, begin_areas, images_of, largest_areas
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
 from train.evaluation.input_sizes import (
-    at_height,
     multiple_for,
     padded_sizes,
+    size_at_height,
     sizes_of,
 )
 from train.evaluation.mask_files import MaskMaker, check_replaceable, is_written
@@ -82,8 +82,15 @@ def predict(
         )
     options = prediction.applied(trained.use.evaluation)
     if prediction.size_multiple is None:
-        options = _of_few_sizes([at_height(s, height) for s in sizes.values()], options)
-    maker = MaskMaker(trained.predictor(options), trained, probabilities)
+        options = _of_few_sizes(
+            [size_at_height(s, height) for s in sizes.values()], options
+        )
+    maker = MaskMaker(
+        trained.predictor(options),
+        trained.class_names,
+        trained.colors,
+        probabilities=probabilities,
+    )
 
     pixels = {path: size[0] * size[1] for path, size in sizes.items()}
     items = ((item, pixels.get(item[0], 0)) for item in outputs.items())

@@ -44,7 +44,7 @@ def _size_of(path: Path) -> Size | None:
         return None
 
 
-def at_height(size: Size, height: int) -> Size:
+def size_at_height(size: Size, height: int) -> Size:
     """Returns the size of an image that is resized to a height; 0 leaves it."""
     scale = height / size[0] if height else 1.0
     return round(scale * size[0]), round(scale * size[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,6 @@ from train.evaluation.probability_files import is_probability_file, probability_
 from train.evaluation.sliding_windows import Progress
 from train.evaluation.stages import Stages, looked_at
 from train.training.step import TrainState
-from train.workdir.trained import Trained
 
 _WAY_OUT = "Predict it in windows, or in smaller ones: --window 513 513."
 
@@ -37,7 +36,7 @@ class Seen(NamedTuple):
     image: np.ndarray
 
 
-class Found(NamedTuple):
+class Masked(NamedTuple):
     """An image and its mask, uint8 `[height, width]`."""
 
     seen: Seen
@@ -56,13 +55,21 @@ class MaskMaker:
 
     Args:
       predictor: makes the masks.
-      trained: the network's classes and colors.
+      class_names: those of the network.
+      colors: uint8 `[classes, 3]`.
       probabilities: whether those are written too.
     """
 
-    def __init__(self, predictor: Predictor, trained: Trained, probabilities: bool):
-        self._predictor, self._trained = predictor, trained
-        self._probabilities = probabilities
+    def __init__(
+        self,
+        predictor: Predictor,
+        class_names: Sequence[str],
+        colors: np.ndarray,
+        *,
+        probabilities: bool,
+    ):
+        self._predictor, self._probabilities = predictor, probabilities
+        self._class_names, self._colors = class_names, colors
         self.stages = Stages(self._read, self._predict, self._write)
 
     def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
@@ -70,7 +77,7 @@ class MaskMaker:
         with memory_for(str(path), _WAY_OUT):
             return Seen(path, files, read_image(path))
 
-    def _predict(self, state: TrainState, seen: Seen) -> Found:
+    def _predict(self, state: TrainState, seen: Seen) -> Masked:
         """Returns the mask; probabilities are written as they come.
 
         Raises:
@@ -81,9 +88,9 @@ class MaskMaker:
         with memory_for(str(seen.path), _WAY_OUT):
             try:
                 if self._probabilities:
-                    return Found(seen, self._with_probabilities(state, seen, bar))
+                    return Masked(seen, self._with_probabilities(state, seen, bar))
                 mask = self._predictor.mask(state, seen.image, progress=bar)
-                return Found(seen, mask)
+                return Masked(seen, mask)
             except NotFinite as error:
                 raise UserError(f"{seen.path}: {error}") from error
 
@@ -92,7 +99,7 @@ class MaskMaker:
     ) -> np.ndarray:
         """Writes the probabilities of an image, band by band, and returns its mask."""
         height, width = seen.image.shape[:2]
-        names, masks = self._trained.class_names, []
+        names, masks = self._class_names, []
         with probability_file(
             seen.files.probabilities, (height, width), names
         ) as write:
@@ -101,25 +108,24 @@ class MaskMaker:
                 masks.append(band.mask)
         return np.concatenate(masks)
 
-    def _write(self, found: Found) -> Area:
+    def _write(self, found: Masked) -> Area:
         """Writes the mask and its overlay.
 
         Raises:
           OSError: a file cannot be written; each is then whole, or as it was.
         """
         (path, files, image), mask = found
-        colors = self._trained.colors
         with memory_for(str(path), _WAY_OUT):
             painted = np.empty_like(image)
             for rows in row_bands(len(image)):
-                painted[rows] = overlay(image[rows], mask[rows], colors)
+                painted[rows] = overlay(image[rows], mask[rows], self._colors)
             # A quarter of the time for a seventh more bytes, of photographs.
             shown = as_predicted(Image.fromarray(painted), effort=1)
             replace_bytes(files.overlay, shown)
-            replace_bytes(files.mask, as_predicted(mask_image(mask, colors)))
+            replace_bytes(files.mask, as_predicted(mask_image(mask, self._colors)))
             if not self._probabilities and is_probability_file(files.probabilities):
                 files.probabilities.unlink()  # those of an earlier mask
-        shares = class_shares(mask, len(self._trained.class_names))
+        shares = class_shares(mask, len(self._class_names))
         return Area((mask.shape[0], mask.shape[1]), shares)
 
 

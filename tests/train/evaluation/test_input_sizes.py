@@ -9,9 +9,9 @@ from PIL import Image
 
 from train.evaluation.input_sizes import (
     MOST_SIZES,
-    at_height,
     multiple_for,
     padded_sizes,
+    size_at_height,
     sizes_of,
 )
 from train.evaluation.views import EvaluationOptions
@@ -32,8 +32,8 @@ def test_sizes_are_upright_and_of_what_can_be_read(tmp_path: Path) -> None:
 
 
 def test_size_at_a_height() -> None:
-    assert at_height((20, 30), 0) == (20, 30)
-    assert at_height((20, 31), 10) == (10, round(15.5))
+    assert size_at_height((20, 30), 0) == (20, 30)
+    assert size_at_height((20, 31), 10) == (10, round(15.5))
 
 
 @pytest.mark.parametrize(
