@@ -41,9 +41,9 @@ def predict(
     out: Path,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     overwrite: bool = False,
-    skip_existing: bool = False,
     checkpoint: Checkpoint = "newest",
     probabilities: bool = False,
+    skip_existing: bool = False,
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
@@ -58,11 +58,11 @@ def predict(
       prediction: how to predict, where not as the model's configuration says.
       overwrite: replaces pictures in OUT that no prediction wrote, or that were edited
         since.
-      skip_existing: leaves out images whose files an earlier call wrote, whatever its
-        model and options.
       checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
       probabilities: also writes OUT/NAME_probabilities.npz: `probabilities`, float16
         [height, width, classes], and `class_names`.
+      skip_existing: leaves out images whose files an earlier call wrote, whatever its
+        model and options.
     """
     limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
