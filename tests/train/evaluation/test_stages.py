@@ -99,20 +99,19 @@ def test_large_images_go_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_result_is_handed_on_once_it_is_there() -> None:
-    begun: list[int] = []
-    hold = threading.Event()
-
-    def read(item: int) -> int:
-        begun.append(item)
-        assert item == 0 or hold.wait(20)
-        return item
+    taken: list[int] = []
+    done = threading.Event()
 
     def items() -> Iterator[tuple[int, int]]:
-        yield 0, 1
-        threading.Event().wait(0.2)
-        yield 1, 1
+        for item in range(4):
+            taken.append(item)
+            yield item, 1
+            assert done.wait(20)
 
-    results = overlapped(PLAIN._replace(read=read), items(), [STATE])
-    assert next(results)[0] == 0 and begun == [0]
-    hold.set()
-    assert [result() for _, result in results] == [1]
+    def write(item: int) -> int:
+        threading.Timer(0.1, done.set).start()  # once this has returned
+        return item
+
+    results = overlapped(PLAIN._replace(write=write), items(), [STATE])
+    assert next(results)[0] == 0 and taken == [0, 1]
+    assert [result() for _, result in results] == [1, 2, 3]
