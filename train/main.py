@@ -95,7 +95,7 @@ def complete(config: Config) -> dict[str, Any]:
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     evaluate = with_panels(evaluator, run.history, dataset.colors, config.run.panels)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
-    with run.alone():
+    with run.alone(config):
         known = dataset.fingerprint, dataset.earlier
         open_best = functools.partial(run.open_checkpoints, config, *known, best=True)
         best = Best(open_best if config.run.keep_best else None)

@@ -127,7 +127,7 @@ def _not_written(
 
     def is_done(item: tuple[Path, MaskFiles]) -> bool:
         path, files = item
-        return str(path) in lines and is_written(files, probabilities)
+        return shown(path) in lines and is_written(files, probabilities)
 
     done = looked_at(is_done, list(outputs.items()), "what is there")
     left = {

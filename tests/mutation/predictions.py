@@ -109,14 +109,13 @@ PREDICTIONS = (
     + of(
         "train/evaluation/input_sizes.py",
         "tests/train/evaluation/test_input_sizes.py",
-        ("lying", "(image.width, image.height) if turned", "(1, 1) if turned"),
         ("own multiple lost", "math.lcm(multiple, options.size_multiple)", "multiple"),
         ("windows counted", "if window == (0, 0) or", "if True or"),
     )
     + of(
         "train/predict.py",
         "tests/train/test_many_images.py",
-        ("lines not asked", "str(path) in lines and is_written", "is_written"),
+        ("lines not asked", "shown(path) in lines and is_written", "is_written"),
         ("files not asked", "and is_written(files, probabilities)", ""),
     )
     + of(

@@ -133,6 +133,17 @@ def test_names_are_no_formulas_and_steer_no_terminal(
     assert [line[3] for line in lines[1:]] == ["1.000000", "1.000000", "0.000000"]
 
 
+def test_control_characters_of_names_are_escaped_in_the_table(
+    model: Path, tmp_path: Path
+) -> None:
+    photo, out = tmp_path / "a\x1b[2J\u202e.png", tmp_path / "out"
+    write_image(photo, 20)
+    for _ in range(2):
+        call(model, photo, out=out)
+        lines = read_areas(out)
+        assert [line[0] for line in lines[1:]] == [f"{tmp_path}/a\\x1b[2J\\u202e.png"]
+
+
 def test_interruption_keeps_what_is_done(
     model: Path, photos: Path, fail_on_tall: Break
 ) -> None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
+import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
-from train.data.image_work import Watched, check_jpeg_2000, tile_pixels, too_much
+from train.data.image_work import (
+    Watched,
+    check_jpeg_2000,
+    check_strips,
+    tile_pixels,
+    too_much,
+)
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
 # it hands others to programs, EPS, whatever its ending, to Ghostscript.
@@ -35,8 +44,12 @@ Image.init()
 _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
 
 _ORIENTATION = ExifTags.Base.Orientation
+_PNG_SIGNATURE = 8  # bytes
 _SUBFILE, _REDUCED_OR_MASK = 254, 0b101  # TIFF's tag of a page that belongs to another
 _PAGES = 100  # of a TIFF; smaller copies halve their size
+
+# Pillow tells its doubts of each tag; what cannot be read is told once, by its refusal.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # Of a file, which may claim any size; Pillow's own limit is lower, and only of its kind
 # in each process.
@@ -107,6 +120,38 @@ def opened(
         yield image
 
 
+def check_pixel_sums(image: Image.Image) -> None:
+    """Refuses a PNG whose pixels are not those of their checksums, which Pillow skips.
+
+    Args:
+      image: before it is decoded, as `opened` gives it.
+
+    Raises:
+      ValueError: they are not, or the file does not begin as PNGs do.
+    """
+    file: Any = getattr(image, "fp", None)
+    if image.format != "PNG" or file is None:
+        return
+    place = file.tell()
+    file.seek(_PNG_SIGNATURE)
+    kind = b"IHDR"
+    if (head := file.read(8))[4:] != kind:
+        raise ValueError("a PNG begins with its size, this one with something else")
+    while len(head) == 8 and kind != b"IEND":
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"IDAT":
+            content = file.read(length)
+            known = file.read(4)
+            if len(content) + len(known) < length + 4:
+                break  # which Pillow refuses
+            if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(known):
+                raise ValueError("its pixels differ from their checksum")
+        else:
+            file.seek(length + 4, io.SEEK_CUR)
+        head = file.read(8)
+    file.seek(place)
+
+
 @contextlib.contextmanager
 def blaming(name: str) -> Iterator[None]:
     """Makes whatever is raised within the block the refusal of a file."""
@@ -147,6 +192,7 @@ def _check_work(image: Image.Image, file: Any, name: str) -> None:
     check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels))
     if image.format == "TIFF":
         _check_count(tile_pixels(image), f"{name} has tiles of together")
+        check_strips(image, file.seek(0, io.SEEK_END), name)
     elif image.format == "JPEG2000":
         file.seek(0)
         check_jpeg_2000(file.read(), pixels, name)

@@ -2,8 +2,8 @@
 
 Time and memory are those of the pixels, which `--pixel-limit` bounds, in files as
 cameras and programs write them. Files made to do harm have parts of a few bytes by the
-thousand, scans that go over all pixels once more, tiles larger than the image, layers
-without data: these are counted.
+thousand, scans that go over all pixels once more, tiles larger than the image, strips
+that share their bytes, layers without data: these are counted.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _SCANS = 100  # of a JPEG; ten are usual
 _COMMENTS = 1000  # of a PPM of plain text, cut out one by one
 _PLAIN = (b"P1", b"P2", b"P3")
 
+_PART_BYTES = (279, 325)  # TIFF's tags: bytes of each strip, of each tile
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323  # TIFF's tags
 
 # Of a JPEG 2000: packets are gone through whether or not they have data, and a precinct
@@ -104,6 +105,25 @@ def tile_pixels(image: Image.Image) -> int:
         for side, tile in ((_WIDTH, _TILE_WIDTH), (_HEIGHT, _TILE_HEIGHT))
     )
     return across * down
+
+
+def check_strips(image: Image.Image, size: int, name: str) -> None:
+    """Refuses a TIFF whose strips or tiles share bytes, each of which is decoded.
+
+    Args:
+      image: the TIFF.
+      size: of its file, bytes.
+      name: of the file, for messages.
+
+    Raises:
+      UserError: they have twice the bytes of the file together.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    for tag in _PART_BYTES:
+        counts = tags.get(tag, ())
+        parts = sum(counts) if isinstance(counts, tuple) else counts
+        if parts > 2 * size:
+            raise too_much(name, f"parts of {parts} bytes together in {size}")
 
 
 def check_jpeg_2000(content: bytes, pixels: int, name: str) -> None:

@@ -16,7 +16,13 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.common.regular import read_regular
-from train.data.image_files import check_pixels, most_bytes, opened, orientation_of
+from train.data.image_files import (
+    check_pixel_sums,
+    check_pixels,
+    most_bytes,
+    opened,
+    orientation_of,
+)
 from train.data.masks import IGNORED, mask_indices
 
 # What pads images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
@@ -58,6 +64,7 @@ def read_image(source: Path | bytes) -> np.ndarray:
                 f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
                 "Convert it to 8 bits, with the contrast you want the network to see."
             )
+        check_pixel_sums(image)
         image.load()  # a truncated file is only noticed here
         turned = orientation_of(image)
         return _upright(np.asarray(image.convert("RGB")), turned)
@@ -79,6 +86,7 @@ def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndar
             content = source
         else:
             content = read_regular(source, most_bytes(image.width * image.height))
+        check_pixel_sums(image)
         image.load()
         turned = orientation_of(image)
         return _upright(mask_indices(image, content, name, colors), turned)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +30,12 @@ VOC_CLASSES = (
 
 LONGEST_NAME = 200  # characters of a class's name
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can have
+
+# Joiners, selectors and fillers, which some scripts need, but which show nothing.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2064"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
 
 # The first line of labelme's labels.txt, pixels of value 255: no class.
 _LABELME_IGNORED = "__ignore__"
@@ -163,15 +171,21 @@ def fault_of_names(names: Sequence[str]) -> str:
                 f"has a class whose name has {len(name)} characters "
                 f"({shortened(name)!r}). Give it one of {LONGEST_NAME} or less."
             )
-        if not name.strip() or not is_shown(name) or _SURROGATE.search(name):
+        if not _seen(name) or not is_shown(name) or _SURROGATE.search(name):
             return (
                 f"has a class called {name!r}. Give it a name of one line, without "
                 "control characters."
             )
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    seen = Counter(map(_seen, names))
+    repeated = sorted({name for name in names if seen[_seen(name)] > 1})
     if repeated:
         return f"must name each class once; repeated: {', '.join(repeated)}."
     return ""
+
+
+def _seen(name: str) -> str:
+    """Returns what a name looks like: without what is not seen, and in one form."""
+    return unicodedata.normalize("NFC", _UNSEEN.sub("", name)).strip()
 
 
 def _count_classes(root: Path, masks: Sequence[Path], *, converted: bool) -> int:

@@ -25,7 +25,7 @@ def begin_areas(
       UserError: what is there is of other classes, or another's.
     """
     header = ["image", "width", "height", *class_names]
-    again = set(map(str, images))
+    again = set(map(shown, images))
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):  # several processes may share it
         found, *lines = _lines(path) or [header]
@@ -42,7 +42,7 @@ def add_area(path: Path, image: Path, size: Size, shares: np.ndarray) -> None:
     height, width = size
     texts = [f"{share:.6f}" for share in shares]
     with locked(path.parent):
-        append_text(path, csv_text([[image, width, height, *texts]]))
+        append_text(path, csv_text([[shown(image), width, height, *texts]]))
 
 
 def images_of(path: Path) -> set[str]:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
-from train.data.image_files import opened, orientation_of
-from train.data.images import Size
+from train.data.images import Size, upright_size
 from train.evaluation.stages import looked_at
 from train.evaluation.views import EvaluationOptions
 
@@ -35,11 +34,7 @@ def sizes_of(images: Sequence[Path]) -> dict[Path, Size]:
 
 def _size_of(path: Path) -> Size | None:
     try:
-        with opened(path) as image:
-            turned = orientation_of(image) >= 5  # rows are columns
-            return (
-                (image.width, image.height) if turned else (image.height, image.width)
-            )
+        return upright_size(path)
     except UserError:
         return None
 

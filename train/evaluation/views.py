@@ -100,6 +100,9 @@ class PredictionOptions:
     window: tuple[int, int] | None = None
     """Larger images are predicted in windows of this height and width, pixels. 0 0
     takes each image whole; None does as the model."""
+    overlap: float | None = None
+    """Fraction of a window that it shares with the next, in [0, 0.99]; None does as the
+    model."""
     size_multiple: int | None = None
     """Images are padded to multiples of this, pixels, as fewer sizes are fewer
     compilations, but masks differ a little near the padding; None does as the model,
@@ -115,6 +118,7 @@ class PredictionOptions:
         """Returns a word for each option given, for file names."""
         words = ["x".join(map(str, self.scales))] if self.scales else []
         words += ["flip"] if self.flip else []
+        words += [f"overlap{self.overlap:g}"] if self.overlap is not None else []
         words += ["window{}x{}".format(*self.window)] if self.window else []
         return words + ([f"multiple{self.size_multiple}"] if self.size_multiple else [])
 
@@ -131,6 +135,8 @@ class PredictionOptions:
             changes["flip"] = True
         if self.window is not None:
             changes["window"] = self.window
+        if self.overlap is not None:
+            changes["overlap"] = self.overlap
         if self.size_multiple is not None:
             changes["size_multiple"] = self.size_multiple
         try:

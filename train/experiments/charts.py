@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from train.common.drawing import (
+    Axes,
+    EngFormatter,
+    Figure,
+    Line2D,
+    MaxNLocator,
+    matplotlib,
+)
 from train.experiments.comparison import Row
 from train.experiments.entries import Entry
 from train.report.html import CHART_STYLE

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from tqdm import tqdm
 
+from train.common.drawing import Figure, Patch, matplotlib
 from train.data.images import IGNORED, Source, decode
 from train.data.palette import VOID_COLOR, colorize
 from train.report.html import CHART_STYLE

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
+from train.common.drawing import Figure
 from train.common.errors import UserError
 from train.experiments import charts
 from train.experiments.choice import at_the_edge, choice_table, tried

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import msgspec
-from matplotlib.figure import Figure
 
+from train.common.drawing import Figure, matplotlib
 from train.common.errors import UserError
 from train.common.files import replace_bytes, replace_text
 from train.common.regular import read_regular

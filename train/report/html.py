@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from models.text import inert
+from train.common.drawing import Figure, matplotlib
 
 LONGEST_SIDE = 640  # Pixels; a larger picture is scaled down to keep the file small.
 
 # Dark ink on no background; the page inverts the charts in dark mode. All else is as
-# matplotlib has it by default: a `matplotlibrc` in the current folder, which may be a
-# stranger's, could have programs begun, such as LaTeX.
+# matplotlib has it by default, whatever a `matplotlibrc` says.
 CHART_STYLE: dict[Any, Any] = {
     **{
         name: value

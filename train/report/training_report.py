@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 from PIL import Image
 
+from train.common.drawing import (
+    Axes,
+    EngFormatter,
+    Figure,
+    MaxNLocator,
+    matplotlib,
+    to_hex,
+)
 from train.common.files import replace_text
 from train.data.palette import VOID_COLOR, mask_image, overlay
 from train.evaluation.metrics import METRICS

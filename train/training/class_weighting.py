@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -46,13 +47,17 @@ def with_weights_of_file(arguments: Sequence[str]) -> list[str]:
     Raises:
       UserError: the file holds anything else.
     """
-    words = list(arguments)
+    words: list[str] = []
+    for word in arguments:  # --class-weights=FILE as --class-weights FILE
+        option, equals, value = word.partition("=")
+        is_joined = equals and option.replace("_", "-") == _OPTION
+        words += [option, value] if is_joined else [word]
     for place, word in enumerate(words[:-1], 1):
         if word.replace("_", "-") != _OPTION:
             continue
         name, after = words[place], words[place + 1 :]
         alone = not after or after[0].startswith("--")
-        if alone and (name,) not in RULES and Path(name).is_file():
+        if alone and (name,) not in RULES and os.path.exists(name):
             return [*words[:place], *_weights_in(Path(name)), *after]
     return words
 

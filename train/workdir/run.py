@@ -72,13 +72,7 @@ class Run:
                     "choose another --workdir; --workdir itself may be a link."
                 )
         if run.config_path.is_file():
-            differing = differing_options(load_config(run.config_path), config)
-            if differing:
-                listed = "\n  ".join(differing)
-                raise UserError(
-                    f"{run.workdir} holds a run of another configuration:\n  {listed}\n"
-                    "Give the options as they were, or another folder with --workdir."
-                )
+            run._check_same(config)
         elif run.workdir.exists() and any(
             path.suffix != PARTIAL for path in run.workdir.iterdir()
         ):
@@ -94,6 +88,16 @@ class Run:
                 "Choose another folder with --workdir."
             )
         return run
+
+    def _check_same(self, config: Config) -> None:
+        """Refuses a configuration other than that of config.json."""
+        differing = differing_options(load_config(self.config_path), config)
+        if differing:
+            listed = "\n  ".join(differing)
+            raise UserError(
+                f"{self.workdir} holds a run of another configuration:\n  {listed}\n"
+                "Give the options as they were, or another folder with --workdir."
+            )
 
     def open_checkpoints(
         self, config: Config, fingerprint: str, earlier: str, *, best: bool = False
@@ -212,11 +216,12 @@ class Run:
             )
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, config: Config) -> Iterator[None]:
         """Locks the run within the block, so that no other process trains it.
 
         Raises:
-          UserError: another one does.
+          UserError: another one does, or has begun a run of another configuration since
+            this one was opened.
         """
         if not self._writes:
             return (yield)
@@ -231,6 +236,7 @@ class Run:
                 ) from None
             except OSError:  # a file system without locks
                 pass
+            self._check_same(config)
             yield
 
     def opening(self, config: Config, dataset: Dataset, step: int) -> str:

@@ -171,6 +171,20 @@ def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
         read(tiff(tall, data=data))
 
 
+def test_strips_share_no_bytes(read: Callable[[bytes], np.ndarray]) -> None:
+    rows, size = 64, 9000  # each strip of a row names the same bytes
+    counts = struct.pack(f"<{rows}I", *rows * [size])
+    places = struct.pack(f"<{rows}I", *rows * [8])
+    data = bytes(size) + counts + places
+    page = {257: rows, 273: 8 + size + len(counts), 278: 1, 279: 8 + size}
+    content = bytearray(tiff(page, data=data))
+    for tag in (273, 279):  # of so many numbers
+        content[content.index(struct.pack("<HHI", tag, 4, 1)) + 4] = rows
+    said = BUSY.format(f"parts of {rows * size} bytes together in {len(content)}")
+    with pytest.raises(UserError, match=said):
+        read(bytes(content))
+
+
 def jpeg_2000(*, layers: int = 1, precincts: bytes = b"", **options: Any) -> bytes:
     """Returns a file that claims layers, and precincts of sizes by resolution."""
     image = Image.new("RGB", (256, 256))

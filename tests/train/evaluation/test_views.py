@@ -18,6 +18,15 @@ def test_every_scale_is_seen_as_often_as_the_options_say() -> None:
     ]
 
 
+def test_overlap_of_windows_is_asked_for_anew() -> None:
+    own = EvaluationOptions(overlap=0.99)
+    assert PredictionOptions().applied(own).overlap == 0.99
+    asked = PredictionOptions(overlap=0.0)
+    assert asked.applied(own).overlap == 0.0 and asked.named() == ["overlap0"]
+    with pytest.raises(UserError, match=r"--overlap must lie in \[0, 0.99\], got 1.0"):
+        PredictionOptions(overlap=1.0).applied(own)
+
+
 def test_options_replace_what_they_name() -> None:
     its = EvaluationOptions(scales=(0.5,), flip=True, window=(64, 64))
     assert PredictionOptions().applied(its) == its

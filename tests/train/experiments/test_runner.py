@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
-from train.config import Config
+from train.config import Config, load_config
 from train.experiments.runner import _cores, _last_words, complete_all
 from train.main import complete
 from train.workdir.run import Run
@@ -34,7 +34,7 @@ def test_a_stopped_process_leaves_the_other_and_is_reported(
     configs = [make_config(workdir=str(path), steps=0) for path in folders]
     held, free = map(Run, folders)
     held.begin(configs[0])
-    with held.alone():  # as where the same command runs twice
+    with held.alone(configs[0]):  # as where the same command runs twice
         with pytest.raises(UserError) as stopped:
             complete_all(configs, complete, processes=2)
     assert held.summary() is None and free.summary()  # by the process that is left
@@ -115,7 +115,7 @@ def test_stopped_by_hand_it_leaves_no_process(
     assert "The same command goes on" in output and "Traceback" not in output
     assert len(begun) == 2
     for run in begun:
-        with run.alone():  # no process holds it
+        with run.alone(load_config(run.config_path)):  # no process holds it
             assert run.has_checkpoint() and not run.summary()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,17 @@ def test_pages_escape_names() -> None:
     assert "<script>" not in html and "<b>" not in html and "<i>" not in html
     assert "\u202e" not in html and "\x1b" not in html
     assert "\\u202e&lt;b&gt;\\x1b[2J" in html
+
+
+@pytest.mark.parametrize("seen", ["ground", "caf\u00e9"])
+@pytest.mark.parametrize("unseen", ["\u200b", "\u2060", "\ufeff", "\u00ad", "\ufe0f"])
+def test_names_that_look_the_same_are_refused(seen: str, unseen: str) -> None:
+    alike = unicodedata.normalize("NFD", f"{seen}{unseen}")
+    with pytest.raises(UserError, match="must name each class once; repeated: "):
+        check_names([seen, alike], "class_names.txt")
+    with pytest.raises(UserError, match="has a class called"):
+        check_names([seen, unseen * 2], "class_names.txt")
+    check_names([f"{alike} 1", f"{alike} 2"], "class_names.txt")
 
 
 @pytest.mark.parametrize("name", ["a\x1b[2J", "a\u202eb", "a\tb", "a\rb", "a\x9bb"])

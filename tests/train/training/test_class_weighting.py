@@ -1,5 +1,6 @@
 """Weights of the classes by numbers, from a file, and by a rule."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,24 @@ def test_only_a_command_line_names_a_file(tmp_path: Path) -> None:
     path.write_text("1 2 3")
     with pytest.raises(UserError, match="--class-weights must be .*weights.txt"):
         Config().replace(class_weights=(str(path),))
+
+
+@pytest.mark.parametrize("option", ["--class-weights=", "--class_weights="])
+def test_a_file_behind_an_equals_sign(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "a=b.txt"
+    path.write_text("1 2 3")
+    for more in ([], ["--steps=5"]):
+        config = parse_config(["demo", option + str(path), *more])
+        assert config.loss.class_weights == ("1", "2", "3")
+    config = parse_config(["demo", option + "inverse"])
+    assert config.loss.class_weights == ("inverse",)
+
+
+def test_what_is_no_file_is_named_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(UserError, match=f"{place} is a .*, and is not read"):
+            parse_config(["demo", "--class-weights", str(place)])
 
 
 def test_a_file_that_is_not_there() -> None:

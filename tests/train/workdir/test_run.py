@@ -87,14 +87,24 @@ def test_a_damaged_result_is_named(
 def test_a_run_is_trained_by_one_process_at_a_time(make_config: MakeConfig) -> None:
     config = make_config()
     Run.open(config).begin(config)
-    with Run.open(config).alone():
+    with Run.open(config).alone(config):
         with pytest.raises(
             UserError, match=f"{config.run.workdir} is being trained by"
         ):
-            with Run.open(config).alone():
+            with Run.open(config).alone(config):
                 pass
-    with Run.open(config).alone():
+    with Run.open(config).alone(config):
         pass
+
+
+def test_a_run_that_another_began_meanwhile_is_refused(make_config: MakeConfig) -> None:
+    slow, quick = make_config(), make_config(learning_rate=0.5)
+    run = Run.open(slow)  # and prepares its data for long
+    Run.open(quick).begin(quick)
+    run.begin(slow)
+    with pytest.raises(UserError, match="another configuration:\n  --learning-rate"):
+        with run.alone(slow):
+            pytest.fail("trained")
 
 
 def test_a_step_that_is_logged_twice_counts_once(make_config: MakeConfig) -> None:

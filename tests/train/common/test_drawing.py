@@ -1,0 +1,46 @@
+"""Matplotlib takes nothing from the folder that a program is started in."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SAY = "from train.common.drawing import matplotlib as m; print(m.rcParams[{!r}])"
+
+
+@pytest.mark.parametrize("kind", ["settings", "pipe", "no text"])
+def test_settings_of_the_current_folder_are_not_read(tmp_path: Path, kind: str) -> None:
+    planted = tmp_path / "matplotlibrc"
+    if kind == "pipe":
+        os.mkfifo(planted)
+    else:
+        planted.write_bytes(
+            b"lines.linewidth: 77\n" + b"# caf\xe9" * (kind == "no text")
+        )
+    found = subprocess.run(
+        [sys.executable, "-c", SAY.format("lines.linewidth")],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MPLCONFIGDIR": str(tmp_path / "c"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert found.stdout == "1.5\n", found.stderr
+    assert str(planted) not in found.stderr
+
+
+def test_matplotlib_is_imported_there_alone() -> None:
+    for path in (ROOT / "train").rglob("*.py"):
+        own = path.name == "drawing.py"
+        found = re.search(r"^\s*(from|import) matplotlib", path.read_text(), re.M)
+        assert bool(found) == own, path
