@@ -14,7 +14,7 @@ import tyro
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.evaluation.views import PredictionOptions
-from train.report.browsing import NAMES, write_browsing
+from train.report.browsing import PAGE_FILES, write_browsing
 from train.report.own_folder import OwnFolder
 from train.workdir.evaluated import SplitOptions, load_split
 
@@ -47,7 +47,7 @@ def browse(
     place = out or run / f"browse_{'_'.join(split.words)}"
     if out is None and place.is_symlink():
         raise UserError(f"{place} is a link. Name the folder for the page with --out.")
-    folder = OwnFolder(place, NAMES)
+    folder = OwnFolder(place, PAGE_FILES)
     print(f"Page: {write_browsing(split, run.resolve().name, folder, limit)}")
 
 

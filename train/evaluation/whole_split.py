@@ -27,7 +27,6 @@ from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
 from train.evaluation.spread import replicas, spread
 from train.training.step import TrainState
 
-
 # An image with its truth, and its predicted mask, uint8 [H, W].
 Compared = tuple[Example, np.ndarray]
 

@@ -76,5 +76,5 @@ def _marks(
 
 def _file(picture: Image.Image, format: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format, **options)  # type: ignore[arg-type]
+    picture.save(buffer, format, **options)
     return buffer.getvalue()

@@ -25,7 +25,7 @@ from train.training.step import TrainState
 from train.workdir.evaluated import EvaluatedSplit
 
 INDEX = "index.html"
-NAMES = re.compile(rf"{INDEX}|{PICTURES}/\d+(_[a-z]+\.png|\.jpg)", re.ASCII)
+PAGE_FILES = re.compile(rf"{INDEX}|{PICTURES}/\d+(_[a-z]+\.png|\.jpg)", re.ASCII)
 _WAY_OUT = "Predict it in windows, or in smaller ones: --window 513 513."
 _MOST_TOLD = 20  # of the failures, in a message
 

@@ -94,11 +94,11 @@ def test_evaluation_names_step_and_image(window: tuple[int, int]) -> None:
     predictor = Predictor(graph, PREPROCESSINGS["imagenet"], options)
     evaluator = Evaluator(predictor, source(False, False, True), NAMES)
     state = STATE._replace(step=jax.numpy.int32(7))
-    for evaluated in (evaluator.counts, evaluator.metrics):
+    for measured in (evaluator.counts, evaluator.metrics):
         with pytest.raises(
             Diverged, match="^step 7, image 'image2': .*finite"
         ) as ended:
-            evaluated(state)
+            measured(state)
         assert ended.value.step == 7
 
 

@@ -5,9 +5,11 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
+const SIDES = ["truth", "prediction"];
 const ORDERS = ["worst", "best", "list"];
 const INITIAL = { class: null, order: "worst", image: 0, opacity: 60, wrong: 0, ignored: 1 };
 const state = { ...INITIAL };
+const byNumber = new Map(data.images.map((image) => [image.number, image]));
 let shown = []; // images, in order
 let listed = null; // class and order of those in the list
 
@@ -81,9 +83,8 @@ function swatch(index) {
   return made;
 }
 
-function layer(image, end, kind, lazy) {
+function layer(image, end, kind) {
   const made = element("img", { alt: "", className: kind, decoding: "async" });
-  if (lazy) made.loading = "lazy";
   made.onerror = () => {
     at("broken").hidden = false;
     at("broken").textContent =
@@ -93,21 +94,39 @@ function layer(image, end, kind, lazy) {
   return made;
 }
 
-function layers(image, side, lazy = false) {
-  const found = [layer(image, ".jpg", "photo", lazy), layer(image, `_${side}.png`, "mask", lazy)];
-  if (lazy) return found;
-  if (side === "prediction") found.push(layer(image, "_wrong.png", "wrong", lazy));
-  if (image.ignored) found.push(layer(image, "_ignored.png", "ignored", lazy));
+function layers(image, side) {
+  return [layer(image, ".jpg", "photo"), layer(image, `_${side}.png`, "mask")];
+}
+
+function marks(image, side) {
+  const found = side === "prediction" ? [layer(image, "_wrong.png", "wrong")] : [];
+  if (image.ignored) found.push(layer(image, "_ignored.png", "ignored"));
   return found;
 }
+
+// Pictures of the list are loaded once they are near: browsers load those of files that
+// are marked as lazy at once.
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      target.append(...layers(byNumber.get(Number(target.dataset.number)), "prediction"));
+    }
+  },
+  { root: at("list"), rootMargin: "500px" },
+);
 
 function fillList() {
   const wanted = `${state.class} ${state.order}`;
   if (listed === wanted) return;
   listed = wanted;
+  near.disconnect();
   at("list").replaceChildren(
     ...shown.map((image) => {
-      const picture = element("span", { className: "layers" }, ...layers(image, "prediction", true));
+      const picture = element("span", { className: "layers" });
+      picture.dataset.number = image.number;
+      near.observe(picture);
       const name = element("b", { textContent: image.name, title: image.name });
       const iou = element("i", { textContent: percent(score(image)) });
       const button = element("button", {}, picture, element("span", {}, name, iou));
@@ -126,7 +145,7 @@ function row(image, index, found) {
   pick.onclick = () => change({ class: chosen ? null : index, image: image.number });
   const [pixels, other] = found.taken[0] || [0];
   const cells = [
-    percent(found.truth ? found.iou : null),
+    percent(found.iou),
     percent(found.truth / image.pixels),
     percent(found.predicted / image.pixels),
     pixels ? `${data.classes[other].name}, ${percent(pixels / found.truth)} of it` : "",
@@ -164,9 +183,9 @@ function showImage() {
   at("place").textContent =
     `${place + 1} of ${shown.length} · ${what} ${percent(score(image))} · ` +
     `${width}×${height} pixels, ${percent(image.ignored / (width * height))} ignored`;
-  for (const side of ["truth", "prediction"]) {
+  for (const side of SIDES) {
     at(side).style.setProperty("--ratio", width / height);
-    at(side).replaceChildren(...layers(image, side));
+    at(side).replaceChildren(...layers(image, side), ...marks(image, side));
     at(side).setAttribute("role", "img");
     at(side).setAttribute("aria-label", `${side} of ${image.name}`);
   }
@@ -174,7 +193,7 @@ function showImage() {
   const classes = [...image.classes].sort((a, b) => first(b) - first(a) || a[0] - b[0]);
   at("counts").replaceChildren(...classes.map((each) => row(image, ...each)));
   const next = shown[place + 1];
-  if (next) layers(next, "prediction"); // loaded ahead
+  if (next) for (const side of SIDES) layers(next, side); // loaded ahead
 }
 
 function show() {
