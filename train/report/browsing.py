@@ -78,11 +78,10 @@ class _Pages:
         source = Part(dataset.val, chosen)
         predictor = trained.predictor(options)
         evaluator = Evaluator(predictor, source, dataset.class_names)
-        self._folder.clear()
         progress = tqdm(total=len(chosen), unit="image", dynamic_ncols=True)
         with progress:
             for place, found in _panels(evaluator, trained.state):
-                name = _name(source, place)
+                name = found.name if isinstance(found, Panel) else _name(source, place)
                 progress.set_description(shown(name), refresh=False)
                 try:
                     if isinstance(found, Exception):
@@ -103,6 +102,8 @@ class _Pages:
         image = Browsed(
             index + 1, panel.name, (width, height), ignored, np.asarray(confusion)
         )
+        if not self.images:
+            self._folder.clear()  # an earlier page stays until there is another
         for end, content in layers(panel, self._split.dataset.colors).items():
             self._folder.write(image.stem + end, content)
         self.images.append(image)
@@ -198,11 +199,10 @@ def _told_of(name: str, error: Exception) -> str:
 
 def _told(failures: Sequence[str], shown_images: int, path: Path) -> str:
     """Returns a message of failures, the first of many."""
-    page = f"Page: {path}; it" if shown_images else "There is no page: it"
-    left = len(failures) - _MOST_TOLD
-    more = [f"and {left} more"] if left > 0 else []
-    lines = [f"{page} lacks {len(failures)} images:", *failures[:_MOST_TOLD], *more]
-    return "\n".join(lines)
+    count = len(failures)
+    page = f"Page: {path}" if shown_images else "No page was written"
+    more = [f"and {count - _MOST_TOLD} more"] if count > _MOST_TOLD else []
+    return "\n".join([f"{page}; {count} failed:", *failures[:_MOST_TOLD], *more])
 
 
 def _lead(split: EvaluatedSplit) -> str:

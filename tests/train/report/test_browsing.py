@@ -163,7 +163,7 @@ def test_image_that_fails_is_named_and_the_others_are_shown(
     with pytest.raises(UserError) as raised:
         browsed(run)
     text = str(raised.value)
-    assert "lacks 3 images:" in text and "index.html" in text
+    assert "; 3 failed:" in text and "index.html" in text
     for name, why in (("image 1", "not finite"), ("image 2", ""), ("half", "")):
         assert re.search(rf"\n{name}.*{why}", text)
     data = read(run / "browse_val")
@@ -175,10 +175,15 @@ def test_image_that_fails_is_named_and_the_others_are_shown(
 def test_nothing_is_written_where_all_fail(
     run: Path, source: list[dict[str, Any]]
 ) -> None:
-    source[:] = [{**record, "label": b""} for record in source]
-    with pytest.raises(UserError, match="There is no page: it lacks 4 images"):
-        browsed(run)
+    browsed(run, flip=True)
+    whole = source[:]
+    for broken in ({"label": b""}, {"image": b""}):
+        source[:] = [{**record, **broken} for record in whole]
+        for options in ({}, {"flip": True}):
+            with pytest.raises(UserError, match="^No page was written; 4 failed:"):
+                browsed(run, **options)
     assert not (run / "browse_val").exists()
+    assert len(read(run / "browse_val_flip")["images"]) == 4  # as it was
 
 
 def test_stop_leaves_the_page_of_what_is_done(
@@ -234,9 +239,9 @@ def test_layers_show_what_they_are_named_after(rng: np.random.Generator) -> None
 
 def test_large_images_are_scaled_down_and_masks_with_them() -> None:
     size = 3, 2 * LONGEST
-    truth = np.repeat(np.arange(size[1]) % 4 // 2, 3).reshape(-1, 3).T.astype(np.uint8)
+    truth = np.tile(np.arange(size[1]) % 4 // 2 * 2, (3, 1)).astype(np.uint8)
     panel = Panel("a", np.zeros((*size, 3), np.uint8), truth, 0 * truth)
     found = {end: pixels(content) for end, content in layers(panel, COLORS).items()}
     assert {each.shape for each in found.values()} == {(2, LONGEST, 4)}
     colors = np.unique(found["_truth.png"].reshape(-1, 4), axis=0)
-    assert colors[:, :3].tolist() == COLORS[[1, 0]].tolist()
+    assert colors[:, :3].tolist() == COLORS[[2, 0]].tolist()
