@@ -77,6 +77,7 @@ BROWSING = [
             "true",
         ),
         ("all at once", "if (!isIntersecting) continue;", ""),
+        ("pictures anew", "seen === null || seen !== shown[place]", "true"),
         ("keys in lists", ' || target.matches("select")', ""),
         ("no IoU first", "(x === null) - (y === null)", "(y === null) - (x === null)"),
     ),

@@ -135,10 +135,10 @@ def test_address_says_which_images_are_shown(folder: Path) -> None:
     source = (folder / "index.html").read_text()
     planted = source.replace("</main>", "<script>document.title = 'run'</script>")
     (folder / "planted.html").write_text(planted)
-    dom = run_browser(folder, "planted.html#class=2&image=8&wrong=1", "--dump-dom")
-    assert listed(dom) == order(2) and 20 < len(listed(dom)) < COUNT
-    place = order(2).index(8) + 1
-    assert inner(dom, "place").startswith(f"{place} of {len(order(2))} · IoU of blue ")
+    dom = run_browser(folder, "planted.html#class=1&image=8&wrong=1", "--dump-dom")
+    assert listed(dom) == order(1) and 20 < len(listed(dom)) < COUNT
+    place = f"{order(1).index(8) + 1} of {len(order(1))}"
+    assert inner(dom, "place").startswith(f"{place} · IoU of <b>red</b> ")
     assert inner(dom, "name") == "<i>8"
     assert re.search('id="broken" hidden', dom)  # every picture is there
     assert "000008_wrong.png" in dom and '<div class="browser" id' in dom
@@ -172,8 +172,10 @@ const select = document.getElementById("class");
 found.start = press("x");
 found.next = [press("j"), press("ArrowRight"), press("k"), press("ArrowLeft")];
 found.first = press("k");
+const picture = document.querySelector("#truth .photo");
 found.opacity = press("9");
 found.toggles = [press("w"), press("i"), press("w")];
+found.kept = picture === document.querySelector("#truth .photo");
 found.order = [press("s"), press("s"), press("s")];
 found.typed = press("j", select);
 found.classes = [..."]]]]]["].map((key) => press(key));
@@ -203,6 +205,7 @@ def test_keys_go_on_and_switch(folder: Path) -> None:
     wanted = ["&opacity=100&wrong=1", "&opacity=100&wrong=1&ignored=0"]
     wanted.append("&opacity=100&ignored=0")
     assert [where for *_, where in found["toggles"]] == [f"#{image}{w}" for w in wanted]
+    assert found["kept"]  # no picture was loaded anew
     best, in_list, worst = (where for *_, where in found["order"])
     none_wrong = [n for n, p in enumerate(panels(), 1) if not wrong_pixels(p).any()]
     assert best.startswith(f"#order=best&image={none_wrong[0]}&")

@@ -12,6 +12,7 @@ const state = { ...INITIAL };
 const byNumber = new Map(data.images.map((image) => [image.number, image]));
 let shown = []; // images, in order
 let listed = null; // class and order of those in the list
+let seen = null; // the image that is shown
 
 // Pixels of each class of an image: in the truth, predicted, both; and of wrong ones.
 for (const image of data.images) {
@@ -118,9 +119,6 @@ const near = new IntersectionObserver(
 );
 
 function fillList() {
-  const wanted = `${state.class} ${state.order}`;
-  if (listed === wanted) return;
-  listed = wanted;
   near.disconnect();
   at("list").replaceChildren(
     ...shown.map((image) => {
@@ -138,11 +136,15 @@ function fillList() {
 }
 
 function row(image, index, found) {
-  const pick = element("button", { className: "plain", title: "Only images with this class" });
   const chosen = state.class === index;
+  const pick = element("button", { className: "plain", id: `class${index}` });
+  pick.title = chosen ? "Images of all classes" : "Only images with this class";
   pick.append(swatch(index), data.classes[index].name);
   pick.setAttribute("aria-pressed", chosen);
-  pick.onclick = () => change({ class: chosen ? null : index, image: image.number });
+  pick.onclick = () => {
+    change({ class: chosen ? null : index, image: image.number });
+    at(`class${index}`).focus(); // the rows are others now
+  };
   const [pixels, other] = found.taken[0] || [0];
   const cells = [
     percent(found.iou),
@@ -169,13 +171,11 @@ function mark(image) {
   list.scrollLeft = Math.min(left, Math.max(list.scrollLeft, left + width - list.clientWidth));
 }
 
-function showImage() {
-  const place = Math.max(0, shown.findIndex((image) => image.number === state.image));
+function showImage(place) {
   const image = shown[place];
   at("empty").hidden = Boolean(image);
   at("current").hidden = !image;
   if (!image) return;
-  state.image = image.number;
   mark(image);
   const what = state.class === null ? "IoU" : `IoU of ${data.classes[state.class].name}`;
   const [width, height] = image.size;
@@ -196,10 +196,20 @@ function showImage() {
   if (next) for (const side of SIDES) layers(next, side); // loaded ahead
 }
 
+// What is as it was stays: a slider that moves loads no pictures.
 function show() {
-  choose();
-  fillList();
-  showImage();
+  const wanted = `${state.class} ${state.order}`;
+  if (listed !== wanted) {
+    [listed, seen] = [wanted, null];
+    choose();
+    fillList();
+  }
+  const place = Math.max(0, shown.findIndex((image) => image.number === state.image));
+  if (seen === null || seen !== shown[place]) {
+    seen = shown[place] ?? null;
+    showImage(place);
+  }
+  if (seen) state.image = seen.number;
   at("class").value = state.class ?? "";
   at("order").value = state.order;
   at("opacity").value = state.opacity;
