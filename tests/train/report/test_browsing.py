@@ -69,13 +69,11 @@ def run(
     return run
 
 
-def browsed(
-    run: Path, out: Path | None = None, *, limit: int = 0, **options: Any
-) -> Any:
+def browsed(run: Path, *, limit: int = 0, **options: Any) -> Any:
     """Browses a run and returns what its page's script reads."""
     prediction = PredictionOptions(**options)
-    browse.browse(run, prediction, SplitOptions(), out, limit)
-    return read(out or run / f"browse_{'_'.join(['val', *prediction.named()])}")
+    browse.browse(run, prediction, SplitOptions(), limit=limit)
+    return read(run / "_".join(["browse_val", *prediction.named()]))
 
 
 def read(folder: Path) -> Any:
@@ -179,9 +177,9 @@ def test_nothing_is_written_where_all_fail(
     whole = source[:]
     for broken in ({"label": b""}, {"image": b""}):
         source[:] = [{**record, **broken} for record in whole]
-        for options in ({}, {"flip": True}):
+        for flip in (False, True):
             with pytest.raises(UserError, match="^No page was written; 4 failed:"):
-                browsed(run, **options)
+                browsed(run, flip=flip)
     assert not (run / "browse_val").exists()
     assert len(read(run / "browse_val_flip")["images"]) == 4  # as it was
 
