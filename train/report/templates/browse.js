@@ -1,8 +1,6 @@
 "use strict";
-// Which images are shown, in which order, and how. The state is in the address after #,
-// so that what is seen can be kept as a bookmark:
+// Which images are shown, in which order, and how. The address has it after #, for bookmarks:
 // #class=2&order=list&image=17&opacity=40&wrong=1&ignored=0
-
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const SIDES = ["truth", "prediction"];
