@@ -56,7 +56,7 @@ IDENTITY = (
         ("recorded never", "            run.record(config.data, dataset)\n", ""),
     )
     + of(
-        "train/evaluate.py",
+        "train/workdir/evaluated.py",
         "tests/train/test_run_identity.py",
         ("overwrites its own", 'return [f"data_{dataset.fingerprint}"]', "return []"),
     )

@@ -8,9 +8,9 @@ from .trainer import of
 
 STRANGERS = [
     *of(
-        "train/evaluate.py",
+        "train/workdir/evaluated.py",
         "tests/train/test_handed_over.py",
-        ("links of a run", "        links=links,\n", ""),
+        ("links of a run", "        links=chosen.links,\n", ""),
     ),
     *of(
         "train/workdir/trained.py",
@@ -185,7 +185,7 @@ STRANGERS = [
         ("long lines", "(shortened(line, _LONGEST_LINE) for", "(line for"),
     ),
     *of(
-        "train/evaluate.py",
+        "train/workdir/evaluated.py",
         "tests/train/test_handed_over.py",
         (
             "limit of pixels",

@@ -1,5 +1,6 @@
 """All mistakes that tests must notice."""
 
+from tests.mutation.browsing import BROWSING
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
 from tests.mutation.features import FEATURES
@@ -23,6 +24,7 @@ MUTANTS = (
     *TRAINER,
     *OPTIMIZERS,
     *PREDICTIONS,
+    *BROWSING,
     *IDENTITY,
     *PLACES,
     *SOURCES,

@@ -10,11 +10,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from models.weights import read_header, read_weights, write_weights
-from train import evaluate, predict
+from train import predict
 from train.common.errors import UserError
 from train.data.dataset import DataOptions
 from train.evaluation.views import PredictionOptions
 from train.training.initial_weights import check_initial_weights
+from train.workdir import evaluated
+from train.workdir.evaluated import SplitOptions, load_split
 from train.workdir.run import Run
 from train.workdir.trained import load_trained, save_trained
 
@@ -129,7 +131,7 @@ def test_evaluation_takes_the_lower_limit_of_pixels(
 ) -> None:
     config = make_config(pixel_limit=700)
     trained = trained_model(config)
-    monkeypatch.setattr(evaluate, "load_run", lambda *named: trained)
+    monkeypatch.setattr(evaluated, "load_run", lambda *named: trained)
     monkeypatch.setattr(Run, "data_options", lambda run, options: options)
     asked: list[int] = []
 
@@ -137,9 +139,10 @@ def test_evaluation_takes_the_lower_limit_of_pixels(
         asked.append(options.pixel_limit)
         raise UserError("enough")
 
-    monkeypatch.setattr(evaluate, "load_dataset", load)
+    monkeypatch.setattr(evaluated, "load_dataset", load)
     with pytest.raises(UserError, match="enough"):
-        evaluate.evaluate(tmp_path, PredictionOptions(pixel_limit=given))
+        options = PredictionOptions(pixel_limit=given)
+        load_split(tmp_path, options, SplitOptions())
     assert asked == [given or 700]
 
 
@@ -151,7 +154,7 @@ def test_call_alone_allows_links_out_of_the_data(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trained = trained_model(make_config(links=True, pixel_limit=10**18))
-    monkeypatch.setattr(evaluate, "load_run", lambda *named: trained)
+    monkeypatch.setattr(evaluated, "load_run", lambda *named: trained)
     monkeypatch.setattr(Run, "data_options", lambda run, options: options)
     asked: list[tuple[bool, int]] = []
 
@@ -159,7 +162,7 @@ def test_call_alone_allows_links_out_of_the_data(
         asked.append((options.links, options.pixel_limit))
         raise UserError("enough")
 
-    monkeypatch.setattr(evaluate, "load_dataset", load)
+    monkeypatch.setattr(evaluated, "load_dataset", load)
     with pytest.raises(UserError, match="enough"):
-        evaluate.evaluate(tmp_path, PredictionOptions(), links=given)
+        load_split(tmp_path, PredictionOptions(), SplitOptions(links=given))
     assert asked == [(given, 10**9)]

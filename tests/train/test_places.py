@@ -114,6 +114,7 @@ def test_run_in_folders_of_odd_names_is_used_by_all_programs(
         ("evaluate", run),
         ("predict", run, image, "--out", out),
         ("export", run, "--out", out),
+        ("browse", run, "--out", tmp_path / "[c] #"),
         ("predict", out / "model.safetensors", image, "--out", tmp_path / "b[]"),
     ):
         done = call(program, *words)
@@ -123,6 +124,8 @@ def test_run_in_folders_of_odd_names_is_used_by_all_programs(
         for name in ("evaluation_val", "summary")
     )
     assert found["iou"] == summary["iou"]
+    page = (tmp_path / "[c] #" / "index.html").read_text()
+    assert f'{{"mean_iou":{summary["mean_iou"]},' in page
     assert (out / "e.png").read_bytes() == (tmp_path / "b[]" / "e.png").read_bytes()
 
 

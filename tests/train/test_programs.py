@@ -219,6 +219,7 @@ MISTAKES = [
     ("main", ("voc",), "deeplabv1_resnet101-coco.safetensors: no such file"),
     ("main", ("demo", "--prepared", "/dev/null"), "directory: '/dev/null"),
     ("evaluate", ("nowhere",), "nowhere is not a run"),
+    ("browse", ("nowhere",), "nowhere is not a run"),
     ("predict", ("nowhere", "x.png", "--out", "o"), "nowhere is not a run"),
     ("export", ("nowhere", "--out", "o"), "nowhere is not a run"),
 ]

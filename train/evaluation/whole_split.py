@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from train.common.processes import index_of_process, number_of_processes, total
 from train.data.batches import Piece, evaluation_pieces, load_piece
 from train.data.images import (
     IGNORED,
+    Example,
     Size,
     Source,
     decode,
@@ -25,6 +26,9 @@ from train.evaluation.inference import Predictor
 from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
 from train.evaluation.spread import replicas, spread
 from train.training.step import TrainState
+
+# An image with its truth, and its predicted mask, uint8 [H, W].
+Compared = tuple[Example, np.ndarray]
 
 
 class Panel(NamedTuple):
@@ -73,7 +77,8 @@ class Evaluator:
         """
         classes = len(self.class_names)
         with memory_for("evaluation", self._way_out()):
-            pairs = self._pairs(replicas(state))
+            compared = (pair for _, pairs in self.pieces(state) for pair in pairs())
+            pairs = ((example.label, mask) for example, mask in compared)
             counts = count(pairs, classes, borders)
         near = {distance: total(there) for distance, there in counts.near.items()}
         return Counts(total(counts.whole), near)
@@ -98,24 +103,27 @@ class Evaluator:
     def _sizes(self) -> list[Size]:
         return mask_sizes(self.source)
 
-    def _pairs(
-        self, states: Sequence[TrainState]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields truth and prediction of each image that this process has to look at.
-
-        Those of one size come together.
+    def pieces(
+        self, state: TrainState
+    ) -> Iterator[tuple[Sequence[int], Callable[[], list[Compared]]]]:
+        """Yields what this process has to look at, images of one size together.
 
         Args:
-          states: the network, on each device.
+          state: parameters and statistics of the network.
+
+        Yields:
+          The places of some images in the split, and a function that returns each of
+          them with its prediction. It raises Diverged where the network gives one of
+          them logits that are not finite.
         """
-        options = self.predictor.options
+        states, options = replicas(state), self.predictor.options
         together = options.batch_size if options.window == (0, 0) else 1
 
         @functools.cache
         def most(size: Size) -> int:
             return self.predictor.most(states[0], size, together)
 
-        def predict(state: TrainState, piece: Piece) -> list[np.ndarray]:
+        def predict(state: TrainState, piece: Piece) -> list[Compared]:
             images, labels = load_piece(self.source, piece)
             whole = options.window == (0, 0) and most(piece.padded)
             with self._finite(state, piece.indices):
@@ -125,7 +133,9 @@ class Evaluator:
                     height, width = piece.sizes[0]
                     alone = images[0, :height, :width]
                     masks = self.predictor.mask(state, alone)[None]
-            return [labels, masks]
+            # Blank images may fill a batch.
+            found = zip(images, labels, masks, piece.sizes, strict=False)
+            return [_cut(*each) for each in found]
 
         pieces = evaluation_pieces(
             self._sizes,
@@ -133,13 +143,8 @@ class Evaluator:
             multiple=options.size_multiple,
         )
         mine = itertools.islice(pieces, index_of_process(), None, number_of_processes())
-        for piece, predicted in spread(predict, mine, states):
-            labels, masks = predicted()
-            # Blank images may fill a batch.
-            for truth, mask, (height, width) in zip(
-                labels, masks, piece.sizes, strict=False
-            ):
-                yield truth[:height, :width], mask[:height, :width]
+        for piece, compared in spread(predict, mine, states):
+            yield piece.indices, compared
 
     @contextlib.contextmanager
     def _finite(self, state: TrainState, indices: Sequence[int]) -> Iterator[None]:
@@ -157,13 +162,34 @@ class Evaluator:
         """Returns every scalar metric by name."""
         return scalar_metrics(self.counts(state, borders=()).whole)
 
+    def panel(self, state: TrainState, index: int) -> Panel:
+        """Returns an image of the split with truth and prediction.
+
+        Args:
+          state: one of `replicas(…)`.
+          index: of the image in the split.
+        """
+        record = self.source[index]
+        image, truth = decode(record)
+        mask = self.predictor.mask(state, image)
+        return Panel(record["name"].decode(), image, truth, mask)
+
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:
         """Returns images of the split, spread evenly, with truth and prediction."""
-        chosen = np.linspace(0, len(self.source) - 1, count).round().astype(int)
-        state, result = replicas(state)[0], []
-        for index in np.unique(chosen).tolist():
-            record = self.source[index]
-            image, truth = decode(record)
-            mask = self.predictor.mask(state, image)
-            result.append(Panel(record["name"].decode(), image, truth, mask))
-        return result
+        state = replicas(state)[0]
+        return [self.panel(state, index) for index in evenly(len(self.source), count)]
+
+
+def evenly(number: int, count: int) -> list[int]:
+    """Returns so many of a number of places, spread evenly, or all that there are."""
+    chosen = np.linspace(0, number - 1, count).round().astype(int)
+    return np.unique(chosen).tolist()
+
+
+def _cut(
+    image: np.ndarray, label: np.ndarray, mask: np.ndarray, size: Size
+) -> Compared:
+    """Returns an image with its masks, without what pads them."""
+    height, width = size
+    example = Example(image[:height, :width], label[:height, :width])
+    return example, mask[:height, :width]

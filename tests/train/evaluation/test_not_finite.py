@@ -21,6 +21,8 @@ from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.evaluation.whole_split import Evaluator
+from train.workdir import evaluated
+from train.workdir.evaluated import SplitOptions
 from train.workdir.run import Run
 from train.workdir.trained import Trained
 
@@ -92,11 +94,11 @@ def test_evaluation_names_step_and_image(window: tuple[int, int]) -> None:
     predictor = Predictor(graph, PREPROCESSINGS["imagenet"], options)
     evaluator = Evaluator(predictor, source(False, False, True), NAMES)
     state = STATE._replace(step=jax.numpy.int32(7))
-    for evaluated in (evaluator.counts, evaluator.metrics):
+    for measured in (evaluator.counts, evaluator.metrics):
         with pytest.raises(
             Diverged, match="^step 7, image 'image2': .*finite"
         ) as ended:
-            evaluated(state)
+            measured(state)
         assert ended.value.step == 7
 
 
@@ -110,8 +112,8 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     dataset = Dataset("two", NAMES, colors, "two", val, val)
     monkeypatch.setattr(predict, "load_trained", lambda *path: trained)
     monkeypatch.setattr(export, "load_trained", lambda *path: trained)
-    monkeypatch.setattr(evaluate, "load_run", lambda *path: trained)
-    monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
+    monkeypatch.setattr(evaluated, "load_run", lambda *path: trained)
+    monkeypatch.setattr(evaluated, "load_dataset", lambda config: dataset)
     (tmp_path / "model").mkdir()
     Run(tmp_path / "model").record(trained.config.data, dataset)
     return tmp_path / "model"
@@ -131,7 +133,7 @@ def test_predict_writes_the_other_masks(model: Path, tmp_path: Path) -> None:
 
 def test_evaluate_writes_nothing(model: Path, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(UserError, match="image 'image1': .*finite"):
-        evaluate.evaluate(model, PredictionOptions())
+        evaluate.evaluate(model, PredictionOptions(), SplitOptions())
     assert os.listdir(model) == ["dataset.json"] and not capsys.readouterr().out
 
 
@@ -186,7 +188,7 @@ def test_evaluation_batch_can_be_smaller_than_the_runs(
         return np.zeros(images.shape[:3], np.uint8)
 
     monkeypatch.setattr(Predictor, "batch", batch)
-    evaluate.evaluate(model, PredictionOptions())
-    evaluate.evaluate(model, PredictionOptions(), evaluation_batch=1)
+    evaluate.evaluate(model, PredictionOptions(), SplitOptions())
+    evaluate.evaluate(model, PredictionOptions(), SplitOptions(evaluation_batch=1))
     assert seen == [2, 1, 1]
     assert json.loads((model / "evaluation_val.json").read_text())["data"] == "two"

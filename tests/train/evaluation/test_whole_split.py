@@ -19,6 +19,7 @@ from train.config import Config, save_config
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.evaluation.whole_split import Evaluator
+from train.workdir import evaluated
 from train.workdir.trained import Trained
 
 from ..standins import IMAGENET, STATE, Brightest
@@ -97,8 +98,8 @@ def test_evaluation_notes_how_it_predicted(
     dataset = SimpleNamespace(
         name="four", class_names=names, val=source, fingerprint="f", splits={}
     )
-    monkeypatch.setattr(evaluate, "load_run", lambda *path: trained)
-    monkeypatch.setattr(evaluate, "load_dataset", lambda config: dataset)
+    monkeypatch.setattr(evaluated, "load_run", lambda *path: trained)
+    monkeypatch.setattr(evaluated, "load_dataset", lambda config: dataset)
     described = {
         "name": "",
         "class_names": names,
@@ -109,7 +110,7 @@ def test_evaluation_notes_how_it_predicted(
     save_config(trained.config, tmp_path / "config.json")
     Brightest.sizes.clear()
     options = PredictionOptions(scales=(0.5, 1.0), flip=True, window=(32, 40))
-    evaluate.evaluate(tmp_path, options)
+    evaluate.evaluate(tmp_path, options, evaluated.SplitOptions())
     result = json.loads(
         (tmp_path / "evaluation_val_0.5x1.0_flip_window32x40.json").read_text()
     )

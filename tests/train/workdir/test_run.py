@@ -102,7 +102,7 @@ def test_a_run_that_another_began_meanwhile_is_refused(make_config: MakeConfig) 
     run = Run.open(slow)  # and prepares its data for long
     Run.open(quick).begin(quick)
     run.begin(slow)
-    with pytest.raises(UserError, match="another configuration:\n  --learning-rate"):
+    with pytest.raises(UserError, match="another configuration:\n  learning_rate"):
         with run.alone(slow):
             pytest.fail("trained")
 

@@ -1,0 +1,95 @@
+"""A folder that a program fills and, as long as nothing in it was changed, refills."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.files import PARTIAL
+from train.common.errors import UserError
+from train.common.files import append_text, replace_bytes
+from train.common.regular import read_regular
+from train.data.fingerprint import digest_of
+from train.workdir.sums import SUMS
+
+_MOST = 2**27  # bytes of the checksums
+
+
+class OwnFolder:
+    """Files in a folder with their checksums, by which a later call knows its own.
+
+    Checksums are written before their files, so a folder is known after a kill as well.
+
+    Args:
+      folder: made if need be; it may be a link, what is in it may not.
+      names: matches the paths, within the folder, of all that is ever written there.
+
+    Raises:
+      UserError: it holds anything else, or a file that was changed since.
+    """
+
+    def __init__(self, folder: Path, names: re.Pattern[str]):
+        self.path, self._names = folder, names
+        self._check()
+
+    def clear(self) -> None:
+        """Takes away what an earlier call wrote."""
+        earlier = [place for place in _files(self.path) if self._is_ours(place)]
+        for place in earlier:
+            place.unlink()
+        (self.path / SUMS).unlink(missing_ok=True)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Writes a file, and its checksum; returns its path.
+
+        Raises:
+          OSError: it cannot be written; it is then not there.
+        """
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(content).hexdigest()
+        append_text(self.path / SUMS, f"{digest}  {name}\n")
+        replace_bytes(path, content)
+        return path
+
+    def _check(self) -> None:
+        listed: set[str] | None = None
+        for place in _files(self.path):
+            if listed is None:
+                listed = self._listed()
+            name = str(place.relative_to(self.path))
+            if name == SUMS or place.suffix == PARTIAL:
+                continue
+            ours = self._is_ours(place) and not place.is_symlink()
+            if not (ours and f"{digest_of(place)}  {name}" in listed):
+                raise UserError(
+                    f"{place} is there already, and it is not as this program wrote "
+                    "it. Choose another --out, or take it out of that folder."
+                )
+
+    def _is_ours(self, place: Path) -> bool:
+        return bool(self._names.fullmatch(str(place.relative_to(self.path))))
+
+    def _listed(self) -> set[str]:
+        """Returns the lines of the checksums."""
+        sums = self.path / SUMS
+        if sums.is_symlink() or not sums.is_file():
+            return set()
+        text = read_regular(sums, _MOST).decode(errors="replace")
+        return set(text.splitlines())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yields all in a folder that is no folder, and links to folders, one by one.
+
+    Raises:
+      UserError: the folder is something else.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UserError(f"{folder} is no folder. Choose another --out.")
+    for root, folders, files in os.walk(folder):
+        links = (name for name in folders if os.path.islink(os.path.join(root, name)))
+        yield from (Path(root, name) for name in (*files, *links))
