@@ -13,7 +13,7 @@ from flax import nnx
 
 from models.backbones import Backbone
 from models.deeplab import DeepLab, NetworkOutputs
-from models.layouts import LEAVES, Layout, find_layout
+from models.layouts import LEAVES, find_layout
 from models.weights import load_weights
 
 from .parity import (
@@ -77,16 +77,6 @@ TELLTALES = {
 def file_shapes(network: str, model: DeepLab) -> dict[str, tuple[int, ...]]:
     """Returns the keys and shapes of PyTorch's file, as the layouts here have them."""
     layout, _ = find_layout([TELLTALES[network]])
-    shapes = layout_shapes(layout, model)
-    if network in CLASSIFIER:
-        shapes |= {"fc.weight": (1000, CLASSIFIER[network]), "fc.bias": (1000,)}
-    if network.startswith("efficientnet"):
-        shapes |= LITE
-    return shapes | (AUXILIARY if network.startswith("deeplabv3") else {})
-
-
-def layout_shapes(layout: Layout, model: DeepLab) -> dict[str, tuple[int, ...]]:
-    """Returns the keys and shapes of a model's arrays, as a layout has them."""
     names = layout.names(model)
     shapes: dict[str, tuple[int, ...]] = {}
     for path, variable in nnx.to_flat_state(nnx.state(model)):
@@ -99,7 +89,11 @@ def layout_shapes(layout: Layout, model: DeepLab) -> dict[str, tuple[int, ...]]:
         shapes[f"{theirs}.{LEAVES[leaf]}"] = shape
         if leaf == "mean":
             shapes[f"{theirs}.num_batches_tracked"] = ()
-    return shapes
+    if network in CLASSIFIER:
+        shapes |= {"fc.weight": (1000, CLASSIFIER[network]), "fc.bias": (1000,)}
+    if network.startswith("efficientnet"):
+        shapes |= LITE
+    return shapes | (AUXILIARY if network.startswith("deeplabv3") else {})
 
 
 def close(found: np.ndarray, expected: dict[str, Any]) -> None:

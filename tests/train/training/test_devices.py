@@ -66,6 +66,7 @@ def layout_of(images: int = 4, **options: Any) -> DeviceLayout:
         ({"spatial": 2}, {"backbone": "resnet_small"}),
         ({"spatial": 2, "shard_state": True}, {"ema": 0.5}),
         ({"spatial": 4}, {"head": "v3"}),
+        ({"spatial": 2}, {"backbone": "resnet_small", "head": "v3plus"}),
         ({"devices": 2}, {"accumulation": 2}),
         ({}, {"loss": "center", "batch_norm": "frozen"}),
         ({"spatial": 2}, {"input_scales": (0.5,), "loss": "hard_pixel"}),
