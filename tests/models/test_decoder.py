@@ -28,7 +28,7 @@ def test_every_weight_and_both_maps_have_finite_gradients(
     rng: np.random.Generator,
 ) -> None:
     graph, params, others = nnx.split(  # type: ignore[misc]  # its overloads
-        make_head(dtype=jnp.bfloat16), nnx.Param, ...
+        make_head(dtype=jnp.bfloat16, dilations=(1,)), nnx.Param, ...
     )
     shapes = ((2, 9, 11, 6), (2, 3, 3, 8))
     maps = [jnp.asarray(rng.normal(size=shape), jnp.bfloat16) for shape in shapes]
@@ -104,10 +104,10 @@ def test_pyramid_of_a_v3_file_is_taken(title: str) -> None:
     before = arrays_of(model)
     loaded = load_weights(model, file)
     assert loaded.new == ("decoder",)
-    last = ("head.mix", "head.classify")
+    last = ["head.classify", "head.mix"]
     if title != "this project":
-        last = ("classifier.1", "classifier.2", "classifier.4")
-    assert loaded.unused_parts == tuple(sorted(last))
+        last = ["classifier.1", "classifier.2", "classifier.4"]
+    assert list(loaded.unused_parts) == last
     assert loaded.arrays == len(file) - len(loaded.unused) > 60
     for name, value in arrays_of(model).items():
         kept = np.array_equal(value, before[name])

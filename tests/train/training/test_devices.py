@@ -81,7 +81,10 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"spatial": 2}, {"backbone": "resnet_small"}),
         ({"spatial": 2, "shard_state": True}, {"ema": 0.5}),
         ({"spatial": 4}, {"head": "v3"}),
-        ({"spatial": 2}, {"backbone": "two_maps", "head": "narrow"}),
+        (
+            {"spatial": 2},
+            {"backbone": "two_maps", "head": "narrow", "loss": "softmax_cross_entropy"},
+        ),
         ({"devices": 2}, {"accumulation": 2}),
         ({}, {"loss": "center", "batch_norm": "frozen"}),
         ({"spatial": 2}, {"input_scales": (0.5,), "loss": "hard_pixel"}),
