@@ -23,7 +23,7 @@ from PIL import Image
 from train.data.augment import Augment
 from train.data.batches import train_batches
 from train.data.images import decode, encode
-from train.presets import VOC
+from train.voc_presets import VOC
 
 BATCH = 16
 

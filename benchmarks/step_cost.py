@@ -21,9 +21,9 @@ from train.config import Config
 from train.data.augment import Augment
 from train.data.images import Example
 from train.data.voc_classes import VOC_CLASSES
-from train.presets import VOC
 from train.training.losses import LOSSES
 from train.training.step import TrainState, abstract_state, make_step
+from train.voc_presets import VOC
 
 CLASSES = len(VOC_CLASSES)
 

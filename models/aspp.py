@@ -1,12 +1,14 @@
 """Heads of DeepLabV2 and V3: atrous spatial pyramid pooling (ASPP).
 
-Both read the last feature map and give logits at its resolution.
+Both read the last feature map and give logits at its resolution; that of V3+ goes on
+from V3's pyramid (`models.decoder`).
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -154,11 +156,57 @@ class ConvNormRelu(nnx.Module):
         return nnx.relu(self.norm(self.conv(x), train=train))
 
 
-class PooledPyramid(nnx.Module):
-    """DeepLabV3's head: a pyramid with image pooling and batch norm.
+class PyramidFeatures(nnx.Module):
+    """A pyramid with image pooling and batch norm: what heads V3 and V3+ begin with.
 
     Chen et al. 2017 (arXiv:1706.05587), section 3.3, as in torchvision but for its
     dropout, which the paper does not have. Its batch norm always trains.
+
+    Args:
+      inputs: channels of the feature map.
+      dilations: of the 3×3 convolutions, in features.
+      width: channels of each branch, and of the result.
+      norm_epsilon: added to batch norm's variances.
+      dtype: of the computation.
+      rngs: the source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        dilations: Sequence[int],
+        width: int,
+        norm_epsilon: float,
+        dtype: DTypeLike | None,
+        rngs: nnx.Rngs,
+    ):
+        layer = functools.partial(
+            ConvNormRelu, norm_epsilon=norm_epsilon, dtype=dtype, rngs=rngs
+        )
+        self.branches = nnx.List(
+            [layer(inputs, width, 1)]
+            + [layer(inputs, width, 3, dilation=dilation) for dilation in dilations]
+        )
+        self.image = layer(inputs, width, 1)
+        self.project = layer((len(dilations) + 2) * width, width, 1)
+
+    def encode(self, features: jax.Array, *, train: bool) -> jax.Array:
+        """Returns `[batch, h, w, width]` of features `[batch, h, w, inputs]`.
+
+        Args:
+          features: the backbone's last map.
+          train: normalize by the batch and update the running statistics.
+        """
+        branches = [branch(features, train=train) for branch in self.branches]
+        mean = jnp.mean(features, (1, 2), keepdims=True, dtype=jnp.float32)
+        image = self.image(mean.astype(features.dtype), train=train)
+        branches.append(jnp.broadcast_to(image, branches[0].shape))
+        return self.project(jnp.concatenate(branches, axis=-1), train=train)
+
+
+class PooledPyramid(PyramidFeatures):
+    """DeepLabV3's head: the pyramid's features, mixed and classified where they are.
 
     Args:
       channels: of the backbone's feature maps.
@@ -181,17 +229,9 @@ class PooledPyramid(nnx.Module):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        layer = functools.partial(
-            ConvNormRelu, norm_epsilon=norm_epsilon, dtype=dtype, rngs=rngs
-        )
-        inputs = channels[-1]
-        self.branches = nnx.List(
-            [layer(inputs, width, 1)]
-            + [layer(inputs, width, 3, dilation=dilation) for dilation in dilations]
-        )
-        self.image = layer(inputs, width, 1)
-        self.project = layer((len(dilations) + 2) * width, width, 1)
-        self.mix = layer(width, width, 3)
+        common: Any = {"norm_epsilon": norm_epsilon, "dtype": dtype, "rngs": rngs}
+        super().__init__(channels[-1], dilations=dilations, width=width, **common)
+        self.mix = ConvNormRelu(width, width, 3, **common)
         self.classify = classifier(width, classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
@@ -201,10 +241,5 @@ class PooledPyramid(nnx.Module):
           maps: the backbone's feature maps; the last is read.
           train: normalize by the batch and update the running statistics.
         """
-        features = maps[-1]
-        branches = [branch(features, train=train) for branch in self.branches]
-        mean = jnp.mean(features, (1, 2), keepdims=True, dtype=jnp.float32)
-        image = self.image(mean.astype(features.dtype), train=train)
-        branches.append(jnp.broadcast_to(image, branches[0].shape))
-        x = self.project(jnp.concatenate(branches, axis=-1), train=train)
-        return self.classify(self.mix(x, train=train)).astype(jnp.float32)
+        x = self.mix(self.encode(maps[-1], train=train), train=train)
+        return self.classify(x).astype(jnp.float32)

@@ -1,6 +1,7 @@
 """DeepLab: an atrous backbone, a head, and upsampling to the size of the image.
 
-Chen et al. 2016 (arXiv:1606.00915) and 2017 (arXiv:1706.05587).
+Chen et al. 2016 (arXiv:1606.00915), 2017 (arXiv:1706.05587) and 2018
+(arXiv:1802.02611).
 """
 
 from __future__ import annotations
@@ -38,15 +39,16 @@ class DeepLab(nnx.Module):
       backbone: one of `models.backbones.BACKBONES`.
       style: where a ResNet strides and dilates, one of `models.styles.STYLES`; see
         `models.resnet.ResNet`.
-      head: one of `models.heads.HEADS`: `"v2"`, four summed convolutions, or `"v3"`,
-        with image pooling.
+      head: one of `models.heads.HEADS`: `"v2"`, four summed convolutions; `"v3"`, with
+        image pooling; or `"v3plus"`, which adds a decoder at stride 4.
       output_stride: input pixels per feature, one that the backbone has.
       dilations: of the head's 3×3 convolutions, in features; empty for those of its
         paper at this output stride.
       upsampling: one of `models.upsamplings.UPSAMPLINGS`: `"bilinear"`, between
         features where they stand; `"half_pixel"`, as PyTorch's
         `interpolate(align_corners=False)`; or `"learned"`, a transposed convolution
-        that starts as bilinear.
+        that starts as bilinear. Head `"v3plus"` enlarges its features likewise, to
+        match, but with `"learned"` bilinearly.
       frozen_norm: the backbone's batch norm keeps its statistics and affine.
       norm_epsilon: added to batch norm's variances.
       remat: recomputes each block in the backward pass instead of storing it.
@@ -87,7 +89,12 @@ class DeepLab(nnx.Module):
             backbone, style=style, frozen_norm=frozen_norm, remat=remat, **common
         )
         self.head = make_head(
-            head, self.backbone.channels, classes, dilations=dilations, **common
+            head,
+            self.backbone.channels,
+            classes,
+            dilations=dilations,
+            upsampling=upsampling,
+            **common,
         )
         stride = HEADS[head].stride or output_stride
         # Named after the learned one: checkpoints know its kernel by this path.

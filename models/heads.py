@@ -39,6 +39,7 @@ class HeadEntry(NamedTuple):
     dilations: Mapping[int, tuple[int, ...]]
     stride: int = 0  # input pixels per logit; 0 for the backbone's output stride
     fewest_images: int = 1  # that train it together
+    resizes: bool = False  # its constructor takes `output_stride` and `upsampling` too
 
 
 HEADS: Registry[HeadEntry] = Registry("head")
@@ -51,6 +52,7 @@ def make_head(
     *,
     output_stride: int,
     dilations: Sequence[int] = (),
+    upsampling: str = "bilinear",
     **options: Any,
 ) -> Head:
     """Returns a head of the table with new weights.
@@ -61,6 +63,8 @@ def make_head(
       classes: number of classes.
       output_stride: of the backbone.
       dilations: in features; empty for those of the head's paper.
+      upsampling: one of `models.upsamplings.UPSAMPLINGS`, for a head that enlarges
+        features.
       **options: the other keywords of `Head`.
 
     Raises:
@@ -69,6 +73,8 @@ def make_head(
     check_head(name, output_stride=output_stride, dilations=dilations)
     entry = HEADS[name]
     dilations = dilations or entry.dilations.get(output_stride, ())
+    if entry.resizes:
+        options |= {"output_stride": output_stride, "upsampling": upsampling}
     return entry.make(channels, classes, dilations=dilations, **options)
 
 
@@ -110,12 +116,26 @@ def _v3(channels: Sequence[int], classes: int, **options: Any) -> Head:
     return PooledPyramid(channels, classes, **options)
 
 
+_V3_DILATIONS = {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}
 HEADS.add(
     "v3",
     HeadEntry(
         _v3,
-        {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)},
+        _V3_DILATIONS,
         fewest_images=2,  # its batch norm sees one value of each image
     ),
     "image pooling and batch norm",
+)
+
+
+def _v3plus(channels: Sequence[int], classes: int, **options: Any) -> Head:
+    from models.decoder import DecodedPyramid
+
+    return DecodedPyramid(channels, classes, **options)
+
+
+HEADS.add(
+    "v3plus",
+    HeadEntry(_v3plus, _V3_DILATIONS, stride=4, fewest_images=2, resizes=True),
+    "v3 with a decoder at stride 4",
 )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from flax import nnx
 
-from models.aspp import AtrousPyramid, PooledPyramid
+from models.aspp import AtrousPyramid, PooledPyramid, PyramidFeatures
 from models.deeplab import DeepLab
 from models.efficientnet import EfficientNetLite
 from models.resnet import BasicBlock, ResNet
@@ -42,6 +42,7 @@ class Layout(NamedTuple):
     output_stride: int = 0  # of a network with a head; 0 for any
     upsampling: str = ""  # likewise
     head_keys: tuple[str, ...] = ()  # prefixes of a head's keys
+    undecoded: tuple[str, ...] = ()  # of these, what a decoder takes the place of
     unused: tuple[str, ...] = ()  # prefixes of keys that nothing here needs
     stages: tuple[str, ...] = ()  # prefixes of the backbone's stages; a file may end
     # What may precede all keys; `module.` comes from training on several GPUs.
@@ -65,7 +66,7 @@ def _torchvision_resnet(network: Any, prefix: str = "") -> dict[str, str]:
 
 def _torchvision_deeplab(model: DeepLab) -> dict[str, str]:
     names = _torchvision_resnet(model.backbone, "backbone.")
-    if isinstance(model.head, PooledPyramid):
+    if isinstance(model.head, PyramidFeatures):
         count = len(model.head.branches)
         pairs = {
             f"branches.{i}": (f"convs.{i}.0", f"convs.{i}.1") for i in range(count)
@@ -75,6 +76,7 @@ def _torchvision_deeplab(model: DeepLab) -> dict[str, str]:
         for ours, (conv, norm) in pairs.items():
             names[f"head.{ours}.conv"] = f"classifier.0.{conv}"
             names[f"head.{ours}.norm"] = f"classifier.0.{norm}"
+    if isinstance(model.head, PooledPyramid):
         names["head.mix.conv"], names["head.mix.norm"] = "classifier.1", "classifier.2"
         names["head.classify"] = "classifier.4"
     return names
@@ -123,6 +125,7 @@ LAYOUTS = (
         lambda model: {},
         backbone=nnx.Module,
         head_keys=("head.", "deconvolution."),
+        undecoded=("head.mix.", "head.classify."),
         stages=tuple(f"backbone.stages.{stage}." for stage in range(4)),
         prefixes=("",),
         native=True,
@@ -137,6 +140,7 @@ LAYOUTS = (
         output_stride=8,
         upsampling="half_pixel",
         head_keys=("classifier.",),
+        undecoded=("classifier.1.", "classifier.2.", "classifier.4."),
         unused=("aux_classifier.",),
         stages=tuple(f"backbone.layer{stage}." for stage in range(1, 5)),
     ),

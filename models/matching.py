@@ -8,7 +8,8 @@ from typing import NamedTuple
 from models.layouts import Layout
 
 _COUNTS = ".num_batches_tracked"  # PyTorch's, of each batch norm
-_HEAD = {"head", "deconvolution"}  # the parts that a new head replaces
+_DECODER = "head.decoder."
+_HEAD = {"head", "decoder", "deconvolution"}  # the parts that a new head replaces
 
 
 class Match(NamedTuple):
@@ -34,7 +35,8 @@ def match_keys(
 ) -> Match:
     """Returns what becomes of each key of a file, and what the file lacks.
 
-    A part is a stage of the backbone, the rest of it, the head, or what upsamples.
+    A part is a stage of the backbone, the rest of it, the head, its decoder, or what
+    upsamples. What classifies in a file's head is unused where there is a decoder.
 
     Args:
       table: the file's key for each of the model's arrays that it may hold.
@@ -53,7 +55,9 @@ def match_keys(
     absent = {} if new_stages else _absent(table, parts, stages.keys() - held)
     here = {ours: key for ours, key in table.items() if parts[ours] in held}
     aside = {name: stages[name] for name in stages.keys() - set(parts.values())}
-    others = layout.unused + (layout.head_keys if new_head else ())
+    decodes = "decoder" in parts.values()
+    heads = layout.head_keys if new_head else layout.undecoded if decodes else ()
+    others = layout.unused + heads
     aside |= {start.rstrip("."): prefix + start for start in others}
     unused = _unused(keys, aside)
     expected = {*here.values(), *(key for some in unused.values() for key in some)}
@@ -72,7 +76,7 @@ def _part(ours: str, key: str, stages: Mapping[str, str]) -> str:
     for name, start in stages.items():
         if key.startswith(start):
             return name
-    return ours.partition(".")[0]
+    return "decoder" if ours.startswith(_DECODER) else ours.partition(".")[0]
 
 
 def _absent(

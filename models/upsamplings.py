@@ -35,6 +35,19 @@ class UpsamplingEntry(NamedTuple):
 UPSAMPLINGS: Registry[UpsamplingEntry] = Registry("upsampling")
 
 
+def make_resize(name: str, channels: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
+    """Returns what enlarges features inside a head, to match an upsampling of logits.
+
+    Args:
+      name: one of `UPSAMPLINGS`; for one that learns, bilinear, as which it starts.
+      channels: of the features.
+      stride: places of the result per feature.
+      rngs: as for the entries.
+    """
+    entry = UPSAMPLINGS["bilinear" if UPSAMPLINGS[name].learns else name]
+    return entry.make(channels, stride=stride, rngs=rngs)
+
+
 def _bilinear(classes: int, *, stride: int, rngs: nnx.Rngs) -> Upsampling:
     from models.interpolation import BilinearUpsample
 

@@ -31,6 +31,7 @@ SLOW = (
     "test_killed",
     "test_dilated",
     "test_parity",
+    "test_decoder_parity",
     "test_devices",
     "test_cost",
     "test_run_identity",

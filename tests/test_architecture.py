@@ -24,6 +24,7 @@ LAYERS = (
     "train.training",
     "train.evaluation",
     "train.config",
+    "train.voc_presets",
     "train.presets",
     "train.workdir",
     "train.report",

@@ -21,6 +21,7 @@ from train.training.class_weighting import with_weights_of_file
 from train.training.loop import RunOptions
 from train.training.network import ModelOptions
 from train.training.optimizer import OptimizerOptions, unread_options
+from train.voc_presets import VOC, VOC_V3, VOC_V3PLUS
 
 PRESETS: Registry[Config] = Registry("preset")
 
@@ -119,25 +120,9 @@ CAMVID_PRETRAINED = PRESETS.add(
     """,
 )
 
-VOC_DATA = DataOptions(
-    folder="VOCdevkit/VOC2012", train_split="train_aug", classes=tuple(VOC_CLASSES)
-)
-
-VOC = PRESETS.add(
+PRESETS.add(
     "voc",
-    Config(
-        data=VOC_DATA,
-        model=ModelOptions(
-            style="caffe",
-            preprocessing="bgr_mean",
-            batch_norm="frozen",
-            weights="weights/deeplabv1_resnet101-coco.safetensors",
-            upsampling="learned",
-        ),
-        optimizer=OptimizerOptions(head_kernel_rate=10.0, head_bias_rate=20.0),
-        evaluation=EvaluationOptions(batch_size=1, size_multiple=128),
-        run=RunOptions(workdir="runs/voc"),
-    ),
+    VOC,
     """The paper's recipe on Pascal VOC 2012 with the augmented training list.
 
     python train/main.py voc --data DOWNLOADS
@@ -189,30 +174,26 @@ CLOTHING = PRESETS.add(
     """,
 )
 
-VOC_V3 = PRESETS.add(
+PRESETS.add(
     "voc_v3",
-    Config(
-        data=VOC_DATA,
-        augmentation=AugmentationOptions(crop=(513, 513), scale=(0.5, 2.0)),
-        model=ModelOptions(
-            backbone="resnet50",
-            head="v3",
-            output_stride=16,
-            weights="weights/resnet50-11ad3fa6.safetensors",
-            precision="bfloat16",
-        ),
-        optimizer=OptimizerOptions(
-            steps=30_000, batch_size=16, learning_rate=0.007, weight_decay=1e-4
-        ),
-        evaluation=EvaluationOptions(batch_size=1, size_multiple=128),
-        run=RunOptions(workdir="runs/voc_v3"),
-    ),
+    VOC_V3,
     """DeepLabV3 on Pascal VOC 2012, from torchvision's ResNet-50.
 
     python train/main.py voc_v3 --data DOWNLOADS
 
     Not run: it needs the data of preset voc, a GPU, and resnet50-11ad3fa6 converted to
     weights/ (docs/weights.md). The learning rate is DeepLabV3's for 16 images per step.
+    """,
+)
+
+PRESETS.add(
+    "voc_v3plus",
+    VOC_V3PLUS,
+    """DeepLabV3+ on Pascal VOC 2012, from torchvision's ResNet-50.
+
+    python train/main.py voc_v3plus --data DOWNLOADS
+
+    Not run: it needs what voc_v3 does, whose recipe it is with another head.
     """,
 )
 

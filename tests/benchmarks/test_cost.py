@@ -82,7 +82,7 @@ def test_deeplabv3_costs_what_torchvision_publishes(
     assert round((found + 65 * 65 * AUXILIARY) / 1e9, 3) == billions
 
 
-ROW = r"\| `(\w+)` \| `(v\d)` \| (\d+) \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \|"
+ROW = r"\| `(\w+)` \| `(v\d\w*)` \| (\d+) \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \|"
 TABLE = re.findall(ROW, (Path(__file__).parents[2] / "docs" / "model.md").read_text())
 
 
@@ -108,6 +108,7 @@ def test_table_lists_every_backbone() -> None:
         ("resnet101", "v2", 44_048_532),
         ("resnet50", "v3", 42_004_074 - 2_365_205),
         ("resnet101", "v3", 60_996_202 - 2_365_205),
+        ("resnet50", "v3plus", 40_352_181),
     ],
 )
 def test_deeplab_has_the_published_parameters(

@@ -4,6 +4,7 @@
 networks, or those of the cases named alone. It needs torch and, where a case compares
 with them, torchvision, kazuto1011/deeplab-pytorch (on PYTHONPATH) and
 efficientnet_lite_pytorch; none of their weights or code enters this project.
+DeepLabV3+ is in parity_decoder.py.
 """
 
 from __future__ import annotations
@@ -123,11 +124,11 @@ def _torch_efficientnet(size: tuple[int, int], options: dict[str, Any]) -> Any:
     return made
 
 
-def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
+def fill_torch(network: Any) -> dict[str, tuple[int, ...]]:
+    """Gives a network its random arrays, for evaluation; returns shapes by key."""
     import torch
 
-    network = _torch_network(name, size, options).eval()
-    state = network.state_dict()
+    state = network.eval().state_dict()
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     network.load_state_dict(
         {
@@ -137,6 +138,14 @@ def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
         },
         strict=False,
     )
+    return shapes
+
+
+def _answer(name: str, size: tuple[int, int], options: dict[str, Any]) -> dict:
+    import torch
+
+    network = _torch_network(name, size, options)
+    shapes = fill_torch(network)
     images = torch.from_numpy(random_images(size).transpose(0, 3, 1, 2).copy())
     with torch.no_grad():
         found = network(images)

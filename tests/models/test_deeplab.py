@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from models.aspp import AtrousPyramid, PooledPyramid
+from models.aspp import AtrousPyramid, PooledPyramid, PyramidFeatures
 from models.deeplab import DeepLab, NetworkOutputs
 from models.heads import HEADS
 from models.styles import STYLES
@@ -40,7 +40,8 @@ def test_logits_have_the_size_of_the_image(
         images = jax.ShapeDtypeStruct((2, *size, 3), jnp.bfloat16)
         result = jax.eval_shape(outputs, state, images)
         assert result.logits.shape == (2, *size, 21)
-        assert result.coarse.shape == (*result.features.shape[:3], 21)
+        read = result.maps[0] if HEADS[head].stride == 4 else result.features
+        assert result.coarse.shape == (*read.shape[:3], 21)
         assert result.logits.dtype == result.coarse.dtype == jnp.float32
 
 
@@ -53,6 +54,8 @@ def test_logits_have_the_size_of_the_image(
         ("v3", 8, (12, 24, 36)),
         ("v3", 16, (6, 12, 18)),
         ("v3", 32, (3, 6, 9)),
+        ("v3plus", 8, (12, 24, 36)),
+        ("v3plus", 16, (6, 12, 18)),
     ],
 )
 def test_heads_have_the_dilations_of_their_papers(
@@ -70,7 +73,7 @@ def test_heads_have_the_dilations_of_their_papers(
     if isinstance(model.head, AtrousPyramid):
         found = [branch.kernel_dilation for branch in model.head.branches]
     else:
-        assert isinstance(model.head, PooledPyramid)
+        assert isinstance(model.head, PyramidFeatures)
         found = [branch.conv.kernel_dilation for branch in model.head.branches[1:]]
     assert tuple(found) == dilations
 

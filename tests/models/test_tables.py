@@ -70,7 +70,7 @@ def test_options_that_a_backbone_does_not_have_are_refused(
     ("options", "message"),
     [
         ({"backbone": "resnet19"}, "no backbone 'resnet19'; there is: resnet_small"),
-        ({"head": "v4"}, "no head 'v4'; there is: v2, v3"),
+        ({"head": "v4"}, "no head 'v4'; there is: v2, v3, v3plus"),
         ({"upsampling": "nearest"}, "no upsampling 'nearest'; there is: bilinear"),
         ({"output_stride": 4}, "no output stride 4; there is: 8, 16, 32"),
         ({"style": "tf"}, "no style 'tf'; there is: torchvision, caffe"),

@@ -201,6 +201,39 @@ NETWORKS = [
         ),
     ),
     *of(
+        "models/decoder.py",
+        "tests/models/test_decoder.py tests/models/test_decoder_parity.py",
+        ("any first map", "for side in early] != coarse", "for side in early] == 0"),
+        (
+            "the finer map before the features",
+            "[features, self.reduce(early, train=train)]",
+            "[self.reduce(early, train=train), features]",
+        ),
+    ),
+    *of(
+        "models/upsamplings.py",
+        "tests/models/test_decoder.py",
+        (
+            "features always enlarged bilinearly",
+            '["bilinear" if UPSAMPLINGS[name].learns else name]',
+            '["bilinear"]',
+        ),
+    ),
+    *of(
+        "models/matching.py",
+        "tests/models/test_decoder.py",
+        (
+            "a decoder no part of its own",
+            'return "decoder" if ours.startswith(_DECODER) else ours',
+            "return ours",
+        ),
+        (
+            "the last layers of V3 beside a decoder",
+            "layout.undecoded if decodes else ()",
+            "()",
+        ),
+    ),
+    *of(
         "models/interpolation.py",
         "tests/models/test_interpolation.py",
         (

@@ -72,6 +72,27 @@ class Tiny(nnx.Module):
         return [nnx.relu(self.norm(self.conv(images), train=train))]
 
 
+class TwoMaps(nnx.Module):
+    """A backbone of two convolutions, the first map at stride 4."""
+
+    channels: tuple[int, ...] = (8, 8)
+
+    def __init__(
+        self,
+        *,
+        output_stride: int,
+        dtype: DTypeLike | None,
+        rngs: nnx.Rngs,
+        **others: Any,
+    ):
+        self.early = Conv(3, 8, 3, stride=4, dtype=dtype, rngs=rngs)
+        self.late = Conv(8, 8, 3, stride=output_stride // 4, dtype=dtype, rngs=rngs)
+
+    def __call__(self, images: jax.Array, *, train: bool) -> list[jax.Array]:
+        early = nnx.relu(self.early(images))
+        return [early, nnx.relu(self.late(early))]
+
+
 def predictor(model: Any, **options: Any) -> tuple[Predictor, TrainState]:
     graph, params, statistics = nnx.split(  # type: ignore[misc]  # its overloads
         model, nnx.Param, ...

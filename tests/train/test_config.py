@@ -113,7 +113,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--dilations", *17 * ["1"]], "--dilations must be 16 or fewer"),
         (["--image-height", "16385"], r"--image-height must lie in \[0, 16384\]"),
         (["--style", "tf"], "--style must be one of: torchvision, caffe, got 'tf'"),
-        (["--head", "v4"], "--head must be one of: v2, v3, got 'v4'"),
+        (["--head", "v4"], "--head must be one of: v2, v3, v3plus, got 'v4'"),
         (["--batch-norm", "off"], "--batch-norm must be one of.*got 'off'"),
         (["--preprocessing", "none"], "--preprocessing must be.*got 'none'"),
         (["--precision", "float16"], "--precision must be.*got 'float16'"),

@@ -1,5 +1,6 @@
 """Several devices: the same step as on one, without a gather of what is large."""
 
+import functools
 import math
 import re
 from typing import Any, NamedTuple
@@ -8,12 +9,16 @@ import jax
 import numpy as np
 import pytest
 
+from models.backbones import BACKBONES, BackboneEntry
+from models.decoder import DecodedPyramid
+from models.heads import HEADS
 from train.common.errors import UserError
 from train.data.images import Example
 from train.training.devices import DeviceLayout, DeviceOptions
 from train.training.step import TrainState, make_state, make_step
 
-from ..conftest import CLASSES, MakeConfig
+from ..conftest import CLASSES, MakeConfig, add_entry
+from ..standins import TwoMaps
 
 COLLECTIVE = re.compile(r"= (.*?) (all-gather|all-to-all|collective-permute)\S*\(")
 SHAPE = re.compile(r"\w\d+\[([\d,]*)\]")
@@ -60,12 +65,26 @@ def layout_of(images: int = 4, **options: Any) -> DeviceLayout:
     return DeviceLayout.of(DeviceOptions(**options), images)
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DeepLabV3+ with so few units that rounding switches none on or off."""
+    make = functools.partial(DecodedPyramid, width=8)
+    head = HEADS["v3plus"]._replace(make=make)
+    add_entry(monkeypatch, HEADS, "narrow", head, "for tests")
+    add_entry(monkeypatch, BACKBONES, "two_maps", BackboneEntry(TwoMaps), "for tests")
+
+
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize(
     ("devices", "options"),
     [
         ({"spatial": 2}, {"backbone": "resnet_small"}),
         ({"spatial": 2, "shard_state": True}, {"ema": 0.5}),
         ({"spatial": 4}, {"head": "v3"}),
+        (
+            {"spatial": 2},
+            {"backbone": "two_maps", "head": "narrow", "loss": "softmax_cross_entropy"},
+        ),
         ({"devices": 2}, {"accumulation": 2}),
         ({}, {"loss": "center", "batch_norm": "frozen"}),
         ({"spatial": 2}, {"input_scales": (0.5,), "loss": "hard_pixel"}),
@@ -81,13 +100,14 @@ def test_step_is_that_of_one_device(
     """Loss, gradient and statistics, with unequal numbers of valid pixels on each."""
     options = {"backbone": tiny, **options}
     # No multiple of the devices, nor are the features; more rows than a window spans.
-    images = draw(33 if options["backbone"] == tiny else 65)
+    deep = options["backbone"] not in (tiny, "two_maps")
+    images = draw(65 if deep else 33)
     one = run(make_config, images, None, **options)
     layout = layout_of(4 // options.get("accumulation", 1), **devices)
     assert layout.mesh.devices.size == devices.get("devices", 4)
     several = run(make_config, images, layout, **options)
     assert several.loss == pytest.approx(one.loss, rel=1e-6)
-    if options["backbone"] != tiny:  # whose one convolution is of the images
+    if deep:  # the others' first convolution skips pixels of the images
         check_nothing_large_moves(several.program, images)
     # The memory of momentum 0 is the gradient, which float32 rounds at each layer.
     for part in ("optimizer", "statistics", "centers", "average"):

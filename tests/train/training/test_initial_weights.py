@@ -125,7 +125,7 @@ def test_head_of_other_classes_needs_new_head(
 @pytest.mark.parametrize(
     ("options", "way_out"),
     [
-        ({"head": "v3"}, "Try --head v2, or add --new-head"),
+        ({"head": "v3"}, "Try --head v2 or --head v3plus, or add --new-head"),
         ({"backbone": "resnet18"}, "Is --backbone resnet18 that of the file"),
     ],
 )
