@@ -15,6 +15,7 @@ from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
+from tests.mutation.strange_files import STRANGE_FILES
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
 from tests.mutation.survival import SURVIVAL
@@ -29,6 +30,7 @@ MUTANTS = (
     *PLACES,
     *SOURCES,
     *HOSTILE,
+    *STRANGE_FILES,
     *STRANGERS,
     *HANDED_OVER,
     *SURVIVAL,
