@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 import msgspec
@@ -155,16 +155,20 @@ def save_trained(trained: Trained, path: Path) -> None:
     The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`.
     Nothing in it tells where it was trained: equal runs have equal files.
     """
-    metadata = {
+    model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
+    texts = {name: json.dumps(value) for name, value in described_network(trained).items()}
+    with network_alone(model):
+        save_weights(model, path, texts)
+
+
+def described_network(trained: Trained) -> dict[str, Any]:
+    """Returns what files of a network say of it: `config`, `class_names` and so on."""
+    return {
         "config": describe(portable(trained.config)),
         "class_names": trained.class_names,
         "colors": trained.colors.tolist(),
         "step": int(trained.state.step),
     }
-    model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
-    texts = {name: json.dumps(value) for name, value in metadata.items()}
-    with network_alone(model):
-        save_weights(model, path, texts)
 
 
 def load_file(path: Path) -> Trained:
