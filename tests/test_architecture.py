@@ -27,6 +27,7 @@ LAYERS = (
     "train.voc_presets",
     "train.presets",
     "train.workdir",
+    "train.exporting",
     "train.report",
     "train.inspection",
     "train.experiments",

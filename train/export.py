@@ -1,8 +1,9 @@
-"""Exports a trained network: python train/export.py RUN --out DIR [--size H W].
+"""Exports a trained network: python train/export.py RUN --out DIR [--onnx].
 
 DIR/model.safetensors   weights and configuration, for train/predict.py and --weights
 DIR/inference.jax       the compiled function, for any program that has jax
-DIR/SHA256SUMS          checksums of both: sha256sum -c SHA256SUMS
+DIR/inference.onnx      the same for onnxruntime and others, with --onnx
+DIR/SHA256SUMS          checksums of all: sha256sum -c SHA256SUMS
 
     inference = jax.export.deserialize(Path("inference.jax").read_bytes())
     masks, confidence = inference.call(images)  # uint8 [batch, height, width, 3], RGB
@@ -11,7 +12,7 @@ DIR/SHA256SUMS          checksums of both: sha256sum -c SHA256SUMS
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ from train.workdir.sums import SUMS, not_ours, write_sums
 from train.workdir.trained import Checkpoint, Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-FILES = ("model.safetensors", "inference.jax")
+FILES = ("model.safetensors", "inference.jax", "inference.onnx")
 
 
 def export(
@@ -42,6 +43,7 @@ def export(
     size: tuple[int, int] = (0, 0),
     overwrite: bool = False,
     checkpoint: Checkpoint = "newest",
+    onnx: bool = False,
 ) -> None:
     """Writes OUT/model.safetensors, OUT/inference.jax and their OUT/SHA256SUMS.
 
@@ -49,51 +51,99 @@ def export(
       run: folder of a run, or a file of an earlier export.
       out: folder for both; made if need be.
       size: height and width of the images that inference.jax takes, pixels; 0 0 for
-        the size of the training crops. Their number is free.
+        the size of the training crops, and inference.onnx then takes any. Their
+        number is free.
       overwrite: replaces files of these names that no export wrote.
       checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
+      onnx: writes OUT/inference.onnx too, which onnxruntime and others run. Without
+        it, one of an earlier export is removed.
     """
-    _check_replaceable(run, out, overwrite=overwrite)
+    names = FILES if onnx else FILES[:2]
+    _check_replaceable(run, out, names, overwrite=overwrite)
+    for_onnx = _onnx_form() if onnx else None
     trained = load_trained(run, checkpoint)
     height, width = size if size != (0, 0) else trained.use.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
     _check_finite(run, trained, (height, width))
+    graph = for_onnx(trained, None if size == (0, 0) else size) if for_onnx else b""
+    outdated = not onnx and _is_ours(out, FILES[2])
     out.mkdir(parents=True, exist_ok=True)
-    model, function = (out / name for name in FILES)
+    model, function, other = (out / name for name in FILES)
     with naming(model):
         save_trained(trained, model)
     print(f"{model}: for train/predict.py, or train/main.py --weights")
     replace_bytes(function, serialized(trained, (height, width)))
-    write_sums(out, FILES)
     print(
         f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
         f"{width}, 3] → masks and confidence"
     )
-    if trained.use.evaluation.window != (0, 0):
-        print(f"{function} takes images whole; --window is used by train/predict.py")
-    if resized := trained.use.image_height:
+    if onnx:
+        replace_bytes(other, graph)
+        print(f"{other}: the same for onnxruntime and others")
+    elif outdated:
+        other.unlink()
+    write_sums(out, names)
+    _say_what_differs(trained, names[1:])
+
+
+def _say_what_differs(trained: Trained, functions: Sequence[str]) -> None:
+    """Prints in what exported functions differ from the program that predicts."""
+    use = trained.use
+    if use.evaluation.window != (0, 0):
+        for name in functions:
+            print(f"{name} takes images whole; --window is used by train/predict.py")
+    if use.image_height:
         print(
-            f"Both resize images to a height of {resized} pixels, as training did; "
-            "masks have the size of the images that are given."
+            f"All resize images to a height of {use.image_height} pixels, as training "
+            "did; masks have the size of the images that are given."
+        )
+    if FILES[2] in functions and trained.config.model.precision != "float32":
+        print(
+            f"{FILES[2]} computes in float32, not in {trained.config.model.precision}"
         )
 
 
-def _check_replaceable(run: Path, out: Path, *, overwrite: bool) -> None:
+def _onnx_form() -> Callable[[Trained, tuple[int, int] | None], bytes]:
+    """Returns what makes the ONNX file.
+
+    Raises:
+      UserError: the package is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"--onnx needs the package onnx ({error}): pip install -e '.[onnx]'"
+        ) from error
+    from train.exporting.onnx_inference import onnx_inference
+
+    return onnx_inference
+
+
+def _check_replaceable(
+    run: Path, out: Path, names: Sequence[str] = FILES, *, overwrite: bool
+) -> None:
     """Refuses to write over what is exported, or what no export wrote.
 
     Raises:
       UserError: it names the file.
     """
-    places = [out / name for name in FILES]
+    places = [out / name for name in names]
     if any(place.exists() and place.samefile(run) for place in places):
         raise UserError(f"{run} would be written over. Choose another --out.")
-    if not overwrite and (others := not_ours(out, FILES)):
+    others = [name for name in not_ours(out, FILES) if name in (*names, SUMS)]
+    if others and not overwrite:
         raise UserError(
             f"{out} has {' and '.join(others)} already, which no export wrote with "
             f"{SUMS}, or which was changed since. Choose another --out, or add "
             "--overwrite to lose it."
         )
+
+
+def _is_ours(out: Path, name: str) -> bool:
+    """Returns whether a folder has a file as an export wrote it."""
+    return (out / name).exists() and name not in not_ours(out, FILES)
 
 
 def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:

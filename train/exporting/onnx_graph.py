@@ -28,7 +28,7 @@ class OnnxGraph:
     def add(
         self,
         operator: str,
-        *inputs: str | np.ndarray,
+        *inputs: str | np.ndarray | np.generic,
         name: str = "",
         **attributes: Any,
     ) -> str:

@@ -21,7 +21,6 @@ from train.exporting.onnx_network import network_nodes, resized, spatial_size
 from train.workdir.trained import Trained, described_network
 
 
-
 def onnx_inference(trained: Trained, size: Size | None = None) -> bytes:
     """Returns an ONNX file of inference on images of any number, weights included.
 
@@ -48,10 +47,13 @@ def onnx_inference(trained: Trained, size: Size | None = None) -> bytes:
     averaged = options.fusion == "mean" and len(views(options)) > 1
     name = "probabilities" if averaged else "logits"
     found = graph.add("Transpose", found, perm=[0, 2, 3, 1], name=name)
-    probability = found if averaged else graph.add("Softmax", found, axis=-1)
     masks = graph.add("ArgMax", found, axis=-1, keepdims=0)
     masks = graph.add("Cast", masks, to=TensorProto.UINT8)
-    confidence = graph.add("ReduceMax", probability, whole(-1), keepdims=0)
+    confidence = graph.add("ReduceMax", found, whole(-1), keepdims=int(not averaged))
+    if not averaged:  # the largest of a softmax, without the others
+        beside = graph.add("Exp", graph.add("Sub", found, confidence))
+        total = graph.add("ReduceSum", beside, whole(-1), keepdims=0)
+        confidence = graph.add("Reciprocal", total)
     _at_size(graph, masks, use.image_height, "masks")
     _at_size(graph, confidence, use.image_height, "confidence")
     return graph.model(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from flax import nnx
@@ -51,8 +52,13 @@ def resized(
     """Adds images resized linearly between centers, as `jax.image.resize` does."""
     count = graph.add("Shape", images, start=0, end=2)
     shape = graph.add("Concat", count, size, axis=0)
-    options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    return graph.add("Resize", images, "", "", shape, antialias=antialias, **options)
+    options: dict[str, Any] = {
+        "mode": "linear",
+        "coordinate_transformation_mode": "half_pixel",
+    }
+    if antialias:  # beyond the border is nothing, which would be its pixels again
+        options |= {"antialias": 1, "exclude_outside": 1}
+    return graph.add("Resize", images, "", "", shape, **options)
 
 
 def _convolution(
@@ -71,7 +77,7 @@ def _convolution(
         factor = scale / np.sqrt(var + norm.epsilon)
         kernel, bias = kernel * factor, (bias - mean) * factor + shift
     side = layer.kernel_size[0]
-    (stride, dilation) = (_one(x) for x in (layer.strides, layer.kernel_dilation))
+    stride, dilation = (_one(x) for x in (layer.strides, layer.kernel_dilation))
     return graph.add(
         "Conv",
         x,
@@ -85,9 +91,9 @@ def _convolution(
     )
 
 
-def _one(setting: int | Sequence[int]) -> int:
-    """Returns what a convolution has of both axes."""
-    return setting if isinstance(setting, int) else setting[0]
+def _one(setting: int | Sequence[int] | None) -> int:
+    """Returns a number that a convolution of `models.layers` has for both axes."""
+    return setting if isinstance(setting, int) else int(np.max(setting or 1))
 
 
 def _rectified(graph: OnnxGraph, x: str, layer: Conv, norm: Norm) -> str:
@@ -138,8 +144,8 @@ def _resnet(backbone: ResNet, graph: OnnxGraph, images: str) -> list[str]:
     x = _rectified(graph, images, backbone.stem, backbone.stem_norm)
     if backbone.pool:
         end = 2 if backbone.pool_rounds_up else 1
-        window = {"kernel_shape": [3, 3], "strides": [2, 2]}
-        x = graph.add("MaxPool", x, pads=[1, 1, end, end], **window)
+        pads = [1, 1, end, end]
+        x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=pads)
     return _stage_maps(backbone.stages, graph, x)
 
 

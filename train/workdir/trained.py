@@ -156,7 +156,8 @@ def save_trained(trained: Trained, path: Path) -> None:
     Nothing in it tells where it was trained: equal runs have equal files.
     """
     model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
-    texts = {name: json.dumps(value) for name, value in described_network(trained).items()}
+    metadata = described_network(trained)
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
     with network_alone(model):
         save_weights(model, path, texts)
 
