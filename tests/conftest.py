@@ -32,6 +32,7 @@ SLOW = (
     "test_dilated",
     "test_parity",
     "test_decoder_parity",
+    "test_onnx_networks",
     "test_devices",
     "test_cost",
     "test_run_identity",

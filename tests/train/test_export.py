@@ -12,8 +12,9 @@ from flax import nnx
 from train.common.errors import UserError
 from train.config import portable
 from train.evaluation.preparation import prepared
-from train.export import export, serialized
+from train.export import FILES, export, serialized
 from train.training.step import make_state
+from train.workdir.sums import not_ours
 from train.workdir.trained import Trained, load_trained, save_trained
 
 from .conftest import CLASSES, MakeConfig
@@ -101,10 +102,10 @@ def test_equal_runs_have_equal_files(trained: Trained, tmp_path: Path) -> None:
         )
         source = tmp_path / f"{name}.safetensors"
         save_trained(trained._replace(config=local), source)
-        export(source, tmp_path / name)
+        export(source, tmp_path / name, onnx=True)
         written = [path.read_bytes() for path in sorted((tmp_path / name).iterdir())]
         files.append([source.read_bytes(), *written])
-    assert len(files[0]) == 4 and files[0] == files[1]
+    assert len(files[0]) == 5 and files[0] == files[1]
     for content in files[0]:
         for path in (tmp_path, Path(__file__).parents[2], Path(sys.prefix)):
             assert str(path).encode() not in content
@@ -139,6 +140,37 @@ def test_export_writes_both_files(
     assert load_trained(tmp_path / "out" / "model.safetensors").config == portable(
         trained.config
     )
+
+
+def test_an_earlier_onnx_file_is_taken_away_unless_it_was_changed(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.export.serialized", lambda *arguments: b"compiled")
+    monkeypatch.setattr("train.export._check_finite", lambda *arguments: None)
+    source, out = tmp_path / "source.safetensors", tmp_path / "out"
+    save_trained(trained, source)
+    other = out / "inference.onnx"
+    export(source, out, onnx=True)
+    content = other.read_bytes()
+    export(source, out)
+    assert not other.exists() and not not_ours(out, FILES)
+    other.write_text("mine")
+    export(source, out)
+    with pytest.raises(UserError, match=f"{out} has inference.onnx already"):
+        export(source, out, onnx=True)
+    assert other.read_text() == "mine"
+    export(source, out, onnx=True, overwrite=True)
+    assert other.read_bytes() == content and not not_ours(out, FILES)
+
+
+def test_onnx_without_its_package_names_the_command(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_trained(trained, tmp_path / "source.safetensors")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UserError, match=r"package onnx.*pip install -e '.\[onnx\]'"):
+        export(tmp_path / "source.safetensors", tmp_path / "out", onnx=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_size_that_cannot_be_is_refused(trained: Trained, tmp_path: Path) -> None:
