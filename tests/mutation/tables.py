@@ -10,6 +10,7 @@ from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
 from tests.mutation.library import LIBRARY
 from tests.mutation.metrics import METRICS
+from tests.mutation.onnx_files import ONNX_FILES
 from tests.mutation.optimizers import OPTIMIZERS
 from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
@@ -27,6 +28,7 @@ MUTANTS = (
     *PREDICTIONS,
     *BROWSING,
     *IDENTITY,
+    *ONNX_FILES,
     *PLACES,
     *SOURCES,
     *HOSTILE,

@@ -52,12 +52,13 @@ def expected_scores(trained: Trained, images: np.ndarray) -> np.ndarray:
     if len(views(options)) == 1:
         options = dataclasses.replace(options, fusion="max")
 
-    def found(images: jax.Array) -> jax.Array:
-        model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
+    @jax.jit
+    def found(params: nnx.State, statistics: nnx.State, images: jax.Array) -> jax.Array:
+        model = nnx.merge(trained.graph, params, statistics, copy=True)
         seen = prepared_images(images, use.image_height)
         return scores(model, seen, PREPROCESSINGS[use.preprocessing], options)
 
-    return np.asarray(jax.jit(found)(jnp.asarray(images)))
+    return np.asarray(found(state.params, state.statistics, jnp.asarray(images)))
 
 
 def assert_same_masks(
