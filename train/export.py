@@ -50,9 +50,8 @@ def export(
     Args:
       run: folder of a run, or a file of an earlier export.
       out: folder for both; made if need be.
-      size: height and width of the images that inference.jax takes, pixels; 0 0 for
-        the size of the training crops, and inference.onnx then takes any. Their
-        number is free.
+      size: height and width of the images that the functions take, pixels; with 0 0
+        inference.jax takes those of the training crops, inference.onnx any.
       overwrite: replaces files of these names that no export wrote.
       checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
       onnx: writes OUT/inference.onnx too, which onnxruntime and others run. Without
