@@ -49,11 +49,8 @@ def onnx_inference(trained: Trained, size: Size | None = None) -> bytes:
     found = graph.add("Transpose", found, perm=[0, 2, 3, 1], name=name)
     masks = graph.add("ArgMax", found, axis=-1, keepdims=0)
     masks = graph.add("Cast", masks, to=TensorProto.UINT8)
-    confidence = graph.add("ReduceMax", found, whole(-1), keepdims=int(not averaged))
-    if not averaged:  # the largest of a softmax, without the others
-        beside = graph.add("Exp", graph.add("Sub", found, confidence))
-        total = graph.add("ReduceSum", beside, whole(-1), keepdims=0)
-        confidence = graph.add("Reciprocal", total)
+    probability = found if averaged else graph.add("Softmax", found, axis=-1)
+    confidence = graph.add("ReduceMax", probability, whole(-1), keepdims=0)
     _at_size(graph, masks, use.image_height, "masks")
     _at_size(graph, confidence, use.image_height, "confidence")
     return graph.model(

@@ -210,13 +210,17 @@ def _atrous(head: AtrousPyramid, graph: OnnxGraph, maps: Sequence[str]) -> str:
 
 @head_nodes.register
 def _pooled(head: PooledPyramid, graph: OnnxGraph, maps: Sequence[str]) -> str:
-    features = maps[-1]
+    x = _block(head.mix, graph, _pyramid(head, graph, maps[-1]))
+    return _convolution(graph, x, head.classify)
+
+
+def _pyramid(head: PooledPyramid, graph: OnnxGraph, features: str) -> str:
+    """Adds the branches of a pyramid and what joins them."""
     branches = [_block(branch, graph, features) for branch in head.branches]
     image = _block(head.image, graph, graph.add("GlobalAveragePool", features))
     shape = graph.add("Shape", branches[0])  # the image's features have its channels
     branches.append(graph.add("Expand", image, shape))
-    x = _block(head.project, graph, graph.add("Concat", *branches, axis=1))
-    return _convolution(graph, _block(head.mix, graph, x), head.classify)
+    return _block(head.project, graph, graph.add("Concat", *branches, axis=1))
 
 
 @upsampling_nodes.register
