@@ -82,6 +82,7 @@ def export(
         print(f"{other}: the same for onnxruntime and others")
     elif outdated:
         other.unlink()
+        print(f"{other}: removed, it was of an earlier export; --onnx writes it anew")
     write_sums(out, names)
     _say_what_differs(trained, names[1:])
 
