@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from models.aspp import AtrousPyramid, ConvNormRelu, PooledPyramid
+from models.aspp import (
+    AtrousPyramid,
+    ConvNormRelu,
+    PooledPyramid,
+    PyramidFeatures,
+)
+from models.decoder import DecodedPyramid
 from models.deeplab import DeepLab
 from models.efficientnet import EfficientNetLite, InvertedResidual
 from models.interpolation import BilinearUpsample, HalfPixelUpsample, LearnedUpsample
@@ -214,7 +220,18 @@ def _pooled(head: PooledPyramid, graph: OnnxGraph, maps: Sequence[str]) -> str:
     return _convolution(graph, x, head.classify)
 
 
-def _pyramid(head: PooledPyramid, graph: OnnxGraph, features: str) -> str:
+@head_nodes.register
+def _decoded(head: DecodedPyramid, graph: OnnxGraph, maps: Sequence[str]) -> str:
+    features, size = _pyramid(head, graph, maps[-1]), spatial_size(graph, maps[0])
+    features = upsampling_nodes(head.resize, graph, features, size)
+    early = _block(head.decoder.reduce, graph, maps[0])
+    x = graph.add("Concat", features, early, axis=1)
+    for layer in head.decoder.mix:
+        x = _block(layer, graph, x)
+    return _convolution(graph, x, head.decoder.classify)
+
+
+def _pyramid(head: PyramidFeatures, graph: OnnxGraph, features: str) -> str:
     """Adds the branches of a pyramid and what joins them."""
     branches = [_block(branch, graph, features) for branch in head.branches]
     image = _block(head.image, graph, graph.add("GlobalAveragePool", features))
