@@ -48,8 +48,7 @@ def summary(records: list[Record]) -> str:
             if record["peer"] != peer or record["ignoring"] is None:
                 continue
             kind = verdict(record["peers"], ignoring=record["ignoring"])
-            off = record["peers"].get("cropped", 0.0)
-            more = f" ({percent(off)})" if kind == "wrong" else ""
+            more = f" ({span(record['peers'])})" if kind == "wrong" else ""
             losses[kind].append(record["loss"] + more)
         rows.append([f"{peer} {version}", *("; ".join(own) for own in losses.values())])
     found = {verdict(record["lal_jax"], ignoring=True) for record in records}
@@ -122,6 +121,14 @@ def percent(share: float) -> str:
         return "0"
     digits = ".0f" if abs(share) >= 0.1 else ".2g"
     return f"{100 * share:+{digits}} %".replace("-", "−")
+
+
+def span(answers: Record) -> str:
+    """Returns how far a loss is from that of the cropped image, over all draws."""
+    least, most = answers["cropped_least"], answers["cropped_most"]
+    if most >= 5:
+        return f"{percent(least)} to ×{1 + most:{'.0f' if most >= 9 else '.1f'}}"
+    return f"{percent(least).removesuffix(' %')} to {percent(most)}"
 
 
 def spreads(answer: float | str) -> str:

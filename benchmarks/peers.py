@@ -47,6 +47,7 @@ from benchmarks.peer_probes import (
     jax_loss,
     make_inputs,
     ours,
+    over_draws,
 )
 from benchmarks.peer_tables import PAGE, RESULTS, summary, write_page
 
@@ -157,7 +158,8 @@ def measure(
     answers |= compare(
         theirs(inputs.logits, inputs.labels), equal(inputs.logits, inputs.labels)
     )
-    return answers | ask(theirs, inputs, ignoring=bool(call.ignoring))
+    answers |= ask(theirs, inputs, ignoring=bool(call.ignoring))
+    return answers | over_draws(theirs) if call.ignoring else answers
 
 
 def records(clones: dict[str, Path | None]) -> Iterator[Record]:

@@ -94,7 +94,8 @@ def check_labels(
 
     Under jit an out-of-range label cannot raise: it adds zero loss and has no gradient
     but still counts in the mean, which it lowers. So check labels where they are read,
-    outside jit, in NumPy.
+    outside jit, in NumPy. Masks of 0 and 255 pass, as all that is white is ignored:
+    `mask > 0` makes them labels.
 
     Args:
       labels: class indices of any integer dtype and shape.

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import lal_jax
+
 PAGE = Path(__file__).parents[1] / "docs" / "losses.md"
 SECTION = PAGE.read_text().split("## From a problem to a loss\n")[1].split("\n## ")[0]
 PROBLEMS = dict(re.findall(r"### (.+?)\n(.+?)(?=\n### |\Z)", SECTION, re.DOTALL))
@@ -20,21 +22,23 @@ def blocks_of(problem: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", PROBLEMS[problem], re.DOTALL)
 
 
-def said_lengths() -> dict[str, float]:
+def said_lengths() -> dict[str, list[float]]:
     """Returns the lengths of the gradients in the page's table, by problem."""
-    row = re.compile(r"^\| .* \| \[.*\]\(#(.+)\) \| ([\d.]+) \|$", re.MULTILINE)
-    rows = {link: float(said) for link, said in row.findall(SECTION)}
+    row = re.compile(
+        r"^\| .* \| \[.*\]\(#(.+)\) \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE
+    )
+    rows = {link: [*map(float, said)] for link, *said in row.findall(SECTION)}
     return {name: rows[re.sub("[^a-z]+", "-", name.lower())] for name in PROBLEMS}
 
 
 @pytest.fixture(scope="module")
-def half_trained() -> tuple[jax.Array, np.ndarray]:
-    """The inputs of section 7 of docs/mathematics.md."""
+def inputs() -> tuple[list[jax.Array], np.ndarray]:
+    """Logits at the start and halfway, and labels: section 7 of docs/mathematics.md."""
     rng = np.random.default_rng(0)
     classes = (21 * rng.uniform(size=(2, 8, 8)) ** 2).astype(int)
     labels = np.kron(classes, np.ones((8, 8), int))
     noise = jnp.asarray(rng.normal(size=(2, 64, 64, 21)), jnp.float32)
-    return noise + 2 * jax.nn.one_hot(labels, 21), labels
+    return [0.01 * noise, noise + 2 * jax.nn.one_hot(labels, 21)], labels
 
 
 def run(problem: str, logits: jax.Array, labels: np.ndarray) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def run(problem: str, logits: jax.Array, labels: np.ndarray) -> dict[str, Any]:
         logits, labels = jnp.stack([logits] * 2, 1), np.stack([labels] * 2, 1)
     names |= {"logits": logits, "labels": labels}
     names["targets"] = labels[..., None] == np.arange(21)
+    names["drawn"] = labels != 255
     for block in (*blocks_of(BASELINE), *rest):
         exec(compile(block, PAGE, "exec"), names)  # noqa: S102
     return names
@@ -59,16 +64,46 @@ def test_every_problem_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_the_gradient_of_a_block_has_the_length_said(
-    problem: str, half_trained: tuple[jax.Array, np.ndarray]
+def test_the_gradient_of_a_block_has_the_lengths_said(
+    problem: str, inputs: tuple[list[jax.Array], np.ndarray]
 ) -> None:
-    logits, labels = half_trained
+    stages, labels = inputs
 
     def losses(logits: jax.Array) -> list[jax.Array]:
         names = run(problem, logits, labels)
         return [names["cross_entropy"], names["loss"]]
 
-    values, slopes = jax.jit(lambda x: (losses(x), jax.jacrev(losses)(x)))(logits)
-    assert all(value.shape == () and jnp.isfinite(value) for value in values)
-    one, other = (float(jnp.linalg.norm(slope)) for slope in slopes)
-    assert other / one == pytest.approx(said_lengths()[problem], rel=0.03)
+    both = jax.jit(lambda x: (losses(x), jax.jacrev(losses)(x)))
+    for logits, said in zip(stages, said_lengths()[problem], strict=True):
+        values, slopes = both(logits)
+        assert all(value.shape == () and jnp.isfinite(value) for value in values)
+        one, other = (float(jnp.linalg.norm(slope)) for slope in slopes)
+        assert other / one == pytest.approx(said, rel=0.03)
+
+
+def test_ignored_logits_do_not_reach_sigmoids() -> None:
+    labels = np.array([[[0, 1, 255, 255]]])
+    problem = next(name for name in PROBLEMS if "Several labels" in name)
+
+    def loss(logits: jax.Array) -> jax.Array:
+        return run(problem, logits, labels)["loss"]
+
+    logits = jnp.zeros((1, 1, 4, 21)).at[..., 2:, :].set(jnp.nan)
+    value, slope = jax.value_and_grad(loss)(logits)
+    assert jnp.isfinite(value) and jnp.isfinite(slope).all()
+
+
+def test_two_classes_are_told_apart_by_the_foreground_alone() -> None:
+    text = SECTION.split("### Misses cost more")[1].split("\n### ")[0]
+    labels = jnp.zeros((1, 64, 64), int).at[:, :, 32:].set(1)
+
+    def cost(row: slice, column: int, **options: Any) -> str:
+        found = labels.at[:, row, column].add(1) % 2
+        sure = 20.0 * jax.nn.one_hot(found, 2)
+        return f"{float(lal_jax.tversky_loss(sure, labels, **options)[0]):.3f}"
+
+    fifty = slice(50)
+    assert cost(fifty, 63) == cost(fifty, 0)
+    assert f"as 50 false alarms, {cost(fifty, 63)}" in text
+    one = {"class_weights": [0.0, 1.0]}
+    assert f"they cost {cost(fifty, 63, **one)} and {cost(fifty, 0, **one)}" in text

@@ -38,7 +38,7 @@ from train.report.panels import with_panels
 from train.report.provenance import provenance
 from train.training.best import Best
 from train.training.checkpoint import Restored
-from train.training.class_weighting import with_class_weights
+from train.training.class_weighting import warn_of_weightless, with_class_weights
 from train.training.devices import DeviceLayout
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.loop import train
@@ -144,6 +144,7 @@ def _found_data(run: Run, config: Config) -> Found:
     found = find_dataset(run.with_split(config.data))
     run.check_data(found)
     check_classes(config.loss, len(found.class_names))
+    warn_of_weightless(config.loss, found.class_names)
     check_shared(found, config.data)
     warn_of_shared(found, config.data)
     return found

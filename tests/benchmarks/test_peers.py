@@ -3,16 +3,19 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from benchmarks.peer_calls import DICE, Peer
 from benchmarks.peer_probes import (
     Inputs,
+    Result,
     make_inputs,
     of_all_pixels,
     of_cropped_images,
     of_ignored_pixels,
     ours,
+    over_draws,
 )
 from benchmarks.peer_tables import PAGE, RESULTS, blocks, filled, verdict
 from benchmarks.peers import CALLS, load, plain
@@ -62,6 +65,22 @@ def test_answers_of_lal_jax_repeat(expression: str, inputs: Inputs) -> None:
             assert answer == recorded, name
         else:
             assert answer == pytest.approx(recorded, rel=allowed, abs=allowed), name
+
+
+def test_the_range_over_draws_is_of_several_inputs_and_holds_that_of_the_tables() -> (
+    None
+):
+    def mean_height(logits: np.ndarray, labels: np.ndarray) -> Result:
+        del labels
+        return float(np.abs(logits).mean()) * logits.shape[1], logits
+
+    found = over_draws(mean_height)
+    assert found["cropped_least"] < 22 / 16 - 1 < found["cropped_most"]
+    for record in RECORDS:
+        if record["ignoring"]:
+            theirs = record["peers"]
+            assert theirs["cropped_least"] <= theirs["cropped"] + 1e-6, record["loss"]
+            assert theirs["cropped_most"] >= theirs["cropped"] - 1e-6, record["loss"]
 
 
 def test_a_peer_that_is_not_there_is_none() -> None:

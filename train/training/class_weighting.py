@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,8 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
-from train.common.text import single
+from train.common.text import shown, single
+from train.training.losses import OF_CROSS_ENTROPY
 
 if TYPE_CHECKING:
     from train.training.loss_options import LossOptions
@@ -29,6 +31,9 @@ RULES = (
     ("median_frequency",),
     ("effective_number",),
 )
+
+# Losses in which a pixel counts by the weight of its label.
+_OF_PIXELS = ("locally_adaptive", "focal", *OF_CROSS_ENTROPY)
 
 _OPTION = "--class-weights"
 _MOST = 2**20  # bytes of a file of weights
@@ -98,3 +103,18 @@ def with_class_weights(
     )
     numbers = tuple(map(repr, weights.tolist()))
     return dataclasses.replace(options, class_weights=numbers)
+
+
+def warn_of_weightless(options: LossOptions, class_names: Sequence[str]) -> None:
+    """Says which classes have a weight of 0 in a loss that counts pixels, if any."""
+    if not options.has(*_OF_PIXELS) or options.class_weights in RULES:
+        return
+    pairs = zip(class_names, options.class_weights, strict=False)
+    named = [name for name, weight in pairs if single(weight) == 0]
+    if named:
+        print(
+            f"warning: {_OPTION} is 0 for {shown(', '.join(named))}: to take its "
+            f"pixels for another class costs nothing in --loss {options.name}, but in "
+            "terms of regions. The weights go into every term.",
+            file=sys.stderr,
+        )

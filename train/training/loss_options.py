@@ -118,7 +118,7 @@ class LossOptions(Group):
         (),
         "Factor of each class's loss, by a rule from the training split's pixels "
         f"({', '.join(rule for (rule,) in RULES)}), or a number per class or a file "
-        "of them; none for 1.",
+        "of them; none for 1. They go into every term of the loss.",
         Limit(
             lambda words: (
                 tuple(words) in RULES
@@ -198,8 +198,8 @@ class LossOptions(Group):
     )
     cl_dice_iterations: int = option(
         10,
-        "Erosions that find the centerlines of cl_dice: half the width of the widest "
-        "thin region, pixels.",
+        "Erosions that find the centerlines of cl_dice; n find those of regions up to "
+        "2n + 2 pixels wide.",
         POSITIVE,
     )
 

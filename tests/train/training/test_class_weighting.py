@@ -1,5 +1,6 @@
 """Weights of the classes by numbers, from a file, and by a rule."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from train.data.class_counts import class_counts
 from train.data.dataset import load_dataset
 from train.data.images import decode
 from train.presets import parse_config
-from train.training.class_weighting import with_class_weights
+from train.training.class_weighting import warn_of_weightless, with_class_weights
 
 from ..conftest import CLASSES, MakeConfig
 
@@ -126,3 +127,27 @@ def test_a_file_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf1 2 3\r\n")  # as Windows's editor writes it
     config = parse_config(["demo", "--class-weights", str(path)])
     assert config.loss.class_weights == ("1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("loss", "weights", "named"),
+    [
+        ("softmax_cross_entropy + dice", ("0", "1", "0.0"), "0 for road, sky: "),
+        ("locally_adaptive", ("0", "1", "1"), "0 for road: "),
+        ("focal", ("1", "2", "0"), "0 for sky: "),
+        ("generalized_dice + 0.01 * boundary", ("0", "1", "1"), ""),
+        ("softmax_cross_entropy", ("1e-9", "1", "1"), ""),
+        ("softmax_cross_entropy", ("inverse",), ""),
+    ],
+)
+def test_a_class_without_weight_is_named_where_pixels_count(
+    make_config: MakeConfig,
+    capsys: pytest.CaptureFixture[str],
+    loss: str,
+    weights: tuple[str, ...],
+    named: str,
+) -> None:
+    options = dataclasses.replace(make_config().loss, name=loss, class_weights=weights)
+    warn_of_weightless(options, ("road", "car", "sky"))
+    said = capsys.readouterr().err
+    assert (f"--class-weights is {named}" in said) if named else not said
