@@ -64,5 +64,7 @@ SUMS = (
         ("rules as files", "and (name,) not in RULES ", ""),
         ("numbers as files", 'not after or after[0].startswith("--")', "True"),
         ("any word", "strange or not words", "not words"),
+        ("0 in silence", "if single(weight) == 0]", "if single(weight) < 0]"),
+        ("regions warned", "not options.has(*_OF_PIXELS) or ", ""),
     )
 )
