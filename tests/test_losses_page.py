@@ -89,21 +89,22 @@ def test_ignored_logits_do_not_reach_sigmoids() -> None:
         return run(problem, logits, labels)["loss"]
 
     logits = jnp.zeros((1, 1, 4, 21)).at[..., 2:, :].set(jnp.nan)
-    value, slope = jax.value_and_grad(loss)(logits)
+    value, slope = jax.jit(jax.value_and_grad(loss))(logits)
     assert jnp.isfinite(value) and jnp.isfinite(slope).all()
 
 
 def test_two_classes_are_told_apart_by_the_foreground_alone() -> None:
     text = SECTION.split("### Misses cost more")[1].split("\n### ")[0]
     labels = jnp.zeros((1, 64, 64), int).at[:, :, 32:].set(1)
+    loss = jax.jit(lal_jax.tversky_loss)
 
     def cost(row: slice, column: int, **options: Any) -> str:
         found = labels.at[:, row, column].add(1) % 2
         sure = 20.0 * jax.nn.one_hot(found, 2)
-        return f"{float(lal_jax.tversky_loss(sure, labels, **options)[0]):.3f}"
+        return f"{float(loss(sure, labels, **options)[0]):.3f}"
 
     fifty = slice(50)
     assert cost(fifty, 63) == cost(fifty, 0)
     assert f"as 50 false alarms, {cost(fifty, 63)}" in text
-    one = {"class_weights": [0.0, 1.0]}
+    one = {"class_weights": jnp.array([0.0, 1.0])}
     assert f"they cost {cost(fifty, 63, **one)} and {cost(fifty, 0, **one)}" in text
