@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from models.backbones import make_backbone
 from models.heads import HEADS, make_head
+from models.layers import Remat
 from models.upsamplings import UPSAMPLINGS
 
 
@@ -51,7 +52,8 @@ class DeepLab(nnx.Module):
         match, but with `"learned"` bilinearly.
       frozen_norm: the backbone's batch norm keeps its statistics and affine.
       norm_epsilon: added to batch norm's variances.
-      remat: recomputes each block in the backward pass instead of storing it.
+      remat: recomputes each block in the backward pass instead of storing it, or
+        with `"norms"` all of it but its convolutions.
       dtype: of backbone and head; None for that of the images. Parameters and logits
         are float32.
       rngs: the source of the initial weights.
@@ -72,7 +74,7 @@ class DeepLab(nnx.Module):
         upsampling: str = "bilinear",
         frozen_norm: bool = False,
         norm_epsilon: float = 1e-5,
-        remat: bool = False,
+        remat: Remat = False,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):

@@ -13,7 +13,14 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, stage_maps
+from models.layers import (
+    BatchNorm,
+    Conv,
+    FrozenBatchNorm,
+    Layers,
+    Remat,
+    stage_maps,
+)
 from models.resnet import ATROUS
 
 
@@ -104,7 +111,8 @@ class EfficientNetLite(nnx.Module):
       style: unused; there is one.
       frozen_norm: batch norm keeps its statistics and affine.
       norm_epsilon: added to batch norm's variances; 1e-3 in the published weights.
-      remat: recomputes each block in the backward pass instead of storing it.
+      remat: recomputes each block in the backward pass instead of storing it, or
+        with `"norms"` all of it but its convolutions.
       dtype: of the computation; None for that of the images. Parameters are float32.
       rngs: the source of the initial weights.
     """
@@ -118,7 +126,7 @@ class EfficientNetLite(nnx.Module):
         style: str = "torchvision",
         frozen_norm: bool = False,
         norm_epsilon: float = 1e-3,
-        remat: bool = False,
+        remat: Remat = False,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
 from models.depthwise import depthwise_conv
 from models.dilated import dilated_conv
 from models.pointwise import pointwise_conv
+
+# What the backward pass computes anew rather than reads: blocks, or of these what is
+# cheap, norms and activations; nothing if False.
+Remat = bool | Literal["norms"]
+
+_CONVOLUTION = "convolution"  # by which `Remat` tells what is not cheap
 
 
 class Conv(nnx.Conv):
@@ -79,6 +87,10 @@ class Conv(nnx.Conv):
             dtype=dtype,
             rngs=rngs,
         )
+
+    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
+        """Returns the convolution of `[batch, height, width, inputs]`."""
+        return checkpoint_name(super().__call__(x), _CONVOLUTION)
 
 
 class BatchNorm(nnx.BatchNorm):
@@ -160,7 +172,7 @@ def stage_maps(
     x: jax.Array,
     *,
     train: bool,
-    remat: bool,
+    remat: Remat,
 ) -> list[jax.Array]:
     """Returns the output of each stage; a stage is blocks, one after the other.
 
@@ -168,13 +180,13 @@ def stage_maps(
       stages: of `nnx.Module` blocks, called as `block(x, train=train)`.
       x: input of the first.
       train: passed on.
-      remat: computes blocks anew in the backward pass; see `recomputed`.
+      remat: what is computed anew in the backward pass; see `recomputed`.
     """
     maps = []
     for stage in stages:
         for block in stage:
             if remat:
-                x = recomputed(block, x, train=train)
+                x = recomputed(block, x, train=train, remat=remat)
             else:
                 x = block(x, train=train)
         maps.append(x)
@@ -182,18 +194,22 @@ def stage_maps(
 
 
 def recomputed(
-    block: Callable[..., jax.Array], x: jax.Array, *, train: bool
+    block: Callable[..., jax.Array], x: jax.Array, *, train: bool, remat: Remat = True
 ) -> jax.Array:
-    """Applies a block and keeps only its input for the backward pass (`remat`).
+    """Applies a block and keeps little of it for the backward pass.
 
     Args:
       block: an `nnx.Module`, called as `block(x, train=train)`.
-      x: its input.
+      x: its input, which is kept.
       train: passed on.
+      remat: `"norms"` also keeps what its convolutions return.
     """
     graph, state = nnx.split(block)
+    kept = (_CONVOLUTION,) if remat == "norms" else ()
 
-    @jax.checkpoint
+    @functools.partial(
+        jax.checkpoint, policy=jax.checkpoint_policies.save_only_these_names(*kept)
+    )
     def apply(state: nnx.State, x: jax.Array) -> tuple[jax.Array, nnx.State]:
         copy = nnx.merge(graph, state, copy=True)
         y = copy(x, train=train)

@@ -14,7 +14,14 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.layers import BatchNorm, Conv, FrozenBatchNorm, Layers, stage_maps
+from models.layers import (
+    BatchNorm,
+    Conv,
+    FrozenBatchNorm,
+    Layers,
+    Remat,
+    stage_maps,
+)
 from models.styles import STYLES, Style
 
 # Stage strides and dilations after a stem of stride 4, by output stride.
@@ -144,7 +151,8 @@ class ResNet(nnx.Module):
       style: `"torchvision"` or `"caffe"`.
       frozen_norm: batch norm keeps its statistics and affine.
       norm_epsilon: added to batch norm's variances.
-      remat: recomputes each block in the backward pass instead of storing it.
+      remat: recomputes each block in the backward pass instead of storing it, or
+        with `"norms"` all of it but its convolutions.
       dtype: of the computation; None for that of the images. Parameters are float32.
       rngs: the source of the initial weights.
     """
@@ -162,7 +170,7 @@ class ResNet(nnx.Module):
         style: str = "torchvision",
         frozen_norm: bool = False,
         norm_epsilon: float = 1e-5,
-        remat: bool = False,
+        remat: Remat = False,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):

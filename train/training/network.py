@@ -94,7 +94,18 @@ class ModelOptions(Group):
         False, "Computes each block again in the backward pass, to save memory."
     )
 
+    remat_norms: bool = option(
+        False,
+        "Computes norms and activations again in the backward pass, to save memory for "
+        "little time.",
+    )
+
     rules = (
+        Rule(
+            "remat_norms",
+            lambda options: not (options.remat and options.remat_norms),
+            "is a part of --remat; give one of the two",
+        ),
         Rule(
             "new_head",
             lambda options: options.weights != "" or not options.new_head,
@@ -145,11 +156,11 @@ def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
             "dilations",
             "upsampling",
             "norm_epsilon",
-            "remat",
         )
     }
     return DeepLab(
         classes=classes,
+        remat="norms" if options.remat_norms else options.remat,
         frozen_norm=options.batch_norm == "frozen",
         dtype=jnp.dtype(options.precision),
         rngs=nnx.Rngs(seed),
