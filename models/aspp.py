@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -117,19 +117,47 @@ def _shifted(images: jax.Array, down: int, right: int) -> jax.Array:
     return jax.lax.pad(images, images.dtype.type(0), pads)
 
 
-def classifier(
-    channels: int, classes: int, *, dtype: DTypeLike | None, rngs: nnx.Rngs
-) -> Conv:
-    """Returns the 1×1 convolution that ends a head, N(0, 0.01²) at first."""
-    return Conv(
-        channels,
-        classes,
-        1,
-        bias=True,
-        kernel_init=nnx.initializers.normal(0.01),
-        dtype=dtype,
-        rngs=rngs,
-    )
+class Classifier(Conv):
+    """The 1×1 convolution that ends a head, N(0, 0.01²) at first.
+
+    Its bias is added in float32: the gradient by it is a sum over all pixels, which is
+    far off in bfloat16.
+
+    Args:
+      channels: of the features.
+      classes: output channels.
+      dtype: of the products; None for that of the features.
+      rngs: the source of the initial weights.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, *, dtype: DTypeLike | None, rngs: nnx.Rngs
+    ):
+        super().__init__(
+            channels,
+            classes,
+            1,
+            bias=True,
+            kernel_init=nnx.initializers.normal(0.01),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
+        """Returns logits `[batch, height, width, classes]`, float32 or wider."""
+        x = x.astype(self.dtype or x.dtype)
+        layout = jax.lax.conv_dimension_numbers(
+            x.shape, self.kernel.shape, ("NHWC", "HWIO", "NHWC")
+        )
+        products = self.conv_general_dilated(
+            x,
+            self.kernel[...].astype(x.dtype),
+            (1, 1),
+            ((0, 0), (0, 0)),
+            dimension_numbers=layout,
+        )
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        return products.astype(wide) + cast(nnx.Param, self.bias)[...]
 
 
 class ConvNormRelu(nnx.Module):
@@ -232,7 +260,7 @@ class PooledPyramid(PyramidFeatures):
         common: Any = {"norm_epsilon": norm_epsilon, "dtype": dtype, "rngs": rngs}
         super().__init__(channels[-1], dilations=dilations, width=width, **common)
         self.mix = ConvNormRelu(width, width, 3, **common)
-        self.classify = classifier(width, classes, dtype=dtype, rngs=rngs)
+        self.classify = Classifier(width, classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, maps: Sequence[jax.Array], *, train: bool) -> jax.Array:
         """Returns logits `[batch, h, w, classes]` at the last map's resolution.

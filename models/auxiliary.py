@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.aspp import ConvNormRelu, classifier
+from models.aspp import Classifier, ConvNormRelu
 
 
 class AuxiliaryHead(nnx.Module):
@@ -37,7 +37,7 @@ class AuxiliaryHead(nnx.Module):
         self.mix = ConvNormRelu(
             channels, width, 3, norm_epsilon=norm_epsilon, dtype=dtype, rngs=rngs
         )
-        self.classify = classifier(width, classes, dtype=dtype, rngs=rngs)
+        self.classify = Classifier(width, classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, features: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits `[batch, h, w, classes]` float32.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.aspp import ConvNormRelu, PyramidFeatures, classifier
+from models.aspp import Classifier, ConvNormRelu, PyramidFeatures
 from models.upsamplings import make_resize
 
 STRIDE = 4  # input pixels per feature of the early map, and per logit
@@ -51,7 +51,7 @@ class Decoder(nnx.Module):
         )
         self.reduce = layer(early, reduced, 1)
         self.mix = nnx.List([layer(inputs + reduced, width, 3), layer(width, width, 3)])
-        self.classify = classifier(width, classes, dtype=dtype, rngs=rngs)
+        self.classify = Classifier(width, classes, dtype=dtype, rngs=rngs)
 
     def __call__(
         self, features: jax.Array, early: jax.Array, *, train: bool

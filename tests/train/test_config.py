@@ -213,10 +213,10 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 9}', "of version 9, and this code reads 1 to 8.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 8"),
+        ('{"version": 10}', "of version 10, and this code reads 1 to 9.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 9"),
         ('{"version": true}', "of version True, and this code"),
-        ('{"version": 8, "steps": 7}', "its checksum is missing"),
+        ('{"version": 9, "steps": 7}', "its checksum is missing"),
         ('{"steps": 7, "steps": 8}', "it has the field 'steps' twice"),
         ("[" * 99_999, "it is nested too deeply"),
         ('{"rates": [1], "dilations": [2]}', "both 'rates' and 'dilations'"),
