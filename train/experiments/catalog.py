@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from models.registry import Registry
 from train.experiments.experiment import Experiment
-from train.experiments.forms import FORMS, VERDICT
+from train.experiments.forms import FORMS, VERDICT, WINDOW
 from train.experiments.paper import ABLATIONS, FIGURE3, LEARNING_RATES, TABLE1, TABLE2
 from train.experiments.regions import WITH_REGIONS
 
@@ -21,4 +21,5 @@ EXPERIMENTS.add(
 EXPERIMENTS.add("figure3", FIGURE3, "masks")
 EXPERIMENTS.add("forms", FORMS, "a search among forms of the loss")
 EXPERIMENTS.add("regions", WITH_REGIONS, "losses of regions beside cross-entropy")
+EXPERIMENTS.add("window", WINDOW, "the mean over a window, without class weights")
 EXPERIMENTS.add("verdict", VERDICT, "the losses that matter, each at its best")
