@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,9 +96,12 @@ def predict(
     pixels = {path: size[0] * size[1] for path, size in sizes.items()}
     items = ((item, pixels.get(item[0], 0)) for item in outputs.items())
     shares, failures, began = [], [], time.perf_counter()
-    with contextlib.closing(
-        overlapped(maker.stages, items, replicas(trained.state))
-    ) as written:
+    with (
+        contextlib.closing(
+            overlapped(maker.stages, items, replicas(trained.state))
+        ) as written,
+        maker.until_stopped(),
+    ):
         progress = tqdm(written, total=len(outputs), unit="image", dynamic_ncols=True)
         for (path, _), result in progress:
             progress.set_description(shown(path.name))
@@ -108,8 +112,8 @@ def predict(
                 shares.append(area.shares)
             except Exception as error:  # whatever it is, of one image
                 failures.append(told_of(path, error))
-                if lacks_space(error):
-                    break
+                if lacks_space(error) and getattr(error, "errno", 0) != errno.EFBIG:
+                    break  # the next would find none either
     rate = len(outputs) / (time.perf_counter() - began)
     if shares:
         print(largest_areas(shares, trained.class_names))
@@ -127,7 +131,7 @@ def _not_written(
 
     def is_done(item: tuple[Path, MaskFiles]) -> bool:
         path, files = item
-        return shown(path) in lines and is_written(files, probabilities)
+        return shown(path) in lines and is_written(path, files, probabilities)
 
     done = looked_at(is_done, list(outputs.items()), "what is there")
     left = {

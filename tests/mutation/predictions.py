@@ -116,7 +116,7 @@ PREDICTIONS = (
         "train/predict.py",
         "tests/train/test_many_images.py",
         ("lines not asked", "shown(path) in lines and is_written", "is_written"),
-        ("files not asked", "and is_written(files, probabilities)", ""),
+        ("files not asked", "and is_written(path, files, probabilities)", ""),
     )
     + of(
         "train/evaluation/inference.py",

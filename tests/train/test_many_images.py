@@ -62,6 +62,25 @@ def test_what_is_half_done_is_done_again(
     assert {"c.png", "c_overlay.png"} <= {path.name for path in out.iterdir()}
 
 
+def test_a_mask_of_another_image_is_not_taken_for_it(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (tmp_path / day / "001.png" for day in ("day1", "day2"))
+    write_image(first)
+    write_image(second, size=(32, 64))
+    out = tmp_path / "out"
+    call(model, first, out=out)
+    call(model, second, out=out)  # whose files are called the same
+    for photo, done in ((second, 1), (first, 0), (first, 1), (second, 0)):
+        predict.predict(model, (photo,), out, PredictionOptions(), skip_existing=True)
+        assert f"{done} of 1 images are done" in capsys.readouterr().out
+    with Image.open(out / "001.png") as mask:
+        assert mask.size == (64, 32)
+    write_image(second, 20, size=(32, 64))  # edited since
+    predict.predict(model, (second,), out, PredictionOptions(), skip_existing=True)
+    assert "0 of 1 images are done" in capsys.readouterr().out
+
+
 def test_many_sizes_are_few_programs(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
-with contextlib.chdir(os.path.abspath(os.sep)):
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Works in the root of the file system within the block."""
+    try:
+        here = os.getcwd()
+    except OSError:  # the folder is gone, and all that was in it
+        yield
+        return
+    os.chdir(os.sep)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+with _elsewhere():
     import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.colors import to_hex

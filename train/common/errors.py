@@ -70,8 +70,10 @@ def lacks_space(error: BaseException) -> bool:
     That is a full disk, a quota, or a file system that is read-only. Orbax and
     array_record tell it in words alone.
     """
-    if isinstance(error, OSError) and error.errno in _PLACE:
-        return True
+    if isinstance(error, UserError):  # which may name a file that is called so
+        return False
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _PLACE
     told = (f"[os_error_code='{code}']" for code in _PLACE), map(os.strerror, _PLACE)
     return any(words in str(error) for words in itertools.chain(*told))
 

@@ -21,6 +21,7 @@ from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.image_work import (
     Watched,
+    check_entries,
     check_jpeg_2000,
     check_strips,
     tile_pixels,
@@ -192,6 +193,7 @@ def _check_work(image: Image.Image, file: Any, name: str) -> None:
     check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels))
     if image.format == "TIFF":
         _check_count(tile_pixels(image), f"{name} has tiles of together")
+        check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
         check_strips(image, file.seek(0, io.SEEK_END), name)
     elif image.format == "JPEG2000":
         file.seek(0)

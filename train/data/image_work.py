@@ -25,6 +25,9 @@ _SCANS = 100  # of a JPEG; ten are usual
 _COMMENTS = 1000  # of a PPM of plain text, cut out one by one
 _PLAIN = (b"P1", b"P2", b"P3")
 
+_BIG_TIFF, _ENTRIES = 43, 2**16  # its version; entries of a page at most
+_SIZES = frozenset((256, 257, 273, 278, 279, 322, 323, 324, 325))  # TIFF's tags
+_NUMBERS = (3, 4, 16)  # their types: of 16, 32 and 64 bits, without a sign
 _PART_BYTES = (279, 325)  # TIFF's tags: bytes of each strip, of each tile
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323  # TIFF's tags
 
@@ -105,6 +108,42 @@ def tile_pixels(image: Image.Image) -> int:
         for side, tile in ((_WIDTH, _TILE_WIDTH), (_HEIGHT, _TILE_HEIGHT))
     )
     return across * down
+
+
+def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
+    """Refuses a TIFF whose decoder may read sizes that Pillow has passed over.
+
+    Pillow takes no entry of a type that it does not know, nor one behind others that
+    claim more bytes than there are; what decodes the pixels takes both.
+
+    Args:
+      file: the TIFF.
+      tags: as Pillow has read them.
+      name: of the file, for messages.
+
+    Raises:
+      UserError: an entry of the image's, its strips' or its tiles' sizes is such a one.
+    """
+    file.seek(0)
+    order = "<" if file.read(2) == b"II" else ">"
+    (version,) = struct.unpack(f"{order}H", file.read(2))
+    is_big = version == _BIG_TIFF
+    if is_big:
+        file.seek(8)
+    place, count, entry = ("Q", "Q", "HHQQ") if is_big else ("I", "H", "HHII")
+
+    def read(kinds: str) -> tuple[int, ...]:
+        return struct.unpack(order + kinds, file.read(struct.calcsize("=" + kinds)))
+
+    file.seek(read(place)[0])
+    (entries,) = read(count)
+    for _ in range(min(entries, _ENTRIES)):
+        tag, kind, *_ = read(entry)
+        if tag in _SIZES and (kind not in _NUMBERS or tag not in tags):
+            raise UserError(
+                f"{name} has entry {tag} in a form that decoders read differently. "
+                "Save it anew with another program, or leave it out."
+            )
 
 
 def check_strips(image: Image.Image, size: int, name: str) -> None:

@@ -33,8 +33,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file ca
 
 # Joiners, selectors and fillers, which some scripts need, but which show nothing.
 _UNSEEN = re.compile(
-    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2064"
-    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u2800"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 # The first line of labelme's labels.txt, pixels of value 255: no class.
@@ -185,7 +186,8 @@ def fault_of_names(names: Sequence[str]) -> str:
 
 def _seen(name: str) -> str:
     """Returns what a name looks like: without what is not seen, and in one form."""
-    return unicodedata.normalize("NFC", _UNSEEN.sub("", name)).strip()
+    words = unicodedata.normalize("NFC", _UNSEEN.sub("", name)).split()
+    return " ".join(words)  # a page shows spaces of any kind and number alike
 
 
 def _count_classes(root: Path, masks: Sequence[Path], *, converted: bool) -> int:

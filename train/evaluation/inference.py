@@ -172,7 +172,7 @@ class Predictor:
         if parts := self._parts(state, image, progress):
             return np.concatenate([_labels(part) for part in parts])
         height, width = image.shape[:2]
-        return self.batch(state, self._padded(image))[0, :height, :width]
+        return self.batch(state, self._padded(state, image))[0, :height, :width]
 
     def bands(
         self, state: TrainState, image: np.ndarray, *, progress: Progress = iter
@@ -196,7 +196,7 @@ class Predictor:
         if parts := self._parts(state, image, progress):
             yield from (Band(_labels(part), part) for part in parts)
             return
-        found = self._scores(state, self._padded(image))
+        found = self._scores(state, self._padded(state, image))
         height, width = image.shape[:2]
         mask = self._masks(found)[0, :height, :width]
         yield from banded(mask, functools.partial(self._programs.rows, found))
@@ -211,18 +211,29 @@ class Predictor:
             return None
         return self.windowed(state, image, window, progress=progress)
 
-    def _padded(self, image: np.ndarray) -> np.ndarray:
-        """Returns a batch of an image alone, padded as the options say."""
-        blank = np.zeros(image.shape[:2], np.uint8)
-        padded = pad_to_multiple(Example(image, blank), self.options.size_multiple)
-        return padded.image[None]
+    def _padded(self, state: TrainState, image: np.ndarray) -> np.ndarray:
+        """Returns a batch of an image alone, padded as the options say.
+
+        Where memory would not suffice for that, it is taken as it is.
+        """
+        height, width = image.shape[:2]
+        blank = np.zeros((height, width), np.uint8)
+        fits = self.most(state, self._whole((height, width)), 1)
+        multiple = self.options.size_multiple if fits else 1
+        return pad_to_multiple(Example(image, blank), multiple).image[None]
+
+    def _whole(self, size: Size) -> Size:
+        """Returns the size that an image taken whole is padded to."""
+        multiple = self.options.size_multiple
+        height, width = (-(-side // multiple) * multiple for side in size)
+        return height, width
 
     def _window(self, state: TrainState, size: Size) -> Size:
         """Returns the size of the windows for an image, 0 0 to take it whole."""
-        if self.options.window != (0, 0) or self.most(state, size, 1):
+        if self.options.window != (0, 0) or self.most(state, self._whole(size), 1):
             return self.options.window
         if not self.cut:
-            needed = self._bytes(state, size)
+            needed = self._bytes(state, self._whole(size))
             tqdm.write(
                 f"An image of {size[0]}×{size[1]} pixels would take about "
                 f"{needed / 1e9:.1f} GB of memory, with {free_memory() / 1e9:.1f} GB "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +20,14 @@ from train.data.palette import mask_image, overlay
 from train.evaluation.areas import class_shares, row_bands
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles
-from train.evaluation.own_pictures import as_predicted, is_ours
+from train.evaluation.own_pictures import (
+    as_predicted,
+    digest_of,
+    image_of,
+    is_ours,
+)
 from train.evaluation.probability_files import is_probability_file, probability_file
-from train.evaluation.sliding_windows import Progress
+from train.evaluation.sliding_windows import Span
 from train.evaluation.stages import Stages, looked_at
 from train.training.step import TrainState
 
@@ -29,11 +35,12 @@ _WAY_OUT = "Predict it in windows, or in smaller ones: --window 513 513."
 
 
 class Seen(NamedTuple):
-    """An image, uint8 `[height, width, 3]`."""
+    """An image, uint8 `[height, width, 3]`, and the digest of its file."""
 
     path: Path
     files: MaskFiles
     image: np.ndarray
+    digest: str
 
 
 class Masked(NamedTuple):
@@ -70,12 +77,13 @@ class MaskMaker:
     ):
         self._predictor, self._probabilities = predictor, probabilities
         self._class_names, self._colors = class_names, colors
+        self._stopped = threading.Event()
         self.stages = Stages(self._read, self._predict, self._write)
 
     def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
         path, files = named
         with memory_for(str(path), _WAY_OUT):
-            return Seen(path, files, read_image(path))
+            return Seen(path, files, read_image(path), digest_of(path))
 
     def _predict(self, state: TrainState, seen: Seen) -> Masked:
         """Returns the mask; probabilities are written as they come.
@@ -84,26 +92,38 @@ class MaskMaker:
           UserError: memory does not suffice, or the network gives no prediction.
           OSError: a file cannot be written; it is then as it was.
         """
-        bar = functools.partial(tqdm, desc="rows of windows", leave=False, disable=None)
         with memory_for(str(seen.path), _WAY_OUT):
             try:
                 if self._probabilities:
-                    return Masked(seen, self._with_probabilities(state, seen, bar))
-                mask = self._predictor.mask(state, seen.image, progress=bar)
+                    return Masked(seen, self._with_probabilities(state, seen))
+                mask = self._predictor.mask(state, seen.image, progress=self._rows)
                 return Masked(seen, mask)
             except NotFinite as error:
                 raise UserError(f"{seen.path}: {error}") from error
 
-    def _with_probabilities(
-        self, state: TrainState, seen: Seen, progress: Progress
-    ) -> np.ndarray:
+    def _rows(self, rows: Sequence[Span]) -> Iterator[Span]:
+        """Passes rows of windows on, with a bar, until a stop."""
+        for row in tqdm(rows, desc="rows of windows", leave=False, disable=None):
+            if self._stopped.is_set():
+                raise UserError("stopped")
+            yield row
+
+    @contextlib.contextmanager
+    def until_stopped(self) -> Iterator[None]:
+        """Ends images that are under way with their rows of windows after the block."""
+        try:
+            yield
+        finally:
+            self._stopped.set()
+
+    def _with_probabilities(self, state: TrainState, seen: Seen) -> np.ndarray:
         """Writes the probabilities of an image, band by band, and returns its mask."""
         height, width = seen.image.shape[:2]
         names, masks = self._class_names, []
         with probability_file(
             seen.files.probabilities, (height, width), names
         ) as write:
-            for band in self._predictor.bands(state, seen.image, progress=progress):
+            for band in self._predictor.bands(state, seen.image, progress=self._rows):
                 write(band.probabilities)
                 masks.append(band.mask)
         return np.concatenate(masks)
@@ -114,7 +134,7 @@ class MaskMaker:
         Raises:
           OSError: a file cannot be written; each is then whole, or as it was.
         """
-        (path, files, image), mask = found
+        (path, files, image, digest), mask = found
         with memory_for(str(path), _WAY_OUT):
             painted = np.empty_like(image)
             for rows in row_bands(len(image)):
@@ -122,7 +142,9 @@ class MaskMaker:
             # A quarter of the time for a seventh more bytes, of photographs.
             shown = as_predicted(Image.fromarray(painted), effort=1)
             replace_bytes(files.overlay, shown)
-            replace_bytes(files.mask, as_predicted(mask_image(mask, self._colors)))
+            replace_bytes(
+                files.mask, as_predicted(mask_image(mask, self._colors), of=digest)
+            )
             if not self._probabilities and is_probability_file(files.probabilities):
                 files.probabilities.unlink()  # those of an earlier mask
         shares = class_shares(mask, len(self._class_names))
@@ -140,9 +162,13 @@ def _kinds(files: MaskFiles, probabilities: bool) -> Iterator[tuple[Path, _Known
         yield files.probabilities, is_probability_file
 
 
-def is_written(files: MaskFiles, probabilities: bool) -> bool:
+def is_written(path: Path, files: MaskFiles, probabilities: bool) -> bool:
     """Returns whether all files of an image are there, as a prediction wrote them."""
-    return all(known(path) for path, known in _kinds(files, probabilities))
+    with contextlib.suppress(OSError, UserError):  # of an image that cannot be read
+        return all(
+            known(file) for file, known in _kinds(files, probabilities)
+        ) and image_of(files.mask) == digest_of(path)
+    return False
 
 
 def check_replaceable(outputs: dict[Path, MaskFiles], probabilities: bool) -> None:

@@ -5,6 +5,7 @@ The mark is a checksum of the pixels, so a picture that was edited since is anot
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zlib
 from pathlib import Path
@@ -13,19 +14,23 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.image_files import opened
 
-_KEY = "predicted"
+_KEY, _IMAGE = "predicted", "image"
 
 
-def as_predicted(picture: Image.Image, *, effort: int = 6) -> bytes:
+def as_predicted(picture: Image.Image, *, effort: int = 6, of: str = "") -> bytes:
     """Returns a picture as PNG with the mark.
 
     Args:
       picture: what is written.
       effort: of the compression, 0 to 9.
+      of: digest of the image that it was predicted of.
     """
     info = PngInfo()
+    if of:
+        info.add_text(_IMAGE, of)
     info.add_text(_KEY, _checksum(picture))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=info, compress_level=effort)
@@ -42,6 +47,22 @@ def is_ours(path: Path) -> bool:
             return mark is not None and mark == _checksum(picture)
     except UserError:  # of no such picture, or a larger one
         return False
+
+
+def digest_of(image: Path) -> str:
+    """Returns a digest of an image's file.
+
+    Raises:
+      UserError: it is no regular file.
+    """
+    with open_regular(image) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def image_of(mask: Path) -> str:
+    """Returns the digest of the image that a mask was predicted of, "" if unknown."""
+    with opened(mask) as picture:
+        return str(picture.info.get(_IMAGE, ""))
 
 
 def _checksum(picture: Image.Image) -> str:

@@ -39,6 +39,20 @@ def test_settings_of_the_current_folder_are_not_read(tmp_path: Path, kind: str) 
     assert str(planted) not in found.stderr
 
 
+def test_a_folder_that_is_gone_has_no_say_either(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    leave = f"import os, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); "
+    found = subprocess.run(
+        [sys.executable, "-c", leave + SAY.format("lines.linewidth")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert found.stdout == "1.5\n", found.stderr
+
+
 def test_matplotlib_is_imported_there_alone() -> None:
     for path in (ROOT / "train").rglob("*.py"):
         own = path.name == "drawing.py"

@@ -171,6 +171,35 @@ def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
         read(tiff(tall, data=data))
 
 
+@pytest.mark.parametrize("tag", [256, 273, 279, 325])
+@pytest.mark.parametrize("way", ["type", "behind"])
+def test_sizes_are_read_as_the_decoder_reads_them(
+    read: Callable[[bytes], np.ndarray], tag: int, way: str
+) -> None:
+    page = {273: 8, 278: 1, 279: 1, tag: 1}
+    page[273] = 8
+    content = bytearray(tiff(page))
+    at = content.index(struct.pack("<HHI", tag, 4, 1))
+    if way == "type":  # of 64 bits with a sign, which Pillow passes over
+        content[at + 2] = 17
+    else:  # a text before it that claims more than there is
+        first = content.index(struct.pack("<HHI", 256, 4, 1))
+        long = struct.pack("<HHII", 254, 2, len(content) - 8, 0)
+        content[first - 2] += 1
+        content[first:first] = long
+    with pytest.raises(UserError, match=r"a\.png (has entry|cannot be decoded)"):
+        read(bytes(content))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_deflate", "tiff_lzw", "jpeg"])
+@pytest.mark.parametrize("big_tiff", [False, True])
+def test_usual_tiffs_are_read(
+    read: Callable[[bytes], np.ndarray], compression: str, big_tiff: bool
+) -> None:
+    options = {"compression": compression, "big_tiff": big_tiff}
+    assert read(saved("TIFF", PHOTO, **options)).shape == PIXELS.shape
+
+
 def test_strips_share_no_bytes(read: Callable[[bytes], np.ndarray]) -> None:
     rows, size = 64, 9000  # each strip of a row names the same bytes
     counts = struct.pack(f"<{rows}I", *rows * [size])

@@ -89,7 +89,9 @@ def test_pages_escape_names() -> None:
 
 
 @pytest.mark.parametrize("seen", ["ground", "caf\u00e9"])
-@pytest.mark.parametrize("unseen", ["\u200b", "\u2060", "\ufeff", "\u00ad", "\ufe0f"])
+@pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u2060", "\ufeff", "\u00ad", "\ufe0f", "\u2800", "\u206a"]
+)
 def test_names_that_look_the_same_are_refused(seen: str, unseen: str) -> None:
     alike = unicodedata.normalize("NFD", f"{seen}{unseen}")
     with pytest.raises(UserError, match="must name each class once; repeated: "):
