@@ -172,22 +172,31 @@ def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("tag", [256, 273, 279, 325])
-@pytest.mark.parametrize("way", ["type", "behind"])
 def test_sizes_are_read_as_the_decoder_reads_them(
-    read: Callable[[bytes], np.ndarray], tag: int, way: str
+    read: Callable[[bytes], np.ndarray], tag: int
 ) -> None:
-    page = {273: 8, 278: 1, 279: 1, tag: 1}
-    page[273] = 8
-    content = bytearray(tiff(page))
+    content = bytearray(tiff({273: 8, 278: 1, 279: 1, tag: 8 if tag == 273 else 1}))
     at = content.index(struct.pack("<HHI", tag, 4, 1))
-    if way == "type":  # of 64 bits with a sign, which Pillow passes over
-        content[at + 2] = 17
-    else:  # a text before it that claims more than there is
-        first = content.index(struct.pack("<HHI", 256, 4, 1))
-        long = struct.pack("<HHII", 254, 2, len(content) - 8, 0)
-        content[first - 2] += 1
-        content[first:first] = long
+    content[at + 2] = 17  # of 64 bits with a sign, which Pillow passes over
     with pytest.raises(UserError, match=r"a\.png (has entry|cannot be decoded)"):
+        read(bytes(content))
+
+
+def test_sizes_that_pillow_has_no_room_for_are_seen(
+    read: Callable[[bytes], np.ndarray],
+) -> None:
+    rows = 64
+    places, counts = (struct.pack(f"<{rows}I", *rows * [of]) for of in (8, 5))
+    body = zlib.compress(bytes(3))
+    data = body + bytes(-len(body) % 8) + places + counts
+    start = 8 + len(data) - len(places) - len(counts)
+    page = {257: rows, 259: 8, 273: start, 278: 1, 279: start + len(places)}
+    content = bytearray(tiff({**page, 270: 0}, data=data))
+    for tag in (273, 279):
+        content[content.index(struct.pack("<HHI", tag, 4, 1)) + 4] = rows
+    at = content.index(struct.pack("<HHI", 270, 4, 1))  # a text of nearly all bytes
+    content[at : at + 8] = struct.pack("<HHI", 270, 2, len(content) - 4 * rows - 106)
+    with pytest.raises(UserError, match=r"a\.png has entry 279 in a form"):
         read(bytes(content))
 
 
