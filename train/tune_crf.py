@@ -24,7 +24,7 @@ from train.data.dataset import DataOptions, Part, load_dataset
 from train.data.images import Source
 from train.evaluation.crf import Crf, Workers, check_installed
 from train.evaluation.crf_options import CrfOptions
-from train.evaluation.crf_search import Grid, Tried, search
+from train.evaluation.crf_search import Grid, Attempt, search
 from train.evaluation.crf_trial import Trial
 from train.evaluation.crf_worker import Parameters
 from train.evaluation.spread import replicas
@@ -152,7 +152,7 @@ def _spread(source: Source, count: int) -> Source:
     return Part(source, chosen.astype(int).tolist())
 
 
-def _table(tried: Sequence[Tried], without: float) -> str:
+def _table(tried: Sequence[Attempt], without: float) -> str:
     """Returns the best settings and what no CRF reaches, for a terminal."""
     lines = ["mean IoU %  weight  position std  color std"]
     for setting, mean_iou in tried[:_SHOWN]:

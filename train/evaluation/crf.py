@@ -25,9 +25,9 @@ from train.evaluation import crf_worker
 from train.evaluation.crf_options import CrfOptions
 from train.evaluation.crf_worker import HEAD, Parameters, fill
 
-# Bytes of a photograph for each pixel and class, and for each pixel, a third more than
-# measured. Noise takes three times as many, which its process may if they are free.
-_OF_CLASS, _OF_PIXEL = 40, 256
+# Bytes of a photograph for each pixel and class, for each pixel, and of any: a third
+# more than measured. Noise takes three times as many, which it may if they are free.
+_OF_CLASS, _OF_PIXEL, _OF_ANY = 40, 256, 2**26
 
 # Of the free memory, what is counted on.
 _USABLE = 0.8
@@ -76,7 +76,7 @@ def processes() -> int:
 
 def bytes_needed(size: Size, classes: int) -> int:
     """Returns the memory that the CRF of an image takes, about."""
-    return size[0] * size[1] * (_OF_CLASS * classes + _OF_PIXEL)
+    return _OF_ANY + size[0] * size[1] * (_OF_CLASS * classes + _OF_PIXEL)
 
 
 class Workers:
@@ -104,9 +104,11 @@ class Workers:
             return int(_USABLE * free_host_memory())
 
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken or needed <= free())
-            worker, most = self._idle.pop() if self._idle else _begin(), free()
-            most = max(needed, most - self._taken)
+            self._changed.wait_for(
+                lambda: not self._taken or needed <= free() - self._taken
+            )
+            worker = self._idle.pop() if self._idle else _begin()
+            most = max(needed, free() - self._taken)
             self._taken += needed
         done = False
         try:
@@ -188,7 +190,7 @@ class Crf:
 def _begin() -> subprocess.Popen[bytes]:
     """Starts a process, out of reach of the terminal's Ctrl-C."""
     return subprocess.Popen(  # noqa: S603 - a program of ours
-        [sys.executable, "-P", crf_worker.__file__],
+        [sys.executable, "-P", crf_worker.__file__, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -231,6 +233,6 @@ def _failure(what: str, worker: subprocess.Popen[bytes]) -> Exception:
     said = worker.stderr.read().decode(errors="replace").strip().split("\n")[-1]
     status = worker.wait(_PATIENCE)
     killed = status in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV)
-    if killed or said.startswith(("MemoryError", "numpy._core._exceptions._Array")):
+    if killed or "MemoryError" in said.partition(":")[0]:
         return UserError(f"{what}: its CRF takes more memory than there is. {_WAY_OUT}")
     return RuntimeError(f"the CRF's process ended with status {status}: {said:.300}")

@@ -42,7 +42,7 @@ class Grid:
         )
 
 
-class Tried(NamedTuple):
+class Attempt(NamedTuple):
     """A setting and the mean IoU that it reached, a fraction."""
 
     parameters: Parameters
@@ -54,7 +54,7 @@ def search(
     fixed: Parameters,
     rounds: int,
     mean_iou: Callable[[Parameters], float],
-) -> list[Tried]:
+) -> list[Attempt]:
     """Returns the settings that were tried, the best first.
 
     Args:
@@ -65,8 +65,8 @@ def search(
     """
     tried: dict[Parameters, float] = {}
 
-    def best() -> list[Tried]:
-        found = (Tried(*item) for item in tried.items())
+    def best() -> list[Attempt]:
+        found = (Attempt(*item) for item in tried.items())
         return sorted(found, key=lambda one: -one.mean_iou)  # earlier ones first
 
     for number in range(rounds):

@@ -1,8 +1,8 @@
 """The dense CRF of one image after the other, as a program of its own.
 
-`crf.py` starts it and writes requests to its standard input. The library keeps Python's
-lock while it computes, and ends its process where memory does not suffice: neither
-matters here. Needs NumPy and pydensecrf2 alone.
+`crf.py` starts it, naming itself, and writes requests to its standard input. The
+library keeps Python's lock while it computes, and ends its process where memory does
+not suffice: neither matters here. Needs NumPy and pydensecrf2 alone.
 
 Krähenbühl and Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
 Potentials", NeurIPS 2011.
@@ -96,9 +96,9 @@ def fill(array: np.ndarray, source: IO[bytes]) -> bool:
     return True
 
 
-def _answer(source: IO[bytes], drain: IO[bytes]) -> None:
-    """Answers requests until there are no more, or nobody is left to ask."""
-    parent = os.getppid()
+def _answer(source: IO[bytes], drain: IO[bytes], parent: int) -> None:
+    """Answers requests until there are no more, or the process that asks has gone."""
+    import pydensecrf.densecrf  # noqa: F401 - before memory is limited
 
     def end_without_parent() -> None:
         if os.getppid() != parent:
@@ -128,4 +128,4 @@ def _limit_memory(more: int) -> None:
 
 
 if __name__ == "__main__":
-    _answer(sys.stdin.buffer, sys.stdout.buffer)
+    _answer(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
