@@ -24,7 +24,7 @@ from train.data.dataset import DataOptions, Part, load_dataset
 from train.data.images import Source
 from train.evaluation.crf import Crf, Workers, check_installed
 from train.evaluation.crf_options import CrfOptions
-from train.evaluation.crf_search import Grid, Attempt, search
+from train.evaluation.crf_search import Attempt, Grid, search
 from train.evaluation.crf_trial import Trial
 from train.evaluation.crf_worker import Parameters
 from train.evaluation.spread import replicas

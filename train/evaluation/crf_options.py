@@ -22,8 +22,8 @@ class CrfOptions(Group):
     """A dense CRF that refines predictions, after scales, flips and windows.
 
     Chen et al., DeepLab, §4.1.1: w₂ = 3, σ_γ = 3 and 10 iterations are given there, w₁,
-    σ_α and σ_β were searched on 100 images, in 3 to 6, 30 to 100 and 3 to 6; those here
-    are the authors' for ResNet-101.
+    σ_α and σ_β were searched on 100 images, in 3 to 6, 30 to 100 and 3 to 6. Those here
+    are what kazuto1011/deeplab-pytorch gives for ResNet-101.
     """
 
     on: bool = option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from train.evaluation.crf_options import CrfOptions
-from train.evaluation.crf_search import Grid, Attempt, search
+from train.evaluation.crf_search import Attempt, Grid, search
 from train.evaluation.crf_worker import Parameters
 
 FIXED = CrfOptions().parameters._replace(iterations=5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +106,10 @@ def test_it_ends_with_the_program_that_asked() -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.kill()
-    while worker.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    try:
+        while worker.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(worker.name), signal.SIGKILL)
