@@ -20,6 +20,7 @@ from tqdm import tqdm
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
+from train.common.options import flag
 from train.data.dataset import DataOptions, Part, load_dataset
 from train.data.images import Source
 from train.evaluation.crf import Crf, Workers, check_installed
@@ -129,6 +130,8 @@ def tune_crf(
     words = [where.train_split, *which, *prediction.named()]
     path = run / f"crf_{'_'.join(words)}.json"
     replace_text(path, json.dumps(result, indent=2) + "\n")
+    if ends := ", ".join(f"--{flag(name)}" for name in grid.ends(tried[0].parameters)):
+        print(f"The best lies at an end of {ends}: others may be better.")
     if best:
         print(f"Use, with train/evaluate.py or train/predict.py: {best.command()}")
     else:

@@ -198,7 +198,7 @@ def test_tuning_looks_at_the_training_split_alone(
     assert f"train/predict.py: {result['options']}\n" in said
     assert f"--crf-weight {best['weight']:g}" in result["options"]
     assert ("was trained on these 3 images" in said) == (not holdout)
-    assert "without a CRF" in said
+    assert "without a CRF" in said and "an end of --weights, --position" in said
 
 
 def test_a_crf_that_does_not_help_is_not_recommended(

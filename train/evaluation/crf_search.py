@@ -33,6 +33,19 @@ class Grid:
                 weight=weight, position_std=position_std, color_std=color_std
             )
 
+    def ends(self, best: Parameters) -> list[str]:
+        """Returns the fields at an end of whose values a setting lies, or beyond it."""
+        sides = (
+            ("weights", best.weight),
+            ("position_stds", best.position_std),
+            ("color_stds", best.color_std),
+        )
+        return [
+            name
+            for name, value in sides
+            if not min(getattr(self, name)) < value < max(getattr(self, name))
+        ]
+
     def finer(self, best: Parameters) -> Grid:
         """Returns the grid of half the steps around a setting of this one."""
         return Grid(

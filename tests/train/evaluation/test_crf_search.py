@@ -45,6 +45,15 @@ def test_later_rounds_halve_the_steps_around_the_best() -> None:
     )
 
 
+def test_a_best_setting_at_an_end_is_told() -> None:
+    assert Grid().ends(FIXED._replace(weight=4, position_std=80, color_std=3)) == [
+        "color_stds"
+    ]
+    outside = FIXED._replace(weight=7, position_std=30, color_std=4.5)
+    assert Grid().ends(outside) == ["weights", "position_stds"]
+    assert Grid().ends(FIXED._replace(weight=3.1, position_std=67, color_std=5)) == []
+
+
 def test_of_equals_the_first_is_taken() -> None:
     tried = search(Grid(), FIXED, 1, lambda parameters: 0.5)
     assert tried[0].parameters == next(Grid().settings(FIXED))
