@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import tyro
 from tqdm import tqdm
 
@@ -22,7 +21,6 @@ from train.common.errors import UserError
 from train.common.files import replace_text
 from train.common.options import flag
 from train.data.dataset import DataOptions, Part, load_dataset
-from train.data.images import Source
 from train.evaluation.crf import Crf, Workers, check_installed
 from train.evaluation.crf_options import CrfOptions
 from train.evaluation.crf_search import Attempt, Grid, search
@@ -30,6 +28,7 @@ from train.evaluation.crf_trial import Trial
 from train.evaluation.crf_worker import Parameters
 from train.evaluation.spread import replicas
 from train.evaluation.views import PredictionOptions
+from train.evaluation.whole_split import evenly
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, load_run
 
@@ -93,7 +92,7 @@ def tune_crf(
     )
     where = dataclasses.replace(where, prepared=prepared or where.prepared)
     dataset = load_dataset(_of_training(where))
-    source = _spread(dataset.val, images)
+    source = Part(dataset.val, evenly(len(dataset.val), images))
     if not where.holdout:
         print(
             f"The network was trained on these {len(source)} images, where it is surer "
@@ -147,12 +146,6 @@ def _of_training(options: DataOptions) -> DataOptions:
     if options.holdout:
         return options
     return dataclasses.replace(options, val_split=options.train_split)
-
-
-def _spread(source: Source, count: int) -> Source:
-    """Returns so many records of a source, or all of fewer, spread evenly."""
-    chosen = np.linspace(0, len(source) - 1, min(count, len(source))).round()
-    return Part(source, chosen.astype(int).tolist())
 
 
 def _table(tried: Sequence[Attempt], without: float) -> str:

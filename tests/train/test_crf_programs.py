@@ -23,6 +23,8 @@ from train.evaluation.crf_search import Grid
 from train.evaluation.crf_worker import mean_field
 from train.evaluation.preparation import at_size, prepared
 from train.evaluation.views import PredictionOptions
+from train.workdir import evaluated
+from train.workdir.evaluated import SplitOptions
 from train.workdir.trained import Trained
 
 from .standins import STATE, Brightest
@@ -117,7 +119,7 @@ def test_without_the_library_nothing_is_begun(
         if program == "predict":
             predict.predict(tmp_path / "no", (out,), out, plain, crf=OPTIONS)
         elif program == "evaluate":
-            evaluate.evaluate(tmp_path / "no", plain, crf=OPTIONS)
+            evaluate.evaluate(tmp_path / "no", plain, SplitOptions(), crf=OPTIONS)
         else:
             tune_crf.tune_crf(tmp_path / "no", plain, Grid(), tune_crf.Fixed())
     assert not out.exists()
@@ -149,7 +151,7 @@ def run(
     def load_run(*path: object) -> Trained:
         return trained(holdout=found.holdout)
 
-    for program in (evaluate, tune_crf):
+    for program in (evaluated, tune_crf):
         monkeypatch.setattr(program, "load_dataset", load_dataset)
         monkeypatch.setattr(program, "load_run", load_run)
     described = {
@@ -164,13 +166,13 @@ def run(
 
 
 def test_an_evaluation_is_of_the_refined_masks(run: SimpleNamespace) -> None:
-    evaluate.evaluate(run.folder, PredictionOptions(), crf=OPTIONS)
+    evaluate.evaluate(run.folder, PredictionOptions(), SplitOptions(), crf=OPTIONS)
     path = run.folder / "evaluation_val_crf3x4x9x60x3x1.5.json"
     result = json.loads(path.read_text())
     assert result["crf"] == OPTIONS.noted()
     right = [(refined(image).argmax(-1) == truth).mean() for image, truth in run.scenes]
     assert result["pixel_accuracy"] == pytest.approx(np.mean(right))
-    evaluate.evaluate(run.folder, PredictionOptions())
+    evaluate.evaluate(run.folder, PredictionOptions(), SplitOptions())
     plain = json.loads((run.folder / "evaluation_val.json").read_text())
     assert plain["crf"] is None
     assert plain["pixel_accuracy"] < result["pixel_accuracy"] - 0.1
