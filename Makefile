@@ -46,6 +46,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
 	  --editable '.[train,dev,docs,pretrained]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  --editable '.[crf]' || echo "The dense CRF's library was not built: its tests \
+	  are skipped, and --crf says how to install it (docs/prediction.md)."
 	touch $@
 
 clean:

@@ -222,6 +222,23 @@ def test_verdict_without_runs_says_how_to_make_them(
         verdict.main()
 
 
+@pytest.mark.parametrize("preset", ["camvid_small", "voc_animals"])
+def test_dense_crf_has_the_numbers_of_its_evaluations(preset: str) -> None:
+    content = (DOCS / "results" / "crf" / f"{preset}.json").read_text()
+    measured = json.loads(content)
+    assert not re.search(r"/(home|work|tmp|root|Users)/", content)
+    section = TEXT.split("## Dense CRF")[1].split("\n## ")[0]
+    rows = [row for row in section.split("\n") if row.startswith("|")][2:]
+    mine = rows[:3] if preset == "camvid_small" else rows[3:]
+    for row, found in zip(mine, measured["evaluations"], strict=True):
+        names = ("mean_iou", "mean_iou_within_2", "pixel_accuracy")
+        cells = [f"{100 * found[name]:.1f}" for name in names]
+        cells.append(f"{found['cpu_seconds'] / found['images']:.2f}")
+        assert row.endswith(f"| {' | '.join(cells)} |")
+    chosen = measured["evaluations"][2]["options"]
+    assert chosen == measured["tuning"][-1]["options"]
+
+
 def test_links_lead_somewhere() -> None:
     assert RESULTS
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):

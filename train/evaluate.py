@@ -14,6 +14,9 @@ import tyro
 
 from train.common.command import cache_compilations, run_command
 from train.common.files import replace_text
+from train.common.options import annotate
+from train.evaluation.crf import check_installed, refiner
+from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import Evaluator
@@ -25,24 +28,29 @@ def evaluate(
     /,
     prediction: tyro.conf.OmitArgPrefixes[PredictionOptions],
     chosen: tyro.conf.OmitArgPrefixes[SplitOptions],
+    crf: tyro.conf.OmitArgPrefixes[CrfOptions] = WITHOUT,
 ) -> None:
     """Prints the IoU of every class and writes RUN/evaluation_SPLIT.json.
 
-    Options of prediction are added to the file's name; so are the fingerprint of data
-    that are not the run's own, and `best`.
+    Options of prediction and of the CRF are added to the file's name; so are the
+    fingerprint of data that are not the run's own, and `best`.
 
     Args:
       run: folder of a run.
       prediction: how to predict, where not as the run does.
       chosen: which images, and which network.
+      crf: whether and how a dense CRF refines predictions.
     """
+    check_installed(crf)
     split = load_split(run, prediction, chosen)
     cache_compilations(prediction.compilation_cache)
     trained, dataset, options = split.trained, split.dataset, split.options
-    evaluator = Evaluator(trained.predictor(options), dataset.val, dataset.class_names)
-    counts = evaluator.counts(trained.state)
-    cut = evaluator.predictor.cut
-    path = run / f"evaluation_{'_'.join(split.words)}.json"
+    predictor = trained.predictor(options)
+    with refiner(crf) as refine:
+        evaluator = Evaluator(predictor, dataset.val, dataset.class_names, refine)
+        counts = evaluator.counts(trained.state)
+    cut = predictor.cut
+    path = run / f"evaluation_{'_'.join([*split.words, *crf.named()])}.json"
     result = {
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
@@ -52,6 +60,7 @@ def evaluate(
         "flip": options.flip,
         "window": options.window,
         "images_cut_for_memory": cut,
+        "crf": crf.noted(),
         **counts.measure(dataset.class_names),
     }
     print(table(counts.whole, dataset.class_names))
@@ -60,5 +69,11 @@ def evaluate(
     print(f"Step {result['step']}, {len(dataset.val)} images{how}. Metrics: {path}")
 
 
+def main() -> None:
+    """Evaluates as the command line says."""
+    annotate(CrfOptions)
+    tyro.cli(evaluate, config=(tyro.conf.FlagCreatePairsOff,))
+
+
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(evaluate, config=(tyro.conf.FlagCreatePairsOff,)))
+    run_command(main)

@@ -15,10 +15,13 @@ from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError, lacks_space, told_of
+from train.common.options import annotate
 from train.common.text import shown
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Size
 from train.evaluation.areas import add_area, begin_areas, images_of, largest_areas
+from train.evaluation.crf import check_installed, processes, refiner
+from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
 from train.evaluation.input_sizes import (
     multiple_for,
@@ -45,6 +48,7 @@ def predict(
     checkpoint: Checkpoint = "newest",
     probabilities: bool = False,
     skip_existing: bool = False,
+    crf: tyro.conf.OmitArgPrefixes[CrfOptions] = WITHOUT,
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
 
@@ -61,10 +65,12 @@ def predict(
         since.
       checkpoint: of a run; the best one is kept with --keep-best of train/main.py.
       probabilities: also writes OUT/NAME_probabilities.npz: `probabilities`, float16
-        [height, width, classes], and `class_names`.
+        [height, width, classes], and `class_names`; with a CRF its marginals.
       skip_existing: leaves out images whose files an earlier call wrote, whatever its
         model and options.
+      crf: whether and how a dense CRF refines predictions.
     """
+    check_installed(crf)
     limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
     if skip_existing and not (outputs := _not_written(outputs, areas, probabilities)):
@@ -86,34 +92,36 @@ def predict(
         options = _of_few_sizes(
             [size_at_height(s, height) for s in sizes.values()], options
         )
-    maker = MaskMaker(
-        trained.predictor(options),
-        trained.class_names,
-        trained.colors,
-        probabilities=probabilities,
-    )
-
-    pixels = {path: size[0] * size[1] for path, size in sizes.items()}
+    # Probabilities of all classes wait for a CRF, not the masks alone.
+    weight = len(trained.class_names) if crf.on else 1
+    pixels = {path: weight * size[0] * size[1] for path, size in sizes.items()}
     items = ((item, pixels.get(item[0], 0)) for item in outputs.items())
+    states, writers = replicas(trained.state), processes() if crf.on else 2
     shares, failures, began = [], [], time.perf_counter()
-    with (
-        contextlib.closing(
-            overlapped(maker.stages, items, replicas(trained.state))
-        ) as written,
-        maker.until_stopped(),
-    ):
-        progress = tqdm(written, total=len(outputs), unit="image", dynamic_ncols=True)
-        for (path, _), result in progress:
-            progress.set_description(shown(path.name))
-            try:
-                area = result()
-                # At once, so that finished images are kept if the program stops.
-                add_area(areas, path, *area)
-                shares.append(area.shares)
-            except Exception as error:  # whatever it is, of one image
-                failures.append(told_of(path, error))
-                if lacks_space(error) and getattr(error, "errno", 0) != errno.EFBIG:
-                    break  # the next would find none either
+    with refiner(crf) as refine:
+        maker = MaskMaker(
+            trained.predictor(options),
+            trained.class_names,
+            trained.colors,
+            probabilities=probabilities,
+            crf=refine,
+        )
+        work = overlapped(maker.stages, items, states, writers=writers)
+        with contextlib.closing(work) as written, maker.until_stopped():
+            progress = tqdm(
+                written, total=len(outputs), unit="image", dynamic_ncols=True
+            )
+            for (path, _), result in progress:
+                progress.set_description(shown(path.name))
+                try:
+                    area = result()
+                    # At once, so that finished images are kept if the program stops.
+                    add_area(areas, path, *area)
+                    shares.append(area.shares)
+                except Exception as error:  # whatever it is, of one image
+                    failures.append(told_of(path, error))
+                    if lacks_space(error) and getattr(error, "errno", 0) != errno.EFBIG:
+                        break  # the next would find none either
     rate = len(outputs) / (time.perf_counter() - began)
     if shares:
         print(largest_areas(shares, trained.class_names))
@@ -158,5 +166,11 @@ def _of_few_sizes(
     return dataclasses.replace(options, size_multiple=multiple)
 
 
+def main() -> None:
+    """Predicts as the command line says."""
+    annotate(CrfOptions)
+    tyro.cli(predict, config=(tyro.conf.FlagCreatePairsOff,))
+
+
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(predict, config=(tyro.conf.FlagCreatePairsOff,)))
+    run_command(main)

@@ -102,7 +102,7 @@ PREDICTIONS = (
         "train/evaluation/stages.py",
         "tests/train/evaluation/test_stages.py",
         ("all held at once", "held > _PIXELS", "held > 1e9"),
-        ("all taken at once", ">= 2 * _THREADS", ">= 999"),
+        ("all taken at once", ">= _THREADS + writers", ">= 999"),
         ("one after the other", "waiting or held", "True or held"),
         ("told late", " or begun[0][2].done()", ""),
     )

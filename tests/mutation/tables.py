@@ -1,6 +1,7 @@
 """All mistakes that tests must notice."""
 
 from tests.mutation.browsing import BROWSING
+from tests.mutation.crf import CRF
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
 from tests.mutation.features import FEATURES
@@ -27,6 +28,7 @@ MUTANTS = (
     *OPTIMIZERS,
     *PREDICTIONS,
     *BROWSING,
+    *CRF,
     *IDENTITY,
     *ONNX_FILES,
     *PLACES,

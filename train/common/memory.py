@@ -39,12 +39,19 @@ _GROUPS = (
 def free_memory() -> float:
     """Returns the bytes that the first device can still allocate.
 
-    On a CPU, what the host has free; the limits of containers and of batch systems
-    (control groups of Linux) count.
+    On a CPU, `free_host_memory`.
     """
     stats = jax.devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
+    return free_host_memory()
+
+
+def free_host_memory() -> float:
+    """Returns the bytes that this process can still allocate of the host's memory.
+
+    The limits of containers and of batch systems (control groups of Linux) count.
+    """
     return min(psutil.virtual_memory().available, *_left_by_limits(), float("inf"))
 
 

@@ -189,6 +189,23 @@ class Predictor:
         bands = self._bands(state, seen, progress)
         return bands_at_size(bands, seen.shape[:2], image.shape[:2])
 
+    def prepared(self, image: np.ndarray) -> np.ndarray:
+        """Returns an image as `mask` and `bands` resize it before they look at it."""
+        return prepared(image, self._height)
+
+    def probabilities(
+        self, state: TrainState, image: np.ndarray, *, progress: Progress = iter
+    ) -> np.ndarray:
+        """Returns the probabilities of all classes, of an image as it is.
+
+        Float32 `[height, width, classes]`, on the host.
+
+        Raises:
+          NotFinite: a logit is NaN or infinite.
+        """
+        bands = self._bands(state, image, progress)
+        return np.concatenate([band.probabilities for band in bands])
+
     def _bands(
         self, state: TrainState, image: np.ndarray, progress: Progress
     ) -> Iterator[Band]:

@@ -18,6 +18,8 @@ from train.common.files import replace_bytes
 from train.data.images import Size, read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.areas import class_shares, row_bands
+from train.evaluation.bands import Band, bands_at_size
+from train.evaluation.crf import Crf
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles
 from train.evaluation.own_pictures import (
@@ -50,6 +52,14 @@ class Masked(NamedTuple):
     mask: np.ndarray
 
 
+class Unrefined(NamedTuple):
+    """An image before its CRF: as it is prepared, with its probabilities."""
+
+    seen: Seen
+    prepared: np.ndarray  # uint8 [height, width, 3]
+    probabilities: np.ndarray  # float32 [height, width, classes]
+
+
 class Area(NamedTuple):
     """Height and width of a mask, and each class's fraction of its pixels."""
 
@@ -65,6 +75,7 @@ class MaskMaker:
       class_names: those of the network.
       colors: uint8 `[classes, 3]`.
       probabilities: whether those are written too.
+      crf: refines the predictions, and the probabilities are its marginals then.
     """
 
     def __init__(
@@ -74,8 +85,10 @@ class MaskMaker:
         colors: np.ndarray,
         *,
         probabilities: bool,
+        crf: Crf | None = None,
     ):
         self._predictor, self._probabilities = predictor, probabilities
+        self._crf = crf
         self._class_names, self._colors = class_names, colors
         self._stopped = threading.Event()
         self.stages = Stages(self._read, self._predict, self._write)
@@ -85,8 +98,10 @@ class MaskMaker:
         with memory_for(str(path), _WAY_OUT):
             return Seen(path, files, read_image(path), digest_of(path))
 
-    def _predict(self, state: TrainState, seen: Seen) -> Masked:
+    def _predict(self, state: TrainState, seen: Seen) -> Masked | Unrefined:
         """Returns the mask; probabilities are written as they come.
+
+        For a CRF, returns the probabilities.
 
         Raises:
           UserError: memory does not suffice, or the network gives no prediction.
@@ -94,8 +109,13 @@ class MaskMaker:
         """
         with memory_for(str(seen.path), _WAY_OUT):
             try:
+                if self._crf:
+                    return self._for_the_crf(self._crf, state, seen)
                 if self._probabilities:
-                    return Masked(seen, self._with_probabilities(state, seen))
+                    bands = self._predictor.bands(
+                        state, seen.image, progress=self._rows
+                    )
+                    return Masked(seen, self._with_probabilities(seen, bands))
                 mask = self._predictor.mask(state, seen.image, progress=self._rows)
                 return Masked(seen, mask)
             except NotFinite as error:
@@ -116,26 +136,49 @@ class MaskMaker:
         finally:
             self._stopped.set()
 
-    def _with_probabilities(self, state: TrainState, seen: Seen) -> np.ndarray:
+    def _for_the_crf(self, crf: Crf, state: TrainState, seen: Seen) -> Unrefined:
+        """Returns the probabilities of an image that the CRF can be computed of."""
+        image = self._predictor.prepared(seen.image)
+        crf.check(str(seen.path), image.shape[:2], len(self._class_names))
+        found = self._predictor.probabilities(state, image, progress=self._rows)
+        return Unrefined(seen, image, found)
+
+    def _refined(self, crf: Crf, found: Unrefined) -> Masked:
+        """Returns the mask of the CRF; its marginals are written if they are wanted."""
+        seen, image, probabilities = found
+        marginals = crf.refined(str(seen.path), image, probabilities)
+        mask = np.argmax(marginals, axis=-1).astype(np.uint8)
+        rows = (Band(mask[part], marginals[part]) for part in row_bands(len(mask)))
+        bands = bands_at_size(rows, mask.shape, seen.image.shape[:2])
+        if self._probabilities:
+            return Masked(seen, self._with_probabilities(seen, bands))
+        return Masked(seen, np.concatenate([band.mask for band in bands]))
+
+    def _with_probabilities(self, seen: Seen, bands: Iterator[Band]) -> np.ndarray:
         """Writes the probabilities of an image, band by band, and returns its mask."""
         height, width = seen.image.shape[:2]
         names, masks = self._class_names, []
         with probability_file(
             seen.files.probabilities, (height, width), names
         ) as write:
-            for band in self._predictor.bands(state, seen.image, progress=self._rows):
+            for band in bands:
                 write(band.probabilities)
                 masks.append(band.mask)
         return np.concatenate(masks)
 
-    def _write(self, found: Masked) -> Area:
-        """Writes the mask and its overlay.
+    def _write(self, found: Masked | Unrefined) -> Area:
+        """Writes the mask, after its CRF if there is one, and its overlay.
 
         Raises:
+          UserError: memory does not suffice.
           OSError: a file cannot be written; each is then whole, or as it was.
         """
-        (path, files, image, digest), mask = found
+        path, files, image, digest = found.seen
         with memory_for(str(path), _WAY_OUT):
+            if isinstance(found, Unrefined):
+                assert self._crf  # noqa: S101 - for the type checker
+                found = self._refined(self._crf, found)
+            mask = found.mask
             painted = np.empty_like(image)
             for rows in row_bands(len(image)):
                 painted[rows] = overlay(image[rows], mask[rows], self._colors)

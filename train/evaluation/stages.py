@@ -24,7 +24,7 @@ _Result = TypeVar("_Result")
 # Pixels of the images under way; a larger one goes alone.
 _PIXELS = 2**26
 
-# Threads that read, and that write: compression takes longer than reading.
+# Threads that read, and as many that write: compression takes longer than reading.
 _THREADS = 2
 
 
@@ -61,6 +61,8 @@ def overlapped(
     stages: Stages[_Item, _Read, _Found, _Result],
     items: Iterable[tuple[_Item, int]],
     states: Sequence[TrainState],
+    *,
+    writers: int = _THREADS,
 ) -> Generator[tuple[_Item, Callable[[], _Result]], None, None]:
     """Yields each item, in order, with a function that returns or raises its result.
 
@@ -68,20 +70,21 @@ def overlapped(
       stages: what is done, called by several threads.
       items: with the number of pixels of each; taken a few ahead of what is yielded.
       states: `replicas(…)`, one for each device.
+      writers: threads that write.
     """
-    readers, writers = (ThreadPoolExecutor(_THREADS) for _ in range(2))
+    reading, writing = map(ThreadPoolExecutor, (_THREADS, writers))
     devices = ThreadPoolExecutor(len(states))
     work = in_turn(stages.work, states)
     begun: deque[tuple[_Item, int, Future[_Result]]] = deque()
 
     def begin(item: _Item) -> Future[_Result]:
         # Each pool takes its calls in order, and what they wait for was begun before.
-        image = readers.submit(stages.read, item)
+        image = reading.submit(stages.read, item)
         found = devices.submit(lambda: work(image.result()))
-        return writers.submit(lambda: stages.write(found.result()))
+        return writing.submit(lambda: stages.write(found.result()))
 
     def is_full(pixels: int) -> bool:
-        waiting = len(begun) >= 2 * _THREADS + 2 * len(states)
+        waiting = len(begun) >= _THREADS + writers + 2 * len(states)
         held = pixels + sum(of for _, of, _ in begun)
         return waiting or held > _PIXELS or begun[0][2].done()
 
@@ -95,5 +98,5 @@ def overlapped(
             done, _, result = begun.popleft()
             yield done, result.result
     finally:
-        for pool in (readers, devices, writers):
+        for pool in (reading, devices, writing):
             pool.shutdown(cancel_futures=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,9 +23,11 @@ from train.data.images import (
     has_label,
     mask_sizes,
 )
+from train.evaluation.crf import Crf, processes
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
 from train.evaluation.spread import replicas, spread
+from train.evaluation.stages import Stages, overlapped
 from train.training.step import TrainState
 
 # An image with its truth, and its predicted mask, uint8 [H, W].
@@ -40,6 +43,14 @@ class Panel(NamedTuple):
     prediction: np.ndarray
 
 
+class _Unrefined(NamedTuple):
+    """An example before its CRF."""
+
+    name: str
+    example: Example
+    probabilities: np.ndarray  # float32 [height, width, classes]
+
+
 class Evaluator:
     """Compares predictions with the truth over a whole split, at full resolution.
 
@@ -47,13 +58,18 @@ class Evaluator:
       predictor: makes the masks.
       source: the records of the split.
       class_names: one for each class.
+      crf: refines the predictions, but for those of panels.
 
     Raises:
       UserError: no mask of the split has a label, so there is nothing to measure.
     """
 
     def __init__(
-        self, predictor: Predictor, source: Source, class_names: Sequence[str]
+        self,
+        predictor: Predictor,
+        source: Source,
+        class_names: Sequence[str],
+        crf: Crf | None = None,
     ):
         if not any(has_label(source[index]["label"]) for index in range(len(source))):
             raise UserError(
@@ -62,7 +78,7 @@ class Evaluator:
                 "or look at the masks: python train/inspect_data.py --data FOLDER."
             )
         self.predictor, self.source = predictor, source
-        self.class_names = class_names
+        self.class_names, self._crf = class_names, crf
 
     def counts(self, state: TrainState, borders: Sequence[int] = BORDERS) -> Counts:
         """Returns the confusion matrices.
@@ -117,6 +133,9 @@ class Evaluator:
           them logits that are not finite.
         """
         states, options = replicas(state), self.predictor.options
+        if self._crf:
+            yield from self._refined(states, self._crf)
+            return
         together = options.batch_size if options.window == (0, 0) else 1
 
         @functools.cache
@@ -146,6 +165,38 @@ class Evaluator:
         for piece, compared in spread(predict, mine, states):
             yield piece.indices, compared
 
+    def _refined(
+        self, states: Sequence[TrainState], crf: Crf
+    ) -> Iterator[tuple[Sequence[int], Callable[[], list[Compared]]]]:
+        """Yields `pieces` of one image, whose CRF is computed beside the network."""
+        classes = len(self.class_names)
+
+        def read(index: int) -> tuple[int, Example]:
+            return index, decode(self.source[index])
+
+        def predict(state: TrainState, seen: tuple[int, Example]) -> _Unrefined:
+            index, example = seen
+            crf.check(self._name(index), example.image.shape[:2], classes)
+            with self._finite(state, [index]):
+                found = self.predictor.probabilities(state, example.image)
+            return _Unrefined(self._name(index), example, found)
+
+        def refine(predicted: _Unrefined) -> list[Compared]:
+            name, example, found = predicted
+            marginals = crf.refined(name, example.image, found)
+            return [(example, np.argmax(marginals, axis=-1).astype(np.uint8))]
+
+        numbers = range(index_of_process(), len(self.source), number_of_processes())
+        items = ((index, classes * math.prod(self._sizes[index])) for index in numbers)
+        stages = Stages(read, predict, refine)
+        work = overlapped(stages, items, states, writers=processes())
+        with contextlib.closing(work) as results:
+            for index, result in results:
+                yield [index], result
+
+    def _name(self, index: int) -> str:
+        return self.source[index]["name"].decode()
+
     @contextlib.contextmanager
     def _finite(self, state: TrainState, indices: Sequence[int]) -> Iterator[None]:
         """Names step and image where a network gives no prediction."""
@@ -154,7 +205,7 @@ class Evaluator:
         except NotFinite as error:
             # A blank image that fills a batch is as good as the last of the others.
             index = indices[min(error.index, len(indices) - 1)]
-            name = self.source[index]["name"].decode()
+            name = self._name(index)
             step = int(state.step)
             raise Diverged(f"step {step}, image {name!r}: {error}", step) from error
 

@@ -37,6 +37,18 @@ def test_results_keep_their_order_and_errors_their_place(stage: str) -> None:
     assert found == [(item, item) for item in range(12) if item != 4]
 
 
+def test_as_many_are_written_at_a_time_as_asked_for() -> None:
+    together = threading.Barrier(5)
+
+    def write(item: int) -> int:
+        together.wait(20)
+        return item
+
+    some = PLAIN._replace(write=write)
+    results = overlapped(some, ((item, 1) for item in range(5)), [STATE], writers=5)
+    assert [result() for _, result in results] == [0, 1, 2, 3, 4]
+
+
 def test_others_are_read_and_written_while_one_is_predicted() -> None:
     read, written = threading.Event(), threading.Event()
 

@@ -1,0 +1,76 @@
+"""Images to try dense CRFs on: predicted once, their probabilities kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from train.common.errors import memory_for
+from train.data.images import Source, decode
+from train.evaluation.crf import Crf, processes
+from train.evaluation.inference import Predictor
+from train.evaluation.metrics import count, scalar_metrics
+from train.training.step import TrainState
+
+
+class Trial:
+    """The probabilities of a split's images, in a folder.
+
+    Args:
+      predictor: makes them.
+      source: the records.
+      class_names: one for each class.
+      folder: for a file of each image, float32.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        source: Source,
+        class_names: Sequence[str],
+        folder: Path,
+    ):
+        self._predictor, self._source = predictor, source
+        self._classes, self._folder = len(class_names), folder
+
+    def predict(self, state: TrainState) -> None:
+        """Writes the probabilities of every image.
+
+        Raises:
+          UserError: memory does not suffice, or the network gives no prediction.
+        """
+        numbers = range(len(self._source))
+        for index in tqdm(numbers, "predicting", leave=False, dynamic_ncols=True):
+            with memory_for(self._name(index), "Predict in windows: --window 513 513."):
+                image = decode(self._source[index]).image
+                np.save(self._file(index), self._predictor.probabilities(state, image))
+
+    def mean_iou(self, crf: Crf | None) -> float:
+        """Returns the mean IoU over the images, a fraction; None takes no CRF.
+
+        Raises:
+          UserError: the CRF cannot be computed of an image.
+        """
+
+        def pair(index: int) -> tuple[np.ndarray, np.ndarray]:
+            image, truth = decode(self._source[index])
+            found, name = np.load(self._file(index)), self._name(index)
+            if crf:
+                crf.check(name, image.shape[:2], self._classes)
+                found = crf.refined(name, image, found)
+            return truth, np.argmax(found, axis=-1).astype(np.uint8)
+
+        with ThreadPoolExecutor(processes()) as pool:
+            pairs = pool.map(pair, range(len(self._source)))
+            counts = count(pairs, self._classes, borders=())
+        return scalar_metrics(counts.whole)["mean_iou"]
+
+    def _name(self, index: int) -> str:
+        return self._source[index]["name"].decode()
+
+    def _file(self, index: int) -> Path:
+        return self._folder / f"{index}.npy"
