@@ -44,4 +44,46 @@ STRANGE_FILES = [
             '_UNSEEN.sub("", name)',
         ),
     ),
+    *of(
+        "train/data/image_work.py",
+        "tests/train/data/test_image_work.py",
+        ("types passed over", "(kind not in _NUMBERS or tag not in tags)", "False"),
+    ),
+    *of(
+        "train/common/errors.py",
+        "tests/train/test_predict_failures.py",
+        (
+            "names of full disks",
+            "    if isinstance(error, UserError):",
+            "    if False:",
+        ),
+    ),
+    *of(
+        "train/predict.py",
+        "tests/train/test_places.py",
+        (
+            "a large file ends all",
+            ' and getattr(error, "errno", 0) != errno.EFBIG',
+            "",
+        ),
+    ),
+    *of(
+        "train/evaluation/mask_files.py",
+        "tests/train/test_predict_failures.py",
+        ("no stop", "if self._stopped.is_set():", "if False:"),
+    ),
+    *of(
+        "train/evaluation/mask_files.py",
+        "tests/train/test_many_images.py",
+        ("of any image", " and image_of(files.mask) == digest_of(path)", ""),
+    ),
+    *of(
+        "train/evaluation/inference.py",
+        "tests/train/evaluation/test_memory.py",
+        (
+            "padding for nothing",
+            "self._whole((height, width)), 1)",
+            "(height, width), 1)",
+        ),
+    ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ from train.common.text import shown
 from train.config import Config
 from train.data.dataset import load_dataset
 from train.data.images import decode, encode
+from train.evaluation import mask_files
 from train.evaluation.views import PredictionOptions
 from train.workdir.run import Run
 from train.workdir.trained import Trained
@@ -130,27 +132,32 @@ def test_run_in_folders_of_odd_names_is_used_by_all_programs(
     assert (out / "e.png").read_bytes() == (tmp_path / "b[]" / "e.png").read_bytes()
 
 
+@pytest.mark.parametrize("full", [True, False])
 def test_full_disk_while_predicting_keeps_and_shows_what_is_done(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    full: bool,
 ) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    images = []
-    for name, pixels in (("a", noise[:8, :8]), ("b", noise), ("c", noise[:8, :8])):
-        images.append(tmp_path / f"{name}.png")
-        images[-1].write_bytes(encode(pixels, "PNG"))
-    # What it compiles is kept in files, too.
-    predict.predict(model, tuple(images), tmp_path / "warm", PredictionOptions())
-    capsys.readouterr()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with pytest.raises(UserError, match="1 of 3 masks .*; 1 failed:\n.*b_overlay"):
-            predict.predict(model, tuple(images), tmp_path / "o", PredictionOptions())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    written = {"a.png", "a_overlay.png", "areas.csv"}
-    under_way = {"c.png", "c_overlay.png"}
-    assert written <= set(os.listdir(tmp_path / "o")) <= written | under_way
+    images = [tmp_path / f"{name}.png" for name in "abcdefghijklmn"]
+    for path in images:
+        path.write_bytes(encode(np.zeros((8, 8, 3), np.uint8), "PNG"))
+    write, out = mask_files.replace_bytes, tmp_path / "o"
+
+    def written(path: Path, content: bytes) -> None:
+        if path.name == "b_overlay.png":  # a limit of the size is of this file alone
+            code = errno.ENOSPC if full else errno.EFBIG
+            raise OSError(code, os.strerror(code), str(path))
+        write(path, content)
+
+    monkeypatch.setattr(mask_files, "replace_bytes", written)
+    done = 1 if full else len(images) - 1
+    told = f"{done} of {len(images)} masks .*; 1 failed:\n.*b_overlay"
+    with pytest.raises(UserError, match=told):
+        predict.predict(model, tuple(images), out, PredictionOptions())
+    assert {"a.png", "a_overlay.png", "areas.csv"} <= set(os.listdir(out))
+    assert (out / "n.png").exists() == (not full)
     assert "mean area" in capsys.readouterr().out
 
 

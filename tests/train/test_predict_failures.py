@@ -14,7 +14,10 @@ from PIL import Image
 
 from train import predict
 from train.common.errors import UserError
+from train.evaluation import inference
 from train.evaluation.inference import Predictor
+from train.evaluation.mask_files import MaskMaker
+from train.evaluation.sliding_windows import strip_of
 from train.evaluation.views import PredictionOptions
 
 from .test_predict import SIZE, call, model, photos, read_areas, write_image
@@ -131,6 +134,43 @@ def test_names_are_no_formulas_and_steer_no_terminal(
     lines = read_areas(Path("out"))
     assert [line[0] for line in lines[1:]] == ["''=1+1.png", "'@a.png", "'=1+1.png"]
     assert [line[3] for line in lines[1:]] == ["1.000000", "1.000000", "0.000000"]
+
+
+def test_a_name_that_says_the_disk_is_full_is_a_name(
+    model: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for name in "bc":
+        write_image(photos / f"{name}.png")
+    for words in ("Read-only file system", "No space left on device"):
+        (photos / f"a {words}.png").write_text("broken")
+    with pytest.raises(UserError, match="2 of 4 masks"):
+        call(model, photos, out=out)
+
+
+def test_a_stop_ends_between_rows_of_windows(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "a.png", size=(640, 32))
+    begun = []
+
+    def strip(*arguments: Any) -> Any:
+        begun.append(arguments)
+        if len(begun) == 2:
+            maker[0]._stopped.set()  # as where another image was interrupted
+        return strip_of(*arguments)
+
+    maker: list[MaskMaker] = []
+
+    def made(*arguments: Any, **options: Any) -> MaskMaker:
+        maker.append(MaskMaker(*arguments, **options))
+        return maker[0]
+
+    monkeypatch.setattr(inference, "strip_of", strip)
+    monkeypatch.setattr(predict, "MaskMaker", made)
+    with pytest.raises(UserError, match="0 of 1 masks"):
+        call(model, tmp_path / "a.png", out=tmp_path / "out", window=(32, 32))
+    assert len(begun) == 2
 
 
 def test_control_characters_of_names_are_escaped_in_the_table(

@@ -87,6 +87,20 @@ def test_windows_that_are_asked_for_stay(
     assert not parts.cut
 
 
+@pytest.mark.parametrize("free, seen", [(1.5, LARGE), (5.0, (128, 128))])
+def test_padding_counts(
+    free: float,
+    seen: tuple[int, int],
+    rng: np.random.Generator,
+    monkeypatch: MonkeyPatch,
+) -> None:
+    leave(monkeypatch, free)
+    parts, state = predictor(Brightest(), size_multiple=128)
+    image = random_image(rng, *LARGE)
+    np.testing.assert_array_equal(parts.mask(state, image), brightest(image))
+    assert set(Brightest.sizes) - {inference.FALLBACK} == {seen}
+
+
 @pytest.mark.parametrize("free, sizes", [(3.5, [3]), (2.5, [2]), (1.5, [1]), (0.5, [])])
 def test_evaluation_takes_together_what_fits(
     free: float,
