@@ -87,7 +87,7 @@ def test_windows_that_are_asked_for_stay(
     assert not parts.cut
 
 
-@pytest.mark.parametrize("free, seen", [(1.5, LARGE), (5.0, (128, 128))])
+@pytest.mark.parametrize("free, seen", [(1.1, (500, 500)), (5.0, (1024, 1024))])
 def test_padding_counts(
     free: float,
     seen: tuple[int, int],
@@ -95,8 +95,8 @@ def test_padding_counts(
     monkeypatch: MonkeyPatch,
 ) -> None:
     leave(monkeypatch, free)
-    parts, state = predictor(Brightest(), size_multiple=128)
-    image = random_image(rng, *LARGE)
+    parts, state = predictor(Brightest(), size_multiple=1024)
+    image = random_image(rng, 500, 500)
     np.testing.assert_array_equal(parts.mask(state, image), brightest(image))
     assert set(Brightest.sizes) - {inference.FALLBACK} == {seen}
 
