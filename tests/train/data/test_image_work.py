@@ -182,6 +182,7 @@ def test_sizes_are_read_as_the_decoder_reads_them(
         read(bytes(content))
 
 
+@pytest.mark.filterwarnings("ignore:Tag data larger")
 def test_sizes_that_pillow_has_no_room_for_are_seen(
     read: Callable[[bytes], np.ndarray],
 ) -> None:
