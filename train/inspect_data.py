@@ -18,7 +18,7 @@ from train.common.options import annotate, option
 from train.data.dataset import DataOptions
 from train.inspection.contents import list_contents
 from train.inspection.facts import facts_of_all
-from train.inspection.page import write_inspection
+from train.inspection.page import check_place_of_page, write_inspection
 from train.inspection.printed import text_of_summary
 from train.inspection.summary import summarize
 
@@ -45,11 +45,13 @@ def inspect_data(
 
     Args:
       data: as training takes them.
-      out: folder for `inspection.html`, which shows the same, and masks on images.
+      out: folder for `inspection.html`, which shows the same, and masks on images; an
+        earlier one is replaced unless it was changed since.
 
     Returns:
       Whether training would begin.
     """
+    check_place_of_page(out)  # before all images are read
     contents = list_contents(data)
     summary = summarize(contents, facts_of_all(contents, data))
     print(text_of_summary(summary))

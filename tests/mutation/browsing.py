@@ -6,9 +6,15 @@ BROWSING = [
     *of(
         "train/report/own_folder.py",
         "tests/train/report/test_own_folder.py",
-        ("edited is ours", 'ours and f"{digest_of(place)}  {name}" in listed', "ours"),
+        (
+            "edited is ours",
+            'ours and f"{digest_of(place)}  {name}" in (listed or ())',
+            "ours",
+        ),
         ("links are ours", " and not place.is_symlink()", ""),
         ("links to folders", "(*files, *links)", "files"),
+        ("any checksums", "name == SUMS and listed is not None", "name == SUMS"),
+        ("mark unwritten", 'f"{MARK}\\n")', '"")'),
         ("checksums by a link", "sums.is_symlink() or not", "not"),
         ("files of before", "            place.unlink()\n", "            str()\n"),
         ("half a file", "or place.suffix == PARTIAL", "or False"),
@@ -42,6 +48,35 @@ BROWSING = [
         ("path given away", "short(split.dataset.name)", "split.dataset.name"),
     ),
     *of(
+        "train/evaluation/whole_split.py",
+        "tests/train/evaluation/test_whole_split.py",
+        ("as many as are asked for", "min(count, number)", "count"),
+    ),
+    *of(
+        "train/inspection/page.py",
+        "tests/train/inspection/test_inspect_data.py::test_only_own_pages_are_replaced",
+        ("any page", "os.path.lexists(path) and not _is_own_page(path)", "False"),
+        ("links are ours", "path.is_symlink() or not", "not"),
+        ("edited is ours", "content == _marked(", "_MARK in content or _marked("),
+    ),
+    *of(
+        "train/inspect_data.py",
+        "tests/train/inspection/test_inspect_data.py::test_only_own_pages_are_replaced",
+        ("refused at the end", "    check_place_of_page(out)  #", "    str()  #"),
+    ),
+    *of(
+        "train/workdir/sums.py",
+        "tests/train/test_overwriting.py::test_checksums_of_their_owner_are_no_mark "
+        "tests/train/test_overwriting.py::test_checksums_alone_without_a_mark_stay",
+        (
+            "no mark is needed",
+            "return lines if first == MARK else None",
+            "return lines",
+        ),
+        ("anybody's mark", "if first == MARK else", "if text else"),
+        ("unmarked is replaced", "found is None and sums.exists()", "False"),
+    ),
+    *of(
         "train/report/browse_layers.py",
         "tests/train/report/test_browsing.py",
         ("ignored is wrong", " & ~ignored", ""),
@@ -52,6 +87,7 @@ BROWSING = [
     *of(
         "train/report/browse_page.py",
         "tests/train/report/test_browsing.py",
+        ("zeros kept", "np.nonzero(confusion)", "np.nonzero(confusion >= 0)"),
         ("end of a script", 'in "<>&":', 'in "":'),
         ("names that turn", '"name": shown(image.name)', '"name": image.name'),
     ),

@@ -138,7 +138,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_sums_are_read_by_the_usual_program(folder: Path) -> None:
-    check = ["sha256sum", "-c", sums.SUMS]
+    check = ["sha256sum", "-c", "--strict", sums.SUMS]
     assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 0
     (folder / export.FILES[1]).write_text("other")
     assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 1
@@ -154,6 +154,36 @@ def test_other_exports_stay(folder: Path, name: str) -> None:
     with pytest.raises(UserError, match=f"{folder} has {name} already"):
         export._check_replaceable(folder.parent, folder, overwrite=False)
     export._check_replaceable(folder.parent, folder, overwrite=True)
+
+
+def usual_sums(folder: Path, *names: str) -> None:
+    """Writes the checksums of files as their owner may."""
+    check = subprocess.run(
+        ["sha256sum", *names], cwd=folder, capture_output=True, check=True
+    )
+    (folder / sums.SUMS).write_bytes(check.stdout)
+
+
+@pytest.mark.parametrize("names", [export.FILES, export.FILES[:1], export.FILES[2:]])
+def test_checksums_of_their_owner_are_no_mark(
+    folder: Path, names: tuple[str, ...]
+) -> None:
+    for name in set(export.FILES) - {*names}:
+        (folder / name).unlink()
+    usual_sums(folder, *names)
+    assert sums.not_ours(folder, export.FILES) == [*names, sums.SUMS]
+    assert not any(export._is_ours(folder, name) for name in names)
+    with pytest.raises(UserError, match="SHA256SUMS already.*or add --overwrite"):
+        export._check_replaceable(folder.parent, folder, overwrite=False)
+    export._check_replaceable(folder.parent, folder, overwrite=True)
+
+
+@pytest.mark.parametrize("text", ["", "\n", f"notes\n{sums.MARK}\n"])
+def test_checksums_alone_without_a_mark_stay(tmp_path: Path, text: str) -> None:
+    (tmp_path / sums.SUMS).write_text(text)
+    assert sums.not_ours(tmp_path, export.FILES) == [sums.SUMS]
+    (tmp_path / sums.SUMS).unlink()
+    assert not sums.not_ours(tmp_path, export.FILES)
 
 
 @pytest.mark.parametrize("line", ["abc  my-file", "what I wrote"])

@@ -233,7 +233,7 @@ class Evaluator:
 
 def evenly(number: int, count: int) -> list[int]:
     """Returns so many of a number of places, spread evenly, or all that there are."""
-    chosen = np.linspace(0, number - 1, count).round().astype(int)
+    chosen = np.linspace(0, number - 1, min(count, number)).round().astype(int)
     return np.unique(chosen).tolist()
 
 

@@ -27,12 +27,25 @@ class Browsed(NamedTuple):
     name: str
     size: tuple[int, int]  # width and height, pixels
     ignored: int  # pixels
-    confusion: np.ndarray  # [classes, classes], rows truth
+    counts: np.ndarray  # by `counts_above_0`, which are few whatever the classes
 
     @property
     def stem(self) -> str:
         """The begin of the names of its layers, the same in the script."""
         return f"{PICTURES}/{self.number:06d}"
+
+
+def counts_above_0(confusion: np.ndarray) -> np.ndarray:
+    """Returns the counts of a confusion matrix that are not 0.
+
+    Args:
+      confusion: pixels, [classes, classes], rows truth.
+
+    Returns:
+      The class of the truth, that of the prediction and their pixels, [counts, 3].
+    """
+    truth, prediction = np.nonzero(confusion)
+    return np.stack([truth, prediction, confusion[truth, prediction]], axis=1)
 
 
 def browse_page(
@@ -59,7 +72,8 @@ def browse_page(
     classes = len(class_names)
     whole = np.zeros((classes, classes), np.int64)
     for image in images:
-        whole += image.confusion
+        truth, prediction, pixels = image.counts.T
+        whole[truth, prediction] += pixels
     script = _SCRIPT.read_text(encoding="utf-8")
     result = measure(whole, class_names)
     return template("browse.html.jinja").render(
@@ -110,14 +124,12 @@ def _data(
 
 def _entry(image: Browsed) -> dict[str, Any]:
     """Returns an image as the script reads it: truth, prediction, pixels of both."""
-    truth, prediction = np.nonzero(image.confusion)
-    pixels = image.confusion[truth, prediction]
     return {
         "number": image.number,
         "name": shown(image.name),
         "size": image.size,
         "ignored": image.ignored,
-        "counts": np.stack([truth, prediction, pixels], axis=1).tolist(),
+        "counts": image.counts.tolist(),
     }
 
 

@@ -19,7 +19,7 @@ from train.data.places import short
 from train.evaluation.spread import replicas
 from train.evaluation.whole_split import Evaluator, Panel, evenly
 from train.report.browse_layers import layers
-from train.report.browse_page import PICTURES, Browsed, browse_page
+from train.report.browse_page import PICTURES, Browsed, browse_page, counts_above_0
 from train.report.own_folder import OwnFolder
 from train.training.step import TrainState
 from train.workdir.evaluated import EvaluatedSplit
@@ -96,12 +96,13 @@ class _Pages:
     def _write(self, index: int, panel: Panel) -> None:
         """Writes the layers of an image and notes its counts."""
         classes = len(self._split.dataset.class_names)
-        confusion = confusion_matrix(panel.prediction, panel.truth, num_classes=classes)
+        confusion = np.asarray(
+            confusion_matrix(panel.prediction, panel.truth, num_classes=classes)
+        )
         height, width = panel.truth.shape
         ignored = panel.truth.size - int(confusion.sum())
-        image = Browsed(
-            index + 1, panel.name, (width, height), ignored, np.asarray(confusion)
-        )
+        counts = counts_above_0(confusion)
+        image = Browsed(index + 1, panel.name, (width, height), ignored, counts)
         if not self.images:
             self._folder.clear()  # an earlier page stays until there is another
         for end, content in layers(panel, self._split.dataset.colors).items():

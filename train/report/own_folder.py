@@ -10,10 +10,10 @@ from pathlib import Path
 
 from models.files import PARTIAL
 from train.common.errors import UserError
-from train.common.files import append_text, replace_bytes
+from train.common.files import append_text, replace_bytes, replace_text
 from train.common.regular import read_regular
 from train.data.fingerprint import digest_of
-from train.workdir.sums import SUMS
+from train.workdir.sums import MARK, SUMS, own_lines
 
 _MOST = 2**27  # bytes of the checksums
 
@@ -21,7 +21,8 @@ _MOST = 2**27  # bytes of the checksums
 class OwnFolder:
     """Files in a folder with their checksums, by which a later call knows its own.
 
-    Checksums are written before their files, so a folder is known after a kill as well.
+    Checksums are written before their files, so a folder is known after a kill as well;
+    those without the mark of this program are another's.
 
     Args:
       folder: made if need be; it may be a link, what is in it may not.
@@ -51,35 +52,35 @@ class OwnFolder:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256(content).hexdigest()
+        if not (self.path / SUMS).exists():
+            replace_text(self.path / SUMS, f"{MARK}\n")
         append_text(self.path / SUMS, f"{digest}  {name}\n")
         replace_bytes(path, content)
         return path
 
     def _check(self) -> None:
-        listed: set[str] | None = None
+        listed = self._listed()
         for place in _files(self.path):
-            if listed is None:
-                listed = self._listed()
             name = str(place.relative_to(self.path))
-            if name == SUMS or place.suffix == PARTIAL:
+            if place.suffix == PARTIAL or (name == SUMS and listed is not None):
                 continue
             ours = self._is_ours(place) and not place.is_symlink()
-            if not (ours and f"{digest_of(place)}  {name}" in listed):
+            if not (ours and f"{digest_of(place)}  {name}" in (listed or ())):
                 raise UserError(
                     f"{place} is there already, and it is not as this program wrote "
-                    "it. Choose another --out, or take it out of that folder."
+                    "it. Choose another --out, or take what is in that folder away."
                 )
 
     def _is_ours(self, place: Path) -> bool:
         return bool(self._names.fullmatch(str(place.relative_to(self.path))))
 
-    def _listed(self) -> set[str]:
-        """Returns the lines of the checksums."""
+    def _listed(self) -> set[str] | None:
+        """Returns the lines of the checksums, None where there are none of ours."""
         sums = self.path / SUMS
         if sums.is_symlink() or not sums.is_file():
-            return set()
-        text = read_regular(sums, _MOST).decode(errors="replace")
-        return set(text.splitlines())
+            return None
+        lines = own_lines(read_regular(sums, _MOST))
+        return None if lines is None else set(lines)
 
 
 def _files(folder: Path) -> Iterator[Path]:

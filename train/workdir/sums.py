@@ -10,28 +10,37 @@ from train.common.regular import read_regular
 from train.data.fingerprint import digest_of
 
 SUMS = "SHA256SUMS"
+MARK = "# Written by lal-jax, which may replace what is listed here"  # its first line
 _MOST = 2**20  # bytes of it
 
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
     """Writes the checksums of files of a folder."""
     lines = (f"{digest_of(folder / name)}  {name}\n" for name in names)
-    replace_text(folder / SUMS, "".join(lines))
+    replace_text(folder / SUMS, "".join([f"{MARK}\n", *lines]))
+
+
+def own_lines(text: bytes) -> list[str] | None:
+    """Returns the lines below the mark, None where there is no mark."""
+    first, *lines = text.decode(errors="replace").splitlines() or [""]
+    return lines if first == MARK else None
 
 
 def not_ours(folder: Path, names: Sequence[str]) -> list[str]:
     """Returns which files of a folder are not as its checksums say, `SUMS` included.
 
-    That file is another's where it tells of files other than these.
+    That file is another's where it tells of files other than these, or has no mark:
+    checksums alone, anybody may have written of files of their own.
     """
     sums = folder / SUMS
-    text = read_regular(sums, _MOST) if sums.is_file() else b""
-    listed = text.decode(errors="replace").splitlines()
+    found = own_lines(read_regular(sums, _MOST)) if sums.is_file() else None
+    listed = found or []
     others = [
         name
         for name in names
         if (folder / name).exists()
         and f"{digest_of(folder / name)}  {name}" not in listed
     ]
-    foreign = any(line.partition("  ")[2] not in names for line in listed)
+    foreign = found is None and sums.exists()
+    foreign |= any(line.partition("  ")[2] not in names for line in listed)
     return [*others, SUMS] if foreign else others

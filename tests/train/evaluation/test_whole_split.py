@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from train.common.errors import UserError
 from train.config import Config, save_config
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions, PredictionOptions
-from train.evaluation.whole_split import Evaluator
+from train.evaluation.whole_split import Evaluator, evenly
 from train.workdir import evaluated
 from train.workdir.trained import Trained
 
@@ -117,3 +118,17 @@ def test_evaluation_notes_how_it_predicted(
     assert (result["scales"], result["flip"]) == ([0.5, 1.0], True)
     assert (result["window"], result["data"]) == ([32, 40], "four")
     assert set(Brightest.sizes) == {(32, 40), (16, 20), (32, 32), (16, 16)}
+
+
+@pytest.mark.parametrize(
+    ("count", "places"), [(1, [0]), (2, [0, 4]), (3, [0, 2, 4]), (10**7, [*range(5)])]
+)
+def test_places_are_spread_evenly_whatever_is_asked_for(
+    count: int, places: list[int]
+) -> None:
+    tracemalloc.start()
+    try:
+        assert evenly(5, count) == places
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000  # bytes
+    finally:
+        tracemalloc.stop()

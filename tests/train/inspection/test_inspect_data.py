@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 import lal_jax
+from train.common.errors import UserError
 from train.data import image_files, scenes
 from train.data.class_counts import class_counts
 from train.data.dataset import DataOptions, load_dataset
+from train.inspect_data import InspectedData, inspect_data
 from train.inspection import facts as facts_module
 from train.inspection.contents import list_contents
 from train.inspection.facts import Facts, facts_of_all
@@ -186,6 +188,32 @@ def test_nothing_is_written_into_the_folder(folder: Path, tmp_path: Path) -> Non
     write_inspection(inspect(folder), tmp_path / "out")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     assert not (folder.parent / "prepared").exists()
+
+
+@pytest.mark.parametrize("kind", ["drawn", "edited", "marked", "link", "dangling"])
+def test_only_own_pages_are_replaced(folder: Path, tmp_path: Path, kind: str) -> None:
+    out, summary = tmp_path / "out", inspect(folder)
+    page = write_inspection(summary, out)
+    written = page.read_bytes()
+    assert write_inspection(summary, out).read_bytes() == written
+    if kind == "drawn":
+        page.write_text("<p>mine</p>")
+    elif kind == "edited":
+        page.write_bytes(written.replace(b"</h1>", b"!</h1>", 1))
+    elif kind == "marked":
+        page.write_bytes(written + b"mine")
+    else:
+        page.rename(tmp_path / "elsewhere")
+        page.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "nowhere"))
+    before = None if kind == "dangling" else page.read_bytes()
+    for again in (
+        lambda: write_inspection(summary, out),
+        lambda: inspect_data(InspectedData(folder="/nowhere"), out),  # before it looks
+    ):
+        with pytest.raises(UserError, match=f"{page} is there already.*another --out"):
+            again()
+    assert page.is_symlink() == (kind in ("link", "dangling"))
+    assert before is None or page.read_bytes() == before
 
 
 def test_page_stays_small_and_stands_alone(tmp_path: Path) -> None:

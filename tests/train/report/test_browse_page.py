@@ -17,7 +17,7 @@ from PIL import Image
 from lal_jax.metrics import confusion_matrix
 from train.evaluation.whole_split import Panel
 from train.report.browse_layers import WRONG_COLOR, layers
-from train.report.browse_page import Browsed, browse_page
+from train.report.browse_page import Browsed, browse_page, counts_above_0
 from train.report.browsing import PAGE_FILES
 from train.report.own_folder import OwnFolder
 
@@ -62,7 +62,13 @@ def write_page(folder: Path) -> Path:
     for number, panel in enumerate(panels(), start=1):
         ignored = int((panel.truth == 255).sum())
         images.append(
-            Browsed(number, panel.name, SIZE[::-1], ignored, counts_of(panel))
+            Browsed(
+                number,
+                panel.name,
+                SIZE[::-1],
+                ignored,
+                counts_above_0(counts_of(panel)),
+            )
         )
         for end, content in layers(panel, COLORS).items():
             own.write(images[-1].stem + end, content)

@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from lal_jax.metrics import mean_iou
+from lal_jax.metrics import confusion_matrix, mean_iou
 from train import browse, evaluate
 from train.common.errors import UserError
 from train.config import Config, save_config
@@ -22,7 +22,9 @@ from train.data.images import encode
 from train.evaluation.inference import Predictor
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import Panel
+from train.report import browsing
 from train.report.browse_layers import LONGEST, WRONG_COLOR, layers
+from train.report.browse_page import Browsed
 from train.workdir import evaluated
 from train.workdir.evaluated import SplitOptions
 from train.workdir.run import Run
@@ -123,6 +125,30 @@ def test_few_images_are_spread_evenly(run: Path) -> None:
     assert len(list((run / "browse_val" / "pictures").iterdir())) == 10
     browsed(run)  # all, in its place
     assert "Shown are" not in (run / "browse_val" / "index.html").read_text()
+
+
+def test_counts_that_are_0_are_not_kept(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many classes there are, of which an image has few."""
+    kept: list[Browsed] = []
+    page = browsing.browse_page
+
+    def counted(*masks: np.ndarray, num_classes: int) -> np.ndarray:
+        counts = confusion_matrix(*masks, num_classes=num_classes)
+        return np.pad(np.asarray(counts), (0, 200))
+
+    def taken(**options: Any) -> str:
+        kept.extend(options["images"])
+        return page(**{**options, "class_names": names, "colors": colors})
+
+    names = (*NAMES, *map(str, range(200)))
+    colors = np.zeros((len(names), 3), np.uint8)
+    monkeypatch.setattr(browsing, "confusion_matrix", counted)
+    monkeypatch.setattr(browsing, "browse_page", taken)
+    assert len(browsed(run)["images"]) == len(kept) == len(SIZES)
+    for image in kept:
+        assert image.counts.base is None and image.counts.size <= 3 * 9
 
 
 def test_names_are_text(run: Path) -> None:

@@ -31,7 +31,8 @@ def test_folder_is_refilled_and_nothing_of_before_stays(tmp_path: Path) -> None:
     fill(tmp_path / "a" / "b", "page", "pictures/1")
     assert content(tmp_path / "a" / "b") == {"page", "pictures/1", "SHA256SUMS"}
     done = subprocess.run(
-        ["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=tmp_path / "a" / "b"
+        ["sha256sum", "-c", "--quiet", "--strict", "SHA256SUMS"],
+        cwd=tmp_path / "a" / "b",
     )
     assert done.returncode == 0
 
@@ -86,8 +87,23 @@ def test_checksums_behind_a_link_are_none(tmp_path: Path) -> None:
     fill(tmp_path / "out", "page")
     (tmp_path / "out" / "SHA256SUMS").rename(tmp_path / "sums")
     (tmp_path / "out" / "SHA256SUMS").symlink_to(tmp_path / "sums")
-    with pytest.raises(UserError, match="page is there already"):
+    with pytest.raises(UserError, match="is there already"):
         OwnFolder(tmp_path / "out", NAMES)
+
+
+@pytest.mark.parametrize("names", [["page", "pictures/1"], []])
+def test_checksums_of_their_owner_are_no_mark(tmp_path: Path, names: list[str]) -> None:
+    """As of an album that is named like a page."""
+    (tmp_path / "pictures").mkdir()
+    for name in names:
+        (tmp_path / name).write_text(name)
+    made = subprocess.run(
+        ["sha256sum", *names], cwd=tmp_path, input=b"", capture_output=True, check=True
+    )
+    (tmp_path / "SHA256SUMS").write_bytes(made.stdout)
+    with pytest.raises(UserError, match="is there already.*Choose another --out"):
+        OwnFolder(tmp_path, NAMES)
+    assert content(tmp_path) == {*names, "SHA256SUMS"}
 
 
 def test_file_is_no_folder(tmp_path: Path) -> None:
