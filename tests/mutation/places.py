@@ -69,7 +69,7 @@ PLACES = [
         ("all memory counted on", "_USABLE * free_memory()", "free_memory()"),
         ("more than asked", "return min(wanted, int(", "return min(10**9, int("),
         ("one view held", "min(2, len(self._views)) *", "1 *"),
-        ("never in windows", "or self.most(state, self._whole(size), 1):", "or True:"),
+        ("never in windows", "or self.most(state, whole, 1):", "or True:"),
         ("said each time", "        if not self.cut:\n", "        if True:\n"),
         ("small ones looked into", "largest**2 <= _SMALL", "largest**2 < 0"),
     ),
@@ -100,7 +100,7 @@ PLACES = [
         ("NaN in windows", "        if not finite:\n", "        if False:\n"),
     ),
     *of(
-        "train/evaluation/inference.py",
+        "train/evaluation/programs.py",
         "tests/train/evaluation/test_not_finite.py",
         (
             "NaN of another",

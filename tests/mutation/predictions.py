@@ -29,7 +29,7 @@ PREDICTIONS = (
         "tests/train/evaluation/test_bands.py",
         (
             "not finite unnoticed",
-            "self._masks(found)[0, :height, :width]",
+            "self._programs.masks(found)[0, :height, :width]",
             "self._programs.label(found)[0][0, :height, :width]",
         ),
         (

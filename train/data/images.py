@@ -191,5 +191,11 @@ def pad(example: Example, size: tuple[int, int]) -> Example:
 
 def pad_to_multiple(example: Example, multiple: int) -> Example:
     """Returns the example padded to the next multiple of height and width."""
-    height, width = (-(-side // multiple) * multiple for side in example.label.shape)
-    return pad(example, (height, width))
+    height, width = example.label.shape
+    return pad(example, padded_size((height, width), multiple))
+
+
+def padded_size(size: Size, multiple: int) -> Size:
+    """Returns the next multiples of height and width."""
+    height, width = (-(-side // multiple) * multiple for side in size)
+    return height, width

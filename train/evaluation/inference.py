@@ -12,9 +12,8 @@ from flax import nnx
 from tqdm import tqdm
 
 from models.deeplab import DeepLab
-from train.common.errors import NotFinite
 from train.common.memory import free_memory
-from train.data.images import Example, Size, pad_to_multiple
+from train.data.images import Example, Size, pad_to_multiple, padded_size
 from train.data.preprocessing import Preprocessing
 from train.evaluation.bands import Band, banded, bands_at_size
 from train.evaluation.preparation import at_size, prepared
@@ -137,14 +136,7 @@ class Predictor:
         Raises:
           NotFinite: an image has a logit that is NaN or infinite.
         """
-        return self._masks(self._scores(state, images))
-
-    def _masks(self, found: jax.Array) -> np.ndarray:
-        """Returns the masks of scores."""
-        masks, finite = jax.device_get(self._programs.label(found))
-        if not finite.all():
-            raise NotFinite(int(np.argmin(finite)))
-        return masks
+        return self._programs.masks(self._scores(state, images))
 
     def mask(
         self, state: TrainState, image: np.ndarray, *, progress: Progress = iter
@@ -215,7 +207,7 @@ class Predictor:
             return
         found = self._scores(state, self._padded(state, image))
         height, width = image.shape[:2]
-        mask = self._masks(found)[0, :height, :width]
+        mask = self._programs.masks(found)[0, :height, :width]
         yield from banded(mask, functools.partial(self._programs.rows, found))
 
     def _parts(
@@ -233,24 +225,22 @@ class Predictor:
 
         Where memory would not suffice for that, it is taken as it is.
         """
-        height, width = image.shape[:2]
-        blank = np.zeros((height, width), np.uint8)
-        fits = self.most(state, self._whole((height, width)), 1)
-        multiple = self.options.size_multiple if fits else 1
-        return pad_to_multiple(Example(image, blank), multiple).image[None]
-
-    def _whole(self, size: Size) -> Size:
-        """Returns the size that an image taken whole is padded to."""
-        multiple = self.options.size_multiple
-        height, width = (-(-side // multiple) * multiple for side in size)
-        return height, width
+        blank, multiple = (
+            np.zeros(image.shape[:2], np.uint8),
+            self.options.size_multiple,
+        )
+        padded = padded_size((blank.shape[0], blank.shape[1]), multiple)
+        fits = self.most(state, padded, 1)
+        example = Example(image, blank)
+        return pad_to_multiple(example, multiple if fits else 1).image[None]
 
     def _window(self, state: TrainState, size: Size) -> Size:
         """Returns the size of the windows for an image, 0 0 to take it whole."""
-        if self.options.window != (0, 0) or self.most(state, self._whole(size), 1):
+        whole = padded_size(size, self.options.size_multiple)
+        if self.options.window != (0, 0) or self.most(state, whole, 1):
             return self.options.window
         if not self.cut:
-            needed = self._bytes(state, self._whole(size))
+            needed = self._bytes(state, whole)
             tqdm.write(
                 f"An image of {size[0]}×{size[1]} pixels would take about "
                 f"{needed / 1e9:.1f} GB of memory, with {free_memory() / 1e9:.1f} GB "

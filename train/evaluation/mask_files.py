@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from train.common.errors import NotFinite, UserError, memory_for
 from train.common.files import replace_bytes
+from train.data.fingerprint import digest_of
 from train.data.images import Size, read_image
 from train.data.palette import mask_image, overlay
 from train.evaluation.areas import class_shares, row_bands
@@ -24,7 +25,6 @@ from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles
 from train.evaluation.own_pictures import (
     as_predicted,
-    digest_of,
     image_of,
     is_ours,
 )

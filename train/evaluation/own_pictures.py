@@ -5,7 +5,6 @@ The mark is a checksum of the pixels, so a picture that was edited since is anot
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zlib
 from pathlib import Path
@@ -14,7 +13,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from train.common.errors import UserError
-from train.common.regular import open_regular
 from train.data.image_files import opened
 
 _KEY, _IMAGE = "predicted", "image"
@@ -47,16 +45,6 @@ def is_ours(path: Path) -> bool:
             return mark is not None and mark == _checksum(picture)
     except UserError:  # of no such picture, or a larger one
         return False
-
-
-def digest_of(image: Path) -> str:
-    """Returns a digest of an image's file.
-
-    Raises:
-      UserError: it is no regular file.
-    """
-    with open_regular(image) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def image_of(mask: Path) -> str:

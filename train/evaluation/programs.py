@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from models.deeplab import DeepLab
+from train.common.errors import NotFinite
 from train.data.preprocessing import Preprocessing
 from train.evaluation.scores import join, probabilities
 from train.evaluation.views import EvaluationOptions, View
@@ -72,3 +73,14 @@ class Programs:
             return probabilities(some, options)
 
         self.look, self.label, self.weigh, self.rows = look, label, weigh, rows
+
+    def masks(self, found: jax.Array) -> np.ndarray:
+        """Returns the masks of scores, uint8 `[batch, height, width]`.
+
+        Raises:
+          NotFinite: an image has a score that is NaN or infinite.
+        """
+        masks, finite = jax.device_get(self.label(found))
+        if not finite.all():
+            raise NotFinite(int(np.argmin(finite)))
+        return masks
