@@ -35,7 +35,7 @@ from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 9
+CONFIG_VERSION = 10
 
 # The first version whose files have a checksum.
 _SEALED = 6

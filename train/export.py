@@ -174,7 +174,7 @@ def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
         seen = prepared_images(images, trained.use.image_height)
-        found = scores(model, seen, preprocess, options)
+        found = scores(model, seen, preprocess, options, trained.void)
         found = probabilities(found, options)
         masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
         confidence = jnp.max(found, axis=-1)

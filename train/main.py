@@ -91,7 +91,7 @@ def complete(config: Config) -> dict[str, Any]:
     run.begin(config, provenance(dataset.fingerprint))
     wait_for_all("the run has begun")
     preprocess = PREPROCESSINGS[config.model.preprocessing]
-    predictor = Predictor(graph, preprocess, config.evaluation)
+    predictor = Predictor(graph, preprocess, config.evaluation, void=dataset.void)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     evaluate = with_panels(evaluator, run.history, dataset.colors, config.run.panels)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))

@@ -22,6 +22,7 @@ from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
 from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
+from tests.mutation.void import VOID_MISTAKES
 
 MUTANTS = (
     *TRAINER,
@@ -46,4 +47,5 @@ MUTANTS = (
     *REGIONS,
     *SUMS,
     *FEATURES,
+    *VOID_MISTAKES,
 )

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,11 @@ from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
+from train.data.parts import hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
 from train.data.voc_files import first_few
+from train.data.void import VOID
 
 
 class Dataset(NamedTuple):
@@ -46,6 +48,7 @@ class Dataset(NamedTuple):
     splits: Mapping[str, str] = {}
     earlier: str = ""
     val_names: tuple[str, ...] = ()
+    void: tuple[int, ...] = ()  # values that do not count, beside 255
 
 
 _SPLIT = Limit(
@@ -83,6 +86,12 @@ class DataOptions(Group):
         (),
         "Class names in the order of the mask values, where the folder has no list; "
         "one that names others is an error.",
+    )
+    void: tuple[str, ...] = option(
+        (),
+        "Values of the masks that do not count, as 255 does not, or names of their "
+        "classes; the others keep their values.",
+        VOID,
     )
     holdout: float = option(
         0.0,
@@ -132,6 +141,11 @@ class DataOptions(Group):
             "split",
             lambda options: options.split == 0 or options.folder != "",
             "needs --data; the built-in scenes have a validation split",
+        ),
+        Rule(
+            "void",
+            lambda options: options.void == () or options.folder != "",
+            "needs --data; all of the built-in scenes counts",
         ),
     )
 
@@ -230,7 +244,7 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
         sources = found.prepare((options.train_split, options.val_split))
     train, val = sources[options.train_split], sources[options.val_split]
     if options.holdout:
-        train, val = _hold_out(train, options)
+        train, val = hold_out(train, options.holdout, options.train_split)
     return Dataset(
         found.name,
         found.class_names,
@@ -241,55 +255,10 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
         found.splits,
         found.earlier,
         found.val_names,
+        found.folder.void if found.folder else (),
     )
 
 
 def load_dataset(options: DataOptions) -> Dataset:
     """Finds and prepares a data set; see `find_dataset` and `prepare_dataset`."""
     return prepare_dataset(find_dataset(options), options)
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Some records of a source, by their indices."""
-
-    source: Source
-    indices: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
-        return self.source[self.indices[index]]
-
-
-def _hold_out(source: Source, options: DataOptions) -> tuple[Source, Source]:
-    """Splits the training records into those trained on and those held out."""
-    count = len(source)
-    kept, held = held_out(count, options.holdout)
-    if not kept or not held:
-        raise UserError(
-            f"--holdout {options.holdout:g} leaves one side without any of the {count} "
-            f"images of split {options.train_split!r}. Choose another fraction."
-        )
-    return Part(source, kept), Part(source, held)
-
-
-def held_out(count: int, fraction: float) -> tuple[list[int], list[int]]:
-    """Returns which of a list's images are trained on, and which are held out.
-
-    The list is cut into stretches, and the end of each is held out. Single images would
-    have neighbors in training that may be the next frames of a film; the end of the
-    whole list may be of one film, unlike the rest.
-
-    Args:
-      count: number of images.
-      fraction: to hold out, about; each stretch is rounded.
-    """
-    parts = max(1, min(10, round(fraction * count)))
-    kept, held = [], []
-    for stretch in np.array_split(np.arange(count), parts):
-        end = len(stretch) - round(fraction * len(stretch))
-        kept += stretch[:end].tolist()
-        held += stretch[end:].tolist()
-    return kept, held

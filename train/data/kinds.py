@@ -101,7 +101,11 @@ def _found_in_place(
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
     classes, divide = options.classes, options.divide
-    how: Any = {"converted": converted, "links": options.links}
+    how: Any = {
+        "converted": converted,
+        "links": options.links,
+        "void": options.void,
+    }
     folder = read_voc_folder(root, splits, classes, digests, divide, listing, **how)
     if options.split and not folder.val_names:
         raise UserError(

@@ -14,6 +14,7 @@ from train.data.images import at_height, encode
 from train.data.mask_checks import MaskChecks
 from train.data.records import SegmentationBuilder, make_record, progress
 from train.data.voc import VocFolder, read_pair
+from train.data.void import without_void
 
 
 class VocLayout(SegmentationBuilder):
@@ -56,10 +57,11 @@ class VocLayout(SegmentationBuilder):
         colors = folder.colors if folder.by_color else None
         files = folder.splits[split]
         for index, (name, image, mask) in enumerate(progress(files, split)):
-            example = read_pair(image, mask, classes, colors)
+            example = read_pair(image, mask, classes, colors, folder.void)
             if colors is None:
                 self._checks.add(mask, example.label)
-            example = at_height(example, self._height)
+            label = without_void(example.label, folder.void)
+            example = at_height(example._replace(label=label), self._height)
             if self._height:
                 encoded = encode(example.image, "PNG")
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -48,6 +48,7 @@ class Predictor:
       options: how it predicts.
       height: that `mask` resizes images to, as their training's preparation did,
         pixels; 0 leaves them as they are.
+      void: classes that no pixel is predicted as.
 
     Attributes:
       cut: the number of images that were predicted in windows because memory would not
@@ -61,6 +62,7 @@ class Predictor:
         options: EvaluationOptions,
         *,
         height: int = 0,
+        void: Sequence[int] = (),
     ):
         self.options, self._height, self.cut = options, height, 0
         self._views = views(options)
@@ -68,7 +70,7 @@ class Predictor:
             # The largest of one are its logits: rounding to probabilities makes ties.
             options = dataclasses.replace(options, fusion="max")
 
-        self._make = functools.partial(Programs, graph, preprocess, options)
+        self._make = functools.partial(Programs, graph, preprocess, options, void)
         self._programs, self._shapes = self._make(), set[tuple[int, ...]]()
         self._cost: float | None = None
         self._largest = max(1.0, *(view.scale for view in self._views))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ class Programs:
       graph: the network's structure.
       preprocess: what the network is given of an image.
       options: how scores are joined.
+      void: classes that no pixel is predicted as.
 
     Attributes:
       look: scores `[batch, height, width, classes]` of uint8 images under a view,
@@ -40,6 +42,7 @@ class Programs:
         graph: nnx.GraphDef[DeepLab],
         preprocess: Preprocessing,
         options: EvaluationOptions,
+        void: Sequence[int] = (),
     ):
         @functools.partial(jax.jit, static_argnames="view", donate_argnames="joined")
         def look(
@@ -51,7 +54,7 @@ class Programs:
         ) -> jax.Array:
             model = nnx.merge(graph, params, statistics, copy=True)
             pixels = preprocess(jnp.asarray(images))
-            return join(joined, model, pixels, view, options)
+            return join(joined, model, pixels, view, options, void)
 
         @jax.jit
         def label(found: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -32,6 +32,7 @@ from train.data.images import (
 from train.data.masks import colors_of
 from train.data.voc import read_pair
 from train.data.voc_files import Pair
+from train.data.void import without_void
 from train.inspection.contents import Contents, Split
 
 _MOST_COLORS = 32  # that are listed of a mask
@@ -50,6 +51,7 @@ class Facts(NamedTuple):
     faults: tuple[str, ...] = ()  # why training would refuse it
     digest: bytes = b""  # of the image's pixels
     colors: Mapping[Color, int] = {}  # pixels of each, where they have no classes
+    written: tuple[int, ...] = ()  # values of the mask, before void ones are ignored
 
 
 class Reading(NamedTuple):
@@ -59,12 +61,13 @@ class Reading(NamedTuple):
     colors: np.ndarray | None  # of the classes, where masks may have them
     height: int  # that they are prepared at; 0 leaves them as they are
     pixel_limit: int
+    void: tuple[int, ...] = ()  # values that do not count
 
 
 def facts_of_files(pair: Pair, reading: Reading) -> Facts:
     """Returns the facts of an image and a mask, refused by training or not."""
     try:
-        example = read_pair(pair.image, pair.mask, reading.classes, reading.colors)
+        example = read_pair(pair.image, pair.mask, *reading[:2], reading.void)
     except Exception as error:  # whatever it is, of one image
         return _facts_of_refused(pair, reading, _text(error, pair))
     return _facts_of(pair.name, example, reading)
@@ -84,8 +87,9 @@ def _facts_of(name: str, example: Example, reading: Reading) -> Facts:
     return Facts(
         name,
         size=label.shape,
-        values=_values(label),
+        values=_values(without_void(label, reading.void)),
         digest=_digest(example.image),
+        written=tuple(_values(label)),
     )
 
 
@@ -97,10 +101,11 @@ def _facts_of_refused(pair: Pair, reading: Reading, fault: str) -> Facts:
     return Facts(
         pair.name,
         size=None if image is None else (image.shape[0], image.shape[1]),
-        values={} if label is None else _values(label),
+        values={} if label is None else _values(without_void(label, reading.void)),
         faults=tuple(faults),
         digest=b"" if image is None else _digest(image),
         colors=_colors(pair.mask) if label is None else {},
+        written=() if label is None else tuple(_values(label)),
     )
 
 
@@ -164,6 +169,7 @@ def facts_of_all(contents: Contents, options: DataOptions) -> dict[str, list[Fac
         contents.colors if contents.by_color else None,
         options.image_height,
         options.pixel_limit,
+        contents.void,
     )
     bar = tqdm(
         desc="looking at images",

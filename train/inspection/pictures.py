@@ -12,6 +12,7 @@ from train.common.errors import UserError
 from train.data.images import IGNORED, decode, read_image, read_mask
 from train.data.palette import overlay
 from train.data.voc_files import Pair
+from train.data.void import without_void
 from train.inspection.contents import Contents
 from train.inspection.findings_of_data import Listed
 from train.inspection.summary import Summary
@@ -99,7 +100,7 @@ def _painted(contents: Contents, split: Any, place: Listed) -> np.ndarray:
         image = read_image(entry.image)
         colors = contents.colors if contents.by_color else None
         try:
-            label = read_mask(entry.mask, colors)
+            label = without_void(read_mask(entry.mask, colors), contents.void)
         except UserError:
             return image
     if label.shape != image.shape[:2]:

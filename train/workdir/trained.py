@@ -33,6 +33,7 @@ from train.config import (
 from train.data.image_files import PIXEL_LIMIT
 from train.data.images import Size
 from train.data.preprocessing import PREPROCESSINGS
+from train.data.void import void_values
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
 from train.training.additions import network_alone
@@ -82,6 +83,12 @@ class Trained(NamedTuple):
     state: TrainState
 
     @property
+    def void(self) -> tuple[int, ...]:
+        """The classes that do not count; none of them is predicted."""
+        values = void_values(self.config.data.void, self.class_names)
+        return tuple(value for value in values if value < len(self.class_names))
+
+    @property
     def use(self) -> Use:
         """What predicting takes from the configuration."""
         config = self.config
@@ -98,7 +105,13 @@ class Trained(NamedTuple):
         use = self.use
         preprocess = PREPROCESSINGS[use.preprocessing]
         evaluation = options or use.evaluation
-        return Predictor(self.graph, preprocess, evaluation, height=use.image_height)
+        return Predictor(
+            self.graph,
+            preprocess,
+            evaluation,
+            height=use.image_height,
+            void=self.void,
+        )
 
 
 def load_trained(path: Path, checkpoint: Checkpoint = "newest") -> Trained:
@@ -182,6 +195,7 @@ def load_file(path: Path) -> Trained:
         metadata = read_header(path).metadata
         config = _read_config(path, metadata)
         class_names, colors, step = _read_classes_and_step(metadata)
+        void_values(config.data.void, class_names)
         alone = config.replace(learn_score_scale=False, auxiliary=0.0, ema=0.0)
         graph, state = abstract_state(alone, len(class_names))
         state, loaded = loaded_state(state, graph, read_weights(path))
