@@ -47,7 +47,7 @@ def evaluate(
     cache_compilations(prediction.compilation_cache)
     trained, dataset, options = split.trained, split.dataset, split.options
     predictor = trained.predictor(options)
-    with refiner(crf) as refine:
+    with refiner(crf, dataset.void) as refine:
         evaluator = Evaluator(predictor, dataset.val, dataset.class_names, refine)
         counts = evaluator.counts(trained.state)
     cut = predictor.cut

@@ -1,6 +1,7 @@
 """All mistakes that tests must notice."""
 
 from tests.mutation.browsing import BROWSING
+from tests.mutation.channels import CHANNEL_MISTAKES
 from tests.mutation.crf import CRF
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
@@ -48,4 +49,5 @@ MUTANTS = (
     *SUMS,
     *FEATURES,
     *VOID_MISTAKES,
+    *CHANNEL_MISTAKES,
 )

@@ -58,7 +58,7 @@ VOID_MISTAKES = (
     + of(
         "train/evaluation/scores.py",
         _PREDICTED,
-        ("void is likeliest", "_LOWEST = -1e30", "_LOWEST = 1e30"),
+        ("void is likeliest", "np.float32(-1e30)", "np.float32(1e30)"),
         (
             "earlier views alone",
             "_without(_logits(model, pixels, view), void)",

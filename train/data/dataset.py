@@ -25,6 +25,7 @@ from train.common.options import (
     option,
 )
 from train.common.text import shown
+from train.data.forms import BITS, CHANNELS, Form
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
@@ -32,7 +33,7 @@ from train.data.layouts import what_is_left
 from train.data.parts import hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
-from train.data.voc_files import first_few
+from train.data.voc_files import READ_SUFFIXES, WITH_TIFF, first_few
 from train.data.void import VOID
 
 
@@ -106,6 +107,13 @@ class DataOptions(Group):
         "aspect ratio kept; 0 leaves them as they are.",
         Limit(lambda height: 0 <= height <= 2**14, "must lie in [0, 16384]"),
     )
+    channels: int = option(
+        3,
+        "Channels of the images. 3 of 8 bits takes any picture of 8 bits, as RGB; "
+        "others take images that have them alone, with --preprocessing split.",
+        CHANNELS,
+    )
+    bit_depth: int = option(8, "Bits of each channel of the images, 8 or 16.", BITS)
     pixel_limit: int = option(
         PIXEL_LIMIT,
         "Images and masks of more pixels are refused, in training and in prediction: a "
@@ -147,7 +155,22 @@ class DataOptions(Group):
             lambda options: options.void == () or options.folder != "",
             "needs --data; all of the built-in scenes counts",
         ),
+        Rule(
+            "channels",
+            lambda options: options.form.is_rgb or options.folder != "",
+            "and --bit-depth need --data; the built-in scenes are RGB of 8 bits",
+        ),
     )
+
+    @property
+    def form(self) -> Form:
+        """Of the images."""
+        return Form(self.channels, self.bit_depth)
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the names of images."""
+        return READ_SUFFIXES if self.form.is_rgb else WITH_TIFF
 
     def divide(self, images: Mapping[str, str]) -> tuple[str, ...]:
         """Returns the names of the images to validate on, and says how many.

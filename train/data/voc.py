@@ -24,6 +24,7 @@ from train.data.fingerprint import (
     earlier_fingerprint,
     split_fingerprint,
 )
+from train.data.forms import RGB, Form
 from train.data.image_files import check_file
 from train.data.images import (
     IGNORED,
@@ -36,7 +37,7 @@ from train.data.layouts import way_out
 from train.data.split_lists import listing_by_lists
 from train.data.splits import Divide, Listing, divided
 from train.data.voc_classes import read_classes
-from train.data.voc_files import IMAGES, LISTS, Files, Pair
+from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES, Files, Pair
 from train.data.void import void_values, without_void
 
 
@@ -57,13 +58,19 @@ class VocFolder(NamedTuple):
     void: tuple[int, ...] = ()  # values that do not count, beside 255
 
 
-def voc_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
+def voc_listing(
+    root: Path,
+    splits: Sequence[str],
+    *,
+    links: bool = False,
+    read: Sequence[str] = READ_SUFFIXES,
+) -> Listing:
     """Returns the images of a folder in VOC layout.
 
     Raises:
       UserError: a list, an image or a mask is missing, or outside of the folder.
     """
-    files = Files(root, links=links)
+    files = Files(root, links=links, read=read)
     if listing := listing_by_lists(files, splits):
         return listing
     if not (root / IMAGES).is_dir():
@@ -145,6 +152,7 @@ def read_pair(
     classes: int,
     colors: np.ndarray | None = None,
     void: Collection[int] = (),
+    form: Form = RGB,
 ) -> Example:
     """Reads an image and its mask, and checks that they belong together.
 
@@ -156,11 +164,12 @@ def read_pair(
       classes: the mask may hold 0 … classes − 1 and 255.
       colors: of the classes, where the mask may have them.
       void: further values that it may hold.
+      form: of the image.
 
     Raises:
       UserError: sizes differ, a value is no class, or a file is broken.
     """
-    example = Example(read_image(image), read_mask(mask, colors))
+    example = Example(read_image(image, form), read_mask(mask, colors))
     if example.image.shape[:2] != example.label.shape:
         raise UserError(_other_size(image, mask, example))
     try:
@@ -187,7 +196,7 @@ def _other_size(image: Path, mask: Path, example: Example) -> str:
         f"{mask_width}×{mask_height}."
     )
     turned = [
-        f"{file} by {flag}" for file in (image, mask) if (flag := orientation(file)) > 1
+        f"{file} by {flag}" for file in (image, mask) if (flag := _turned_by(file)) > 1
     ]
     if not turned:
         return f"{sizes} Save the mask at the size of the image."
@@ -196,3 +205,10 @@ def _other_size(image: Path, mask: Path, example: Example) -> str:
         f"{' and '.join(turned)}. Save the mask as the image is seen, turned, without "
         "that flag."
     )
+
+
+def _turned_by(path: Path) -> int:
+    try:
+        return orientation(path)
+    except UserError:  # a TIFF of other channels
+        return 1

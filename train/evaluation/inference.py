@@ -51,6 +51,8 @@ class Predictor:
       void: classes that no pixel is predicted as.
 
     Attributes:
+      form: that images must have.
+      padding: color of what is beside them.
       cut: the number of images that were predicted in windows because memory would not
         have sufficed for them whole.
     """
@@ -65,7 +67,8 @@ class Predictor:
         void: Sequence[int] = (),
     ):
         self.options, self._height, self.cut = options, height, 0
-        self._views = views(options)
+        self._views, self.form = views(options), preprocess.form
+        self.padding = preprocess.padding
         if len(self._views) == 1:
             # The largest of one are its logits: rounding to probabilities makes ties.
             options = dataclasses.replace(options, fusion="max")
@@ -113,28 +116,16 @@ class Predictor:
     def _bytes(self, state: TrainState, size: Size) -> float:
         """Returns the memory that an image takes, parameters apart."""
         if self._cost is None:
-            taken = self._program_memory(state, FALLBACK)
+            shape = (1, *FALLBACK, self.form.channels)
+            image = jax.ShapeDtypeStruct(shape, self.form.dtype)
+            taken = self._programs.memory(state, image, self._views)
             self._cost = taken / (FALLBACK[0] * FALLBACK[1])
         sides = [side * self._largest for side in size]
         squares = sum(side**2 for side in sides if side > _SHORT)
         return size[0] * size[1] * self._cost + _SQUARE * squares
 
-    def _program_memory(self, state: TrainState, size: Size) -> int:
-        """Returns the bytes that the compiled function takes for one image.
-
-        0 where the compiler does not tell.
-        """
-        image = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
-        seen = state.params, state.statistics, image, max(self._views)
-        memory = self._programs.look.lower(None, *seen).compile().memory_analysis()
-        if memory is None:
-            return 0
-        # The scores of earlier views are held as well.
-        results = min(2, len(self._views)) * memory.output_size_in_bytes
-        return memory.temp_size_in_bytes + results
-
     def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
-        """Returns masks uint8 `[batch, height, width]` of whole uint8 images.
+        """Returns masks uint8 `[batch, height, width]` of whole images.
 
         Raises:
           NotFinite: an image has a logit that is NaN or infinite.
@@ -157,7 +148,7 @@ class Predictor:
 
         Args:
           state: parameters and statistics of the network.
-          image: uint8 `[height, width, 3]`.
+          image: of its form, `[height, width, channels]`.
           progress: passes the rows of windows on, of an image larger than a window.
 
         Raises:
@@ -239,7 +230,8 @@ class Predictor:
         blank = np.zeros((height, width), np.uint8)
         fits = self.most(state, self._whole((height, width)), 1)
         multiple = self.options.size_multiple if fits else 1
-        return pad_to_multiple(Example(image, blank), multiple).image[None]
+        example = Example(image, blank)
+        return pad_to_multiple(example, multiple, self.padding).image[None]
 
     def _whole(self, size: Size) -> Size:
         """Returns the size that an image taken whole is padded to."""
@@ -277,7 +269,7 @@ class Predictor:
 
         Args:
           state: parameters and statistics of the network.
-          image: uint8 `[height, width, 3]`, of any size.
+          image: of its form, `[height, width, channels]`, of any size.
           window: height and width of the windows, pixels.
           progress: passes the rows of windows on.
 
@@ -299,7 +291,7 @@ class Predictor:
 
         for row, end in zip(progress(rows), ends, strict=True):
             band = image[row.start : row.start + window[0]]
-            strip = strip_of(band, row, columns, weighed)
+            strip = strip_of(band, row, columns, weighed, self.padding)
             strip[: len(carried)] += carried
             done = end - row.start
             yield strip[:done]

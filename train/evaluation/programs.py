@@ -14,6 +14,7 @@ from models.deeplab import DeepLab
 from train.data.preprocessing import Preprocessing
 from train.evaluation.scores import join, probabilities
 from train.evaluation.views import EvaluationOptions, View
+from train.training.step import TrainState
 
 
 class Programs:
@@ -75,3 +76,18 @@ class Programs:
             return probabilities(some, options)
 
         self.look, self.label, self.weigh, self.rows = look, label, weigh, rows
+
+    def memory(
+        self, state: TrainState, image: jax.ShapeDtypeStruct, views: Sequence[View]
+    ) -> int:
+        """Returns the bytes that looking at an image takes under all of the views.
+
+        0 where the compiler does not tell.
+        """
+        seen = state.params, state.statistics, image, max(views)
+        memory = self.look.lower(None, *seen).compile().memory_analysis()
+        if memory is None:
+            return 0
+        # The scores of earlier views are held as well.
+        results = min(2, len(views)) * memory.output_size_in_bytes
+        return memory.temp_size_in_bytes + results

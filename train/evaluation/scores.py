@@ -13,7 +13,8 @@ from train.data.preprocessing import Preprocessing
 from train.evaluation.views import EvaluationOptions, View, views
 from train.training.scales import resize_linear, scaled_size
 
-_LOWEST = -1e30  # of a logit: finite, and without a probability beside any other
+# Of a logit: finite, and without a probability beside any other.
+LOWEST = np.float32(-1e30)
 
 
 def scores(
@@ -85,7 +86,7 @@ def _without(logits: jax.Array, void: Sequence[int]) -> jax.Array:
     if not void:
         return logits
     is_void = np.isin(np.arange(logits.shape[-1]), void)
-    return jnp.where(is_void & jnp.isfinite(logits), _LOWEST, logits)
+    return jnp.where(is_void & jnp.isfinite(logits), LOWEST, logits)
 
 
 def probabilities(found: jax.Array, options: EvaluationOptions) -> jax.Array:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from train.common.errors import UserError, told_of
 from train.common.text import shown
 from train.data.dataset import DataOptions
+from train.data.forms import RGB, Form
 from train.data.image_files import limit_pixels, opened
 from train.data.images import (
     IGNORED,
@@ -62,12 +63,14 @@ class Reading(NamedTuple):
     height: int  # that they are prepared at; 0 leaves them as they are
     pixel_limit: int
     void: tuple[int, ...] = ()  # values that do not count
+    form: Form = RGB  # of the images
 
 
 def facts_of_files(pair: Pair, reading: Reading) -> Facts:
     """Returns the facts of an image and a mask, refused by training or not."""
     try:
-        example = read_pair(pair.image, pair.mask, *reading[:2], reading.void)
+        known = *reading[:2], reading.void, reading.form
+        example = read_pair(pair.image, pair.mask, *known)
     except Exception as error:  # whatever it is, of one image
         return _facts_of_refused(pair, reading, _text(error, pair))
     return _facts_of(pair.name, example, reading)
@@ -96,7 +99,7 @@ def _facts_of(name: str, example: Example, reading: Reading) -> Facts:
 def _facts_of_refused(pair: Pair, reading: Reading, fault: str) -> Facts:
     """Returns what image and mask hold each for itself."""
     faults = {fault: None}
-    image = _attempt(lambda: read_image(pair.image), pair, faults)
+    image = _attempt(lambda: read_image(pair.image, reading.form), pair, faults)
     label = _attempt(lambda: read_mask(pair.mask, reading.colors), pair, faults)
     return Facts(
         pair.name,
@@ -170,6 +173,7 @@ def facts_of_all(contents: Contents, options: DataOptions) -> dict[str, list[Fac
         options.image_height,
         options.pixel_limit,
         contents.void,
+        options.form,
     )
     bar = tqdm(
         desc="looking at images",

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from train.common.errors import UserError
+from train.data.forms import shown_image
 from train.data.images import IGNORED, decode, read_image, read_mask
 from train.data.palette import overlay
 from train.data.voc_files import Pair
@@ -96,8 +97,9 @@ def _painted(contents: Contents, split: Any, place: Listed) -> np.ndarray:
     entry = split[place.number]
     if not isinstance(entry, Pair):
         image, label = decode(entry)
+        image = shown_image(image)
     else:
-        image = read_image(entry.image)
+        image = shown_image(read_image(entry.image, contents.form))
         colors = contents.colors if contents.by_color else None
         try:
             label = without_void(read_mask(entry.mask, colors), contents.void)

@@ -10,6 +10,8 @@ from flax import nnx
 
 from train.common.errors import UserError
 from train.data.dataset import load_dataset
+from train.evaluation.crf import Crf, refiner
+from train.evaluation.crf_options import CrfOptions
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import Counts
 from train.evaluation.views import EvaluationOptions
@@ -110,3 +112,27 @@ def test_a_run_goes_on_with_its_void_classes_alone(make_config: MakeConfig) -> N
     Run.open(make_config(void=("0",)))
     with pytest.raises(UserError, match=r"void: \('0',\) → \(\)"):
         Run.open(make_config())
+
+
+def test_a_crf_leaves_void_classes_out(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def marginals(
+        self: Crf, what: str, image: np.ndarray, found: np.ndarray
+    ) -> np.ndarray:
+        seen.append((image, found))
+        return found[..., ::-1]
+
+    monkeypatch.setattr(Crf, "_marginals", marginals)
+    image = rng.integers(0, 2**16, (8, 9, 4), dtype=np.uint16)
+    probabilities = rng.dirichlet(np.ones(3), (8, 9)).astype(np.float32)
+    with refiner(CrfOptions(on=True), (1,)) as refine:
+        assert refine
+        found = refine.refined("a.png", image, probabilities)
+        whole = Crf(refine.parameters, refine.workers).refined("a.png", image, found)
+    assert (found[..., 1] == 0).all()
+    np.testing.assert_array_equal(found[..., ::2], probabilities[..., ::-2])
+    np.testing.assert_array_equal(whole, found[..., ::-1])
+    assert seen[0][0].dtype == np.uint8 and seen[0][0].shape == (8, 9, 3)
