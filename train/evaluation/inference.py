@@ -16,7 +16,7 @@ from train.common.errors import NotFinite
 from train.common.memory import free_memory
 from train.data.images import Example, Size, pad_to_multiple
 from train.data.preprocessing import Preprocessing
-from train.evaluation.bands import Band, banded, bands_at_size
+from train.evaluation.bands import Band, banded, bands_at_size, largest_class
 from train.evaluation.preparation import at_size, prepared
 from train.evaluation.programs import Programs
 from train.evaluation.sliding_windows import Progress, Span, lay_windows, strip_of
@@ -67,8 +67,8 @@ class Predictor:
         void: Sequence[int] = (),
     ):
         self.options, self._height, self.cut = options, height, 0
-        self._views, self.form = views(options), preprocess.form
-        self.padding = preprocess.padding
+        self.form, self.padding = preprocess.form, preprocess.padding
+        self._views = views(options)
         if len(self._views) == 1:
             # The largest of one are its logits: rounding to probabilities makes ties.
             options = dataclasses.replace(options, fusion="max")
@@ -116,13 +116,17 @@ class Predictor:
     def _bytes(self, state: TrainState, size: Size) -> float:
         """Returns the memory that an image takes, parameters apart."""
         if self._cost is None:
-            shape = (1, *FALLBACK, self.form.channels)
-            image = jax.ShapeDtypeStruct(shape, self.form.dtype)
-            taken = self._programs.memory(state, image, self._views)
+            taken = self._program_memory(state, FALLBACK)
             self._cost = taken / (FALLBACK[0] * FALLBACK[1])
         sides = [side * self._largest for side in size]
         squares = sum(side**2 for side in sides if side > _SHORT)
         return size[0] * size[1] * self._cost + _SQUARE * squares
+
+    def _program_memory(self, state: TrainState, size: Size) -> int:
+        """Returns the bytes that the compiled function takes for one image."""
+        shape = 1, *size, self.form.channels
+        image = jax.ShapeDtypeStruct(shape, self.form.dtype)
+        return self._programs.memory(state, image, self._views)
 
     def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
         """Returns masks uint8 `[batch, height, width]` of whole images.
@@ -163,7 +167,7 @@ class Predictor:
     ) -> np.ndarray:
         """Returns the mask of an image as it is."""
         if parts := self._parts(state, image, progress):
-            return np.concatenate([_labels(part) for part in parts])
+            return np.concatenate([largest_class(part) for part in parts])
         height, width = image.shape[:2]
         return self.batch(state, self._padded(state, image))[0, :height, :width]
 
@@ -204,7 +208,7 @@ class Predictor:
     ) -> Iterator[Band]:
         """Yields the bands of an image as it is."""
         if parts := self._parts(state, image, progress):
-            yield from (Band(_labels(part), part) for part in parts)
+            yield from (Band(largest_class(part), part) for part in parts)
             return
         found = self._scores(state, self._padded(state, image))
         height, width = image.shape[:2]
@@ -226,18 +230,16 @@ class Predictor:
 
         Where memory would not suffice for that, it is taken as it is.
         """
-        height, width = image.shape[:2]
-        blank = np.zeros((height, width), np.uint8)
-        fits = self.most(state, self._whole((height, width)), 1)
+        blank = np.zeros(image.shape[:2], np.uint8)
+        fits = self.most(state, self._whole(blank.shape), 1)
         multiple = self.options.size_multiple if fits else 1
-        example = Example(image, blank)
-        return pad_to_multiple(example, multiple, self.padding).image[None]
+        padded = pad_to_multiple(Example(image, blank), multiple, self.padding)
+        return padded.image[None]
 
     def _whole(self, size: Size) -> Size:
         """Returns the size that an image taken whole is padded to."""
         multiple = self.options.size_multiple
-        height, width = (-(-side // multiple) * multiple for side in size)
-        return height, width
+        return -(-size[0] // multiple) * multiple, -(-size[1] // multiple) * multiple
 
     def _window(self, state: TrainState, size: Size) -> Size:
         """Returns the size of the windows for an image, 0 0 to take it whole."""
@@ -296,8 +298,3 @@ class Predictor:
             done = end - row.start
             yield strip[:done]
             carried = strip[done:]
-
-
-def _labels(scores: np.ndarray) -> np.ndarray:
-    """Returns the class of the largest of the scores at each pixel, uint8."""
-    return np.argmax(scores, axis=-1).astype(np.uint8)
