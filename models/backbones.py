@@ -21,7 +21,8 @@ class Backbone(Protocol):
     """An `nnx.Module` that turns images into feature maps.
 
     Its constructor takes these keywords, from `models.deeplab.DeepLab`:
-    `output_stride`, `style`, `frozen_norm`, `norm_epsilon`, `remat`, `dtype`, `rngs`.
+    `output_stride`, `style`, `frozen_norm`, `norm_epsilon`, `remat`, `dtype`, `rngs`;
+    and, of images that are not RGB, `inputs`, their channels.
 
     With `models.layers.Conv` and an odd window, features stand where upsampling expects
     them: feature i on pixel i × stride.
@@ -34,7 +35,7 @@ class Backbone(Protocol):
         """Returns the feature maps, finest first, the last at the output stride.
 
         Args:
-          images: `[batch, height, width, 3]` float.
+          images: `[batch, height, width, channels]` float.
           train: normalize by the batch and update the running statistics.
         """
 
@@ -77,7 +78,12 @@ def output_strides() -> list[int]:
 
 
 def make_backbone(
-    name: str, *, output_stride: int = 8, style: str = "torchvision", **options: Any
+    name: str,
+    *,
+    output_stride: int = 8,
+    style: str = "torchvision",
+    inputs: int = 3,
+    **options: Any,
 ) -> Backbone:
     """Returns a backbone of the table with new weights.
 
@@ -85,6 +91,7 @@ def make_backbone(
       name: one of `BACKBONES`.
       output_stride: input pixels per feature of the last map.
       style: one of `STYLES`.
+      inputs: channels of the images.
       **options: the other keywords of `Backbone`.
 
     Raises:
@@ -92,6 +99,8 @@ def make_backbone(
     """
     check_backbone(name, output_stride=output_stride, style=style)
     make = BACKBONES[name].make
+    if inputs != 3:
+        options["inputs"] = inputs
     return make(output_stride=output_stride, style=style, **options)
 
 

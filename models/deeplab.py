@@ -37,6 +37,7 @@ class DeepLab(nnx.Module):
 
     Args:
       classes: number of classes, void not counted.
+      inputs: channels of the images.
       backbone: one of `models.backbones.BACKBONES`.
       style: where a ResNet strides and dilates, one of `models.styles.STYLES`; see
         `models.resnet.ResNet`.
@@ -66,6 +67,7 @@ class DeepLab(nnx.Module):
         self,
         *,
         classes: int,
+        inputs: int = 3,
         backbone: str = "resnet101",
         style: str = "torchvision",
         head: str = "v2",
@@ -86,9 +88,14 @@ class DeepLab(nnx.Module):
             "dtype": dtype,
             "rngs": rngs,
         }
-        self.classes = classes
+        self.classes, self.inputs = classes, inputs
         self.backbone = make_backbone(
-            backbone, style=style, frozen_norm=frozen_norm, remat=remat, **common
+            backbone,
+            inputs=inputs,
+            style=style,
+            frozen_norm=frozen_norm,
+            remat=remat,
+            **common,
         )
         self.head = make_head(
             head,
@@ -108,7 +115,7 @@ class DeepLab(nnx.Module):
         """Returns logits `[batch, height, width, classes]`.
 
         Args:
-          images: `[batch, height, width, 3]` float, any height and width.
+          images: `[batch, height, width, inputs]` float, any height and width.
           train: normalize by the batch and update the running statistics.
         """
         return self.outputs(images, train=train).logits

@@ -107,6 +107,7 @@ class EfficientNetLite(nnx.Module):
     alike, and all features are equal. Stochastic depth is left out.
 
     Args:
+      inputs: channels of the images.
       output_stride: input pixels per feature of the last map, 8, 16 or 32.
       style: unused; there is one.
       frozen_norm: batch norm keeps its statistics and affine.
@@ -122,6 +123,7 @@ class EfficientNetLite(nnx.Module):
     def __init__(
         self,
         *,
+        inputs: int = 3,
         output_stride: int = 8,
         style: str = "torchvision",
         frozen_norm: bool = False,
@@ -137,11 +139,11 @@ class EfficientNetLite(nnx.Module):
             partial(norm, epsilon=norm_epsilon, dtype=dtype, rngs=rngs),
         )
         self.remat = remat
-        self.stem = layers.conv(3, STEM, 3, stride=2)
+        self.stem = layers.conv(inputs, STEM, 3, stride=2)
         self.stem_norm = layers.norm(STEM)
         strides, dilations = ATROUS[output_stride]
         strides = (2, *strides[1:])  # the stem's stride is 2, not 4
-        inputs, before, stages = STEM, 1, []
+        width, before, stages = STEM, 1, []
         for groups, stride, dilation in zip(STAGES, strides, dilations, strict=True):
             made = []
             for group in groups:
@@ -149,14 +151,14 @@ class EfficientNetLite(nnx.Module):
                     first = group.strides and block == 0
                     made.append(
                         InvertedResidual(
-                            inputs,
+                            width,
                             group,
                             stride=stride if first else 1,
                             dilation=before if first else dilation,
                             layers=layers,
                         )
                     )
-                    inputs = group.outputs
+                    width = group.outputs
             stages.append(nnx.List(made))
             before = dilation
         self.stages = nnx.List(stages)
@@ -165,7 +167,7 @@ class EfficientNetLite(nnx.Module):
         """Returns the feature maps of the four stages, finest first.
 
         Args:
-          images: `[batch, height, width, 3]` float.
+          images: `[batch, height, width, inputs]` float.
           train: normalize by the batch and update the running statistics.
 
         Returns:

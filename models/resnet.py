@@ -146,6 +146,7 @@ class ResNet(nnx.Module):
       stem_kernel: side of its window.
       pool: a 3×3 max pool follows; else the first stage strides, which is faster on
         CPUs.
+      inputs: channels of the images.
       output_stride: input pixels per feature of the last stage, 8, 16 or 32; of three
         stages 8 or 16.
       style: `"torchvision"` or `"caffe"`.
@@ -166,6 +167,7 @@ class ResNet(nnx.Module):
         stem_width: int = 64,
         stem_kernel: int = 7,
         pool: bool = True,
+        inputs: int = 3,
         output_stride: int = 8,
         style: str = "torchvision",
         frozen_norm: bool = False,
@@ -181,19 +183,19 @@ class ResNet(nnx.Module):
         )
         self.pool, self.remat = pool, remat
         self.pool_rounds_up = STYLES[style].pool_rounds_up
-        self.stem = layers.conv(3, stem_width, stem_kernel, stride=2)
+        self.stem = layers.conv(inputs, stem_width, stem_kernel, stride=2)
         self.stem_norm = layers.norm(stem_width)
         self.channels = tuple(width * block.expansion for width in widths)
         places = _places(blocks, ATROUS[output_stride], STYLES[style], pool)
-        inputs = stem_width
+        before = stem_width
         stages = []
         for width, outputs, stage in zip(widths, self.channels, places, strict=True):
             made: list[Block] = []
             for place in stage:
                 made.append(
-                    block(inputs, width, place, style=STYLES[style], layers=layers)
+                    block(before, width, place, style=STYLES[style], layers=layers)
                 )
-                inputs = outputs
+                before = outputs
             stages.append(nnx.List(made))
         self.stages = nnx.List(stages)
 
@@ -201,7 +203,7 @@ class ResNet(nnx.Module):
         """Returns the feature maps of the stages, finest first.
 
         Args:
-          images: `[batch, height, width, 3]` float.
+          images: `[batch, height, width, inputs]` float.
           train: normalize by the batch and update the running statistics.
 
         Returns:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from models import checksums
+from models.arrays import from_torch, is_sound
 from models.deeplab import DeepLab
 from models.files import replace_file
 from models.layouts import Layout, find_layout, key_table
@@ -28,10 +29,10 @@ from models.torch_files import (
     read_torch_file,
     read_torch_header,
 )
+from models.widening import Widening, with_wide_stem
 
 # What a file's metadata may state, by the names of the options.
 STATED = ("style", "preprocessing", "norm_epsilon")
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class WeightsError(ValueError):
@@ -95,6 +96,7 @@ class Loaded(NamedTuple):
     new: tuple[str, ...]  # parts of the model that the file does not hold
     unused: tuple[str, ...]  # keys of the file that the model has no array for
     unused_parts: tuple[str, ...]  # the names of their parts
+    widened: str = ""  # what became of the first convolution, if it was changed
 
 
 class Header(NamedTuple):
@@ -210,6 +212,7 @@ def load_weights(
     *,
     new_head: bool = False,
     new_stages: bool = False,
+    widening: Widening | None = None,
 ) -> Loaded:
     """Loads the arrays of a file into a model, or changes nothing.
 
@@ -222,6 +225,7 @@ def load_weights(
       arrays: by key, as `read_weights` returns them.
       new_head: ignores the file's head, whatever its classes.
       new_stages: lets the file lack stages of the backbone.
+      widening: fits a first convolution for RGB to other images; None leaves it.
 
     Raises:
       WeightsError: unknown layout, or that of another backbone; or arrays are missing,
@@ -233,10 +237,11 @@ def load_weights(
     consent = {"new_head": new_head, "new_stages": new_stages}
     match = match_keys(table, variables, arrays, layout, prefix, **consent)
     values = {
-        ours: arrays[key] if layout.native else _from_torch(arrays[key])
+        ours: arrays[key] if layout.native else from_torch(arrays[key])
         for ours, key in match.table.items()
         if key in arrays
     }
+    values, said = with_wide_stem(values, model.inputs, widening)
     fault = WeightsError(
         f"the weights, of {layout.title}, do not fit the model:",
         absent=match.absent,
@@ -247,14 +252,15 @@ def load_weights(
             for ours, value in values.items()
             if value.shape != variables[ours].shape
         ],
-        damaged=[table[ours] for ours, v in values.items() if not _sound(ours, v)],
+        damaged=[table[ours] for ours, v in values.items() if not is_sound(ours, v)],
         head_keys=tuple(prefix + start for start in layout.head_keys),
     )
     if fault.keys:
         raise fault
     _assign(model, values)
     unused = tuple(key for keys in match.unused.values() for key in keys)
-    return Loaded(layout, len(values), match.new, unused, tuple(match.unused))
+    parts = tuple(match.unused)
+    return Loaded(layout, len(values), match.new, unused, parts, said)
 
 
 def _layout_of(arrays: Mapping[str, np.ndarray], model: DeepLab) -> tuple[Layout, str]:
@@ -284,17 +290,3 @@ def _assign(model: DeepLab, values: Mapping[str, np.ndarray]) -> None:
         if (name := ".".join(map(str, path))) in values
     ]
     nnx.update(model, nnx.from_flat_state(flat))
-
-
-def _sound(ours: str, value: np.ndarray) -> bool:
-    """Returns whether an array can be weights: floats within those of 32 bits."""
-    if value.dtype.name not in _FLOATS:
-        return False
-    lowest = 0 if ours.endswith(".var") else -np.inf
-    largest = np.finfo(np.float32).max
-    return bool((np.abs(value) <= largest).all() and (value >= lowest).all())
-
-
-def _from_torch(array: np.ndarray) -> np.ndarray:
-    """Returns a kernel `[out, in, h, w]` as `[h, w, in, out]`, other arrays as is."""
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array

@@ -40,6 +40,7 @@ SLOW = (
     "test_torch_files",
     "test_stopped_runs",
     "test_tfds_runs",
+    "test_channels_runs",
 )
 
 

@@ -26,6 +26,7 @@ from train.common.text import is_path
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
 from train.data.places import anywhere, resolved
+from train.data.preprocessing import check_preprocessing
 from train.evaluation.views import EvaluationOptions
 from train.training.devices import DeviceOptions
 from train.training.loop import RunOptions
@@ -35,7 +36,7 @@ from train.training.optimizer import OptimizerOptions
 
 # Of config.json; 1 had none, and other names for two options. Raise it with each option
 # added: the present version must have them all, earlier ones take defaults.
-CONFIG_VERSION = 9
+CONFIG_VERSION = 10
 
 # The first version whose files have a checksum.
 _SEALED = 6
@@ -69,6 +70,9 @@ class Config:
                 f"--loss-resolution must be full with --upsampling {model.upsampling}, "
                 f"which could not learn otherwise, got {self.loss.loss_resolution!r}"
             )
+        check_preprocessing(
+            model.preprocessing, self.data.form, jitter=self.augmentation.jitter
+        )
         fewest = HEADS[model.head].fewest_images
         if steps.batch_size < fewest * steps.accumulation:
             raise UserError(

@@ -15,6 +15,7 @@ import tyro
 from train.common.command import cache_compilations, run_command
 from train.common.files import replace_text
 from train.common.options import annotate
+from train.data.void import void_marked
 from train.evaluation.crf import check_installed, refiner
 from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.metrics import table
@@ -46,7 +47,7 @@ def evaluate(
     cache_compilations(prediction.compilation_cache)
     trained, dataset, options = split.trained, split.dataset, split.options
     predictor = trained.predictor(options)
-    with refiner(crf) as refine:
+    with refiner(crf, dataset.void) as refine:
         evaluator = Evaluator(predictor, dataset.val, dataset.class_names, refine)
         counts = evaluator.counts(trained.state)
     cut = predictor.cut
@@ -61,9 +62,9 @@ def evaluate(
         "window": options.window,
         "images_cut_for_memory": cut,
         "crf": crf.noted(),
-        **counts.measure(dataset.class_names),
+        **counts.measure(dataset.class_names, dataset.void),
     }
-    print(table(counts.whole, dataset.class_names))
+    print(table(counts.whole, void_marked(dataset.class_names, dataset.void)))
     replace_text(path, json.dumps(result, indent=2) + "\n")
     how = f", {cut} of them in windows for want of memory" if cut else ""
     print(f"Step {result['step']}, {len(dataset.val)} images{how}. Metrics: {path}")

@@ -25,7 +25,6 @@ from flax import nnx
 from train.common.command import run_command
 from train.common.errors import NotFinite, UserError
 from train.common.files import naming, replace_bytes
-from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
@@ -61,6 +60,7 @@ def export(
     _check_replaceable(run, out, names, overwrite=overwrite)
     for_onnx = _onnx_form() if onnx else None
     trained = load_trained(run, checkpoint)
+    form = trained.preprocess.form
     height, width = size if size != (0, 0) else trained.use.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
@@ -74,8 +74,8 @@ def export(
     print(f"{model}: for train/predict.py, or train/main.py --weights")
     replace_bytes(function, serialized(trained, (height, width)))
     print(
-        f"{function}: jax.export.deserialize(…).call(images), uint8 [batch, {height}, "
-        f"{width}, 3] → masks and confidence"
+        f"{function}: jax.export.deserialize(…).call(images), {form.dtype} [batch, "
+        f"{height}, {width}, {form.channels}] → masks and confidence"
     )
     if onnx:
         replace_bytes(other, graph)
@@ -152,7 +152,9 @@ def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:
     Raises:
       UserError: its logits are not finite.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    form = trained.preprocess.form
+    shape, levels = (1, *size, form.channels), 2**form.bits
+    noise = np.random.default_rng(0).integers(0, levels, shape, form.dtype)
     try:
         trained.predictor().batch(trained.state, noise)
     except NotFinite as error:
@@ -162,27 +164,30 @@ def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:
 def serialized(trained: Trained, size: tuple[int, int]) -> bytes:
     """Returns inference on images of one size and any number, parameters included.
 
-    The function takes uint8 RGB `[batch, height, width, 3]` and returns masks, uint8
+    The function takes uint8 RGB `[batch, height, width, 3]`, or images of the form that
+    the network was trained on, and returns masks, uint8
     `[batch, height, width]`, and the probability of each mask's class, float32 of the
     same shape; NaN where the network's logits are not finite, so that the mask there
     is none. It prepares and predicts as the configuration says, without windows.
     """
     options, state = trained.use.evaluation, trained.state
-    preprocess = PREPROCESSINGS[trained.use.preprocessing]
+    preprocess = trained.preprocess
+    form = preprocess.form
 
     @jax.jit
     def inference(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = nnx.merge(trained.graph, state.params, state.statistics, copy=True)
         seen = prepared_images(images, trained.use.image_height)
-        found = scores(model, seen, preprocess, options)
+        found = scores(model, seen, preprocess, options, trained.void)
         found = probabilities(found, options)
         masks = jnp.argmax(found, axis=-1).astype(jnp.uint8)
         confidence = jnp.max(found, axis=-1)
         # By nearest neighbor, which goes for growing too.
         return shrink_labels(masks, size), shrink_labels(confidence, size)
 
-    shape = jax.export.symbolic_shape(f"batch, {size[0]}, {size[1]}, 3")
-    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
+    sides = f"{size[0]}, {size[1]}, {form.channels}"
+    shape = jax.export.symbolic_shape(f"batch, {sides}")
+    images = jax.ShapeDtypeStruct(shape, form.dtype)
     with _without_locations():
         exported = jax.export.export(inference, platforms=PLATFORMS)(images)
         return bytes(exported.serialize())

@@ -29,7 +29,8 @@ from train.data.dataset import (
     warn_of_shared,
 )
 from train.data.kinds import Found
-from train.data.preprocessing import PREPROCESSINGS
+from train.data.preprocessing import preprocessing_of
+from train.data.statistics import channel_statistics
 from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator
 from train.presets import parse_config
@@ -45,6 +46,7 @@ from train.training.loop import train
 from train.training.loss_options import check_classes
 from train.training.step import make_state, make_step
 from train.workdir.batch import stream, told_batch
+from train.workdir.normalization import statistics_of
 from train.workdir.run import Run
 
 FEWER_PIXELS = (
@@ -90,8 +92,11 @@ def complete(config: Config) -> dict[str, Any]:
         state = with_weights(state, graph, config.model)
     run.begin(config, provenance(dataset.fingerprint))
     wait_for_all("the run has begun")
-    preprocess = PREPROCESSINGS[config.model.preprocessing]
-    predictor = Predictor(graph, preprocess, config.evaluation)
+    measure = functools.partial(channel_statistics, dataset.train)
+    statistics = statistics_of(run, config, measure)
+    named = config.model.preprocessing
+    preprocess = preprocessing_of(named, statistics, config.data.form)
+    predictor = Predictor(graph, preprocess, config.evaluation, void=dataset.void)
     evaluator = Evaluator(predictor, dataset.val, dataset.class_names)
     evaluate = with_panels(evaluator, run.history, dataset.colors, config.run.panels)
     loss = with_class_weights(config.loss, lambda: class_counts(dataset.train, classes))
@@ -102,7 +107,7 @@ def complete(config: Config) -> dict[str, Any]:
         with run.open_checkpoints(config, *known) as checkpoints:
             state = layout.put_state(state)
             state, seconds, skipped, _ = checkpoints.restore(state) or Restored(state)
-            run.record(config.data, dataset)
+            run.record(config.data, dataset, statistics)
             start = int(state.step)
             run.history.rewind(start)
             print(run.opening(config, dataset, start))
@@ -114,18 +119,29 @@ def complete(config: Config) -> dict[str, Any]:
                 steps=steps,
                 workers=config.run.workers,
                 rows=layout.rows(batch_size),
+                padding=preprocess.padding,
             )
             with memory_for("a step of training", FEWER_PIXELS):
                 state, seconds = train(
                     state,
-                    make_step(graph, dataclasses.replace(config, loss=loss), layout),
+                    make_step(
+                        graph,
+                        dataclasses.replace(config, loss=loss),
+                        layout,
+                        preprocess=preprocess,
+                    ),
                     map(layout.put_batch, batches),
                     config.optimizer,
                     config.run,
                     log=run.history.log,
                     evaluate=best.watching(evaluate),
                     save=checkpoints.save,
-                    batch_told=functools.partial(told_batch, config, dataset.train),
+                    batch_told=functools.partial(
+                        told_batch,
+                        config,
+                        dataset.train,
+                        padding=preprocess.padding,
+                    ),
                     evaluated=run.history.is_evaluated(start),
                     seconds=seconds,
                     skipped=skipped,
@@ -163,7 +179,7 @@ def _check_finished(run: Run, config: Config) -> None:
             raise
         return  # its data may be gone, its result remains
     run.check_data(found)
-    run.record(config.data, found)
+    run.record(config.data, found, run.described().statistics)
 
 
 if __name__ == "__main__":

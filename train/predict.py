@@ -98,7 +98,7 @@ def predict(
     items = ((item, pixels.get(item[0], 0)) for item in outputs.items())
     states, writers = replicas(trained.state), processes() if crf.on else 2
     shares, failures, began = [], [], time.perf_counter()
-    with refiner(crf) as refine:
+    with refiner(crf, trained.void) as refine:
         maker = MaskMaker(
             trained.predictor(options),
             trained.class_names,

@@ -20,7 +20,8 @@ from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
 from train.common.options import flag
-from train.data.dataset import DataOptions, Part, load_dataset
+from train.data.dataset import DataOptions, load_dataset
+from train.data.parts import Part
 from train.evaluation.crf import Crf, Workers, check_installed
 from train.evaluation.crf_options import CrfOptions
 from train.evaluation.crf_search import Attempt, Grid, search
@@ -106,7 +107,7 @@ def tune_crf(
         with tqdm(unit="setting", dynamic_ncols=True) as bar:
 
             def reached(parameters: Parameters) -> float:
-                found = trial.mean_iou(Crf(parameters, workers))
+                found = trial.mean_iou(Crf(parameters, workers, dataset.void))
                 bar.update()
                 return found
 

@@ -225,7 +225,7 @@ SIZES = [
         "tests/train/data/test_hostile_folders.py",
         (
             "bytes of pixels",
-            "check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels))",
+            "check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels, each))",
             "file.seek(0, io.SEEK_END)",
         ),
     ),

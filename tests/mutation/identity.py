@@ -27,7 +27,7 @@ IDENTITY = (
     + of(
         "train/evaluation/preparation.py",
         "tests/train/evaluation/test_preparation.py",
-        ("unrounded", "+ 0.5)", "+ 0.0)"),
+        ("unrounded", "return jnp.floor(pixels + 0.5)", "return jnp.floor(pixels)"),
         ("aliased", "antialias=True", "antialias=False"),
     )
     + of(
@@ -53,7 +53,11 @@ IDENTITY = (
             "    run.check_data(found)\n    run.record",
             "    run.record",
         ),
-        ("recorded never", "            run.record(config.data, dataset)\n", ""),
+        (
+            "recorded never",
+            "            run.record(config.data, dataset, statistics)\n",
+            "",
+        ),
     )
     + of(
         "train/workdir/evaluated.py",

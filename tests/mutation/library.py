@@ -249,7 +249,7 @@ NETWORKS = [
         ("taps turned", "channels, channels)[::-1, :, ::-1]", "channels, channels)"),
     ),
     *of(
-        "models/weights.py",
+        "models/arrays.py",
         "tests/models/test_weights.py",
         ("kernels transposed", "transpose(2, 3, 1, 0)", "transpose(3, 2, 1, 0)"),
     ),

@@ -51,8 +51,8 @@ ONNX_FILES = [
         ("sum of logits", 'if options.fusion == "max":', "if False:"),
         (
             "any size for one",
-            '"images", TensorProto.UINT8, ["batch", *sides, 3]',
-            '"images", TensorProto.UINT8, ["batch", "height", "width", 3]',
+            '"images", kind, ["batch", *sides, form.channels]',
+            '"images", kind, ["batch", "height", "width", form.channels]',
         ),
         ("aliased", "_at_least_one(graph, scaled), antialias=True", "scaled"),
     ),

@@ -63,6 +63,6 @@ OPTIMIZERS = (
     + of(
         "train/workdir/trained.py",
         "tests/train/training/test_average.py",
-        ("raw network exported", "restored.state.averaged())", "restored.state)"),
+        ("raw network exported", "restored.state.averaged()", "restored.state"),
     )
 )

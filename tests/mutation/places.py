@@ -59,6 +59,11 @@ PLACES = [
         ("all views held", ', donate_argnames="joined"', ""),
     ),
     *of(
+        "train/evaluation/programs.py",
+        "tests/train/evaluation/test_memory.py",
+        ("one view held", "min(2, len(views)) *", "1 *"),
+    ),
+    *of(
         "train/evaluation/inference.py",
         "tests/train/evaluation/test_inference.py",
         ("probabilities of one", 'fusion="max")', 'fusion="mean")'),
@@ -68,7 +73,6 @@ PLACES = [
         "tests/train/evaluation/test_memory.py",
         ("all memory counted on", "_USABLE * free_memory()", "free_memory()"),
         ("more than asked", "return min(wanted, int(", "return min(10**9, int("),
-        ("one view held", "min(2, len(self._views)) *", "1 *"),
         ("never in windows", "or self.most(state, whole, 1):", "or True:"),
         ("said each time", "        if not self.cut:\n", "        if True:\n"),
         ("small ones looked into", "largest**2 <= _SMALL", "largest**2 < 0"),

@@ -1,6 +1,7 @@
 """All mistakes that tests must notice."""
 
 from tests.mutation.browsing import BROWSING
+from tests.mutation.channels import CHANNEL_MISTAKES
 from tests.mutation.crf import CRF
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
@@ -22,6 +23,7 @@ from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
 from tests.mutation.survival import SURVIVAL
 from tests.mutation.trainer import TRAINER
+from tests.mutation.void import VOID_MISTAKES
 
 MUTANTS = (
     *TRAINER,
@@ -46,4 +48,6 @@ MUTANTS = (
     *REGIONS,
     *SUMS,
     *FEATURES,
+    *VOID_MISTAKES,
+    *CHANNEL_MISTAKES,
 )

@@ -61,10 +61,11 @@ class Tiny(nnx.Module):
         norm_epsilon: float,
         dtype: DTypeLike | None,
         rngs: nnx.Rngs,
+        inputs: int = 3,
         **others: Any,
     ):
         self.channels: tuple[int, ...] = (8,)
-        self.conv = Conv(3, 8, 3, stride=output_stride, dtype=dtype, rngs=rngs)
+        self.conv = Conv(inputs, 8, 3, stride=output_stride, dtype=dtype, rngs=rngs)
         norm = FrozenBatchNorm if frozen_norm else BatchNorm
         self.norm = norm(8, epsilon=norm_epsilon, dtype=dtype, rngs=rngs)
 

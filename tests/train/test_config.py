@@ -213,8 +213,8 @@ def test_configuration_of_the_first_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "culprit"),
     [
-        ('{"version": 10}', "of version 10, and this code reads 1 to 9.*--workdir"),
-        ('{"version": "2"}', "of version '2', and this code reads 1 to 9"),
+        ('{"version": 11}', "of version 11, and this code reads 1 to 10.*--workdir"),
+        ('{"version": "2"}', "of version '2', and this code reads 1 to 10"),
         ('{"version": true}', "of version True, and this code"),
         ('{"version": 9, "steps": 7}', "its checksum is missing"),
         ('{"steps": 7, "steps": 8}', "it has the field 'steps' twice"),

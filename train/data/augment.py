@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.common.options import BELOW_ONE, Group, Limit, option
-from train.data.images import Example, blank, rescale
+from train.data.images import MEAN_COLOR, Example, Pixel, blank, rescale
 
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601, as Pillow's gray
 
@@ -54,9 +54,11 @@ class Augment(NamedTuple):
 
     Args:
       options: the ranges.
+      padding: color of what is beside the image.
     """
 
     options: AugmentationOptions
+    padding: Pixel = MEAN_COLOR
 
     def __call__(self, example: Example, generator: np.random.Generator) -> Example:
         """Returns a crop of `options.crop` pixels."""
@@ -68,7 +70,7 @@ class Augment(NamedTuple):
         seen = image[source]
         if options.jitter:  # drawn last: with and without it the crops are the same
             seen = jittered(seen, generator.uniform(-1, 1, 3) * options.jitter + 1)
-        canvas = blank(options.crop)
+        canvas = blank(options.crop, self.padding, image.dtype)
         canvas.image[target] = seen
         canvas.label[target] = label[source]
         return canvas
@@ -78,7 +80,7 @@ def jittered(image: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Returns an image in another light and in stronger or weaker colors.
 
     Args:
-      image: uint8 `[height, width, 3]`.
+      image: uint8 or uint16 `[height, width, 3]`.
       factors: of brightness, of contrast about the mean gray level, and of saturation
         about each pixel's own, in this order; rounded once, at the end.
     """
@@ -88,7 +90,7 @@ def jittered(image: np.ndarray, factors: np.ndarray) -> np.ndarray:
     pixels = mean + contrast * (pixels - mean)
     gray = (pixels @ _LUMA)[..., None]
     pixels = gray + saturation * (pixels - gray)
-    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+    return np.rint(pixels).clip(0, np.iinfo(image.dtype).max).astype(image.dtype)
 
 
 def _random_place(

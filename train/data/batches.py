@@ -13,7 +13,16 @@ from absl import flags
 
 from train.common.errors import UserError
 from train.data.augment import Augment
-from train.data.images import Example, Size, Source, blank, decode, pad
+from train.data.images import (
+    MEAN_COLOR,
+    Example,
+    Pixel,
+    Size,
+    Source,
+    blank,
+    decode,
+    pad,
+)
 
 # A run that is stopped leaves batches in shared memory. Python's tracker frees it, and
 # would warn of nothing else.
@@ -130,7 +139,10 @@ def evaluation_pieces(
             yield Piece(chosen, [sizes[index] for index in chosen], padded, even)
 
 
-def load_piece(source: Source, piece: Piece) -> Example:
-    """Returns a piece's images and masks, padded with ignored pixels."""
-    examples = [pad(decode(source[index]), piece.padded) for index in piece.indices]
-    return _stack(examples + [blank(piece.padded)] * (piece.images - len(examples)))
+def load_piece(source: Source, piece: Piece, color: Pixel = MEAN_COLOR) -> Example:
+    """Returns a piece's images and masks, padded with ignored pixels of a color."""
+    examples = [
+        pad(decode(source[index]), piece.padded, color) for index in piece.indices
+    ]
+    filling = blank(piece.padded, color, examples[0].image.dtype)
+    return _stack(examples + [filling] * (piece.images - len(examples)))

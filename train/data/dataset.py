@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,16 @@ from train.common.options import (
     option,
 )
 from train.common.text import shown
+from train.data.forms import BITS, CHANNELS, Form
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
+from train.data.parts import hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
-from train.data.voc_files import first_few
+from train.data.voc_files import READ_SUFFIXES, WITH_TIFF, first_few
+from train.data.void import VOID
 
 
 class Dataset(NamedTuple):
@@ -46,6 +49,7 @@ class Dataset(NamedTuple):
     splits: Mapping[str, str] = {}
     earlier: str = ""
     val_names: tuple[str, ...] = ()
+    void: tuple[int, ...] = ()  # values that do not count, beside 255
 
 
 _SPLIT = Limit(
@@ -84,6 +88,12 @@ class DataOptions(Group):
         "Class names in the order of the mask values, where the folder has no list; "
         "one that names others is an error.",
     )
+    void: tuple[str, ...] = option(
+        (),
+        "Values of the masks that do not count, as 255 does not, or names of their "
+        "classes; the others keep their values.",
+        VOID,
+    )
     holdout: float = option(
         0.0,
         "Fraction of the training split held out for model selection and evaluated in "
@@ -97,6 +107,13 @@ class DataOptions(Group):
         "aspect ratio kept; 0 leaves them as they are.",
         Limit(lambda height: 0 <= height <= 2**14, "must lie in [0, 16384]"),
     )
+    channels: int = option(
+        3,
+        "Channels of the images. 3 of 8 bits takes any picture of 8 bits, as RGB; "
+        "others take images that have them alone, with --preprocessing split.",
+        CHANNELS,
+    )
+    bit_depth: int = option(8, "Bits of each channel of the images, 8 or 16.", BITS)
     pixel_limit: int = option(
         PIXEL_LIMIT,
         "Images and masks of more pixels are refused, in training and in prediction: a "
@@ -133,7 +150,27 @@ class DataOptions(Group):
             lambda options: options.split == 0 or options.folder != "",
             "needs --data; the built-in scenes have a validation split",
         ),
+        Rule(
+            "void",
+            lambda options: options.void == () or options.folder != "",
+            "needs --data; all of the built-in scenes counts",
+        ),
+        Rule(
+            "channels",
+            lambda options: options.form.is_rgb or options.folder != "",
+            "and --bit-depth need --data; the built-in scenes are RGB of 8 bits",
+        ),
     )
+
+    @property
+    def form(self) -> Form:
+        """Of the images."""
+        return Form(self.channels, self.bit_depth)
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the names of images."""
+        return READ_SUFFIXES if self.form.is_rgb else WITH_TIFF
 
     def divide(self, images: Mapping[str, str]) -> tuple[str, ...]:
         """Returns the names of the images to validate on, and says how many.
@@ -230,7 +267,7 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
         sources = found.prepare((options.train_split, options.val_split))
     train, val = sources[options.train_split], sources[options.val_split]
     if options.holdout:
-        train, val = _hold_out(train, options)
+        train, val = hold_out(train, options.holdout, options.train_split)
     return Dataset(
         found.name,
         found.class_names,
@@ -241,55 +278,10 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
         found.splits,
         found.earlier,
         found.val_names,
+        found.folder.void if found.folder else (),
     )
 
 
 def load_dataset(options: DataOptions) -> Dataset:
     """Finds and prepares a data set; see `find_dataset` and `prepare_dataset`."""
     return prepare_dataset(find_dataset(options), options)
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Some records of a source, by their indices."""
-
-    source: Source
-    indices: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
-        return self.source[self.indices[index]]
-
-
-def _hold_out(source: Source, options: DataOptions) -> tuple[Source, Source]:
-    """Splits the training records into those trained on and those held out."""
-    count = len(source)
-    kept, held = held_out(count, options.holdout)
-    if not kept or not held:
-        raise UserError(
-            f"--holdout {options.holdout:g} leaves one side without any of the {count} "
-            f"images of split {options.train_split!r}. Choose another fraction."
-        )
-    return Part(source, kept), Part(source, held)
-
-
-def held_out(count: int, fraction: float) -> tuple[list[int], list[int]]:
-    """Returns which of a list's images are trained on, and which are held out.
-
-    The list is cut into stretches, and the end of each is held out. Single images would
-    have neighbors in training that may be the next frames of a film; the end of the
-    whole list may be of one film, unlike the rest.
-
-    Args:
-      count: number of images.
-      fraction: to hold out, about; each stretch is rounded.
-    """
-    parts = max(1, min(10, round(fraction * count)))
-    kept, held = [], []
-    for stretch in np.array_split(np.arange(count), parts):
-        end = len(stretch) - round(fraction * len(stretch))
-        kept += stretch[:end].tolist()
-        held += stretch[end:].tolist()
-    return kept, held

@@ -118,6 +118,7 @@ def split_fingerprint(
     digests: Mapping[Path, str],
     *,
     by_color: bool = False,
+    void: Sequence[int] = (),
 ) -> str:
     """Returns a hash of all that the records of a split are made from.
 
@@ -127,9 +128,11 @@ def split_fingerprint(
       colors: uint8 `[classes, 3]`.
       digests: of the images and masks.
       by_color: whether masks may have the classes' colors.
+      void: values of the masks that do not count, in order.
     """
     classes = tuple(class_names), colors.tolist(), by_color
-    hashed = hashlib.sha256(repr(classes).encode())
+    marks = (void,) if void else ()  # those of data without any are as they were
+    hashed = hashlib.sha256(repr((*classes, *marks)).encode())
     for name, image, mask in entries:
         hashed.update(repr((name, digests[image], digests[mask])).encode())
     return hashed.hexdigest()[:16]

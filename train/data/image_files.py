@@ -81,14 +81,44 @@ def check_file(path: Path) -> None:
     check_size(path, path.stat().st_size, most_bytes(_limit))
 
 
-def most_bytes(pixels: int) -> int:
-    """Returns the most bytes that a file of so many pixels may have."""
-    return _BYTES_OF_PIXEL * pixels + _OTHER_BYTES
+def most_bytes(pixels: int, each: int = 1) -> int:
+    """Returns the most bytes that a file of so many pixels may have.
+
+    Args:
+      pixels: their number.
+      each: bytes that one is unpacked to, where they may be many.
+    """
+    return max(_BYTES_OF_PIXEL, 2 * each) * pixels + _OTHER_BYTES
+
+
+def check_picture(
+    name: str, width: int, height: int, tile: tuple[int, int] | None = None
+) -> None:
+    """Refuses a picture of more pixels than `limit_pixels` allows.
+
+    Args:
+      name: of its file.
+      width: in pixels.
+      height: likewise.
+      tile: width and height of its tiles, all of which are decoded whole.
+
+    Raises:
+      UserError: it names the file, its pixels and the limit.
+      ValueError: there are none.
+    """
+    if min(width, height, *(tile or ())) < 1:
+        raise ValueError("it has no pixels")
+    _check_count(width * height, f"{name} has {width}×{height} =")
+    if tile:
+        across, down = (
+            -(-side // of) * of for side, of in zip((width, height), tile, strict=True)
+        )
+        _check_count(across * down, f"{name} has tiles of together")
 
 
 @contextlib.contextmanager
 def opened(
-    source: Path | bytes, name: str = "a prepared record"
+    source: Path | bytes, name: str = "a prepared record", *, bytes_of_pixel: int = 1
 ) -> Iterator[Image.Image]:
     """Opens an image by its content, to be decoded within the block.
 
@@ -98,6 +128,7 @@ def opened(
     Args:
       source: the file, or its content.
       name: of content, for messages.
+      bytes_of_pixel: as many of the file's pixels count as one.
 
     Raises:
       UserError: it is missing, of another format or too large, holds several pictures,
@@ -112,7 +143,7 @@ def opened(
         )
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
-        _check_work(image, watched, name)
+        _check_work(image, watched, name, bytes_of_pixel)
         if _holds_several(image, name):
             raise UserError(
                 f"{name} holds several pictures (frames of an animation, or pages), "
@@ -182,17 +213,17 @@ def _reason(error: Exception) -> str:
     return text if known and text else f"{type(error).__name__}: {text}"
 
 
-def _check_work(image: Image.Image, file: Any, name: str) -> None:
+def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
     """Refuses an image that is too large, or made to seem small, before it is decoded.
 
     Raises:
       UserError: its pixels are more than the limit, or it takes more than they do.
     """
-    pixels, place = image.width * image.height, file.tell()
-    _check_count(pixels, f"{name} has {image.width}×{image.height} =")
-    check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels))
+    pixels, place = image.width * image.height // each, file.tell()
+    _check_count(pixels, f"{name} has {image.width // each}×{image.height} =")
+    check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels, each))
     if image.format == "TIFF":
-        _check_count(tile_pixels(image), f"{name} has tiles of together")
+        _check_count(tile_pixels(image) // each, f"{name} has tiles of together")
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
         check_strips(image, file.seek(0, io.SEEK_END), name)
     elif image.format == "JPEG2000":
@@ -232,11 +263,16 @@ def _has_another_page(image: Image.Image, name: str) -> bool:
             tags = image.tag_v2  # type: ignore[attr-defined]
             if not tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK:
                 return True
-        raise too_much(name, f"more than {_PAGES - 1} smaller copies or masks")
+        raise too_many_pages(name, _PAGES)
     except EOFError:
         return False
     finally:
         image.seek(0)
+
+
+def too_many_pages(name: str, most: int) -> UserError:
+    """Returns the refusal of a TIFF of more pages than an image could need."""
+    return too_much(name, f"more than {most - 1} smaller copies or masks")
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -16,6 +16,8 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.common.regular import read_regular
+from train.data.channels import decode_array, is_array, read_channels
+from train.data.forms import RGB, Form, form_of
 from train.data.image_files import (
     check_pixel_sums,
     check_pixels,
@@ -25,9 +27,10 @@ from train.data.image_files import (
 )
 from train.data.masks import IGNORED, mask_indices
 
-# What pads images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
+# What pads RGB images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
 # zero where a preprocessing subtracts 127.
 MEAN_COLOR = (123, 117, 104)
+Pixel = tuple[int, ...]  # of a pixel, a level for each channel
 
 Size = tuple[int, int]  # height and width, pixels
 
@@ -43,26 +46,36 @@ class Source(Protocol):
 class Example(NamedTuple):
     """An image with its mask, or a batch of them."""
 
-    image: np.ndarray  # uint8 [..., height, width, 3]
+    image: np.ndarray  # uint8 or uint16 [..., height, width, channels]
     label: np.ndarray  # uint8 [..., height, width]
 
 
 def decode(record: Mapping[str, Any]) -> Example:
     """Returns the pixels of a prepared record."""
-    return Example(read_image(record["image"]), read_mask(record["label"]))
+    image = record["image"]
+    pixels = decode_array(image) if is_array(image) else read_image(image)
+    return Example(pixels, read_mask(record["label"]))
 
 
-def read_image(source: Path | bytes) -> np.ndarray:
-    """Decodes an image to uint8 `[height, width, 3]`, upright by its EXIF orientation.
+def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
+    """Decodes an image `[height, width, channels]`, upright by its EXIF orientation.
+
+    Args:
+      source: the file; content is read as RGB.
+      form: of the pixels. To RGB of 8 bits other pictures of 8 bits are converted, and
+        images of any other form must have it.
 
     Raises:
-      UserError: the file is missing, truncated or no image.
+      UserError: the file is missing, truncated, no image, or of another form.
     """
+    if not form.is_rgb and isinstance(source, Path):
+        return _upright(*read_channels(source, form))
     with opened(source) as image:
         if image.mode.startswith("I") or image.mode == "F":
             raise UserError(
                 f"{_name(source)} has more than 8 bits a channel (mode {image.mode}). "
-                "Convert it to 8 bits, with the contrast you want the network to see."
+                "Convert it to 8 bits, with the contrast you want the network to see, "
+                "or train with --bit-depth 16 (and --channels)."
             )
         check_pixel_sums(image)
         image.load()  # a truncated file is only noticed here
@@ -151,9 +164,20 @@ def rescale(example: Example, scale: float) -> Example:
     """Returns the image resized linearly and its mask by nearest neighbor."""
     height, width = (max(1, round(side * scale)) for side in example.label.shape)
     size = (width, height)
-    image = Image.fromarray(example.image).resize(size, Image.Resampling.BILINEAR)
     label = Image.fromarray(example.label).resize(size, Image.Resampling.NEAREST)
-    return Example(np.asarray(image), np.asarray(label))
+    return Example(_resized(example.image, size), np.asarray(label))
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns an image at another width and height."""
+    if form_of(image).is_rgb:
+        picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+        return np.asarray(picture)
+    resized = [  # as numbers, so that no level is lost
+        np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR))
+        for channel in np.moveaxis(image.astype(np.float32), -1, 0)
+    ]
+    return np.floor(np.stack(resized, axis=-1) + 0.5).astype(image.dtype)
 
 
 def at_height(example: Example, height: int) -> Example:
@@ -173,26 +197,30 @@ def at_height(example: Example, height: int) -> Example:
     return rescale(example, scale)
 
 
-def blank(size: tuple[int, int]) -> Example:
-    """Returns an image of the mean color, all of it ignored."""
-    image = np.empty((*size, 3), np.uint8)
-    image[:] = MEAN_COLOR
+def blank(
+    size: tuple[int, int], color: Pixel = MEAN_COLOR, dtype: np.dtype = RGB.dtype
+) -> Example:
+    """Returns an image of one color, the mean, all of it ignored."""
+    image = np.empty((*size, len(color)), dtype)
+    image[:] = color
     return Example(image, np.full(size, IGNORED, np.uint8))
 
 
-def pad(example: Example, size: tuple[int, int]) -> Example:
+def pad(example: Example, size: tuple[int, int], color: Pixel = MEAN_COLOR) -> Example:
     """Returns the example in the top left of a canvas of `blank`."""
-    canvas = blank(size)
+    canvas = blank(size, color, example.image.dtype)
     height, width = example.label.shape
     canvas.image[:height, :width] = example.image
     canvas.label[:height, :width] = example.label
     return canvas
 
 
-def pad_to_multiple(example: Example, multiple: int) -> Example:
+def pad_to_multiple(
+    example: Example, multiple: int, color: Pixel = MEAN_COLOR
+) -> Example:
     """Returns the example padded to the next multiple of height and width."""
     height, width = example.label.shape
-    return pad(example, padded_size((height, width), multiple))
+    return pad(example, padded_size((height, width), multiple), color)
 
 
 def padded_size(size: Size, multiple: int) -> Size:

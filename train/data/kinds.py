@@ -75,7 +75,8 @@ def _find_voc_folder(options: DataOptions) -> Found | None:
         return None
     from train.data.voc import voc_listing
 
-    return _found_in_place(options, voc_listing)
+    listing = functools.partial(voc_listing, read=options.endings)
+    return _found_in_place(options, listing)
 
 
 def _found_in_place(
@@ -101,7 +102,11 @@ def _found_in_place(
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
     classes, divide = options.classes, options.divide
-    how: Any = {"converted": converted, "links": options.links}
+    how: Any = {
+        "converted": converted,
+        "links": options.links,
+        "void": options.void,
+    }
     folder = read_voc_folder(root, splits, classes, digests, divide, listing, **how)
     if options.split and not folder.val_names:
         raise UserError(
@@ -115,6 +120,7 @@ def _found_in_place(
             "height": options.image_height,
             "data_dir": options.prepared,
             "checks": MaskChecks(converted=converted),  # over all splits
+            "form": options.form,
         }
         sources: dict[str, Source] = {}
         for split in splits:
@@ -143,7 +149,8 @@ def _find_plain_pairs(options: DataOptions) -> Found | None:
 
     if not options.folder or not has_plain_pairs(Path(options.folder)):
         return None
-    return _found_in_place(options, plain_listing)
+    listing = functools.partial(plain_listing, read=options.endings)
+    return _found_in_place(options, listing)
 
 
 def _find_converted(

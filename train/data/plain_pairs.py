@@ -35,28 +35,36 @@ def has_plain_pairs(root: Path) -> bool:
     return any(_files(folder) for folder in (root, *within) if folder)
 
 
-def plain_files(root: Path, *, links: bool = False) -> Files | None:
+def plain_files(
+    root: Path, *, links: bool = False, read: Sequence[str] = READ_SUFFIXES
+) -> Files | None:
     """Returns the images and masks of a folder of this kind, None of one divided."""
-    return _files(root, links) if has_plain_pairs(root) else None
+    return _files(root, links, read) if has_plain_pairs(root) else None
 
 
-def plain_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
+def plain_listing(
+    root: Path,
+    splits: Sequence[str],
+    *,
+    links: bool = False,
+    read: Sequence[str] = READ_SUFFIXES,
+) -> Listing:
     """Returns the images of a folder of plain pairs.
 
     Raises:
       UserError: a list, an image or a mask is missing, or outside of the folder, or
         there are two of a kind.
     """
-    _check_alone(root)
-    files = _files(root, links)
+    _check_alone(root, read)
+    files = _files(root, links, read)
     if files is None:
         there = folders_in(root)
 
         def within(name: str) -> Files | None:
             folder = there.get(name.lower())
             if folder:
-                _check_alone(folder)
-            return _files(folder, links) if folder else None
+                _check_alone(folder, read)
+            return _files(folder, links, read) if folder else None
 
         parts = of_splits(root, splits, "/", within)
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
@@ -67,7 +75,7 @@ def plain_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> 
 
     def beside(name: str) -> Files | None:
         pair = of_images.get(name.lower()), of_masks.get(name.lower())
-        return _of_folders(root, *pair, links)
+        return _of_folders(root, *pair, links, read)
 
     parts = of_splits(images, splits, "/", beside)
     if parts:
@@ -75,16 +83,16 @@ def plain_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> 
     return Listing({}, files.pairs())
 
 
-def _check_alone(root: Path) -> None:
+def _check_alone(root: Path, read: Sequence[str]) -> None:
     """Refuses two folders of images, or of masks, that have the same names."""
     there = folders_in(root)
-    for what, names, read in (
-        ("images", IMAGE_FOLDERS, READ_SUFFIXES),
+    for what, names, endings in (
+        ("images", IMAGE_FOLDERS, read),
         ("masks", MASK_FOLDERS, (".png",)),
     ):
         folders = [there[name] for name in names if name in there]
         for other in folders[1:]:
-            same = _stems(folders[0], read) & _stems(other, read)
+            same = _stems(folders[0], endings) & _stems(other, endings)
             if same and not other.samefile(folders[0]):
                 raise UserError(
                     f"{folders[0]} and {other} both have {what} for {len(same)} names, "
@@ -100,21 +108,28 @@ def _stems(folder: Path, read: Sequence[str]) -> set[str]:
     return {name.removesuffix(end) for name in names for end in ENDS}
 
 
-def _files(root: Path, links: bool = False) -> Files | None:
+def _files(
+    root: Path, links: bool = False, read: Sequence[str] = READ_SUFFIXES
+) -> Files | None:
     """Returns the files of a folder that has one of images and one of masks."""
     there = folders_in(root)
     images = (there[name] for name in IMAGE_FOLDERS if name in there)
     masks = (there[name] for name in MASK_FOLDERS if name in there)
-    return _of_folders(root, next(images, None), next(masks, None), links)
+    folders = next(images, None), next(masks, None)
+    return _of_folders(root, *folders, links, read)
 
 
 def _of_folders(
-    root: Path, images: Path | None, masks: Path | None, links: bool
+    root: Path,
+    images: Path | None,
+    masks: Path | None,
+    links: bool,
+    read: Sequence[str],
 ) -> Files | None:
     if images is None or masks is None:
         return None
     names = (str(folder.relative_to(root)) for folder in (images, masks))
-    return Files(root, next(names), tuple(names), ENDS, links=links)
+    return Files(root, next(names), tuple(names), ENDS, links=links, read=read)
 
 
 def folders_in(root: Path) -> dict[str, Path]:

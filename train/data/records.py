@@ -1,7 +1,8 @@
 """Prepared records: TFDS builders that write array_record, read without TensorFlow.
 
-A record is `{"image": JPEG or PNG bytes, "label": PNG bytes, "name": str}`. The
-builders are handed encoded bytes, and `images.py` decodes them.
+A record is `{"image": bytes, "label": PNG bytes, "name": str}`; an image is JPEG or
+PNG, or an array (`channels.py`) where it is no RGB of 8 bits. The builders are handed
+encoded bytes, and `images.py` decodes them.
 """
 
 from __future__ import annotations

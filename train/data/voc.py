@@ -10,9 +10,9 @@ Whoever finds images and masks elsewhere (plain_pairs.py) is read in the same wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from train.data.fingerprint import (
     earlier_fingerprint,
     split_fingerprint,
 )
+from train.data.forms import RGB, Form
 from train.data.image_files import check_file
 from train.data.images import (
     IGNORED,
@@ -36,7 +37,8 @@ from train.data.layouts import way_out
 from train.data.split_lists import listing_by_lists
 from train.data.splits import Divide, Listing, divided
 from train.data.voc_classes import read_classes
-from train.data.voc_files import IMAGES, LISTS, Files, Pair
+from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES, Files, Pair
+from train.data.void import void_values, without_void
 
 
 class VocFolder(NamedTuple):
@@ -53,15 +55,22 @@ class VocFolder(NamedTuple):
     by_color: bool = False  # whether masks may have the classes' colors
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
     converted: bool = False  # whether it is made from the user's folder
+    void: tuple[int, ...] = ()  # values that do not count, beside 255
 
 
-def voc_listing(root: Path, splits: Sequence[str], *, links: bool = False) -> Listing:
+def voc_listing(
+    root: Path,
+    splits: Sequence[str],
+    *,
+    links: bool = False,
+    read: Sequence[str] = READ_SUFFIXES,
+) -> Listing:
     """Returns the images of a folder in VOC layout.
 
     Raises:
       UserError: a list, an image or a mask is missing, or outside of the folder.
     """
-    files = Files(root, links=links)
+    files = Files(root, links=links, read=read)
     if listing := listing_by_lists(files, splits):
         return listing
     if not (root / IMAGES).is_dir():
@@ -83,6 +92,7 @@ def read_voc_folder(
     *,
     converted: bool = False,
     links: bool = False,
+    void: Sequence[str] = (),
 ) -> VocFolder:
     """Finds the files of the named splits and the classes.
 
@@ -95,6 +105,7 @@ def read_voc_folder(
       listing: finds the images and masks, in VOC layout or another.
       converted: whether it is made from the user's folder, for messages.
       links: whether files elsewhere may be linked to.
+      void: values that do not count, or names of their classes.
 
     Raises:
       UserError: something is missing; the message says what and how to mend it.
@@ -111,11 +122,12 @@ def read_voc_folder(
     known = (digests or Digests()).of(found.files())
     pairs, val_names = divided(found, splits, divide, known, root)
     masks = [pair.mask for split in pairs.values() for pair in split]
-    classes = read_classes(root, masks, class_names, converted=converted, links=links)
+    how: Any = {"converted": converted, "links": links, "void": void}
+    classes = read_classes(root, masks, class_names, **how)
+    values = void_values(void, classes.names)
+    how = {"by_color": classes.by_color, "void": values}
     fingerprints = {
-        split: split_fingerprint(
-            of, classes.names, classes.colors, known, by_color=classes.by_color
-        )
+        split: split_fingerprint(of, classes.names, classes.colors, known, **how)
         for split, of in pairs.items()
     }
     return VocFolder(
@@ -126,38 +138,51 @@ def read_voc_folder(
         known,
         fingerprints,
         data_fingerprint(fingerprints),
-        earlier_fingerprint(pairs, classes.names, known),
+        "" if values else earlier_fingerprint(pairs, classes.names, known),
         classes.by_color,
         val_names,
         converted,
+        values,
     )
 
 
 def read_pair(
-    image: Path, mask: Path, classes: int, colors: np.ndarray | None = None
+    image: Path,
+    mask: Path,
+    classes: int,
+    colors: np.ndarray | None = None,
+    void: Collection[int] = (),
+    form: Form = RGB,
 ) -> Example:
     """Reads an image and its mask, and checks that they belong together.
+
+    The mask is as it is written: what is void is not yet ignored.
 
     Args:
       image: path of the image.
       mask: path of the mask.
       classes: the mask may hold 0 … classes − 1 and 255.
       colors: of the classes, where the mask may have them.
+      void: further values that it may hold.
+      form: of the image.
 
     Raises:
       UserError: sizes differ, a value is no class, or a file is broken.
     """
-    example = Example(read_image(image), read_mask(mask, colors))
+    example = Example(read_image(image, form), read_mask(mask, colors))
     if example.image.shape[:2] != example.label.shape:
         raise UserError(_other_size(image, mask, example))
     try:
         lal_jax.check_labels(
-            example.label, classes=classes, ignore_label=IGNORED, name=str(mask)
+            without_void(example.label, void),
+            classes=classes,
+            ignore_label=IGNORED,
+            name=str(mask),
         )
     except ValueError as error:
         raise UserError(
             f"{error}. Fix the mask, or name all classes in labelmap.txt, "
-            "class_names.txt or --classes."
+            "class_names.txt or --classes; --void names values that do not count."
         ) from error
     return example
 
@@ -171,7 +196,7 @@ def _other_size(image: Path, mask: Path, example: Example) -> str:
         f"{mask_width}×{mask_height}."
     )
     turned = [
-        f"{file} by {flag}" for file in (image, mask) if (flag := orientation(file)) > 1
+        f"{file} by {flag}" for file in (image, mask) if (flag := _turned_by(file)) > 1
     ]
     if not turned:
         return f"{sizes} Save the mask at the size of the image."
@@ -180,3 +205,10 @@ def _other_size(image: Path, mask: Path, example: Example) -> str:
         f"{' and '.join(turned)}. Save the mask as the image is seen, turned, without "
         "that flag."
     )
+
+
+def _turned_by(path: Path) -> int:
+    try:
+        return orientation(path)
+    except UserError:  # a TIFF of other channels
+        return 1

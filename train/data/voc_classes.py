@@ -21,6 +21,7 @@ from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
 from train.data.voc_files import first_few
 from train.data.voc_lists import read_lines
+from train.data.void import check_left, values_of
 
 # Presets name them, for Pascal VOC has no list of its own.
 VOC_CLASSES = (
@@ -57,6 +58,7 @@ def read_classes(
     *,
     converted: bool = False,
     links: bool = False,
+    void: Sequence[str] = (),
 ) -> Classes:
     """Returns the classes of the folder's list, those asked for, or of the masks.
 
@@ -66,6 +68,7 @@ def read_classes(
       asked: names, in the order of the masks' values, where the folder has no list.
       converted: whether the folder is made from the user's, for messages.
       links: whether the lists may be links to files elsewhere.
+      void: words of `--void`, of which the values are not counted.
 
     Raises:
       UserError: a list cannot be read, or names other classes than another one or than
@@ -85,7 +88,8 @@ def read_classes(
         _check_asked(asked, in_list, listed)
     names = in_list or tuple(asked)
     if not names:
-        names = tuple(map(str, range(_count_classes(root, masks, converted=converted))))
+        count = _count_classes(root, masks, void, converted=converted)
+        names = tuple(map(str, range(count)))
     check_names(names, "--classes")
     return Classes(names, voc_colormap()[: len(names)], by_color=False)
 
@@ -190,22 +194,27 @@ def _seen(name: str) -> str:
     return " ".join(words)  # a page shows spaces of any kind and number alike
 
 
-def _count_classes(root: Path, masks: Sequence[Path], *, converted: bool) -> int:
-    """Returns one more than the largest value; every value up to it must occur."""
+def _count_classes(
+    root: Path, masks: Sequence[Path], void: Sequence[str], *, converted: bool
+) -> int:
+    """Returns one more than the largest value that counts; all below must occur."""
     first_with: dict[int, Path] = {}
     for path in masks:
         for value in np.unique(read_mask(path)).tolist():
             first_with.setdefault(value, path)
     values = set(first_with)
-    first_with.pop(IGNORED, None)
+    ignored = values_of(void) | {IGNORED}
+    for value in ignored:
+        first_with.pop(value, None)
     count = 1 + max(first_with, default=0)
     by_list = "" if converted else "in class_names.txt (one a line) or "
     remedy = f"Name the classes {by_list}with --classes, or mend the masks."
     if count < 2:
         if values == {0, IGNORED}:
             raise black_and_white(root, masks[0], converted=converted)
+        check_left(tuple(map(str, first_with)), void)
         raise UserError(f"the masks in {masks[0].parent} hold no class but 0. {remedy}")
-    absent = sorted(set(range(count)) - set(first_with))
+    absent = sorted(set(range(count)) - set(first_with) - ignored)
     if absent:
         shown = first_few(list(map(str, absent)))
         raise UserError(

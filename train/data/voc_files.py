@@ -17,6 +17,8 @@ IMAGES = "JPEGImages"
 LISTS = Path("ImageSets", "Segmentation")
 MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 READ_SUFFIXES = (".jpg", ".jpeg", ".png")
+# Of images that are no RGB of 8 bits, which few other formats can hold.
+WITH_TIFF = (*READ_SUFFIXES, ".tif", ".tiff")
 _OTHER_SUFFIXES = (
     *(".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".npy", ".mat", ".txt", ".json", ".xml"),
@@ -45,6 +47,7 @@ class Files:
       masks: those of masks; a mask in an earlier one goes first.
       ends: what the name of a mask may have after that of its image.
       links: whether files elsewhere may be linked to.
+      read: endings of images.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Files:
         ends: Sequence[str] = ("",),
         *,
         links: bool = False,
+        read: Sequence[str] = READ_SUFFIXES,
     ):
+        self.read = tuple(read)
         self.root, self.images, self._ends = root, images, ends
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
@@ -69,7 +74,7 @@ class Files:
         Raises:
           UserError: a link leads out of the folder.
         """
-        return self._find(self.images, name, READ_SUFFIXES)
+        return self._find(self.images, name, self.read)
 
     def mask(self, name: str) -> Path | None:
         """Returns the mask of an image from the first folder that has one.
@@ -103,7 +108,7 @@ class Files:
           UserError: images have no masks, masks no images, names are not unique, or a
             link leads out of the folder.
         """
-        names = _by_name(self.root / self.images)
+        names = _by_name(self.root / self.images, self.read)
         for path in names.values():
             self.inside.checked(path)
         masks = {name: self.mask(name) for name in names}
@@ -127,15 +132,13 @@ class Files:
         """Returns the refusal of images without masks, and of masks without images."""
         images, masks = self.root / self.images, " or ".join(self.masks)
         folders = (
-            (self.images, READ_SUFFIXES),
+            (self.images, self.read),
             *((it, (".png",)) for it in self.masks),
         )
         unread = (of_unread(self.root / it, read) for it, read in folders)
         why = "".join(f" {sentence}" for sentence in unread if sentence)
         if not count and not spare:
-            return UserError(
-                f"{images} has no images ({', '.join(READ_SUFFIXES)}).{why}"
-            )
+            return UserError(f"{images} has no images ({', '.join(self.read)}).{why}")
         return UserError(
             f"{images} and {masks} do not match: {unmatched(count, alone, spare)}. Add "
             "what is missing or move the rest elsewhere; or write lists of those to "
@@ -239,14 +242,14 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
     )
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def _by_name(folder: Path, read: Sequence[str]) -> dict[str, Path]:
     """Returns all images of a folder by their names, which have no endings.
 
     Raises:
       UserError: two have one name.
     """
     found: dict[str, Path] = {}
-    for path in files_below(folder, READ_SUFFIXES):
+    for path in files_below(folder, read):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if found.setdefault(name, path) != path:
             raise UserError(

@@ -20,7 +20,6 @@ from train.common.regular import read_regular
 from train.data.inside import within
 from train.data.unread import of_unread
 from train.data.voc_files import (
-    READ_SUFFIXES,
     Files,
     Pair,
     counted_once,
@@ -235,11 +234,11 @@ def _name_within(files: Files, line: _Line) -> str:
 
     It is the end of the path, or of its first where there are two, less its ending.
     """
-    if not (re.search(r"[/\\]", line.text) or _has_ending(line.text)):
+    if not (re.search(r"[/\\]", line.text) or _has_ending(line.text, files)):
         return ""
     for text in (line.text, line.text.split()[0]):
         path = PurePosixPath(text.replace("\\", "/"))
-        parts = (path.with_suffix("") if _has_ending(text) else path).parts
+        parts = (path.with_suffix("") if _has_ending(text, files) else path).parts
         for first, part in enumerate(parts if len(parts) <= _DEEPEST else ()):
             name = "/".join(parts[first:])
             if part not in ("/", "..") and files.image(name):
@@ -247,8 +246,8 @@ def _name_within(files: Files, line: _Line) -> str:
     return ""
 
 
-def _has_ending(text: str) -> bool:
-    return text.lower().endswith(READ_SUFFIXES)
+def _has_ending(text: str, files: Files) -> bool:
+    return text.lower().endswith(files.read)
 
 
 def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError:
@@ -261,12 +260,12 @@ def _missing_image(files: Files, names: Sequence[str], line: _Line) -> UserError
             "remove the line."
         )
     remedy = "Add the image (.jpg, .jpeg or .png) or remove the line."
-    if _has_ending(text):
+    if _has_ending(text, files):
         remedy = "Write the names in the list without their ending."
     elif len(names) == 1 and _COLUMN.search(text):
         remedy += " A last column of 1, 0 or −1 is read where every line has it."
     for name in names:
-        if why := of_unread(folder, READ_SUFFIXES, name):
+        if why := of_unread(folder, files.read, name):
             return UserError(f"{line.place}: {why}")
     briefly = [shortened(name, 200) for name in names]
     missing = " and ".join(f"{folder / name}.jpg" for name in briefly)

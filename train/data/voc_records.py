@@ -9,11 +9,14 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from train.common.regular import read_regular
+from train.data.channels import encode_array
 from train.data.fingerprint import check_unchanged
+from train.data.forms import RGB, Form
 from train.data.images import at_height, encode
 from train.data.mask_checks import MaskChecks
 from train.data.records import SegmentationBuilder, make_record, progress
 from train.data.voc import VocFolder, read_pair
+from train.data.void import without_void
 
 
 class VocLayout(SegmentationBuilder):
@@ -34,17 +37,22 @@ class VocLayout(SegmentationBuilder):
         height: int,
         data_dir: str,
         checks: MaskChecks | None = None,
+        form: Form = RGB,
     ):
         self._folder, self._split, self._height = folder, split, height
-        self._checks = checks or MaskChecks()
-        name = f"{split}_{folder.fingerprints[split]}" + (
-            f"_{height}" if height else ""
-        )
+        self._checks, self._form = checks or MaskChecks(), form
+        words = [split, folder.fingerprints[split], *([str(height)] if height else [])]
+        if not form.is_rgb:
+            words.append(f"{form.channels}x{form.bits}")
+        name = "_".join(words)
         config = tfds.core.BuilderConfig(name=name)
         super().__init__(data_dir=data_dir, config=config)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (self._folder, self._split, self._height, self._data_dir_root)
+        arguments = (
+            *(self._folder, self._split, self._height, self._data_dir_root),
+            self._form,
+        )
         return _make_voc_layout, arguments
 
     def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
@@ -56,11 +64,15 @@ class VocLayout(SegmentationBuilder):
         colors = folder.colors if folder.by_color else None
         files = folder.splits[split]
         for index, (name, image, mask) in enumerate(progress(files, split)):
-            example = read_pair(image, mask, classes, colors)
+            known = classes, colors, folder.void, self._form
+            example = read_pair(image, mask, *known)
             if colors is None:
                 self._checks.add(mask, example.label)
-            example = at_height(example, self._height)
-            if self._height:
+            label = without_void(example.label, folder.void)
+            example = at_height(example._replace(label=label), self._height)
+            if not self._form.is_rgb:
+                encoded = encode_array(example.image)
+            elif self._height:
                 encoded = encode(example.image, "PNG")
             else:
                 encoded = read_regular(image)
@@ -74,7 +86,8 @@ class VocLayout(SegmentationBuilder):
 
 
 def _make_voc_layout(
-    folder: VocFolder, split: str, height: int, data_dir: str
+    folder: VocFolder, split: str, height: int, data_dir: str, form: Form
 ) -> VocLayout:
     """Recreates the builder in a data-loading process."""
-    return VocLayout(folder=folder, split=split, height=height, data_dir=data_dir)
+    more: Any = {"height": height, "data_dir": data_dir, "form": form}
+    return VocLayout(folder=folder, split=split, **more)

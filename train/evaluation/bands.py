@@ -59,3 +59,8 @@ def bands_at_size(
             some = np.ix_(here[first : first + ROWS], columns)
             yield Band(*(part[some] for part in band))
         start = end
+
+
+def largest_class(scores: np.ndarray) -> np.ndarray:
+    """Returns the class of the largest of the scores at each pixel, uint8."""
+    return np.argmax(scores, axis=-1).astype(np.uint8)

@@ -20,6 +20,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.memory import free_host_memory
+from train.data.forms import shown_image
 from train.data.images import Size
 from train.evaluation import crf_worker
 from train.evaluation.crf_options import CrfOptions
@@ -58,13 +59,18 @@ def check_installed(options: CrfOptions) -> None:
 
 
 @contextlib.contextmanager
-def refiner(options: CrfOptions) -> Iterator[Crf | None]:
-    """Gives the CRF that the options ask for, if any, within the block."""
+def refiner(options: CrfOptions, void: tuple[int, ...] = ()) -> Iterator[Crf | None]:
+    """Gives the CRF that the options ask for, if any, within the block.
+
+    Args:
+      options: ask for it.
+      void: classes that no pixel is of.
+    """
     if not options.on:
         yield None
         return
     with Workers() as workers:
-        yield Crf(options.parameters, workers)
+        yield Crf(options.parameters, workers, void)
 
 
 def processes() -> int:
@@ -129,6 +135,7 @@ class Crf:
 
     parameters: Parameters
     workers: Workers
+    void: tuple[int, ...] = ()  # classes that it leaves out
 
     def check(self, what: str, size: Size, classes: int) -> None:
         """Refuses an image that the CRF cannot be computed of.
@@ -171,12 +178,25 @@ class Crf:
 
         Args:
           what: the image, as messages name it.
-          image: uint8 `[height, width, 3]`.
+          image: `[height, width, channels]`; its colors are those that are shown.
           probabilities: float32 `[height, width, classes]`, none of them NaN.
 
         Raises:
           UserError: memory does not suffice.
         """
+        classes = probabilities.shape[-1]
+        kept = [value for value in range(classes) if value not in self.void]
+        if len(kept) == classes:
+            return self._marginals(what, shown_image(image), probabilities)
+        found = np.zeros(probabilities.shape, np.float32)
+        some = probabilities[..., kept]
+        found[..., kept] = self._marginals(what, shown_image(image), some)
+        return found
+
+    def _marginals(
+        self, what: str, image: np.ndarray, probabilities: np.ndarray
+    ) -> np.ndarray:
+        """Returns the marginals of an image, uint8 `[height, width, 3]`."""
         *size, classes = probabilities.shape
         needed = bytes_needed((size[0], size[1]), classes)
         marginals = np.empty(probabilities.shape, np.float32)

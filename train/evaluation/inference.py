@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from models.deeplab import DeepLab
 from train.common.memory import free_memory
 from train.data.images import Example, Size, pad_to_multiple, padded_size
 from train.data.preprocessing import Preprocessing
-from train.evaluation.bands import Band, banded, bands_at_size
+from train.evaluation.bands import Band, banded, bands_at_size, largest_class
 from train.evaluation.preparation import at_size, prepared
 from train.evaluation.programs import Programs
 from train.evaluation.sliding_windows import Progress, Span, lay_windows, strip_of
@@ -47,8 +47,11 @@ class Predictor:
       options: how it predicts.
       height: that `mask` resizes images to, as their training's preparation did,
         pixels; 0 leaves them as they are.
+      void: classes that no pixel is predicted as.
 
     Attributes:
+      form: that images must have.
+      padding: color of what is beside them.
       cut: the number of images that were predicted in windows because memory would not
         have sufficed for them whole.
     """
@@ -60,14 +63,16 @@ class Predictor:
         options: EvaluationOptions,
         *,
         height: int = 0,
+        void: Sequence[int] = (),
     ):
         self.options, self._height, self.cut = options, height, 0
+        self.form, self.padding = preprocess.form, preprocess.padding
         self._views = views(options)
         if len(self._views) == 1:
             # The largest of one are its logits: rounding to probabilities makes ties.
             options = dataclasses.replace(options, fusion="max")
 
-        self._make = functools.partial(Programs, graph, preprocess, options)
+        self._make = functools.partial(Programs, graph, preprocess, options, void)
         self._programs, self._shapes = self._make(), set[tuple[int, ...]]()
         self._cost: float | None = None
         self._largest = max(1.0, *(view.scale for view in self._views))
@@ -117,21 +122,13 @@ class Predictor:
         return size[0] * size[1] * self._cost + _SQUARE * squares
 
     def _program_memory(self, state: TrainState, size: Size) -> int:
-        """Returns the bytes that the compiled function takes for one image.
-
-        0 where the compiler does not tell.
-        """
-        image = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
-        seen = state.params, state.statistics, image, max(self._views)
-        memory = self._programs.look.lower(None, *seen).compile().memory_analysis()
-        if memory is None:
-            return 0
-        # The scores of earlier views are held as well.
-        results = min(2, len(self._views)) * memory.output_size_in_bytes
-        return memory.temp_size_in_bytes + results
+        """Returns the bytes that the compiled function takes for one image."""
+        shape = 1, *size, self.form.channels
+        image = jax.ShapeDtypeStruct(shape, self.form.dtype)
+        return self._programs.memory(state, image, self._views)
 
     def batch(self, state: TrainState, images: np.ndarray) -> np.ndarray:
-        """Returns masks uint8 `[batch, height, width]` of whole uint8 images.
+        """Returns masks uint8 `[batch, height, width]` of whole images.
 
         Raises:
           NotFinite: an image has a logit that is NaN or infinite.
@@ -147,7 +144,7 @@ class Predictor:
 
         Args:
           state: parameters and statistics of the network.
-          image: uint8 `[height, width, 3]`.
+          image: of its form, `[height, width, channels]`.
           progress: passes the rows of windows on, of an image larger than a window.
 
         Raises:
@@ -162,7 +159,7 @@ class Predictor:
     ) -> np.ndarray:
         """Returns the mask of an image as it is."""
         if parts := self._parts(state, image, progress):
-            return np.concatenate([_labels(part) for part in parts])
+            return np.concatenate([largest_class(part) for part in parts])
         height, width = image.shape[:2]
         return self.batch(state, self._padded(state, image))[0, :height, :width]
 
@@ -203,7 +200,7 @@ class Predictor:
     ) -> Iterator[Band]:
         """Yields the bands of an image as it is."""
         if parts := self._parts(state, image, progress):
-            yield from (Band(_labels(part), part) for part in parts)
+            yield from (Band(largest_class(part), part) for part in parts)
             return
         found = self._scores(state, self._padded(state, image))
         height, width = image.shape[:2]
@@ -225,14 +222,12 @@ class Predictor:
 
         Where memory would not suffice for that, it is taken as it is.
         """
-        blank, multiple = (
-            np.zeros(image.shape[:2], np.uint8),
-            self.options.size_multiple,
-        )
-        padded = padded_size((blank.shape[0], blank.shape[1]), multiple)
-        fits = self.most(state, padded, 1)
-        example = Example(image, blank)
-        return pad_to_multiple(example, multiple if fits else 1).image[None]
+        height, width = image.shape[0], image.shape[1]
+        example = Example(image, np.zeros((height, width), np.uint8))
+        multiple = self.options.size_multiple
+        fits = self.most(state, padded_size((height, width), multiple), 1)
+        padded = pad_to_multiple(example, multiple if fits else 1, self.padding)
+        return padded.image[None]
 
     def _window(self, state: TrainState, size: Size) -> Size:
         """Returns the size of the windows for an image, 0 0 to take it whole."""
@@ -265,7 +260,7 @@ class Predictor:
 
         Args:
           state: parameters and statistics of the network.
-          image: uint8 `[height, width, 3]`, of any size.
+          image: of its form, `[height, width, channels]`, of any size.
           window: height and width of the windows, pixels.
           progress: passes the rows of windows on.
 
@@ -287,13 +282,8 @@ class Predictor:
 
         for row, end in zip(progress(rows), ends, strict=True):
             band = image[row.start : row.start + window[0]]
-            strip = strip_of(band, row, columns, weighed)
+            strip = strip_of(band, row, columns, weighed, self.padding)
             strip[: len(carried)] += carried
             done = end - row.start
             yield strip[:done]
             carried = strip[done:]
-
-
-def _labels(scores: np.ndarray) -> np.ndarray:
-    """Returns the class of the largest of the scores at each pixel, uint8."""
-    return np.argmax(scores, axis=-1).astype(np.uint8)

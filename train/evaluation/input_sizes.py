@@ -5,11 +5,13 @@ Each size that the network sees is a program of its own, to compile and to keep.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
+from train.data.channels import stored_size
 from train.data.images import Size, upright_size
 from train.evaluation.stages import looked_at
 from train.evaluation.views import EvaluationOptions
@@ -35,7 +37,9 @@ def sizes_of(images: Sequence[Path]) -> dict[Path, Size]:
 def _size_of(path: Path) -> Size | None:
     try:
         return upright_size(path)
-    except UserError:
+    except UserError:  # Pillow opens few kinds of TIFF
+        with contextlib.suppress(UserError):
+            return stored_size(path)
         return None
 
 

@@ -67,9 +67,16 @@ class Counts(NamedTuple):
     whole: np.ndarray
     near: dict[int, np.ndarray]  # of the pixels within so many of a border
 
-    def measure(self, class_names: Sequence[str]) -> dict[str, Any]:
-        """Returns `measure` of the whole, and of each distance under `boundary`."""
+    def measure(
+        self, class_names: Sequence[str], void: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """Returns `measure` of the whole, and of each distance under `boundary`.
+
+        With the names of classes that are `void`, where there are such.
+        """
+        names = [name for value, name in enumerate(class_names) if value in void]
         return {
+            **({"void": names} if names else {}),
             **measure(self.whole, class_names),
             "boundary": {
                 str(distance): measure(confusion, class_names)

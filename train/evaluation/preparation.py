@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from train.data.forms import Form
 from train.data.images import Example, at_height
 from train.training.scales import resize_linear
 
 
 def prepared(image: np.ndarray, height: int) -> np.ndarray:
-    """Returns an image, uint8 `[height, width, 3]`, as preparing resizes it.
+    """Returns an image `[height, width, channels]` as preparing resizes it.
 
     Args:
       image: of any size.
@@ -44,7 +45,7 @@ def prepared_images(images: jax.Array, height: int) -> jax.Array:
     """Returns what `prepared` does, to within a rounding, of a batch under `jit`.
 
     Args:
-      images: uint8 `[batch, height, width, 3]`; the batch may be symbolic.
+      images: `[batch, height, width, channels]`; the batch may be symbolic.
       height: that images are prepared at, pixels; 0 leaves them as they are.
     """
     tall, wide = images.shape[1:3]
@@ -52,6 +53,9 @@ def prepared_images(images: jax.Array, height: int) -> jax.Array:
         return images
     width = max(1, round(wide * (height / tall)))
     pixels = images.astype(jnp.float32)
-    for size in ((tall, width), (height, width)):  # to whole levels each, as Pillow
-        pixels = jnp.floor(resize_linear(pixels, size, antialias=True) + 0.5)
-    return pixels.astype(jnp.uint8)
+    is_rgb = Form(images.shape[-1], 8 * images.dtype.itemsize).is_rgb
+    for size in ((tall, width), (height, width)):
+        pixels = resize_linear(pixels, size, antialias=True)
+        if is_rgb:  # to whole levels each time, as Pillow
+            pixels = jnp.floor(pixels + 0.5)
+    return jnp.floor(pixels + 0.5).astype(images.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from train.common.errors import NotFinite
 from train.data.preprocessing import Preprocessing
 from train.evaluation.scores import join, probabilities
 from train.evaluation.views import EvaluationOptions, View
+from train.training.step import TrainState
 
 
 class Programs:
@@ -25,6 +27,7 @@ class Programs:
       graph: the network's structure.
       preprocess: what the network is given of an image.
       options: how scores are joined.
+      void: classes that no pixel is predicted as.
 
     Attributes:
       look: scores `[batch, height, width, classes]` of uint8 images under a view,
@@ -41,6 +44,7 @@ class Programs:
         graph: nnx.GraphDef[DeepLab],
         preprocess: Preprocessing,
         options: EvaluationOptions,
+        void: Sequence[int] = (),
     ):
         @functools.partial(jax.jit, static_argnames="view", donate_argnames="joined")
         def look(
@@ -52,7 +56,7 @@ class Programs:
         ) -> jax.Array:
             model = nnx.merge(graph, params, statistics, copy=True)
             pixels = preprocess(jnp.asarray(images))
-            return join(joined, model, pixels, view, options)
+            return join(joined, model, pixels, view, options, void)
 
         @jax.jit
         def label(found: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -84,3 +88,18 @@ class Programs:
         if not finite.all():
             raise NotFinite(int(np.argmin(finite)))
         return masks
+
+    def memory(
+        self, state: TrainState, image: jax.ShapeDtypeStruct, views: Sequence[View]
+    ) -> int:
+        """Returns the bytes that looking at an image takes under all of the views.
+
+        0 where the compiler does not tell.
+        """
+        seen = state.params, state.statistics, image, max(views)
+        memory = self.look.lower(None, *seen).compile().memory_analysis()
+        if memory is None:
+            return 0
+        # The scores of earlier views are held as well.
+        results = min(2, len(views)) * memory.output_size_in_bytes
+        return memory.temp_size_in_bytes + results

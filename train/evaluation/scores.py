@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from models.deeplab import DeepLab
 from train.data.preprocessing import Preprocessing
 from train.evaluation.views import EvaluationOptions, View, views
 from train.training.scales import resize_linear, scaled_size
+
+# Of a logit: finite, and without a probability beside any other.
+LOWEST = np.float32(-1e30)
 
 
 def scores(
@@ -16,6 +22,7 @@ def scores(
     images: jax.Array,
     preprocess: Preprocessing,
     options: EvaluationOptions,
+    void: Sequence[int] = (),
 ) -> jax.Array:
     """Returns the score of each class at each pixel, joined over all views.
 
@@ -27,6 +34,7 @@ def scores(
       images: uint8 RGB `[batch, height, width, 3]`; the batch may be symbolic.
       preprocess: what the network is given of them.
       options: the views, and how they are joined.
+      void: classes that no pixel is predicted as.
 
     Returns:
       float32 `[batch, height, width, classes]`: the mean of the views' probabilities,
@@ -34,9 +42,9 @@ def scores(
     """
     pixels = preprocess(images)
     first, *others = views(options)
-    joined = join(None, model, pixels, first, options)
+    joined = join(None, model, pixels, first, options, void)
     for view in others:
-        joined = join(joined, model, pixels, view, options)
+        joined = join(joined, model, pixels, view, options, void)
     return joined
 
 
@@ -46,12 +54,13 @@ def join(
     pixels: jax.Array,
     view: View,
     options: EvaluationOptions,
+    void: Sequence[int] = (),
 ) -> jax.Array:
     """Returns the scores of earlier views, None before the first, with one more.
 
     A mean is one only when all of `views(options)` are in it: each adds its part.
     """
-    found = _logits(model, pixels, view)
+    found = _without(_logits(model, pixels, view), void)
     if options.fusion == "max":
         return found if joined is None else jnp.maximum(joined, found)
     found = jax.nn.softmax(found) / len(views(options))
@@ -70,6 +79,14 @@ def _logits(model: DeepLab, pixels: jax.Array, view: View) -> jax.Array:
     resized = resize_linear(pixels, scaled_size(size, view.scale), antialias=True)
     found = resize_linear(model(resized, train=False), size)
     return jnp.where(jnp.isfinite(found), found, jnp.nan)
+
+
+def _without(logits: jax.Array, void: Sequence[int]) -> jax.Array:
+    """Returns logits by which void classes have the probability 0."""
+    if not void:
+        return logits
+    is_void = np.isin(np.arange(logits.shape[-1]), void)
+    return jnp.where(is_void & jnp.isfinite(logits), LOWEST, logits)
 
 
 def probabilities(found: jax.Array, options: EvaluationOptions) -> jax.Array:

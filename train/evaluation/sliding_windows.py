@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from train.common.errors import NotFinite
-from train.data.images import Example, pad
+from train.data.images import MEAN_COLOR, Example, Pixel, pad
 
 _T = TypeVar("_T")
 
@@ -59,15 +59,20 @@ Weighed = Callable[[np.ndarray, Span, Span], tuple[jax.Array, jax.Array]]
 
 
 def strip_of(
-    band: np.ndarray, row: Span, columns: Sequence[Span], weighed: Weighed
+    band: np.ndarray,
+    row: Span,
+    columns: Sequence[Span],
+    weighed: Weighed,
+    padding: Pixel = MEAN_COLOR,
 ) -> np.ndarray:
     """Returns the weighted sum of a row of windows, float32 `[rows, width, classes]`.
 
     Args:
-      band: the rows of the image that they see, uint8 `[rows, width, 3]`.
+      band: the rows of the image that they see, `[rows, width, channels]`.
       row: where they lie along the height.
       columns: where each lies along the width.
       weighed: predicts a window; the next one is begun before its result is awaited.
+      padding: color of what is beside the image.
 
     Raises:
       NotFinite: a logit is NaN or infinite.
@@ -77,7 +82,8 @@ def strip_of(
     def begun(column: Span) -> tuple[jax.Array, jax.Array]:
         piece = band[:, column.start : column.start + window[1]]
         blank = np.zeros(piece.shape[:2], np.uint8)
-        return weighed(pad(Example(piece, blank), window).image, row, column)
+        padded = pad(Example(piece, blank), window, padding)
+        return weighed(padded.image, row, column)
 
     strip = np.zeros((0, 0, 0), np.float32)
     for column, weighted in _ahead((each, begun(each)) for each in columns):

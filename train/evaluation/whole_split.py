@@ -14,6 +14,7 @@ import numpy as np
 from train.common.errors import Diverged, NotFinite, UserError, memory_for
 from train.common.processes import index_of_process, number_of_processes, total
 from train.data.batches import Piece, evaluation_pieces, load_piece
+from train.data.forms import shown_image
 from train.data.images import (
     IGNORED,
     Example,
@@ -35,7 +36,7 @@ Compared = tuple[Example, np.ndarray]
 
 
 class Panel(NamedTuple):
-    """An example: its name, image uint8 [H, W, 3] and two masks uint8 [H, W]."""
+    """An example: its name, image as shown and two masks, uint8 [H, W, 3], [H, W]."""
 
     name: str
     image: np.ndarray
@@ -143,7 +144,8 @@ class Evaluator:
             return self.predictor.most(states[0], size, together)
 
         def predict(state: TrainState, piece: Piece) -> list[Compared]:
-            images, labels = load_piece(self.source, piece)
+            padding = self.predictor.padding
+            images, labels = load_piece(self.source, piece, padding)
             whole = options.window == (0, 0) and most(piece.padded)
             with self._finite(state, piece.indices):
                 if whole:
@@ -223,7 +225,7 @@ class Evaluator:
         record = self.source[index]
         image, truth = decode(record)
         mask = self.predictor.mask(state, image)
-        return Panel(record["name"].decode(), image, truth, mask)
+        return Panel(record["name"].decode(), shown_image(image), truth, mask)
 
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:
         """Returns images of the split, spread evenly, with truth and prediction."""

@@ -7,14 +7,17 @@ training's were, seen in all views, without windows, and masks have the images' 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 from flax import nnx
 from onnx import TensorProto, ValueInfoProto, helper
 
 from models.deeplab import DeepLab
+from train.data.forms import Form
 from train.data.images import Size
-from train.data.preprocessing import PREPROCESSINGS, Preprocessing
+from train.data.preprocessing import Preprocessing
+from train.evaluation.scores import LOWEST
 from train.evaluation.views import EvaluationOptions, View, views
 from train.exporting.onnx_graph import OPSET, OnnxGraph, whole
 from train.exporting.onnx_network import network_nodes, resized, spatial_size
@@ -24,7 +27,8 @@ from train.workdir.trained import Trained, described_network
 def onnx_inference(trained: Trained, size: Size | None = None) -> bytes:
     """Returns an ONNX file of inference on images of any number, weights included.
 
-    Its input is `images`, uint8 RGB `[batch, height, width, 3]`; its outputs are
+    Its input is `images`, uint8 RGB `[batch, height, width, 3]`, or of the form that
+    the network was trained on; its outputs are
     `masks`, uint8 `[batch, height, width]`; `confidence`, the probability of each
     mask's class, float32 of that shape, NaN where logits are not finite; and what the
     mask is the largest of, float32 `[batch, height, width, classes]`, at the size at
@@ -39,11 +43,12 @@ def onnx_inference(trained: Trained, size: Size | None = None) -> bytes:
       UserError: a part of the network has no form in ONNX here.
     """
     graph, use = OnnxGraph(), trained.use
-    options, preprocess = use.evaluation, PREPROCESSINGS[use.preprocessing]
+    options, preprocess = use.evaluation, trained.preprocess
     state = trained.state
     model = nnx.merge(trained.graph, state.params, state.statistics)
-    seen = _prepared(graph, "images", use.image_height)
-    found = _scores(graph, model, _preprocessed(graph, seen, preprocess), options)
+    seen = _prepared(graph, "images", use.image_height, is_rgb=use.form.is_rgb)
+    seen = _preprocessed(graph, seen, preprocess)
+    found = _scores(graph, model, seen, options, trained.void)
     averaged = options.fusion == "mean" and len(views(options)) > 1
     name = "probabilities" if averaged else "logits"
     found = graph.add("Transpose", found, perm=[0, 2, 3, 1], name=name)
@@ -54,20 +59,23 @@ def onnx_inference(trained: Trained, size: Size | None = None) -> bytes:
     _at_size(graph, masks, use.image_height, "masks")
     _at_size(graph, confidence, use.image_height, "confidence")
     return graph.model(
-        [_images(size)],
+        [_images(size, use.form)],
         _outputs(trained, name, size),
         _metadata(trained),
         f"Semantic segmentation into {len(trained.class_names)} classes, ONNX opset "
-        f"{OPSET}. Input: uint8 RGB, [batch, height, width, 3]; preprocessing is "
+        f"{OPSET}. Input: {use.form.caption}, [batch, height, width, "
+        f"{use.form.channels}]; preprocessing is "
         "included. Outputs: the class of each pixel, its probability, and the "
         f"{name} of all classes.",
     )
 
 
-def _images(size: Size | None) -> ValueInfoProto:
+def _images(size: Size | None, form: Form) -> ValueInfoProto:
     sides = size or ("height", "width")
+    kind = TensorProto.UINT8 if form.bits == 8 else TensorProto.UINT16
+    levels = f"{'RGB' if form.channels == 3 else 'levels'}, 0 to {2**form.bits - 1}"
     return helper.make_tensor_value_info(
-        "images", TensorProto.UINT8, ["batch", *sides, 3], "RGB, 0 to 255"
+        "images", kind, ["batch", *sides, form.channels], levels
     )
 
 
@@ -88,13 +96,13 @@ def _outputs(trained: Trained, name: str, size: Size | None) -> list[ValueInfoPr
 
 def _metadata(trained: Trained) -> dict[str, str]:
     """Returns what the safetensors file has, and the preprocessing that is included."""
-    preprocessing = PREPROCESSINGS[trained.use.preprocessing]._asdict()
+    preprocessing = trained.preprocess._asdict()
     described = {**described_network(trained), "preprocessing": preprocessing}
     return {key: json.dumps(value) for key, value in described.items()}
 
 
-def _prepared(graph: OnnxGraph, images: str, height: int) -> str:
-    """Adds images as the network sees them, float32 `[batch, 3, h, w]`, 0 to 255.
+def _prepared(graph: OnnxGraph, images: str, height: int, *, is_rgb: bool) -> str:
+    """Adds images as the network sees them, float32 `[batch, channels, h, w]`, levels.
 
     As `train.evaluation.preparation.prepared_images`.
     """
@@ -110,10 +118,11 @@ def _prepared(graph: OnnxGraph, images: str, height: int) -> str:
     scale = graph.add("Div", np.array([height], np.float64), tall_number)
     width = graph.add("Round", graph.add("Mul", wide_number, scale))
     width = _at_least_one(graph, graph.add("Cast", width, to=TensorProto.INT64))
-    for rows in (tall, whole(height)):  # to whole levels each, as Pillow
+    for rows in (tall, whole(height)):
         size = graph.add("Concat", rows, width, axis=0)
         pixels = resized(graph, pixels, size, antialias=True)
-        pixels = graph.add("Floor", graph.add("Add", pixels, np.float32(0.5)))
+        if is_rgb or rows != tall:  # to whole levels each time, as Pillow
+            pixels = graph.add("Floor", graph.add("Add", pixels, np.float32(0.5)))
     return pixels
 
 
@@ -122,7 +131,7 @@ def _at_least_one(graph: OnnxGraph, sides: str) -> str:
 
 
 def _preprocessed(graph: OnnxGraph, pixels: str, preprocess: Preprocessing) -> str:
-    """Adds what `preprocess` makes of pixels 0 to 255, `[batch, 3, h, w]`."""
+    """Adds what `preprocess` makes of levels, `[batch, channels, h, w]`."""
     mean, std = (
         np.array(values, np.float32)[:, None, None]
         for values in (preprocess.mean, preprocess.std)
@@ -137,10 +146,17 @@ def _reversed(graph: OnnxGraph, x: str, *, axis: int) -> str:
 
 
 def _scores(
-    graph: OnnxGraph, model: DeepLab, pixels: str, options: EvaluationOptions
+    graph: OnnxGraph,
+    model: DeepLab,
+    pixels: str,
+    options: EvaluationOptions,
+    void: Sequence[int],
 ) -> str:
     """Adds the scores of all views, joined; as `train.evaluation.scores.scores`."""
     found = [_logits(graph, model, pixels, view) for view in views(options)]
+    if void:
+        is_void = np.isin(np.arange(model.classes), void)[:, None, None]
+        found = [graph.add("Where", is_void, LOWEST, one) for one in found]
     if len(found) == 1:
         return found[0]  # probabilities would round to ties
     if options.fusion == "max":

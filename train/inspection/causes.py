@@ -149,7 +149,7 @@ def _undeclared_void(
     (value,) = stray
     return Cause(
         f"ignored pixels written as {value}",
-        f"write 255 in place of {value}: that is what is ignored",
+        f"give --void {value}, or write 255 in place of it: that is ignored",
     )
 
 

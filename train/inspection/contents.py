@@ -11,26 +11,27 @@ import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from train.common.errors import UserError
 from train.data.dataset import (
     DataOptions,
-    Part,
     check_shared,
     find_dataset,
-    held_out,
 )
+from train.data.forms import RGB, Form
 from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
+from train.data.parts import Part, held_out
 from train.data.plain_pairs import plain_files
 from train.data.split_lists import all_list_paths
 from train.data.voc import VocFolder
 from train.data.voc_classes import Classes, read_classes
 from train.data.voc_files import Files, Pair
 from train.data.voc_lists import read_list
+from train.data.void import values_of
 
 _T = TypeVar("_T")
 
@@ -51,6 +52,8 @@ class Contents(NamedTuple):
     root: Path = Path()  # of the files
     converted: bool = False  # whether that is made from the user's folder
     one_list: bool = False  # whether the same is trained on and evaluated
+    void: tuple[int, ...] = ()  # values that do not count, beside 255
+    form: Form = RGB  # of the images
 
     def pair(self, split: str, index: int) -> Pair | None:
         """Returns the files of an image, None of a prepared record."""
@@ -115,7 +118,9 @@ def _of_folder(
 ) -> Contents:
     """Returns the contents of a folder whose files are all there."""
     found = _contents(options, classes, folder.splits, faults)
-    return found._replace(root=folder.root, converted=folder.converted)
+    return found._replace(
+        root=folder.root, converted=folder.converted, void=folder.void
+    )
 
 
 def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
@@ -127,17 +132,18 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
 
     splits: dict[str, Split] = {}
     masks: list[Path] = []
-    files = plain_files(root, links=options.links) or Files(root, links=options.links)
+    how: Any = {"links": options.links, "read": options.endings}
+    files = plain_files(root, **how) or Files(root, **how)
     for split, path in all_list_paths(root, dict.fromkeys(_named(options))).items():
         read = functools.partial(read_list, path, files, note)
         if pairs := _attempt(read, faults):
             splits[split] = pairs
             masks += [pair.mask for pair in pairs]
-    how = functools.partial(read_classes, links=options.links)
-    read_names = functools.partial(how, root, masks, options.classes)
+    how = {"links": options.links, "void": options.void}
+    read_names = functools.partial(read_classes, root, masks, options.classes, **how)
     classes = _attempt(read_names, faults) if masks else None
     found = _contents(options, classes or _UNKNOWN, splits, tuple(faults))
-    return found._replace(root=root)
+    return found._replace(root=root, void=tuple(sorted(values_of(options.void))))
 
 
 def _attempt(read: Callable[[], _T], faults: dict[str, None]) -> _T | None:
@@ -168,6 +174,7 @@ def _contents(
         splits,
         faults,
         one_list=options.train_split == options.val_split and not options.holdout,
+        form=options.form,
     )
 
 

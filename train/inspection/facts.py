@@ -19,6 +19,7 @@ from tqdm import tqdm
 from train.common.errors import UserError, told_of
 from train.common.text import shown
 from train.data.dataset import DataOptions
+from train.data.forms import RGB, Form
 from train.data.image_files import limit_pixels, opened
 from train.data.images import (
     IGNORED,
@@ -32,6 +33,7 @@ from train.data.images import (
 from train.data.masks import colors_of
 from train.data.voc import read_pair
 from train.data.voc_files import Pair
+from train.data.void import without_void
 from train.inspection.contents import Contents, Split
 
 _MOST_COLORS = 32  # that are listed of a mask
@@ -50,6 +52,7 @@ class Facts(NamedTuple):
     faults: tuple[str, ...] = ()  # why training would refuse it
     digest: bytes = b""  # of the image's pixels
     colors: Mapping[Color, int] = {}  # pixels of each, where they have no classes
+    written: tuple[int, ...] = ()  # values of the mask, before void ones are ignored
 
 
 class Reading(NamedTuple):
@@ -59,12 +62,15 @@ class Reading(NamedTuple):
     colors: np.ndarray | None  # of the classes, where masks may have them
     height: int  # that they are prepared at; 0 leaves them as they are
     pixel_limit: int
+    void: tuple[int, ...] = ()  # values that do not count
+    form: Form = RGB  # of the images
 
 
 def facts_of_files(pair: Pair, reading: Reading) -> Facts:
     """Returns the facts of an image and a mask, refused by training or not."""
     try:
-        example = read_pair(pair.image, pair.mask, reading.classes, reading.colors)
+        known = *reading[:2], reading.void, reading.form
+        example = read_pair(pair.image, pair.mask, *known)
     except Exception as error:  # whatever it is, of one image
         return _facts_of_refused(pair, reading, _text(error, pair))
     return _facts_of(pair.name, example, reading)
@@ -84,23 +90,25 @@ def _facts_of(name: str, example: Example, reading: Reading) -> Facts:
     return Facts(
         name,
         size=label.shape,
-        values=_values(label),
+        values=_values(without_void(label, reading.void)),
         digest=_digest(example.image),
+        written=tuple(_values(label)),
     )
 
 
 def _facts_of_refused(pair: Pair, reading: Reading, fault: str) -> Facts:
     """Returns what image and mask hold each for itself."""
     faults = {fault: None}
-    image = _attempt(lambda: read_image(pair.image), pair, faults)
+    image = _attempt(lambda: read_image(pair.image, reading.form), pair, faults)
     label = _attempt(lambda: read_mask(pair.mask, reading.colors), pair, faults)
     return Facts(
         pair.name,
         size=None if image is None else (image.shape[0], image.shape[1]),
-        values={} if label is None else _values(label),
+        values={} if label is None else _values(without_void(label, reading.void)),
         faults=tuple(faults),
         digest=b"" if image is None else _digest(image),
         colors=_colors(pair.mask) if label is None else {},
+        written=() if label is None else tuple(_values(label)),
     )
 
 
@@ -164,6 +172,8 @@ def facts_of_all(contents: Contents, options: DataOptions) -> dict[str, list[Fac
         contents.colors if contents.by_color else None,
         options.image_height,
         options.pixel_limit,
+        contents.void,
+        options.form,
     )
     bar = tqdm(
         desc="looking at images",

@@ -99,7 +99,7 @@ def _checked_together(
             if pair is None or known.faults:
                 continue  # records have been checked
             try:
-                checks.add(pair.mask, np.array(list(known.values), np.uint8))
+                checks.add(pair.mask, np.array(known.written, np.uint8))
             except UserError as error:
                 alone.append((Listed(split, index), pair, str(error)))
         if split == ends_training and (pair := contents.pair(split, 0)):
@@ -132,7 +132,7 @@ def _white(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
     if contents.by_color or contents.converted:
         return
     every = [
-        (Listed(split, index), known.values)
+        (Listed(split, index), known.written)
         for split, of in facts.items()
         for index, known in enumerate(of)
     ]
@@ -182,6 +182,8 @@ def images_with(facts: Sequence[Facts]) -> Counter[int]:
 def _classes_of_one_split(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
     """Yields the classes that cannot be learned, or whose IoU is not measured."""
     names = dict(enumerate(contents.class_names))
+    for value in contents.void:
+        names.pop(value, None)
     having = {split: images_with(of) for split, of in facts.items()}
     present = set().union(*having.values())
     absent = [name for value, name in names.items() if value not in present]

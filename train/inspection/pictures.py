@@ -9,9 +9,11 @@ import numpy as np
 from PIL import Image
 
 from train.common.errors import UserError
+from train.data.forms import shown_image
 from train.data.images import IGNORED, decode, read_image, read_mask
 from train.data.palette import overlay
 from train.data.voc_files import Pair
+from train.data.void import without_void
 from train.inspection.contents import Contents
 from train.inspection.findings_of_data import Listed
 from train.inspection.summary import Summary
@@ -95,11 +97,12 @@ def _painted(contents: Contents, split: Any, place: Listed) -> np.ndarray:
     entry = split[place.number]
     if not isinstance(entry, Pair):
         image, label = decode(entry)
+        image = shown_image(image)
     else:
-        image = read_image(entry.image)
+        image = shown_image(read_image(entry.image, contents.form))
         colors = contents.colors if contents.by_color else None
         try:
-            label = read_mask(entry.mask, colors)
+            label = without_void(read_mask(entry.mask, colors), contents.void)
         except UserError:
             return image
     if label.shape != image.shape[:2]:

@@ -11,6 +11,7 @@ import numpy as np
 import lal_jax
 from train.data.images import IGNORED, Size
 from train.data.palette import VOID_COLOR, voc_colormap
+from train.data.void import void_marked
 from train.inspection.causes import MANY, Cause, cause_of_colors, cause_of_values
 from train.inspection.contents import Contents
 from train.inspection.facts import Color, Facts
@@ -164,7 +165,7 @@ def _classes(contents: Contents, facts: FactsOf, *, weighted: bool) -> list[Clas
             {split: lines[index] for split, lines in splits.items()},
             weights[index] if weights else None,
         )
-        for index, name in enumerate(names)
+        for index, name in enumerate(void_marked(names, contents.void))
     ]
 
 

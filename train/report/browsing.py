@@ -13,9 +13,11 @@ from lal_jax.metrics import confusion_matrix
 from train.common.command import uninterrupted
 from train.common.errors import UserError, lacks_space, memory_for, told_of
 from train.common.text import shown
-from train.data.dataset import Part
+from train.data.forms import shown_image
 from train.data.images import Source, has_label
+from train.data.parts import Part
 from train.data.places import short
+from train.data.void import void_marked
 from train.evaluation.spread import replicas
 from train.evaluation.whole_split import Evaluator, Panel, evenly
 from train.report.browse_layers import layers
@@ -133,7 +135,7 @@ class _Pages:
             lead=_lead(self._split),
             notes=notes,
             failures=self.failures,
-            class_names=dataset.class_names,
+            class_names=void_marked(dataset.class_names, dataset.void),
             colors=dataset.colors,
             images=sorted(self.images, key=lambda image: image.number),
         )
@@ -172,7 +174,8 @@ def _panels(
             continue
         for index, (example, mask) in zip(indices, found, strict=True):
             name = _name(evaluator.source, index)
-            yield index, Panel(name, example.image, example.label, mask)
+            seen = shown_image(example.image)
+            yield index, Panel(name, seen, example.label, mask)
 
 
 def _alone(evaluator: Evaluator, state: TrainState, index: int) -> Panel | Exception:

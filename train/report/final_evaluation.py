@@ -7,6 +7,7 @@ from typing import Any
 from train.common.processes import index_of_process
 from train.config import Config
 from train.data.dataset import Dataset
+from train.data.void import void_marked
 from train.evaluation.metrics import scalar_metrics, table
 from train.evaluation.whole_split import Evaluator
 from train.report.panels import show_panels
@@ -30,14 +31,14 @@ def finish(
     steps = config.optimizer.steps
     counts = evaluator.counts(state)
     # First, in case that no file can be written.
-    print(table(counts.whole, dataset.class_names))
+    print(table(counts.whole, void_marked(dataset.class_names, dataset.void)))
     print(f"{steps} steps in {seconds / 60:.1f} minutes of training")
     metrics = scalar_metrics(counts.whole)
     run.history.log(steps, "val", **metrics)
     best.offer(state, metrics["mean_iou"])
     images = steps * config.optimizer.batch_size
     summary = {
-        **counts.measure(dataset.class_names),
+        **counts.measure(dataset.class_names, dataset.void),
         "steps": steps,
         "seconds": round(seconds, 1),
         "images_per_second": round(images / max(seconds, 1e-9), 2),

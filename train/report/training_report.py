@@ -109,7 +109,7 @@ def write_report(
         summary=summary,
         metrics={METRICS.caption(name): summary[name] for name in METRICS},
         charts=_charts(metrics),
-        classes=_classes(summary["iou"], confusion, colors),
+        classes=_classes(summary, confusion, colors),
         confusion=confusion.tolist(),
         examples=[_example(panel, colors) for panel in panels],
         void_color=css_color(VOID_COLOR),
@@ -121,12 +121,19 @@ def write_report(
 
 
 def _classes(
-    iou: Mapping[str, float | None], confusion: np.ndarray, colors: np.ndarray
+    summary: Mapping[str, Any], confusion: np.ndarray, colors: np.ndarray
 ) -> list[_Class]:
+    iou, void = summary["iou"], summary.get("void", ())
     pixels = confusion.sum(axis=1).tolist()
     total = sum(pixels)
     return [
-        _Class(name, css_color(color), iou[name], n, n / total if n else None)
+        _Class(
+            f"{name} (void)" if name in void else name,
+            css_color(color),
+            iou[name],
+            n,
+            n / total if n else None,
+        )
         for name, color, n in zip(iou, colors, pixels, strict=True)
     ]
 

@@ -27,11 +27,13 @@ from models.weights import (
     read_header,
     read_weights,
 )
+from models.widening import Widening
 from train.common.errors import UserError
 from train.common.sealed import parse_json
-from train.data.preprocessing import PREPROCESSINGS
+from train.data.preprocessing import PREPROCESSINGS, SPLIT
 from train.training.additions import network_alone
 from train.training.average import begun
+from train.training.first_convolution import widening_for
 from train.training.network import ModelOptions, split_model
 from train.training.step import TrainState
 
@@ -146,6 +148,8 @@ def _check_use(
 ) -> None:
     try:
         other = _differing(options, _use(layout, header, STATED))
+        if options.preprocessing == SPLIT:  # to which the first convolution is fitted
+            other.pop("preprocessing", None)
     except UserError as error:
         raise UserError(f"--weights {path}: {error}") from error
     if not other:
@@ -207,6 +211,7 @@ def with_weights(
             read_weights(path),
             new_head=options.new_head,
             new_stages=options.new_stages,
+            widening=_widening(options, header),
         )
     except WeightsError as error:
         raise UserError(f"--weights {path}: {error}{_hint(error, options)}") from error
@@ -214,9 +219,21 @@ def with_weights(
     return state
 
 
+def _widening(options: ModelOptions, header: Header) -> Widening | None:
+    """Returns how the first convolution is fitted to the run's images; None: it fits.
+
+    Raises:
+      UserError: the file states what there is not.
+    """
+    layout, _ = find_layout(header.keys)
+    trained = _use(layout, header, ("preprocessing",)).get("preprocessing", SPLIT)
+    return widening_for(options.preprocessing, trained)
+
+
 def _summary(loaded: Loaded, header: Header, options: ModelOptions) -> str:
     """Returns what was loaded, what begins at random, and what stays unused."""
     parts = [f"{loaded.arrays} arrays of {loaded.layout.title}"]
+    parts += [loaded.widened] if loaded.widened else []
     if loaded.new:
         parts.append(f"random weights: {', '.join(loaded.new)}")
     stages = [part for part in loaded.new if part.startswith("stage")]
@@ -243,6 +260,7 @@ def loaded_state(
     *,
     new_head: bool = False,
     new_stages: bool = False,
+    widening: Widening | None = None,
 ) -> tuple[TrainState, Loaded]:
     """Returns a state with a file's weights in its network, and what was taken.
 
@@ -251,7 +269,8 @@ def loaded_state(
     """
     model = nnx.merge(graph, state.params, state.statistics, copy=True)
     with network_alone(model):
-        loaded = load_weights(model, arrays, new_head=new_head, new_stages=new_stages)
+        consent: Any = {"new_head": new_head, "new_stages": new_stages}
+        loaded = load_weights(model, arrays, **consent, widening=widening)
     _, params, statistics = split_model(model)
     average = state.average and begun(params, statistics)
     return state._replace(params=params, statistics=statistics, average=average), loaded

@@ -139,8 +139,17 @@ class ModelOptions(Group):
             raise UserError(f"--head {error}") from error
 
 
-def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
-    """Returns the run's network with random weights."""
+def make_model(
+    options: ModelOptions, classes: int, *, channels: int = 3, seed: int
+) -> DeepLab:
+    """Returns the run's network with random weights.
+
+    Args:
+      options: of the network.
+      classes: their number.
+      channels: of the images.
+      seed: of the weights.
+    """
     import jax.numpy as jnp
     from flax import nnx
 
@@ -161,6 +170,7 @@ def make_model(options: ModelOptions, classes: int, *, seed: int) -> DeepLab:
     return DeepLab(
         classes=classes,
         remat="norms" if options.remat_norms else options.remat,
+        inputs=channels,
         frozen_norm=options.batch_norm == "frozen",
         dtype=jnp.dtype(options.precision),
         rngs=nnx.Rngs(seed),

@@ -12,8 +12,9 @@ from flax import nnx
 
 from models.deeplab import DeepLab
 from models.pointwise import rows_divided
+from train.data.dataset import DataOptions
 from train.data.images import Example
-from train.data.preprocessing import PREPROCESSINGS
+from train.data.preprocessing import PREPROCESSINGS, Preprocessing
 from train.training.additions import add_parameters, auxiliary_losses, learned_scale
 from train.training.average import Average, begun
 from train.training.devices import DeviceLayout
@@ -53,6 +54,8 @@ class Recipe(Protocol):
     """The groups of options that define a step; `Config` has them."""
 
     @property
+    def data(self) -> DataOptions: ...  # noqa: D102
+    @property
     def model(self) -> ModelOptions: ...  # noqa: D102
     @property
     def loss(self) -> LossOptions: ...  # noqa: D102
@@ -90,23 +93,29 @@ def abstract_state(
 
 def _make_network(recipe: Recipe, classes: int, *, seed: int) -> DeepLab:
     """Returns the network with random weights, and with what the loss learns."""
-    model = make_model(recipe.model, classes, seed=seed)
+    channels = recipe.data.channels
+    model = make_model(recipe.model, classes, channels=channels, seed=seed)
     add_parameters(recipe.loss, recipe.model, model, seed=seed)
     return model
 
 
 def make_step(
-    graph: nnx.GraphDef[DeepLab], recipe: Recipe, layout: DeviceLayout | None = None
+    graph: nnx.GraphDef[DeepLab],
+    recipe: Recipe,
+    layout: DeviceLayout | None = None,
+    *,
+    preprocess: Preprocessing | None = None,
 ) -> Step:
     """Returns the compiled step `(state, batch) → (state, metrics)`.
 
     It consumes the state it is given. Where loss, gradient or statistics are not finite
     it returns that state, one step further, and says so in its metrics. With a layout,
     states and batches are those that it has put on its devices; losses, gradients and
-    statistics are those of the whole batch, as on one device.
+    statistics are those of the whole batch, as on one device. Images become what
+    `preprocess` makes of them, by default the entry of the table.
     """
     loss = make_loss(recipe.loss)
-    preprocess = PREPROCESSINGS[recipe.model.preprocessing]
+    preprocess = preprocess or PREPROCESSINGS[recipe.model.preprocessing]
     optimizer = make_optimizer(recipe.optimizer)
     schedule = learning_rate(recipe.optimizer)
 

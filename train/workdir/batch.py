@@ -15,7 +15,8 @@ from train.data.augment import Augment
 from train.data.batches import train_batches
 from train.data.dataset import load_dataset
 from train.data.image_files import PIXEL_LIMIT
-from train.data.images import Example, Source
+from train.data.images import MEAN_COLOR, Example, Pixel, Source
+from train.workdir.normalization import recorded_preprocessing
 from train.workdir.run import Run
 
 _MOST = 16  # names in a message
@@ -29,11 +30,12 @@ def stream(
     steps: int,
     workers: int = 0,
     rows: range | None = None,
+    padding: Pixel = MEAN_COLOR,
 ) -> Iterator[Example]:
     """Yields the batches of a run's steps `start` to `steps`; see `train_batches`."""
     return train_batches(
         source,
-        Augment(config.augmentation),
+        Augment(config.augmentation, padding),
         batch_size=config.optimizer.batch_size,
         seed=config.run.seed,
         start=start,
@@ -47,7 +49,7 @@ class Batch(NamedTuple):
     """What a step is trained on."""
 
     names: tuple[str, ...]
-    images: np.ndarray  # uint8 [batch, height, width, 3]
+    images: np.ndarray  # uint8 or uint16 [batch, height, width, channels]
     labels: np.ndarray  # uint8 [batch, height, width]
 
 
@@ -69,25 +71,32 @@ def batch_of(workdir: Path | str, step: int, *, links: bool = False) -> Batch:
     options = dataclasses.replace(options, links=links, pixel_limit=limit)
     dataset = load_dataset(options)
     run.check_data(dataset)
-    return batch_at(config, dataset.train, step)
+    padding = recorded_preprocessing(run, config).padding
+    return batch_at(config, dataset.train, step, padding)
 
 
-def batch_at(config: Config, source: Source, step: int) -> Batch:
+def batch_at(
+    config: Config, source: Source, step: int, padding: Pixel = MEAN_COLOR
+) -> Batch:
     """Returns the batch of a step.
 
     Args:
       config: of the run.
       source: the records of the training split.
       step: from 1 on.
+      padding: color of what is beside the images.
     """
     noting = _Noting(source)
-    (example,) = stream(config, noting, start=step - 1, steps=step)
+    (example,) = stream(config, noting, start=step - 1, steps=step, padding=padding)
     return Batch(tuple(noting.names), example.image, example.label)
 
 
-def told_batch(config: Config, source: Source, step: int) -> str:
+def told_batch(
+    config: Config, source: Source, step: int, padding: Pixel = MEAN_COLOR
+) -> str:
     """Returns which images a batch has, and how to build it again."""
-    names = [shown(name) for name in batch_at(config, source, step).names]
+    found = batch_at(config, source, step, padding)
+    names = [shown(name) for name in found.names]
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     call = f"{config.run.workdir!r}, {step}" + ", links=True" * config.data.links
     return (

@@ -12,6 +12,7 @@ from train.common.regular import read_regular
 from train.common.sealed import parse_json, read_sealed
 from train.common.text import is_path, shown
 from train.data.masks import IGNORED
+from train.data.statistics import Statistics, check_statistics
 from train.data.voc_classes import fault_of_names
 
 _Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -33,17 +34,27 @@ class Described(msgspec.Struct, forbid_unknown_fields=True):
     val_names: tuple[str, ...] = ()  # that --split made
     folder: str = ""  # where the data are, as far as is known
     prepared: str = ""  # where their records are
+    channel_mean: tuple[float, ...] = ()  # over the training split, if it was measured
+    channel_std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Validates classes and paths.
+        """Validates classes, paths and statistics.
 
         Raises:
-          ValueError: as `check_named_and_colored`, or a folder has no path.
+          ValueError: as `check_named_and_colored` and `check_statistics`, or a folder
+            has no path.
         """
+        check_statistics(self.channel_mean, self.channel_std)
         check_named_and_colored(self.class_names, self.colors)
         for path in (self.folder, self.prepared):
             if not is_path(path):
                 raise ValueError(f"no path is {path!a:.100}")
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Mean and standard deviation of each channel, None if not measured."""
+        found = Statistics(self.channel_mean, self.channel_std)
+        return found if found.mean else None
 
 
 def check_named_and_colored(names: tuple[str, ...], colors: Colors) -> None:

@@ -21,6 +21,7 @@ from train.config import Config, differing_options, load_config, save_config
 from train.data.dataset import DataOptions, Dataset, DividedData
 from train.data.kinds import Found
 from train.data.places import holds_records, is_name, resolved
+from train.data.statistics import Statistics
 from train.training.checkpoint import Checkpoints
 from train.workdir.contents import Described, read_described, read_result
 from train.workdir.history import History
@@ -125,12 +126,18 @@ class Run:
             self.workdir.mkdir(parents=True, exist_ok=True)
             save_config(config, self.config_path, began)
 
-    def record(self, options: DataOptions, dataset: Dataset | Found) -> None:
+    def record(
+        self,
+        options: DataOptions,
+        dataset: Dataset | Found,
+        statistics: Statistics | None = None,
+    ) -> None:
         """Writes dataset.json: what is trained on, and where it is now.
 
         At each start: until the first checkpoint the data may be mended, and they may
         be moved at any time.
         """
+        mean, std = statistics or ((), ())
         described = Described(
             name=dataset.name,
             class_names=dataset.class_names,
@@ -141,6 +148,8 @@ class Run:
             val_names=dataset.val_names,
             folder=resolved(options.folder),
             prepared=resolved(options.prepared),
+            channel_mean=mean,
+            channel_std=std,
         )
         if self._writes:
             write_sealed(self.dataset_path, msgspec.to_builtins(described))

@@ -30,9 +30,12 @@ from train.config import (
     parse_options,
     portable,
 )
+from train.data.forms import Form
 from train.data.image_files import PIXEL_LIMIT
 from train.data.images import Size
-from train.data.preprocessing import PREPROCESSINGS
+from train.data.preprocessing import SPLIT, Preprocessing, preprocessing_of
+from train.data.statistics import Statistics, check_statistics
+from train.data.void import void_values
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
 from train.training.additions import network_alone
@@ -51,7 +54,7 @@ _UNREADABLE = (
 
 
 # Of a file that `save_trained` wrote.
-_METADATA = {"config", "class_names", "colors", "step", FIELD}
+_METADATA = {"config", "class_names", "colors", "step", "statistics", FIELD}
 
 
 class Use(NamedTuple):
@@ -66,6 +69,8 @@ class Use(NamedTuple):
     crop: Size  # of training
     image_height: int  # that images are prepared at, 0 for their own
     pixel_limit: int  # of an image; no model raises the usual one
+    void: tuple[str, ...]  # classes that do not count, and values
+    form: Form  # of images
 
 
 class Trained(NamedTuple):
@@ -80,6 +85,23 @@ class Trained(NamedTuple):
     colors: np.ndarray  # uint8 [classes, 3]
     graph: nnx.GraphDef[DeepLab]
     state: TrainState
+    statistics: Statistics | None = None  # of its training split, where it needs them
+
+    @property
+    def preprocess(self) -> Preprocessing:
+        """What the network is given of images.
+
+        Raises:
+          UserError: it needs statistics, and there are none.
+        """
+        use = self.use
+        return preprocessing_of(use.preprocessing, self.statistics, use.form)
+
+    @property
+    def void(self) -> tuple[int, ...]:
+        """The classes that do not count; none of them is predicted."""
+        values = void_values(self.use.void, self.class_names)
+        return tuple(value for value in values if value < len(self.class_names))
 
     @property
     def use(self) -> Use:
@@ -91,14 +113,21 @@ class Trained(NamedTuple):
             config.augmentation.crop,
             config.data.image_height,
             min(config.data.pixel_limit, PIXEL_LIMIT),
+            config.data.void,
+            config.data.form,
         )
 
     def predictor(self, options: EvaluationOptions | None = None) -> Predictor:
         """Returns its predictor, by its own options or by others."""
         use = self.use
-        preprocess = PREPROCESSINGS[use.preprocessing]
         evaluation = options or use.evaluation
-        return Predictor(self.graph, preprocess, evaluation, height=use.image_height)
+        return Predictor(
+            self.graph,
+            self.preprocess,
+            evaluation,
+            height=use.image_height,
+            void=self.void,
+        )
 
 
 def load_trained(path: Path, checkpoint: Checkpoint = "newest") -> Trained:
@@ -146,14 +175,17 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     colors = np.array(described.colors, np.uint8)
-    return Trained(config, class_names, colors, graph, restored.state.averaged())
+    averaged = restored.state.averaged()
+    found = described.statistics if config.model.preprocessing == SPLIT else None
+    return Trained(config, class_names, colors, graph, averaged, found)
 
 
 def save_trained(trained: Trained, path: Path) -> None:
     """Writes a network and its configuration as one safetensors file.
 
-    The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`.
-    Nothing in it tells where it was trained: equal runs have equal files.
+    The file's metadata are strings of JSON: `config`, `class_names`, `colors`, `step`,
+    and `statistics` of the channels, where images are normalized by them. Nothing in it
+    tells where it was trained: equal runs have equal files.
     """
     model = nnx.merge(trained.graph, trained.state.params, trained.state.statistics)
     metadata = described_network(trained)
@@ -164,12 +196,15 @@ def save_trained(trained: Trained, path: Path) -> None:
 
 def described_network(trained: Trained) -> dict[str, Any]:
     """Returns what files of a network say of it: `config`, `class_names` and so on."""
-    return {
+    described = {
         "config": describe(portable(trained.config)),
         "class_names": trained.class_names,
         "colors": trained.colors.tolist(),
         "step": int(trained.state.step),
     }
+    if trained.statistics:
+        described["statistics"] = trained.statistics
+    return described
 
 
 def load_file(path: Path) -> Trained:
@@ -182,6 +217,9 @@ def load_file(path: Path) -> Trained:
         metadata = read_header(path).metadata
         config = _read_config(path, metadata)
         class_names, colors, step = _read_classes_and_step(metadata)
+        void_values(config.data.void, class_names)
+        statistics = _read_statistics(metadata)
+        preprocessing_of(config.model.preprocessing, statistics, config.data.form)
         alone = config.replace(learn_score_scale=False, auxiliary=0.0, ema=0.0)
         graph, state = abstract_state(alone, len(class_names))
         state, loaded = loaded_state(state, graph, read_weights(path))
@@ -202,7 +240,7 @@ def load_file(path: Path) -> Trained:
             "with train/main.py --weights."
         ) from error
     state = state._replace(step=jnp.int32(step))
-    return Trained(config, class_names, colors, graph, state)
+    return Trained(config, class_names, colors, graph, state, statistics)
 
 
 def _read_config(path: Path, metadata: Mapping[str, str]) -> Config:
@@ -240,3 +278,17 @@ def _read_classes_and_step(
     step = msgspec.json.decode(metadata["step"], type=_Step)
     check_named_and_colored(names, colors)
     return names, np.array(colors, np.uint8), step
+
+
+def _read_statistics(metadata: Mapping[str, str]) -> Statistics | None:
+    """Returns mean and standard deviation of the channels, None if there are none.
+
+    Raises:
+      DecodeError: they are of another kind.
+      ValueError: no images have them.
+    """
+    if "statistics" not in metadata:
+        return None
+    found = msgspec.json.decode(metadata["statistics"], type=Statistics)
+    check_statistics(*found)
+    return found

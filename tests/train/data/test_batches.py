@@ -17,7 +17,7 @@ from train.data.batches import (
     evaluation_pieces,
     load_piece,
 )
-from train.data.dataset import Dataset, held_out, load_dataset
+from train.data.dataset import Dataset, load_dataset
 from train.data.images import (
     IGNORED,
     MEAN_COLOR,
@@ -30,6 +30,7 @@ from train.data.images import (
     read_image,
     rescale,
 )
+from train.data.parts import held_out
 from train.data.voc import read_pair
 
 from ..conftest import SIZE, MakeConfig, batches_of

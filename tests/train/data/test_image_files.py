@@ -25,7 +25,9 @@ from train.data.images import orientation, read_image, read_mask, upright_size
 DOCS = Path(__file__).parents[3] / "docs"
 PIXELS = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
 PHOTO = Image.fromarray(PIXELS)
-READERS = [read_image, read_mask, upright_size, orientation]
+READERS: list[Callable[..., Any]] = [
+    *(read_image, read_mask, upright_size, orientation)
+]
 
 Read = Callable[[Path], Any]
 

@@ -97,7 +97,12 @@ def test_evaluation_notes_how_it_predicted(
         STATE,
     )
     dataset = SimpleNamespace(
-        name="four", class_names=names, val=source, fingerprint="f", splits={}
+        name="four",
+        class_names=names,
+        val=source,
+        fingerprint="f",
+        splits={},
+        void=(),
     )
     monkeypatch.setattr(evaluated, "load_run", lambda *path: trained)
     monkeypatch.setattr(evaluated, "load_dataset", lambda config: dataset)

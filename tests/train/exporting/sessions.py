@@ -13,7 +13,6 @@ from tests.models.networks import filled
 from tests.tolerances import assert_close, tolerance
 from tests.train.conftest import CLASSES
 from train.config import Config
-from train.data.preprocessing import PREPROCESSINGS
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import scores
 from train.evaluation.views import views
@@ -26,7 +25,8 @@ LENGTH = 9 * 2048  # terms of the longest sum, 3×3 taps of the widest features
 
 
 def random_trained(config: Config) -> Trained:
-    model = filled(lambda: make_model(config.model, CLASSES, seed=0))
+    channels = config.data.channels
+    model = filled(lambda: make_model(config.model, CLASSES, channels=channels, seed=0))
     graph, params, statistics = split_model(model)
     state = TrainState(jnp.int32(7), params, statistics, jnp.zeros((3, 3)), ())
     colors = np.arange(3 * CLASSES, dtype=np.uint8).reshape(CLASSES, 3)
@@ -56,20 +56,27 @@ def expected_scores(trained: Trained, images: np.ndarray) -> np.ndarray:
     def found(params: nnx.State, statistics: nnx.State, images: jax.Array) -> jax.Array:
         model = nnx.merge(trained.graph, params, statistics, copy=True)
         seen = prepared_images(images, use.image_height)
-        return scores(model, seen, PREPROCESSINGS[use.preprocessing], options)
+        return scores(model, seen, trained.preprocess, options, trained.void)
 
     return np.asarray(found(state.params, state.statistics, jnp.asarray(images)))
 
 
 def assert_same_masks(
-    masks: np.ndarray, expected: np.ndarray, *, length: int = LENGTH
+    masks: np.ndarray, expected: np.ndarray, *, length: int = LENGTH, first: int = 0
 ) -> None:
-    """Holds masks to the largest of scores `[..., classes]`, but for ties."""
-    second, first = np.moveaxis(np.sort(expected, axis=-1)[..., -2:], -1, 0)
+    """Holds masks to the largest of scores `[..., classes]`, but for ties.
+
+    Args:
+      masks: of classes.
+      expected: scores of the classes from `first` on.
+      length: of the longest sum.
+      first: class.
+    """
+    second, largest = np.moveaxis(np.sort(expected, axis=-1)[..., -2:], -1, 0)
     tie = 2 * tolerance(expected.dtype, length) * np.abs(expected).max()
-    clear = first - second > tie
+    clear = largest - second > tie
     assert clear.mean() > 0.9 and len(np.unique(expected.argmax(-1)[clear])) > 1
-    np.testing.assert_array_equal(masks[clear], expected.argmax(-1)[clear])
+    np.testing.assert_array_equal(masks[clear], expected.argmax(-1)[clear] + first)
 
 
 def assert_parity(

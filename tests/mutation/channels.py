@@ -1,0 +1,116 @@
+"""Mistakes with images of other channels and bits, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+_READ = "tests/train/data/test_channels.py"
+_SPLIT = "tests/train/data/test_statistics.py"
+_KEPT = "tests/train/test_channels.py"
+_WIDE = "tests/models/test_widening.py"
+
+CHANNEL_MISTAKES = (
+    of(
+        "train/data/deep_png.py",
+        _READ,
+        ("halves swapped", "for half in (0, 1)", "for half in (1, 0)"),
+        ("interlaced", "    if interlaced:", "    if interlaced > 1:"),
+        ("short", "if len(data) < size:", "if len(data) > size:"),
+    )
+    + of(
+        "train/data/tiff_channels.py",
+        _READ,
+        (
+            "order of bytes",
+            'if content[:2] == b"II" else ">"\n    found',
+            'if content else ">"\n    found',
+        ),
+        (
+            "differences stay",
+            "    if layout.sums:",
+            "    if layout.sums and not layout.tile:",
+        ),
+        (
+            "over tiles",
+            "layout.tile[0] if layout.tile else layout.width",
+            "layout.width",
+        ),
+        ("first channel", "slice(part * count, (part + 1) * count)", "slice(0, count)"),
+        ("any form", "        check_form(layout.form, form, name)\n", ""),
+    )
+    + of(
+        "train/data/tiff_tags.py",
+        _READ,
+        ("amplified", " or sum(sizes) > file.size:", ":"),
+        ("floats", "if kinds != {1} or bits", "if bits"),
+        ("pages", "if not all(page", "if not any(page"),
+        ("limit", "    check_picture(file.name, width, height, tile)\n", ""),
+        ("turned", "turned if turned in range(1, 9) else 1,", "1,"),
+    )
+    + of(
+        "train/data/images.py",
+        _READ,
+        (
+            "halves away",
+            "np.stack(resized, axis=-1) + 0.5",
+            "np.stack(resized, axis=-1) - 0.5",
+        ),
+        ("padded by zeros", "    image[:] = color\n", "    image[:] = 0\n"),
+    )
+    + of(
+        "train/data/forms.py",
+        _READ,
+        ("upper bits", "if pixels.dtype != np.uint8:", "if False:"),
+    )
+    + of(
+        "train/data/statistics.py",
+        _SPLIT,
+        ("of images alone", "count += image.shape[0] * image.shape[1]", "count += 1"),
+        ("no deviation", "math.sqrt(value) or 1.0", "math.sqrt(value)"),
+        ("overflow", "np.square(c, dtype=np.uint64).sum()", "np.square(c).sum()"),
+    )
+    + of(
+        "train/data/augment.py",
+        _SPLIT,
+        (
+            "color of RGB",
+            "blank(options.crop, self.padding, image.dtype)",
+            "blank(options.crop, (0,) * image.shape[-1], image.dtype)",
+        ),
+        ("clipped at 255", ".clip(0, np.iinfo(image.dtype).max)", ".clip(0, 255)"),
+    )
+    + of(
+        "train/evaluation/sliding_windows.py",
+        _SPLIT,
+        (
+            "windows of RGB",
+            "pad(Example(piece, blank), window, padding)",
+            "pad(Example(piece, blank), window)",
+        ),
+    )
+    + of(
+        "train/workdir/normalization.py",
+        _KEPT,
+        (
+            "measured anew",
+            "if run.has_checkpoint() and run.is_described():",
+            "if not run.workdir:",
+        ),
+    )
+    + of(
+        "train/workdir/trained.py",
+        _KEPT,
+        ("kept without", "    if trained.statistics:\n", "    if not trained:\n"),
+        ("numbers unchecked", "    check_statistics(*found)\n", ""),
+    )
+    + of(
+        "train/evaluation/preparation.py",
+        _KEPT,
+        ("rounded twice", "        if is_rgb:  #", "        if True:  #"),
+    )
+    + of(
+        "models/widening.py",
+        _WIDE,
+        ("larger responses", "* np.float32(3 / channels)", "* np.float32(1)"),
+        ("in BGR", "kernel[:, :, ::-1] if widening.bgr else kernel", "kernel"),
+        ("red for others", "rgb.mean(axis=2, keepdims=True)", "rgb[:, :, :1]"),
+    )
+)
