@@ -17,7 +17,7 @@ BROWSING = [
         ("mark unwritten", 'f"{MARK}\\n")', '"")'),
         ("checksums by a link", "sums.is_symlink() or not", "not"),
         ("files of before", "            place.unlink()\n", "            str()\n"),
-        ("half a file", "if place.suffix == PARTIAL or (", "if ("),
+        ("half a file", "place.suffix == PARTIAL or", "False or"),
     ),
     *of(
         "train/report/browsing.py",
