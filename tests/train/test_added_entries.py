@@ -74,6 +74,8 @@ def test_kind_of_data_is_trained_on(finished: Finished) -> None:
         "earlier_fingerprint": "",
         "split_fingerprints": {},
         "val_names": [],
+        "channel_mean": [],
+        "channel_std": [],
         "folder": str(Path("stripes").resolve()),
         "prepared": str(finished.workdir.parent / "prepared"),
     }

@@ -141,7 +141,7 @@ def run(
     ]
     found = SimpleNamespace(folder=tmp_path, scenes=scenes, asked=[], holdout=0.0)
     dataset = SimpleNamespace(
-        name="six", class_names=NAMES, val=source, fingerprint="f", splits={}
+        name="six", class_names=NAMES, val=source, fingerprint="f", splits={}, void=()
     )
 
     def load_dataset(options: DataOptions) -> SimpleNamespace:
