@@ -47,7 +47,8 @@ def test_a_class_that_the_fourth_channel_shows_is_learned(
     predict(model, (image,), tmp_path / "masks", PredictionOptions())
     found = np.asarray(Image.open(tmp_path / "masks" / "g.png"))
     np.testing.assert_array_equal(found, masks[0])
-    assert Image.open(tmp_path / "masks" / "g_overlay.png").mode == "RGB"
+    with Image.open(tmp_path / "masks" / "g_overlay.png") as overlay:
+        assert overlay.mode == "RGB"
     windows = PredictionOptions(window=(32, 32))
     predict(tmp_path / "run", (image,), tmp_path / "windows", windows)
     found = np.asarray(Image.open(tmp_path / "windows" / "g.png"))
