@@ -54,7 +54,7 @@ CRF = (
     + of(
         "train/evaluation/whole_split.py",
         "tests/train/test_crf_programs.py",
-        ("not refined", "np.argmax(marginals, axis=-1)", "np.argmax(found, axis=-1)"),
+        ("not refined", "largest_class(marginals)", "largest_class(found)"),
     )
     + of(
         "train/evaluate.py",

@@ -29,8 +29,8 @@ PICTURES = [
     *of(
         "train/data/image_files.py",
         "tests/train/data/test_image_work.py",
-        ("pages", "in range(1, _PAGES + 1)", "in range(1, 10**9)"),
-        ("tiles", "_check_count(tile_pixels(image)", "_check_count(bool(image)"),
+        ("pages", "in range(1, PAGES + 1)", "in range(1, 10**9)"),
+        ("tiles", "tiled_pixels(image.size, tile) // each", "0"),
         ("unwatched", "= Watched(file, name)", "= file"),
     ),
     *of(
@@ -42,7 +42,6 @@ PICTURES = [
         ("scans", "if self._scans < 0:", "if False:"),
         ("any marks", "if self._is_jpeg:", "if True:"),
         ("EXIF", "if self._exif < 0:", "if False:"),
-        ("one tile", "return across * down", "return max(across, down)"),
         (
             "layers",
             "if (packets := precincts * tiles * layers) >",
@@ -50,6 +49,11 @@ PICTURES = [
         ),
         ("precincts", "if precincts > _PRECINCTS +", "if precincts < 0 *"),
         ("of components", 'rb"\\xff[\\x52\\x53]"', 'rb"\\xff[\\x52]"'),
+    ),
+    *of(
+        "train/data/tiff_entries.py",
+        "tests/train/data/test_image_work.py",
+        ("one tile", "return across * down", "return max(across, down)"),
     ),
     *of(
         "train/data/convert/archives.py",

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 
 from train.common.errors import UserError
 from train.data.image_files import opened
+from train.data.png_chunks import SIGNATURE, depth_and_kind, pixel_chunks
 
-PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the color type
 
 
 def is_deep_png(content: bytes) -> bool:
     """Returns whether a file is a PNG of 16 bits a channel, told by its head."""
-    return content.startswith(PNG) and content[24:25] == b"\x10"
+    bits, _ = depth_and_kind(content) or (8, 0)
+    return bits == 16
 
 
 def deep_pixels(content: bytes, name: str) -> np.ndarray:
@@ -42,7 +43,8 @@ def deep_pixels(content: bytes, name: str) -> np.ndarray:
         )
     channels = _CHANNELS[kind]
     size = height * (1 + 2 * width * channels)
-    data = zlib.decompressobj().decompress(b"".join(_data_chunks(content)), size)
+    packed = b"".join(chunk for chunk, _ in pixel_chunks(io.BytesIO(content)))
+    data = zlib.decompressobj().decompress(packed, size)
     if len(data) < size:
         raise UserError(f"{name} has fewer pixels than it says. Save it anew.")
     lines = np.frombuffer(data, np.uint8).reshape(height, -1)
@@ -57,15 +59,6 @@ def deep_pixels(content: bytes, name: str) -> np.ndarray:
     return pixels.reshape(height, width, channels)
 
 
-def _data_chunks(content: bytes) -> Iterator[bytes]:
-    at = len(PNG)
-    while at + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, at)
-        if kind == b"IDAT":
-            yield content[at + 8 : at + 8 + length]
-        at += 12 + length
-
-
 def _unfiltered(
     lines: np.ndarray, size: tuple[int, int], kind: int, name: str
 ) -> np.ndarray:
@@ -76,7 +69,7 @@ def _unfiltered(
         (b"IDAT", zlib.compress(lines.tobytes(), 0)),
         (b"IEND", b""),
     ]
-    halved = PNG + b"".join(_chunk(*chunk) for chunk in chunks)
+    halved = SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
     with opened(halved, name) as image:
         return np.asarray(image)
 

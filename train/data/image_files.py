@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -19,13 +18,17 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
-from train.data.image_work import (
-    Watched,
+from train.data.image_work import Watched, check_jpeg_2000
+from train.data.png_chunks import pixel_chunks
+from train.data.tiff_entries import (
+    PAGES,
+    REDUCED_OR_MASK,
+    Tag,
     check_entries,
-    check_jpeg_2000,
     check_strips,
-    tile_pixels,
-    too_much,
+    tile_of,
+    tiled_pixels,
+    too_many_pages,
 )
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
@@ -45,9 +48,7 @@ Image.init()
 _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
 
 _ORIENTATION = ExifTags.Base.Orientation
-_PNG_SIGNATURE = 8  # bytes
-_SUBFILE, _REDUCED_OR_MASK = 254, 0b101  # TIFF's tag of a page that belongs to another
-_PAGES = 100  # of a TIFF; smaller copies halve their size
+_IDAT = zlib.crc32(b"IDAT")  # which checksums of pixels begin with
 
 # Pillow tells its doubts of each tag; what cannot be read is told once, by its refusal.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -110,10 +111,8 @@ def check_picture(
         raise ValueError("it has no pixels")
     _check_count(width * height, f"{name} has {width}×{height} =")
     if tile:
-        across, down = (
-            -(-side // of) * of for side, of in zip((width, height), tile, strict=True)
-        )
-        _check_count(across * down, f"{name} has tiles of together")
+        together = tiled_pixels((width, height), tile)
+        _check_count(together, f"{name} has tiles of together")
 
 
 @contextlib.contextmanager
@@ -165,22 +164,9 @@ def check_pixel_sums(image: Image.Image) -> None:
     if image.format != "PNG" or file is None:
         return
     place = file.tell()
-    file.seek(_PNG_SIGNATURE)
-    kind = b"IHDR"
-    if (head := file.read(8))[4:] != kind:
-        raise ValueError("a PNG begins with its size, this one with something else")
-    while len(head) == 8 and kind != b"IEND":
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"IDAT":
-            content = file.read(length)
-            known = file.read(4)
-            if len(content) + len(known) < length + 4:
-                break  # which Pillow refuses
-            if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(known):
-                raise ValueError("its pixels differ from their checksum")
-        else:
-            file.seek(length + 4, io.SEEK_CUR)
-        head = file.read(8)
+    for content, checksum in pixel_chunks(file):
+        if zlib.crc32(content, _IDAT) != int.from_bytes(checksum):
+            raise ValueError("its pixels differ from their checksum")
     file.seek(place)
 
 
@@ -223,7 +209,9 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
     _check_count(pixels, f"{name} has {image.width // each}×{image.height} =")
     check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels, each))
     if image.format == "TIFF":
-        _check_count(tile_pixels(image) // each, f"{name} has tiles of together")
+        if tile := tile_of(image):
+            together = tiled_pixels(image.size, tile) // each
+            _check_count(together, f"{name} has tiles of together")
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
         check_strips(image, file.seek(0, io.SEEK_END), name)
     elif image.format == "JPEG2000":
@@ -258,21 +246,16 @@ def _has_another_page(image: Image.Image, name: str) -> bool:
       UserError: there are more pages than an image could need.
     """
     try:
-        for page in range(1, _PAGES + 1):
+        for page in range(1, PAGES + 1):
             image.seek(page)
             tags = image.tag_v2  # type: ignore[attr-defined]
-            if not tags.get(_SUBFILE, 0) & _REDUCED_OR_MASK:
+            if not tags.get(Tag.SUBFILE, 0) & REDUCED_OR_MASK:
                 return True
-        raise too_many_pages(name, _PAGES)
+        raise too_many_pages(name)
     except EOFError:
         return False
     finally:
         image.seek(0)
-
-
-def too_many_pages(name: str, most: int) -> UserError:
-    """Returns the refusal of a TIFF of more pages than an image could need."""
-    return too_much(name, f"more than {most - 1} smaller copies or masks")
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -3,7 +3,8 @@
 Time and memory are those of the pixels, which `--pixel-limit` bounds, in files as
 cameras and programs write them. Files made to do harm have parts of a few bytes by the
 thousand, scans that go over all pixels once more, tiles larger than the image, strips
-that share their bytes, layers without data: these are counted.
+that share their bytes, layers without data: these are counted, of TIFFs in
+`tiff_entries.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import re
 import struct
 from collections.abc import Iterator
 from typing import IO, Any
-
-from PIL import Image
 
 from train.common.errors import UserError
 
@@ -25,11 +24,6 @@ _SCANS = 100  # of a JPEG; ten are usual
 _COMMENTS = 1000  # of a PPM of plain text, cut out one by one
 _PLAIN = (b"P1", b"P2", b"P3")
 
-_BIG_TIFF, _ENTRIES = 43, 2**16  # its version; entries of a page at most
-_SIZES = frozenset((256, 257, 273, 278, 279, 322, 323, 324, 325))  # TIFF's tags
-_NUMBERS = (3, 4, 16)  # their types: of 16, 32 and 64 bits, without a sign
-_PART_BYTES = (279, 325)  # TIFF's tags: bytes of each strip, of each tile
-_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323  # TIFF's tags
 
 # Of a JPEG 2000: packets are gone through whether or not they have data, and a precinct
 # takes kilobytes. Usual files have some dozens of each in a tile.
@@ -93,76 +87,6 @@ class Watched:
             raise too_much(self._name, f"EXIF in more than {_EXIF_PARTS} parts")
         if self._scans < 0:
             raise too_much(self._name, f"more than {_SCANS} scans of its pixels")
-
-
-def tile_pixels(image: Image.Image) -> int:
-    """Returns the pixels of all tiles of a TIFF together, 0 where it has none.
-
-    Whole tiles are decoded, however little of one is within the image.
-    """
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    if not {_TILE_WIDTH, _TILE_HEIGHT} <= set(tags):
-        return 0
-    across, down = (
-        -(-tags[side] // tags[tile]) * tags[tile]
-        for side, tile in ((_WIDTH, _TILE_WIDTH), (_HEIGHT, _TILE_HEIGHT))
-    )
-    return across * down
-
-
-def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
-    """Refuses a TIFF whose decoder may read sizes that Pillow has passed over.
-
-    Pillow takes no entry of a type that it does not know, nor one behind others that
-    claim more bytes than there are; what decodes the pixels takes both.
-
-    Args:
-      file: the TIFF.
-      tags: as Pillow has read them.
-      name: of the file, for messages.
-
-    Raises:
-      UserError: an entry of the image's, its strips' or its tiles' sizes is such a one.
-    """
-    file.seek(0)
-    order = "<" if file.read(2) == b"II" else ">"
-    (version,) = struct.unpack(f"{order}H", file.read(2))
-    is_big = version == _BIG_TIFF
-    if is_big:
-        file.seek(8)
-    place, count, entry = ("Q", "Q", "HHQQ") if is_big else ("I", "H", "HHII")
-
-    def read(kinds: str) -> tuple[int, ...]:
-        return struct.unpack(order + kinds, file.read(struct.calcsize("=" + kinds)))
-
-    file.seek(read(place)[0])
-    (entries,) = read(count)
-    for _ in range(min(entries, _ENTRIES)):
-        tag, kind, *_ = read(entry)
-        if tag in _SIZES and (kind not in _NUMBERS or tag not in tags):
-            raise UserError(
-                f"{name} has entry {tag} in a form that decoders read differently. "
-                "Save it anew with another program, or leave it out."
-            )
-
-
-def check_strips(image: Image.Image, size: int, name: str) -> None:
-    """Refuses a TIFF whose strips or tiles share bytes, each of which is decoded.
-
-    Args:
-      image: the TIFF.
-      size: of its file, bytes.
-      name: of the file, for messages.
-
-    Raises:
-      UserError: they have twice the bytes of the file together.
-    """
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    for tag in _PART_BYTES:
-        counts = tags.get(tag, ())
-        parts = sum(counts) if isinstance(counts, tuple) else counts
-        if parts > 2 * size:
-            raise too_much(name, f"parts of {parts} bytes together in {size}")
 
 
 def check_jpeg_2000(content: bytes, pixels: int, name: str) -> None:

@@ -162,10 +162,16 @@ def _name(source: Path | bytes) -> str:
 
 def rescale(example: Example, scale: float) -> Example:
     """Returns the image resized linearly and its mask by nearest neighbor."""
-    height, width = (max(1, round(side * scale)) for side in example.label.shape)
-    size = (width, height)
+    tall, wide = example.label.shape
+    size = rescaled_size((tall, wide), scale)[::-1]
     label = Image.fromarray(example.label).resize(size, Image.Resampling.NEAREST)
     return Example(_resized(example.image, size), np.asarray(label))
+
+
+def rescaled_size(size: Size, scale: float) -> Size:
+    """Returns height and width times a scale, rounded, at least 1."""
+    height, width = (max(1, round(side * scale)) for side in size)
+    return height, width
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

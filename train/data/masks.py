@@ -15,12 +15,12 @@ from PIL import Image
 from train.common.errors import UserError
 from train.data.image_files import opened
 from train.data.palette import VOID_COLOR
+from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
 
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF", "lossy WebP")
 _READ = ("PNG", "BMP", "WEBP")  # writers of GIF number their palettes anew
-_PNG = b"\x89PNG\r\n\x1a\n"
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 _CODE = np.array([65536, 256, 1], np.int32)  # by which a color becomes a number
 
@@ -88,16 +88,11 @@ def _webp_chunks(content: bytes) -> list[bytes]:
     return names
 
 
-def _png_depth(content: bytes) -> tuple[int, int] | None:
-    """Returns bits a channel and the color type of a PNG, None of another file."""
-    return (content[24], content[25]) if content.startswith(_PNG) else None
-
-
 def _opaque_pixels(
     image: Image.Image, content: bytes, name: str
 ) -> tuple[np.ndarray, int]:
     """Returns the values stored, `[height, width]` of gray, else `[…, 3]`; and bits."""
-    depth, kind = _png_depth(content) or (8, _GRAY)
+    depth, kind = depth_and_kind(content) or (8, _GRAY)
     if (depth, kind) == (16, _GRAY_ALPHA):
         pixels = _deep_gray_with_alpha(content)
     elif depth == 16 and kind != _GRAY:

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 from train.common.errors import UserError
 from train.data.forms import Form
-from train.data.image_files import check_picture, too_many_pages
+from train.data.image_files import check_picture
 from train.data.image_work import too_much
+from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
 
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
-
-
-class Tag(enum.IntEnum):
-    """Tags of a directory."""
-
-    SUBFILE = 254
-    WIDTH = 256
-    HEIGHT = 257
-    BITS = 258
-    COMPRESSION = 259
-    PHOTOMETRIC = 262
-    FILL_ORDER = 266
-    STRIPS = 273
-    ORIENTATION = 274
-    SAMPLES = 277
-    ROWS = 278
-    STRIP_SIZES = 279
-    PLANAR = 284
-    PREDICTOR = 317
-    TILE_WIDTH = 322
-    TILE_HEIGHT = 323
-    TILES = 324
-    TILE_SIZES = 325
-    FORMAT = 339
 
 
 # Of which there is a number for each part.
@@ -47,8 +23,6 @@ _TYPES = {1: "B", 3: "H", 4: "I"}  # whole numbers, of 8, 16 and 32 bits
 _LOSSLESS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"}
 _WITH_PREDICTOR = (5, 8, 32946)
 _COLORS = (1, 2, 5)  # gray levels up from black, RGB, inks: values are what they are
-_REDUCED_OR_MASK = 0b101
-_PAGES = 100  # smaller copies halve their size
 
 
 def is_tiff(head: bytes) -> bool:
@@ -124,7 +98,7 @@ _Tags = Mapping[int, tuple[int, ...]]
 
 def _check_read(file: TiffFile, tags: _Tags, others: Sequence[_Tags]) -> None:
     """Refuses the kinds of TIFF that are not read."""
-    if not all(page.get(Tag.SUBFILE, (0,))[0] & _REDUCED_OR_MASK for page in others):
+    if not all(page.get(Tag.SUBFILE, (0,))[0] & REDUCED_OR_MASK for page in others):
         raise _refused(
             file,
             "of several pictures (pages)",
@@ -178,7 +152,7 @@ class TiffFile:
     def pages(self) -> Iterator[dict[int, tuple[int, ...]]]:
         """Yields the whole numbers of each directory by tag, of the first all."""
         (at,), known = self.numbers("I", 4), set(map(int, Tag))
-        for _ in range(_PAGES):
+        for _ in range(PAGES):
             (count,) = self.numbers("H", at)
             if count > _ENTRIES:
                 raise too_much(self.name, f"{count} tags")
@@ -193,7 +167,7 @@ class TiffFile:
             (at,) = self.numbers("I", at + 2 + 12 * count)
             if not at:
                 return
-        raise too_many_pages(self.name, _PAGES)
+        raise too_many_pages(self.name)
 
     def _values(self, place: int, kinds: str) -> tuple[int, ...]:
         if struct.calcsize(self.order + kinds) > 4:

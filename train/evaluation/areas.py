@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from train.common.files import append_text, locked, replace_bytes
 from train.common.regular import read_regular
 from train.common.text import csv_text, plain_cell, shown
 from train.data.images import Size
+from train.evaluation.bands import row_bands
 
 
 def begin_areas(
@@ -73,12 +74,6 @@ def class_shares(mask: np.ndarray, classes: int) -> np.ndarray:
     for rows in row_bands(len(mask)):
         counts += np.bincount(mask[rows].ravel(), minlength=classes)
     return counts / mask.size
-
-
-def row_bands(height: int) -> Iterator[slice]:
-    """Yields the rows of an image in bands, whose floats and int64s fit into memory."""
-    for start in range(0, height, 256):
-        yield slice(start, start + 256)
 
 
 def largest_areas(shares: Sequence[np.ndarray], class_names: Sequence[str]) -> str:

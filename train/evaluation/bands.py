@@ -21,6 +21,12 @@ class Band(NamedTuple):
     probabilities: np.ndarray  # float32 [rows, width, classes]
 
 
+def row_bands(height: int) -> Iterator[slice]:
+    """Yields the rows of an image in bands, whose floats and int64s fit into memory."""
+    for start in range(0, height, ROWS):
+        yield slice(start, start + ROWS)
+
+
 def banded(mask: np.ndarray, rows: Callable[[int, int], jax.Array]) -> Iterator[Band]:
     """Yields the bands of an image that was predicted whole.
 

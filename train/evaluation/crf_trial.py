@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from train.common.errors import memory_for
 from train.data.images import Source, decode
+from train.evaluation.bands import largest_class
 from train.evaluation.crf import Crf, processes
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import count, scalar_metrics
@@ -62,7 +63,7 @@ class Trial:
             if crf:
                 crf.check(name, image.shape[:2], self._classes)
                 found = crf.refined(name, image, found)
-            return truth, np.argmax(found, axis=-1).astype(np.uint8)
+            return truth, largest_class(found)
 
         with ThreadPoolExecutor(processes()) as pool:
             pairs = pool.map(pair, range(len(self._source)))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from train.common.errors import UserError
 from train.data.channels import stored_size
-from train.data.images import Size, upright_size
+from train.data.images import Size, padded_size, rescaled_size, upright_size
 from train.evaluation.stages import looked_at
 from train.evaluation.views import EvaluationOptions
 
@@ -45,8 +45,7 @@ def _size_of(path: Path) -> Size | None:
 
 def size_at_height(size: Size, height: int) -> Size:
     """Returns the size of an image that is resized to a height; 0 leaves it."""
-    scale = height / size[0] if height else 1.0
-    return round(scale * size[0]), round(scale * size[1])
+    return rescaled_size(size, height / size[0]) if height else size
 
 
 def multiple_for(sizes: Iterable[Size], options: EvaluationOptions) -> int:
@@ -69,4 +68,4 @@ def multiple_for(sizes: Iterable[Size], options: EvaluationOptions) -> int:
 
 def padded_sizes(sizes: Iterable[Size], multiple: int) -> int:
     """Returns the number of sizes that are left of images padded to a multiple."""
-    return len({tuple(-(-side // multiple) for side in size) for size in sizes})
+    return len({padded_size(size, multiple) for size in sizes})

@@ -19,8 +19,8 @@ from train.data.fingerprint import digest_of
 from train.data.forms import shown_image
 from train.data.images import Size, read_image
 from train.data.palette import mask_image, overlay
-from train.evaluation.areas import class_shares, row_bands
-from train.evaluation.bands import Band, bands_at_size
+from train.evaluation.areas import class_shares
+from train.evaluation.bands import Band, bands_at_size, largest_class, row_bands
 from train.evaluation.crf import Crf
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import MaskFiles
@@ -149,7 +149,7 @@ class MaskMaker:
         """Returns the mask of the CRF; its marginals are written if they are wanted."""
         seen, image, probabilities = found
         marginals = crf.refined(str(seen.path), image, probabilities)
-        mask = np.argmax(marginals, axis=-1).astype(np.uint8)
+        mask = largest_class(marginals)
         rows = (Band(mask[part], marginals[part]) for part in row_bands(len(mask)))
         bands = bands_at_size(rows, mask.shape, seen.image.shape[:2])
         if self._probabilities:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.data.forms import Form
-from train.data.images import Example, at_height
+from train.data.images import Example, at_height, rescaled_size
 from train.training.scales import resize_linear
 
 
@@ -51,7 +51,7 @@ def prepared_images(images: jax.Array, height: int) -> jax.Array:
     tall, wide = images.shape[1:3]
     if height in (0, tall):
         return images
-    width = max(1, round(wide * (height / tall)))
+    _, width = rescaled_size((tall, wide), height / tall)
     pixels = images.astype(jnp.float32)
     is_rgb = Form(images.shape[-1], 8 * images.dtype.itemsize).is_rgb
     for size in ((tall, width), (height, width)):

@@ -24,6 +24,7 @@ from train.data.images import (
     has_label,
     mask_sizes,
 )
+from train.evaluation.bands import largest_class
 from train.evaluation.crf import Crf, processes
 from train.evaluation.inference import Predictor
 from train.evaluation.metrics import BORDERS, Counts, count, scalar_metrics
@@ -186,7 +187,7 @@ class Evaluator:
         def refine(predicted: _Unrefined) -> list[Compared]:
             name, example, found = predicted
             marginals = crf.refined(name, example.image, found)
-            return [(example, np.argmax(marginals, axis=-1).astype(np.uint8))]
+            return [(example, largest_class(marginals))]
 
         numbers = range(index_of_process(), len(self.source), number_of_processes())
         items = ((index, classes * math.prod(self._sizes[index])) for index in numbers)

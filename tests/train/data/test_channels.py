@@ -10,6 +10,7 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.data.channels import decode_array, encode_array
+from train.data.deep_png import deep_pixels
 from train.data.forms import Form, shown_image
 from train.data.images import Example, pad, read_image, rescale
 from train.evaluation.input_sizes import sizes_of
@@ -115,6 +116,16 @@ def test_deep_images_name_the_option_where_eight_bits_are_read(tmp_path: Path) -
         read(tmp_path, content, Form())
 
 
+def test_what_pillow_would_pass_over_is_refused_of_a_deep_png() -> None:
+    pixels = np.zeros((4, 5, 1), np.uint16)
+    with pytest.raises(UserError, match="a.png is an interlaced PNG of 16 bits"):
+        deep_pixels(png(pixels, interlaced=1), "a.png")
+    short = bytearray(png(pixels))
+    short[23] += 1  # a row more than there is
+    with pytest.raises(UserError, match="a.png has fewer pixels than it says"):
+        deep_pixels(bytes(short), "a.png")
+
+
 PIXELS = np.arange(37 * 41 * 4, dtype=np.uint16).reshape(37, 41, 4)
 
 
@@ -135,6 +146,7 @@ PIXELS = np.arange(37 * 41 * 4, dtype=np.uint16).reshape(37, 41, 4)
         ({"tags": {273: [2**31] * 8}}, "cannot be decoded"),
         ({"tags": {279: [2**31] * 8}}, "parts"),
         ({"rows": 1, "tags": {279: [37 * 41] * 37}}, "parts"),
+        ({"rows": 20, "tags": {273: [8] * 2, 279: [12_000] * 2}}, "parts"),
         ({"tags": {256: [0]}}, "no pixels"),
     ],
     ids=str,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from models.backbones import BACKBONES, BackboneEntry
-from models.resnet import BasicBlock, ResNet
-from tests.train.conftest import MakeConfig, add_entry
+from tests.train.conftest import MakeConfig
 from train.data.forms import Form
 from train.data.statistics import Statistics
 from train.exporting.onnx_inference import onnx_inference
@@ -24,15 +21,6 @@ from .sessions import (
     run,
     session_of,
 )
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a ResNet of two blocks."""
-    stem: dict[str, Any] = {"stem_width": 8, "stem_kernel": 3, "pool": False}
-    make = partial(ResNet, BasicBlock, (1, 1), widths=(8, 8), **stem)
-    add_entry(monkeypatch, BACKBONES, "short", BackboneEntry(make), "for tests")
-    return "short"
 
 
 @pytest.mark.parametrize("more", [{}, {"evaluation_flip": True}], ids=["one", "mean"])

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +13,7 @@ from flax import nnx
 
 from models.backbones import BACKBONES, BackboneEntry
 from models.checksums import FIELD
-from models.resnet import BasicBlock, Bottleneck, ResNet
+from models.resnet import Bottleneck, ResNet
 from models.weights import read_header
 from tests.train.conftest import CLASSES, MakeConfig, add_entry
 from train.common.errors import UserError
@@ -47,15 +46,6 @@ error = np.abs(found[0] - expected).max() / np.abs(expected).max()
 assert error < 1e-4, error
 np.save(masks, found[1])
 """
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a ResNet of two blocks."""
-    stem: dict[str, Any] = {"stem_width": 8, "stem_kernel": 3, "pool": False}
-    make = partial(ResNet, BasicBlock, (1, 1), widths=(8, 8), **stem)
-    add_entry(monkeypatch, BACKBONES, "short", BackboneEntry(make), "for tests")
-    return "short"
 
 
 def test_file_gives_the_same_logits_without_jax(
