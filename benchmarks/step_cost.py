@@ -134,19 +134,21 @@ def measure(setting: Setting) -> Measurement:
 def compiled_step(
     graph: nnx.GraphDef[DeepLab], config: Config, state: TrainState, batch: Example
 ) -> jax.stages.Compiled:
-    """Returns the training step's program for these arrays."""
-    jitted: Any = make_step(graph, config)
-    return jitted.lower(state, batch).compile()
+    """Returns the training step's program, of the list of the state's arrays."""
+    leaves, structure = jax.tree.flatten(state)
+    jitted = make_step(graph, config).on_leaves(structure)
+    return jitted.lower(leaves, batch).compile()
 
 
 def repeated(
     program: jax.stages.Compiled, state: TrainState, batch: Example
 ) -> Callable[[], dict[str, jax.Array]]:
     """Returns a call that takes the next step on one batch, and gives its metrics."""
+    leaves = jax.tree.leaves(state)
 
     def step() -> dict[str, jax.Array]:
-        nonlocal state
-        state, metrics = program(state, batch)
+        nonlocal leaves
+        leaves, metrics = program(leaves, batch)
         return metrics
 
     return step

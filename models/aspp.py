@@ -12,11 +12,12 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
-from models.layers import BatchNorm, Conv
+from models.activations import relu
+from models.layers import BatchNorm, Conv, normalized
+from models.summed import summed_convolutions
 
 
 class AtrousPyramid(nnx.Module):
@@ -70,53 +71,6 @@ class AtrousPyramid(nnx.Module):
         return logits + functools.reduce(jnp.add, biases)
 
 
-def summed_convolutions(
-    features: jax.Array, kernels: Sequence[jax.Array], dilations: Sequence[int]
-) -> jax.Array:
-    """Returns the sum of dilated convolutions: one product, then shifted sums.
-
-    With few outputs that moves little, and XLA finds in it no convolution with a window
-    as large as the features, which is what it makes of weight gradients (see
-    `models.dilated`).
-
-    Args:
-      features: `[batch, height, width, inputs]`.
-      kernels: `[side, side, inputs, outputs]` each, of an odd side; cast to the dtype
-        of the features.
-      dilations: features between the taps of each.
-
-    Returns:
-      `[batch, height, width, outputs]`, zero-padded at the borders, float32 or wider.
-    """
-    size = features.shape[1:3]
-    taps, shifts = [], []
-    for kernel, dilation in zip(kernels, dilations, strict=True):
-        for row, column in np.ndindex(kernel.shape[:2]):
-            center = np.array(kernel.shape[:2]) // 2
-            shift = dilation * (np.array((row, column)) - center)
-            if (np.abs(shift) < size).all():  # else it sees zeros alone
-                taps.append(kernel[row, column])
-                shifts.append(shift)
-    products = jnp.einsum(
-        "bhwi,ito->bhwto",
-        features,
-        jnp.stack(taps, axis=1).astype(features.dtype),
-        preferred_element_type=jnp.promote_types(features.dtype, jnp.float32),
-    )
-    # A split, whose gradient is one array; of slices, each would be as large as it.
-    parts = jax.lax.split(products, (1,) * len(taps), axis=3)
-    return functools.reduce(
-        jnp.add,
-        (_shifted(x[..., 0, :], *s) for x, s in zip(parts, shifts, strict=True)),
-    )
-
-
-def _shifted(images: jax.Array, down: int, right: int) -> jax.Array:
-    """Returns images as seen from so many pixels further up and left, zeros beyond."""
-    pads = [(0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0)]
-    return jax.lax.pad(images, images.dtype.type(0), pads)
-
-
 class Classifier(Conv):
     """The 1×1 convolution that ends a head, N(0, 0.01²) at first.
 
@@ -145,18 +99,8 @@ class Classifier(Conv):
 
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """Returns logits `[batch, height, width, classes]`, float32 or wider."""
-        x = x.astype(self.dtype or x.dtype)
-        layout = jax.lax.conv_dimension_numbers(
-            x.shape, self.kernel.shape, ("NHWC", "HWIO", "NHWC")
-        )
-        products = self.conv_general_dilated(
-            x,
-            self.kernel[...].astype(x.dtype),
-            (1, 1),
-            ((0, 0), (0, 0)),
-            dimension_numbers=layout,
-        )
-        wide = jnp.promote_types(x.dtype, jnp.float32)
+        products = self.scaled(x.astype(self.dtype or x.dtype))
+        wide = jnp.promote_types(products.dtype, jnp.float32)
         return products.astype(wide) + cast(nnx.Param, self.bias)[...]
 
 
@@ -181,7 +125,7 @@ class ConvNormRelu(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns `[batch, height, width, outputs]`."""
-        return nnx.relu(self.norm(self.conv(x), train=train))
+        return relu(normalized(self.conv, self.norm, x, train=train))
 
 
 class PyramidFeatures(nnx.Module):

@@ -63,6 +63,8 @@ def _backward(
     dilation: int, inputs: tuple[jax.Array, jax.Array], slope: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = inputs
+    # Else XLA may rearrange the images in the forward pass and keep that as well.
+    images, slope = jax.lax.optimization_barrier((images, slope))
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     by_kernel = jax.lax.platform_dependent(
         images,

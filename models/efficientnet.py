@@ -19,6 +19,7 @@ from models.layers import (
     FrozenBatchNorm,
     Layers,
     Remat,
+    normalized,
     stage_maps,
 )
 from models.resnet import ATROUS
@@ -87,9 +88,9 @@ class InvertedResidual(nnx.Module):
         """Returns `[batch, ⌈height/stride⌉, ⌈width/stride⌉, outputs]`."""
         y = x
         if self.expand is not None and self.expand_norm is not None:
-            y = nnx.relu6(self.expand_norm(self.expand(y), train=train))
-        y = nnx.relu6(self.depthwise_norm(self.depthwise(y), train=train))
-        y = self.project_norm(self.project(y), train=train)
+            y = nnx.relu6(normalized(self.expand, self.expand_norm, y, train=train))
+        y = nnx.relu6(normalized(self.depthwise, self.depthwise_norm, y, train=train))
+        y = normalized(self.project, self.project_norm, y, train=train)
         return x + y if self.adds else y
 
 
@@ -174,5 +175,5 @@ class EfficientNetLite(nnx.Module):
           Arrays `[batch, ⌈height/s⌉, ⌈width/s⌉, channels]` at strides s of 4 to the
           output stride.
         """
-        x = nnx.relu6(self.stem_norm(self.stem(images), train=train))
+        x = nnx.relu6(normalized(self.stem, self.stem_norm, images, train=train))
         return stage_maps(self.stages, x, train=train, remat=self.remat)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -20,6 +20,7 @@ from models.pointwise import pointwise_conv
 # cheap, norms and activations; nothing if False.
 Remat = bool | Literal["norms"]
 
+LAYOUT = ("NHWC", "HWIO", "NHWC")
 _CONVOLUTION = "convolution"  # by which `Remat` tells what is not cheap
 
 
@@ -92,6 +93,31 @@ class Conv(nnx.Conv):
         """Returns the convolution of `[batch, height, width, inputs]`."""
         return checkpoint_name(super().__call__(x), _CONVOLUTION)
 
+    def scaled(self, x: jax.Array, scale: jax.Array | float = 1.0) -> jax.Array:
+        """Returns the convolution without its bias, its outputs scaled by the kernel.
+
+        Args:
+          x: `[batch, height, width, inputs]`.
+          scale: of each output.
+        """
+        x, kernel = self.promote_dtype((x, self.kernel[...] * scale), dtype=self.dtype)
+        layout = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, LAYOUT)
+        y = self.conv_general_dilated(
+            x,
+            kernel,
+            _pair(self.strides),
+            self.padding,
+            lhs_dilation=(1, 1),
+            rhs_dilation=_pair(self.kernel_dilation),
+            dimension_numbers=layout,
+            feature_group_count=self.feature_group_count,
+        )
+        return checkpoint_name(y, _CONVOLUTION)
+
+
+def _pair(number: int | Sequence[int]) -> tuple[int, ...]:
+    return (number, number) if isinstance(number, int) else tuple(number)
+
 
 class BatchNorm(nnx.BatchNorm):
     """Batch norm with a trained affine and running statistics.
@@ -125,6 +151,10 @@ class BatchNorm(nnx.BatchNorm):
         return super().__call__(x, use_running_average=not train)
 
 
+class FrozenStat(nnx.BatchStat):
+    """A statistic or weight of batch norm that no step changes."""
+
+
 class FrozenBatchNorm(nnx.Module):
     """Batch norm whose affine and statistics stay as they were loaded.
 
@@ -147,17 +177,43 @@ class FrozenBatchNorm(nnx.Module):
     ):
         del rngs
         self.epsilon, self.dtype = epsilon, dtype
-        self.scale = nnx.BatchStat(jnp.ones(channels))
-        self.bias = nnx.BatchStat(jnp.zeros(channels))
-        self.mean = nnx.BatchStat(jnp.zeros(channels))
-        self.var = nnx.BatchStat(jnp.ones(channels))
+        self.scale = FrozenStat(jnp.ones(channels))
+        self.bias = FrozenStat(jnp.zeros(channels))
+        self.mean = FrozenStat(jnp.zeros(channels))
+        self.var = FrozenStat(jnp.ones(channels))
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Normalizes `[..., channels]`, in training as in evaluation."""
         del train
-        factor = self.scale * jax.lax.rsqrt(self.var + self.epsilon)
-        result = x * factor + (self.bias - self.mean * factor)
-        return result.astype(self.dtype or x.dtype)
+        factor, offset = self.affine()
+        return (x * factor + offset).astype(self.dtype or x.dtype)
+
+    def affine(self) -> tuple[jax.Array, jax.Array]:
+        """Returns what it multiplies each channel by, and what it then adds."""
+        factor = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.epsilon)
+        return factor, self.bias[...] - self.mean[...] * factor
+
+
+def normalized(
+    conv: Conv, norm: BatchNorm | FrozenBatchNorm, x: jax.Array, *, train: bool
+) -> jax.Array:
+    """Returns the norm of a convolution without bias.
+
+    Where the kernel is rounded to half precision anyway, what a frozen norm multiplies
+    by joins it first: an operation less for each feature and its slope.
+
+    Args:
+      conv: the convolution.
+      norm: of its outputs.
+      x: `[batch, height, width, inputs]`.
+      train: normalize by the batch, if not frozen, and update the running statistics.
+    """
+    halved = conv.dtype is not None and jnp.finfo(conv.dtype).bits < 32
+    if not (halved and isinstance(norm, FrozenBatchNorm)):
+        return norm(conv(x), train=train)
+    factor, offset = norm.affine()
+    y = conv.scaled(x, factor)
+    return (y + offset).astype(norm.dtype or y.dtype)
 
 
 class Layers(NamedTuple):

@@ -3,7 +3,9 @@
 XLA's CPU code makes of its weight gradient a convolution with a window as large as the
 features, which took up to ten times as long as the product that it is, and makes
 transposed copies for it, each of which computes anew what stands before
-(benchmarks/pointwise.py). On other devices XLA's own is used.
+(benchmarks/pointwise.py). XLA's GPU code had the product itself faster than the
+convolution, but not the sum over all pixels in its weight gradient. Elsewhere the
+convolution is used.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ def pointwise_conv(
         images,
         kernel,
         cpu=functools.partial(pixel_product, strides=strides),
+        cuda=functools.partial(gpu_product, strides=tuple(strides)),
         default=convolve,
     )
 
@@ -79,3 +82,46 @@ def pixel_product(
     seen = images[:, ::down, ::right]
     pixels = seen.reshape(-1, seen.shape[-1])
     return (pixels @ kernel[0, 0]).reshape(*seen.shape[:-1], -1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def gpu_product(
+    images: jax.Array, kernel: jax.Array, strides: tuple[int, ...]
+) -> jax.Array:
+    """Returns `pixel_product`, its gradient by the kernel that of the convolution.
+
+    XLA pads the operands of that product first, to divide the sum over all pixels, and
+    does not where it is a convolution's gradient.
+    """
+    return pixel_product(images, kernel, strides)
+
+
+def _forward(
+    images: jax.Array, kernel: jax.Array, strides: tuple[int, ...]
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return gpu_product(images, kernel, strides), (images, kernel)
+
+
+def _backward(
+    strides: tuple[int, ...], inputs: tuple[jax.Array, jax.Array], slope: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    images, kernel = inputs
+
+    def product(images: jax.Array) -> jax.Array:
+        return pixel_product(images, kernel, strides)
+
+    def convolution(kernel: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(
+            images,
+            kernel,
+            strides,
+            ((0, 0), (0, 0)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+    (by_images,) = jax.linear_transpose(product, images)(slope)
+    (by_kernel,) = jax.linear_transpose(convolution, kernel)(slope)
+    return by_images, by_kernel
+
+
+gpu_product.defvjp(_forward, _backward)

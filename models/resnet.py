@@ -14,12 +14,14 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
+from models.activations import relu
 from models.layers import (
     BatchNorm,
     Conv,
     FrozenBatchNorm,
     Layers,
     Remat,
+    normalized,
     stage_maps,
 )
 from models.styles import STYLES, Style
@@ -59,9 +61,9 @@ class BasicBlock(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns `[batch, ⌈height/stride⌉, ⌈width/stride⌉, width]`."""
-        y = nnx.relu(self.norm1(self.conv1(x), train=train))
-        y = self.norm2(self.conv2(y), train=train)
-        return nnx.relu(y + _apply_shortcut(self.shortcut, x, train))
+        y = relu(normalized(self.conv1, self.norm1, x, train=train))
+        y = normalized(self.conv2, self.norm2, y, train=train)
+        return relu(y + _apply_shortcut(self.shortcut, x, train))
 
 
 class Bottleneck(nnx.Module):
@@ -89,10 +91,10 @@ class Bottleneck(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns `[batch, ⌈height/stride⌉, ⌈width/stride⌉, 4 × width]`."""
-        y = nnx.relu(self.norm1(self.conv1(x), train=train))
-        y = nnx.relu(self.norm2(self.conv2(y), train=train))
-        y = self.norm3(self.conv3(y), train=train)
-        return nnx.relu(y + _apply_shortcut(self.shortcut, x, train))
+        y = relu(normalized(self.conv1, self.norm1, x, train=train))
+        y = relu(normalized(self.conv2, self.norm2, y, train=train))
+        y = normalized(self.conv3, self.norm3, y, train=train)
+        return relu(y + _apply_shortcut(self.shortcut, x, train))
 
 
 class Projection(nnx.Module):
@@ -104,7 +106,7 @@ class Projection(nnx.Module):
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Returns `[batch, ⌈height/stride⌉, ⌈width/stride⌉, outputs]`."""
-        return self.norm(self.conv(x), train=train)
+        return normalized(self.conv, self.norm, x, train=train)
 
 
 def _shortcut(
@@ -210,7 +212,7 @@ class ResNet(nnx.Module):
           Arrays `[batch, ⌈height/s⌉, ⌈width/s⌉, channels]` at strides s of 4 to the
           output stride; in Caffe's style one more where the pool rounds up.
         """
-        x = nnx.relu(self.stem_norm(self.stem(images), train=train))
+        x = relu(normalized(self.stem, self.stem_norm, images, train=train))
         if self.pool:
             end = 2 if self.pool_rounds_up else 1
             x = nnx.max_pool(x, (3, 3), (2, 2), ((1, end), (1, end)))

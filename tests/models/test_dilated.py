@@ -12,7 +12,6 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from models.aspp import summed_convolutions
 from models.deeplab import DeepLab
 from models.dilated import (
     CPU_CHANNELS,
@@ -24,6 +23,7 @@ from models.dilated import (
     ways,
 )
 from models.layers import Conv
+from models.summed import summed_convolutions
 
 from ..tolerances import assert_close
 

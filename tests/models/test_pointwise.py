@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -12,7 +13,7 @@ from flax import nnx
 
 from benchmarks.pointwise import xla as reference
 from models.layers import Conv
-from models.pointwise import pixel_product, pointwise_conv
+from models.pointwise import gpu_product, pixel_product, pointwise_conv
 
 from ..tolerances import assert_close
 
@@ -22,13 +23,16 @@ def arrays(rng: np.random.Generator, dtype: str = "float32") -> list[jax.Array]:
     return [jnp.asarray(rng.normal(size=shape), dtype) for shape in shapes]
 
 
+@pytest.mark.parametrize("product", [pixel_product, gpu_product])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1), (4, 16)])
 def test_values_and_gradients_are_those_of_lax(
-    strides: tuple[int, int], rng: np.random.Generator
+    strides: tuple[int, int],
+    product: Callable[..., jax.Array],
+    rng: np.random.Generator,
 ) -> None:
     inputs = arrays(rng)
     expected, pull_expected = jax.vjp(partial(reference, strides=strides), *inputs)
-    found, pull = jax.vjp(partial(pixel_product, strides=strides), *inputs)
+    found, pull = jax.vjp(lambda *both: product(*both, strides), *inputs)
     assert found.shape == expected.shape
     assert_close(found, expected, length=6)
     slope = jnp.asarray(rng.normal(size=expected.shape), jnp.float32)

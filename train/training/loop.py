@@ -121,7 +121,9 @@ def train(
       KeyboardInterrupt: it was stopped, and what is done is saved.
     """
     from train.training.finiteness import FaultWatch
+    from train.training.held import HeldState
 
+    held = HeldState(step, state)
     watch = Stopwatch(seconds)
     start, steps = int(state.step), optimizer.steps
     progress = tqdm(
@@ -139,7 +141,7 @@ def train(
     def evaluate_now(done: int) -> None:
         try:
             with watch.paused(), stop.at_once():
-                result = evaluate(state)
+                result = evaluate(held.state)
         except KeyboardInterrupt:
             if not stop.error:
                 raise
@@ -152,7 +154,7 @@ def train(
             evaluate_now(start)
         stop.raise_if_asked()
         for done, batch in enumerate(batches, start + 1):
-            state, metrics = step(state, batch)
+            metrics = held.advance(batch)
             faults.follow(done, metrics)
             progress.update()
             ends = done == steps
@@ -170,14 +172,14 @@ def train(
             asked = stop.is_asked(logs)
             if done % options.checkpoint_every == 0 or ends or asked:
                 faults.settle()
-                save(state, watch.seconds(), faults.skipped)
+                save(held.state, watch.seconds(), faults.skipped)
             if asked:
                 break
     progress.close()
     stop.raise_if_asked()
     if steps == 0:
         save(state, watch.seconds(), skipped)
-    return state, watch.seconds()
+    return held.state, watch.seconds()
 
 
 def _logged(

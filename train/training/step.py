@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from models.deeplab import DeepLab
+from models.layers import FrozenStat
 from models.pointwise import rows_divided
 from train.data.dataset import DataOptions
 from train.data.images import Example
@@ -105,7 +107,7 @@ def make_step(
     layout: DeviceLayout | None = None,
     *,
     preprocess: Preprocessing | None = None,
-) -> Step:
+) -> CompiledStep:
     """Returns the compiled step `(state, batch) → (state, metrics)`.
 
     It consumes the state it is given. Where loss, gradient or statistics are not finite
@@ -150,9 +152,10 @@ def make_step(
             (value, (kept, terms)), slope = gradient(params, kept, batch)
         if layout is not None:
             slope = layout.stored(slope)
+        slope = _row_major(slope)
         update, memory = optimizer.update(slope, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
-        fault = first_fault(value, slope, kept)
+        fault = first_fault(value, slope, kept.changed())
         average = state.average
         if average is not None:
             average = average.moved(
@@ -167,7 +170,53 @@ def make_step(
             metrics["score_scale"] = learned_scale(new.params)
         return (new if layout is None else layout.stored(new)), metrics
 
-    return jax.jit(step, donate_argnums=0)
+    return CompiledStep(step)
+
+
+class CompiledStep:
+    """A step, compiled at its first call; it consumes the state it is given."""
+
+    def __init__(self, step: Step):
+        self._step = step
+        self._compiled = jax.jit(step, donate_argnums=0)
+
+    def __call__(
+        self, state: TrainState, batch: Example
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """Returns the next state and metrics."""
+        return self._compiled(state, batch)
+
+    def on_leaves(self, structure: Any) -> Any:
+        """Returns the step as a compiled function of the state's arrays in a list.
+
+        Args:
+          structure: of the state, as `jax.tree.structure` gives it.
+        """
+
+        def step(
+            leaves: list[jax.Array], batch: Example
+        ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
+            state, metrics = self._step(jax.tree.unflatten(structure, leaves), batch)
+            return jax.tree.leaves(state), metrics
+
+        return jax.jit(step, donate_argnums=0)
+
+    def lower(self, state: TrainState, batch: Example) -> jax.stages.Lowered:
+        """Returns the lowered program for arrays, or shapes, like these."""
+        return self._compiled.lower(state, batch)
+
+
+def _row_major(slope: nnx.State) -> nnx.State:
+    """Returns the gradient laid out as the parameters are.
+
+    A GPU's convolutions return it transposed. XLA would transpose parameters and
+    momentum to it and back, and copy both into their places.
+    """
+
+    def laid_out(leaf: jax.Array) -> jax.Array:
+        return with_layout_constraint(leaf, Layout(tuple(range(leaf.ndim))))
+
+    return jax.tree.map(laid_out, slope)
 
 
 class Kept(NamedTuple):
@@ -175,6 +224,11 @@ class Kept(NamedTuple):
 
     statistics: nnx.State
     centers: jax.Array
+
+    def changed(self) -> Kept:
+        """Returns what of it a step may change."""
+        running = nnx.filter_state(self.statistics, nnx.Not(FrozenStat))
+        return self._replace(statistics=running)
 
 
 # Of a sum of losses, each one's mean over the batch by its name, without its factor.

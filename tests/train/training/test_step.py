@@ -9,9 +9,10 @@ from flax import nnx
 import lal_jax
 from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS
+from train.training.held import HeldState
 from train.training.losses import LOSSES
 from train.training.network import make_model
-from train.training.step import make_state, make_step
+from train.training.step import Kept, make_state, make_step
 
 from ..conftest import CLASSES, MakeConfig
 
@@ -68,3 +69,50 @@ def test_every_loss_learns_one_batch(
         losses.append(float(metrics["loss"]))
     assert losses[-1] < losses[0]
     assert int(state.step) == 12
+
+
+def test_state_in_a_list_takes_the_same_steps(
+    make_config: MakeConfig, batch: Example
+) -> None:
+    config = make_config()
+    graph, state = make_state(config, CLASSES, seed=0)
+    step = make_step(graph, config)
+    held = HeldState(step, jax.tree.map(jnp.array, state))
+    for _ in range(2):
+        state, metrics = step(state, batch)
+        found = held.advance(batch)
+    jax.tree.map(np.testing.assert_array_equal, found, metrics)
+    jax.tree.map(np.testing.assert_array_equal, held.state, state)
+    assert jax.tree.structure(held.state) == jax.tree.structure(state)
+
+
+def test_no_container_of_flax_is_passed_from_step_to_step(
+    make_config: MakeConfig, batch: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config()
+    graph, state = make_state(config, CLASSES, seed=0)
+    held = HeldState(make_step(graph, config), state)
+    held.advance(batch)
+    monkeypatch.setattr(jax.tree, "flatten", None)
+    monkeypatch.setattr(jax.tree, "leaves", None)
+    monkeypatch.setattr(jax.tree, "unflatten", None)
+    held.advance(batch)
+
+
+def test_gradients_are_laid_out_as_the_parameters(
+    make_config: MakeConfig, batch: Example
+) -> None:
+    config = make_config()
+    graph, state = make_state(config, CLASSES, seed=0)
+    program = make_step(graph, config).lower(state, batch).as_text()
+    assert program.count("@LayoutConstraint") == len(jax.tree.leaves(state.params))
+
+
+def test_statistics_that_stay_are_not_looked_at(make_config: MakeConfig) -> None:
+    frozen = make_config(batch_norm="frozen")
+    trained = make_config(batch_norm="trained")
+    for config, some in ((frozen, False), (trained, True)):
+        _, state = make_state(config, CLASSES, seed=0)
+        kept = Kept(state.statistics, state.centers).changed()
+        assert bool(jax.tree.leaves(kept.statistics)) == some
+        assert jax.tree.leaves(state.statistics)

@@ -1,0 +1,42 @@
+"""A training state between steps, as the list of its arrays."""
+
+from __future__ import annotations
+
+import jax
+
+from train.data.images import Example
+from train.training.step import CompiledStep, Step, TrainState
+
+
+class HeldState:
+    """The state that steps follow one another on.
+
+    Flax's containers are taken apart and put together by Python, for a ResNet-101 some
+    milliseconds a step; a list of arrays is not. So the state is put together only
+    where somebody looks at it.
+
+    Args:
+      step: takes the state it is given.
+      state: where to begin.
+    """
+
+    def __init__(self, step: Step, state: TrainState):
+        self._leaves, self._structure = jax.tree.flatten(state)
+        self._flat_step = (
+            step.on_leaves(self._structure) if isinstance(step, CompiledStep) else None
+        )
+        self._step = step
+
+    @property
+    def state(self) -> TrainState:
+        """The state after the last step, valid until the next."""
+        return jax.tree.unflatten(self._structure, self._leaves)
+
+    def advance(self, batch: Example) -> dict[str, jax.Array]:
+        """Takes a step on a batch; returns its metrics."""
+        if self._flat_step is None:
+            state, metrics = self._step(self.state, batch)
+            self._leaves = jax.tree.leaves(state)
+        else:
+            self._leaves, metrics = self._flat_step(self._leaves, batch)
+        return metrics
