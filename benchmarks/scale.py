@@ -50,7 +50,8 @@ def measure(devices: int, *, shard_state: bool) -> dict[str, object]:
         jax.ShapeDtypeStruct((*shape, 3), np.uint8, sharding=layout.of_batch()),  # type: ignore[arg-type]
         jax.ShapeDtypeStruct(shape, np.uint8, sharding=layout.of_batch()),  # type: ignore[arg-type]
     )
-    compiled = make_step(graph, config, layout).lower(state, batch).compile()  # type: ignore[attr-defined]
+    step = make_step(graph, config, layout)
+    compiled: Any = step.lower(state, batch).compile()
     memory = compiled.memory_analysis()
     return {
         "devices": devices,

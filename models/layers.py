@@ -115,8 +115,10 @@ class Conv(nnx.Conv):
         return checkpoint_name(y, _CONVOLUTION)
 
 
-def _pair(number: int | Sequence[int]) -> tuple[int, ...]:
-    return (number, number) if isinstance(number, int) else tuple(number)
+def _pair(number: int | Sequence[int] | None) -> tuple[int, ...]:
+    if isinstance(number, Sequence):
+        return tuple(number)
+    return (number or 1,) * 2
 
 
 class BatchNorm(nnx.BatchNorm):

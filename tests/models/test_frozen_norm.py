@@ -15,7 +15,7 @@ def layers(
     rng: np.random.Generator,
     dtype: str | None,
     norm: Any = FrozenBatchNorm,
-    **options: int,
+    **options: Any,
 ) -> tuple[Conv, Any]:
     rngs = nnx.Rngs(0)
     conv = Conv(6, 6, 3, dtype=dtype, rngs=rngs, **options)

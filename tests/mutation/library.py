@@ -189,11 +189,35 @@ NETWORKS = [
             "(pixels @ kernel[0, 0]).reshape(*seen.shape[:-1], -1)",
             "jax.numpy.einsum('bhwi,io->bhwo', seen, kernel[0, 0])",
         ),
-        ("convolved on CPUs", "cpu=functools", "cuda=functools"),
+        (
+            "convolved on CPUs",
+            "cpu=functools.partial(pixel_product",
+            "rocm=functools.partial(pixel_product",
+        ),
+        ("no slope", "return by_images, by_kernel", "return by_images, kernel"),
     ),
     *of(
-        "models/aspp.py",
+        "models/activations.py",
+        "tests/models/test_activations.py",
+        ("slope at zero", "result > 0", "result >= 0"),
+        ("input kept", "return result, result", "return result, x"),
+    ),
+    *of(
+        "models/layers.py",
+        "tests/models/test_frozen_norm.py",
+        ("norm apart", "if not (halved and", "if not (False and"),
+        (
+            "norm always inside",
+            "halved = conv.dtype is not None and",
+            "halved = True or",
+        ),
+        ("no scale in the kernel", "self.kernel[...] * scale)", "self.kernel[...])"),
+        ("not strided", "_pair(self.strides),", "(1, 1),"),
+    ),
+    *of(
+        "models/summed.py",
         "tests/models/test_dilated.py",
+        ("no zeros added", "% (16 // array.dtype.itemsize)", "% 1"),
         (
             "a gradient for each tap",
             "jax.lax.split(products, (1,) * len(taps), axis=3)",

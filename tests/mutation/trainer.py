@@ -62,9 +62,20 @@ STEP = (
         ("parts' loss adds up", "(total / parts, (kept", "(total, (kept"),
         (
             "old memory stays",
-            "jax.jit(step, donate_argnums=0)\n\n    def __call__",
-            "jax.jit(step)\n\n    def __call__",
+            "self._compiled = jax.jit(step, donate_argnums=0)",
+            "self._compiled = jax.jit(step)",
         ),
+    )
+    + of(
+        "train/training/step.py",
+        "tests/train/training/test_step.py",
+        ("gradients as they come", "slope = _row_major(slope)", "slope = slope"),
+        ("all statistics checked", "nnx.Not(FrozenStat)", "nnx.BatchStat"),
+    )
+    + of(
+        "train/training/held.py",
+        "tests/train/training/test_step.py",
+        ("containers each step", "isinstance(step, CompiledStep)", "False"),
     )
     + of(
         "train/training/losses.py",

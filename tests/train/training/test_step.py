@@ -1,5 +1,7 @@
 """The training step, against an update by hand."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,7 +85,8 @@ def test_state_in_a_list_takes_the_same_steps(
         found = held.advance(batch)
     jax.tree.map(np.testing.assert_array_equal, found, metrics)
     jax.tree.map(np.testing.assert_array_equal, held.state, state)
-    assert jax.tree.structure(held.state) == jax.tree.structure(state)
+    same: Any = jax.tree.structure(held.state)
+    assert same == jax.tree.structure(state)
 
 
 def test_no_container_of_flax_is_passed_from_step_to_step(
