@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 IMAGES = 2  # for each device
 _WIDTHS = {"f32": 4, "bf16": 2, "s32": 4, "u8": 1, "pred": 1}
