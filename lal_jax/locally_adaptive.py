@@ -11,9 +11,7 @@ from lal_jax.reductions import power_mean
 from lal_jax.selective_loss import (
     Normalization,
     checked_arguments,
-    pooled_scores,
-    scores_and_inverse_deviation,
-    window_losses,
+    selective_losses,
 )
 from lal_jax.windows import Windows
 
@@ -129,8 +127,7 @@ def locally_adaptive_loss(
     if pool is None:
         _checks.check_power(power)
     windows = arguments.windows
-    scores, _ = scores_and_inverse_deviation(arguments)
-    losses = window_losses(pooled_scores(scores, arguments), arguments)
+    losses = selective_losses(arguments)
     if pool is None:
         valid = windows.at_centers(windows.valid)
         return power_mean(losses, valid, windows.axes, power=power)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from lal_jax import _checks
 from lal_jax.cross_entropy import target_cross_entropy
+from lal_jax.fused_window_losses import fused_losses
 from lal_jax.pooling import pool_windows
 from lal_jax.standard_score import (
     EPSILON,
@@ -18,6 +19,7 @@ from lal_jax.standard_score import (
     score_and_inverse_deviation,
     score_mean,
 )
+from lal_jax.targets import target_weight
 from lal_jax.windows import Windows, checked_windows
 
 if TYPE_CHECKING:
@@ -106,8 +108,7 @@ def selective_cross_entropy(
         ignore_label=ignore_label,
         where=where,
     )
-    scores, _ = scores_and_inverse_deviation(arguments)
-    return window_losses(pooled_scores(scores, arguments), arguments)
+    return selective_losses(arguments)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,7 @@ class Arguments:
     score_scale: Float[Array, ""]
     class_weights: Float[Array, " classes"] | None
     label_smoothing: float
+    given_scale: ArrayLike  # as the caller gave it: an array may be traced
 
 
 def checked_arguments(
@@ -151,7 +153,25 @@ def checked_arguments(
         score_scale=_checks.as_scale("score_scale", score_scale, logits.dtype),
         class_weights=weights,
         label_smoothing=label_smoothing,
+        given_scale=score_scale,
     )
+
+
+def selective_losses(arguments: Arguments) -> Float[Array, "*batch_centers"]:
+    """Returns L^S, by the GPU kernel where it can run."""
+    losses = fused_losses(
+        arguments.logits,
+        arguments.windows,
+        normalization=arguments.normalization,
+        score_scale=arguments.given_scale,
+        label_smoothing=arguments.label_smoothing,
+    )
+    if losses is None:
+        scores, _ = scores_and_inverse_deviation(arguments)
+        return window_losses(pooled_scores(scores, arguments), arguments)
+    if arguments.class_weights is None:
+        return losses
+    return losses * target_weight(arguments.windows.labels, arguments.class_weights)
 
 
 def scores_and_inverse_deviation(

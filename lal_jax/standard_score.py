@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-6  # joins σ² inside the root, in squared logits
 # Larger logits are clipped: the sum of their differences would overflow float32.
-_LARGEST_LOGIT = 3e18
+LARGEST_LOGIT = 3e18
 # Stands for epsilon=0, so that equal logits, of variance 0, have a finite gradient.
 _MINIMAL_EPSILON = 1e-24
 
@@ -103,7 +103,7 @@ def _score(
     The derivative is stated below in terms of these two alone, which takes fewer passes
     over the logits than autodiff's.
     """
-    bounded = jnp.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    bounded = jnp.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
     logits = jnp.where(jnp.isinf(logits), jnp.nan, bounded)
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.

@@ -27,7 +27,7 @@ def sum_of_slices(
     """Returns Σ μ ω x over each window, 0 at centers without a class."""
     rank = weights.ndim
     extents = marks.shape[-rank:]
-    offsets = dict(_offsets_within(extents, weights.shape, dilation))
+    offsets = dict(offsets_within(extents, weights.shape, dilation))
     reach = np.max([np.zeros(rank, int), *map(np.abs, offsets.values())], axis=0)
     batch = [(0, 0)] * (marks.ndim - rank)
     border = [(side, side) for side in reach.tolist()]
@@ -49,7 +49,7 @@ def sum_of_slices(
     return jnp.where((centers != NO_CLASS)[..., None], total, 0.0)
 
 
-def _offsets_within(
+def offsets_within(
     extents: tuple[int, ...], window: tuple[int, ...], dilation: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], Int[np.ndarray, " axes"]]]:
     """Yields each window place and its offset from the center, in pixels.

@@ -1,0 +1,144 @@
+"""Planes: classes before pixels, with each place of a window at one constant offset.
+
+An image is a plane of padded rows, flattened. A place of the window beyond an edge of
+the image falls on padding, that of a row being shared with the next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lal_jax.window_sum_slices import offsets_within
+from lal_jax.windows import NO_CLASS
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int
+
+BLOCK = 128  # pixels that a program computes, one a thread
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Planes:
+    """Where an image of `height` × `width` pixels lies in a plane of `size` numbers.
+
+    Pixels are at `[top : top + height, left : left + width]` of `[rows, row]`, and lie
+    in blocks from `first` up to `end`, from where each offset stays in the plane.
+    """
+
+    height: int
+    width: int
+    rows: int
+    row: int
+    top: int
+    left: int
+    first: int
+    end: int
+    places: tuple[tuple[int, ...], ...]  # of the window
+    offsets: tuple[int, ...]  # theirs
+
+    @property
+    def size(self) -> int:
+        """The numbers in a plane, a multiple of `BLOCK`."""
+        return self.rows * self.row
+
+
+@functools.lru_cache(maxsize=256)
+def planes_of(
+    extents: tuple[int, ...], window: tuple[int, ...], dilation: tuple[int, ...]
+) -> Planes:
+    """Returns where images of those extents lie, for a window."""
+    height, width = extents
+    steps = {p: o.tolist() for p, o in offsets_within(extents, window, dilation)}
+    up, left = (max(abs(step[axis]) for step in steps.values()) for axis in (0, 1))
+    row = _multiple(width + left, 8)
+    reach = up * row + left
+    first = _multiple(reach, BLOCK)
+    top = -(-(first - left) // row)
+    end = _multiple((top + height - 1) * row + left + width, BLOCK)
+    return Planes(
+        height=height,
+        width=width,
+        rows=_multiple(-(-(end + reach) // row), BLOCK // math.gcd(BLOCK, row)),
+        row=row,
+        top=top,
+        left=left,
+        first=first,
+        end=end,
+        places=tuple(steps),
+        offsets=tuple(down * row + right for down, right in steps.values()),
+    )
+
+
+def _multiple(number: int, of: int) -> int:
+    """Returns the least multiple that is no smaller."""
+    return -(-number // of) * of
+
+
+def to_planes(images: Array, planes: Planes, fill: int = 0) -> Array:
+    """Returns `[n, height, width]` as `[n, size]`, with classes as `[n, classes, size]`.
+
+    The padding comes before the transpose, with which XLA fuses it.
+    """
+    below = planes.rows - planes.top - planes.height
+    beside = planes.row - planes.left - planes.width
+    rest = [(0, 0)] * (images.ndim - 3)
+    border = [(0, 0), (planes.top, below), (planes.left, beside), *rest]
+    padded = jnp.pad(images, border, constant_values=fill)
+    flat = padded.reshape(len(images), planes.size, *images.shape[3:])
+    return jnp.moveaxis(flat, -1, 1) if rest else flat
+
+
+def from_planes(flat: Array, planes: Planes) -> Array:
+    """Returns `[n, size]` as `[n, height, width]`, with classes last."""
+    rows = flat.reshape(*flat.shape[:-1], planes.rows, planes.row)
+    inside = (
+        slice(planes.top, planes.top + planes.height),
+        slice(planes.left, planes.left + planes.width),
+    )
+    images = rows[(..., *inside)]
+    return jnp.moveaxis(images, 1, -1) if flat.ndim == 3 else images
+
+
+def same_mark_bits(
+    marks: Int[Array, "n size"], planes: Planes
+) -> Int[Array, "n size"]:
+    """Returns words whose bit k says that place k has the center's mark.
+
+    0 at ignored pixels; others have their center's bit.
+    """
+    reach = max(planes.offsets)
+    around = jnp.pad(marks, [(0, 0), (reach, reach)], constant_values=NO_CLASS)
+    words = jnp.zeros(marks.shape, jnp.int32)
+    for bit, offset in enumerate(planes.offsets):
+        start = reach + offset
+        same = around[:, start : start + planes.size] == marks
+        words |= jnp.where(same, np.int32(1 << bit), np.int32(0))
+    return jnp.where(marks != NO_CLASS, words, np.int32(0))
+
+
+def inverse_divisor(
+    words: Int[Array, "n size"],
+    planes: Planes,
+    weights: Float[np.ndarray, "*window"],
+    normalizer: str,
+    scale: float,
+) -> Float[Array, "n size"]:
+    """Returns the scale over ξ, `weights` joining in only with `normalizer="weights"`.
+
+    See `lal_jax.pooling.window_divisor`.
+    """
+    if normalizer == "count":
+        divisor = jax.lax.population_count(words).astype(jnp.float32)
+    else:
+        divisor = jnp.zeros(words.shape, jnp.float32)
+        for bit, place in enumerate(planes.places):
+            has = (words & np.int32(1 << bit)) != 0
+            divisor += jnp.where(has, weights[place], np.float32(0))
+    return np.float32(scale) / jnp.where(divisor == 0, np.float32(1), divisor)
