@@ -26,7 +26,7 @@ from lal_jax import kernel_switch
 from lal_jax.cross_entropy import target_cross_entropy
 from lal_jax.pooling import pool_windows
 from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
-from lal_jax.window_planes import Planes, planes_of
+from lal_jax.window_planes import SPAN, Planes, planes_of
 from lal_jax.windows import NO_CLASS, Windows
 
 if TYPE_CHECKING:
@@ -155,11 +155,12 @@ def _kernel_gradient(
 
 def _residuals(logits: Any, loss: WindowLoss) -> list[ShapedArray]:
     """Returns the shapes of what the kernels keep for the gradient."""
-    planes = loss.planes(logits.shape[1:3])
-    flat = (logits.shape[0], planes.size)
-    stack = ShapedArray((flat[0], logits.shape[-1], planes.size), np.dtype(np.float32))
-    words = ShapedArray(flat, np.dtype(np.int32))
-    scored = [stack, ShapedArray(flat, np.dtype(np.float32))] if loss.scored else []
+    length = loss.planes(logits.shape[1:3]).length
+    single = (logits.shape[0], SPAN, length)
+    classes = logits.shape[-1]
+    stack = ShapedArray((single[0], SPAN * classes, length), np.dtype(np.float32))
+    words = ShapedArray(single, np.dtype(np.int32))
+    scored = [stack, ShapedArray(single, np.dtype(np.float32))] if loss.scored else []
     return [stack, words, *scored]
 
 

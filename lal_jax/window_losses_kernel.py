@@ -1,6 +1,7 @@
-"""The window losses on NVIDIA GPUs: three kernels in Pallas, a thread for each pixel.
+"""The window losses on NVIDIA GPUs: three kernels in Pallas.
 
 Scores, losses, gradient: each reads and writes planes (`lal_jax.window_planes`) once.
+A thread has `SPAN` pixels; what the first level of caches delivers limits the speed.
 The neighbors that share a pixel's label are bits of one word, and a place is a product
 with its weight or with 0, so what is read around the pixels must be zeros: the kernels
 write them.
@@ -20,11 +21,13 @@ from jax import lax
 from lal_jax.standard_score import EPSILON, LARGEST_LOGIT
 from lal_jax.window_planes import (
     BLOCK,
+    SPAN,
     Planes,
     from_planes,
     inverse_divisor,
     same_mark_bits,
     to_planes,
+    to_rows,
 )
 from lal_jax.windows import NO_CLASS
 
@@ -49,24 +52,25 @@ def losses_and_residuals(
     of the standard score the scores and 1/σ, all in planes.
     """
     planes = loss.planes(marks.shape[1:])
-    count, classes = len(logits), logits.shape[-1]
-    flat = to_planes(marks, planes, NO_CLASS)
-    words = lax.optimization_barrier(same_mark_bits(flat, planes))
+    images, classes = len(logits), logits.shape[-1]
+    flat = to_rows(marks, planes, NO_CLASS)
+    words = to_planes(same_mark_bits(flat, planes), planes)
+    words = lax.optimization_barrier(words)
     share = inverse_divisor(words, planes, loss.weights, loss.normalizer, loss.scale)
-    plane = jax.ShapeDtypeStruct((count, planes.size), jnp.float32)
-    stack = jax.ShapeDtypeStruct((count, classes, planes.size), jnp.float32)
-    run = functools.partial(_run, planes=planes, images=count, interpret=loss.interpret)
+    single = jax.ShapeDtypeStruct((images, SPAN, planes.length), jnp.float32)
+    stacks = jax.ShapeDtypeStruct((images, SPAN * classes, planes.length), jnp.float32)
+    run = functools.partial(_run, planes=planes, interpret=loss.interpret)
     if loss.scored:
-        scored = (stack, plane)
-        values, inverse = run(_scores, scored, to_planes(logits, planes), words)
-        kept = [values, inverse]
+        values = to_planes(to_rows(logits, planes), planes)
+        kept = values, _ = run(_scores, (stacks, single), values, words)
     else:
         inside = (marks != NO_CLASS)[..., None]
-        values = to_planes(jnp.where(inside, logits, _ZERO), planes)
-        kept = []
+        values = to_planes(to_rows(jnp.where(inside, logits, _ZERO), planes), planes)
+        kept = ()
     body = functools.partial(_losses, planes=planes, loss=loss)
-    outputs = (plane, stack) if residuals else (plane,)
-    losses, *slope = run(body, outputs, values, words, flat, share)
+    outputs = (single, stacks) if residuals else (single,)
+    labels = to_planes(flat, planes)
+    losses, *slope = run(body, outputs, values, words, labels, share)
     first = from_planes(losses, planes)
     return [first, *slope, words, *kept] if residuals else [first]
 
@@ -81,21 +85,12 @@ def gradient(
     planes = loss.planes(marks.shape[1:])
     slope, words, *scored = residuals
     # What comes in at ignored pixels never enters.
-    factors = to_planes(jnp.where(marks == NO_CLASS, _ZERO, cotangents), planes)
+    factors = to_rows(jnp.where(marks == NO_CLASS, _ZERO, cotangents), planes)
+    arguments = (slope, to_planes(factors, planes), words, *scored)
     body = functools.partial(_gradient, planes=planes, loss=loss)
-    out = jax.ShapeDtypeStruct(slope.shape, slope.dtype)
-    (flat,) = _run(
-        body,
-        (out,),
-        slope,
-        factors,
-        words,
-        *scored,
-        planes=planes,
-        images=len(marks),
-        interpret=loss.interpret,
-    )
-    return from_planes(flat, planes)
+    out = (jax.ShapeDtypeStruct(slope.shape, slope.dtype),)
+    (flat,) = _run(body, out, *arguments, planes=planes, interpret=loss.interpret)
+    return from_planes(flat, planes, slope.shape[1] // SPAN)
 
 
 def _run(
@@ -103,14 +98,13 @@ def _run(
     outputs: tuple[jax.ShapeDtypeStruct, ...],
     *arguments: Array,
     planes: Planes,
-    images: int,
     interpret: bool,
 ) -> Sequence[Array]:
     """Runs the body once for each block of each image."""
     from jax.experimental import pallas as pl
 
-    blocks = planes.size // BLOCK
-    grid = (images * blocks,)
+    blocks = planes.length // BLOCK
+    grid = (len(arguments[0]) * blocks,)
 
     def program(*refs: Any) -> None:
         index = pl.program_id(0) if interpret else lax.axis_index("block")
@@ -143,26 +137,27 @@ def _block(start: Any) -> Any:
 
 def _scores(image: Any, start: Any, logits: Any, words: Any, out: Any, inverse: Any):
     """Writes the standard scores and 1/√(σ² + ε), 0 where no pixel counts."""
-    at, classes = _block(start), range(logits.shape[1])
-    valid = words[image, at] != 0
-    largest = np.float32(LARGEST_LOGIT)
-    values = []
-    for c in classes:
-        value = logits[image, c, at]
-        bounded = jnp.minimum(jnp.maximum(value, -largest), largest)
-        far = jnp.abs(value) > _FINITE.max
-        values.append(jnp.where(far, np.float32(np.nan), bounded))
-    top = functools.reduce(jnp.maximum, values)
-    share = np.float32(1 / len(values))
-    shifted = [value - top for value in values]
-    mean = _sum(shifted) * share
-    centered = [value - mean for value in shifted]
-    variance = _sum([value * value for value in centered]) * share
-    root = lax.rsqrt(variance + np.float32(EPSILON))
-    root = jnp.where(variance > _FINITE.max, _ZERO, root)
-    inverse[image, at] = jnp.where(valid, root, _ZERO)
-    for c in classes:
-        out[image, c, at] = jnp.where(valid, centered[c] * root, _ZERO)
+    at, classes = _block(start), logits.shape[1] // SPAN
+    share, largest = np.float32(1 / classes), np.float32(LARGEST_LOGIT)
+    for q in range(SPAN):
+        valid = words[image, q, at] != 0
+        values = []
+        for c in range(classes):
+            value = logits[image, q * classes + c, at]
+            bounded = jnp.minimum(jnp.maximum(value, -largest), largest)
+            far = jnp.abs(value) > _FINITE.max
+            values.append(jnp.where(far, np.float32(np.nan), bounded))
+        top = functools.reduce(jnp.maximum, values)
+        shifted = [value - top for value in values]
+        mean = _sum(shifted) * share
+        centered = [value - mean for value in shifted]
+        variance = _sum([value * value for value in centered]) * share
+        root = lax.rsqrt(variance + np.float32(EPSILON))
+        root = jnp.where(variance > _FINITE.max, _ZERO, root)
+        inverse[image, q, at] = jnp.where(valid, root, _ZERO)
+        for c in range(classes):
+            score = jnp.where(valid, centered[c] * root, _ZERO)
+            out[image, q * classes + c, at] = score
 
 
 def _losses(
@@ -183,14 +178,30 @@ def _losses(
     Blocks without pixels read where they may and write zeros, which neighbors' windows
     reach.
     """
-    at, classes = _block(start), values.shape[1]
-    base = _inside(start, planes)
-    word, label, factor = (ref[image, at] for ref in (words, labels, share))
-    weights = _weights(word, planes, loss.weights)
-    pooled = [
-        factor * _window(values, image, c, base, weights, planes)
-        for c in range(classes)
-    ]
+    at, classes = _block(start), values.shape[1] // SPAN
+    found = [words[image, q, at] for q in range(SPAN)]
+    weights = [_weights(word, planes, loss.weights) for word in found]
+    sums = _windows(values, image, _inside(start, planes), weights, planes)
+    for q in range(SPAN):
+        factor, label = share[image, q, at], labels[image, q, at]
+        counted = (found[q] != 0) & (label >= 0) & (label < classes)
+        pooled = [factor * total for total in sums[q]]
+        one, slopes = _loss_and_slopes(pooled, label, loss.label_smoothing)
+        losses[image, q, at] = jnp.where(counted, one, _ZERO)
+        if slope is not None:
+            for c in range(classes):
+                number = jnp.where(counted, slopes(c) * factor, _ZERO)
+                slope[image, q * classes + c, at] = number
+
+
+def _loss_and_slopes(
+    pooled: list[Array], label: Array, smoothing: float
+) -> tuple[Array, Callable[[int], Array]]:
+    """Returns the cross-entropy and its derivative by each class's pooled logit.
+
+    With the bounds of `lal_jax.cross_entropy`.
+    """
+    classes = len(pooled)
     top = functools.reduce(jnp.maximum, pooled)
     shifted = [value - top for value in pooled]
     exponentials = [jnp.exp(value) for value in shifted]
@@ -198,22 +209,19 @@ def _losses(
     hits = [label == np.int32(c) for c in range(classes)]
     pairs = zip(hits, shifted, strict=True)
     own = _sum([jnp.where(hit, value, _ZERO) for hit, value in pairs])
-    smoothing = loss.label_smoothing
     if smoothing:
         uniform = _sum(shifted) * np.float32(1 / classes)
         own = np.float32(1 - smoothing) * own + np.float32(smoothing) * uniform
     own = jnp.minimum(jnp.maximum(own, _FINITE.min), _ZERO)
-    counted = (word != 0) & (label >= 0) & (label < classes)
-    losses[image, at] = jnp.where(counted, jnp.log(total) - own, _ZERO)
-    if slope is None:
-        return
     inverse = _ONE / total
-    others = np.float32(smoothing / classes)
+    other = np.float32(smoothing / classes)
     target = np.float32(1 - smoothing + smoothing / classes)
-    for c in range(classes):
+
+    def slope(c: int) -> Array:
         probability = jnp.minimum(exponentials[c] * inverse, _ONE)
-        error = probability - jnp.where(hits[c], target, others)
-        slope[image, c, at] = jnp.where(counted, error * factor, _ZERO)
+        return probability - jnp.where(hits[c], target, other)
+
+    return jnp.log(total) - own, slope
 
 
 def _gradient(
@@ -231,29 +239,37 @@ def _gradient(
     μ is symmetric, so the sum's transpose is the sum with mirrored weights.
     """
     *scored, out = refs
-    at, classes = _block(start), range(slope.shape[1])
+    at, classes = _block(start), slope.shape[1] // SPAN
     base = _inside(start, planes)
-    word = words[image, at]
-    valid = word != 0
+    found = [words[image, q, at] for q in range(SPAN)]
+    mirrored = loss.weights[::-1, ::-1]
     weights = [
-        weight * factors[image, _block(base + np.int32(offset))]
-        for weight, offset in zip(
-            _weights(word, planes, loss.weights[::-1, ::-1]),
-            planes.offsets,
+        [weight * factor for weight, factor in zip(row, around, strict=True)]
+        for row, around in zip(
+            [_weights(word, planes, mirrored) for word in found],
+            _neighbors(factors, image, lambda q: q, base, planes),
             strict=True,
         )
     ]
-    sums = [_window(slope, image, c, base, weights, planes) for c in classes]
-    if scored:
-        scores, inverse = scored
-        score = [scores[image, c, at] for c in classes]
-        share = np.float32(1 / len(sums))
-        mean = _sum(sums) * share
-        overlap = _sum([a * b for a, b in zip(sums, score, strict=True)]) * share
-        root = inverse[image, at]
-        sums = [root * (sums[c] - mean - score[c] * overlap) for c in classes]
-    for c in classes:
-        out[image, c, at] = jnp.where(valid, sums[c], _ZERO)
+    sums = _windows(slope, image, base, weights, planes)
+    for q, change in enumerate(sums):
+        planes_of_q = range(q * classes, (q + 1) * classes)
+        if scored:
+            score = [scored[0][image, plane, at] for plane in planes_of_q]
+            change = _through_score(change, score, scored[1][image, q, at])
+        for plane, number in zip(planes_of_q, change, strict=True):
+            out[image, plane, at] = jnp.where(found[q] != 0, number, _ZERO)
+
+
+def _through_score(
+    change: list[Array], score: list[Array], inverse: Array
+) -> list[Array]:
+    """Returns (d − mean d − x mean(x d)) / σ, as `lal_jax.standard_score` has it."""
+    share = np.float32(1 / len(change))
+    mean = _sum(change) * share
+    overlap = _sum([d * x for d, x in zip(change, score, strict=True)]) * share
+    pairs = zip(change, score, strict=True)
+    return [inverse * (d - mean - x * overlap) for d, x in pairs]
 
 
 def _inside(start: Any, planes: Planes) -> Any:
@@ -272,13 +288,38 @@ def _weights(
     ]
 
 
-def _window(
-    ref: Any, image: Any, c: int, base: Any, weights: list[Array], planes: Planes
-) -> Array:
-    """Returns Σ μ ω x of one class."""
-    offsets = map(np.int32, planes.offsets)
-    parts = (ref[image, c, _block(base + offset)] for offset in offsets)
-    return _sum([w * part for w, part in zip(weights, parts, strict=True)])
+def _windows(
+    ref: Any, image: Any, base: Any, weights: list[list[Array]], planes: Planes
+) -> list[list[Array]]:
+    """Returns Σ μ ω x of each of the thread's pixels and each class."""
+    classes = ref.shape[1] // SPAN
+    sums: list[list[Array]] = [[] for _ in weights]
+    for c in range(classes):
+        around = _neighbors(ref, image, lambda q, c=c: q * classes + c, base, planes)
+        for total, row, parts in zip(sums, weights, around, strict=True):
+            products = [w * part for w, part in zip(row, parts, strict=True)]
+            total.append(_sum(products))
+    return sums
+
+
+def _neighbors(
+    ref: Any, image: Any, plane: Callable[[int], int], base: Any, planes: Planes
+) -> list[list[Array]]:
+    """Returns what is at each place of each pixel's window, read once.
+
+    `plane` is that of a pixel among its `SPAN`.
+    """
+    read: dict[tuple[int, int], Array] = {}
+    for q in range(SPAN):
+        for offset in planes.offsets:
+            shift, other = key = divmod(q + offset, SPAN)
+            if key not in read:
+                at = _block(base + np.int32(shift))
+                read[key] = ref[image, plane(other), at]
+    return [
+        [read[divmod(q + offset, SPAN)] for offset in planes.offsets]
+        for q in range(SPAN)
+    ]
 
 
 def _sum(terms: Sequence[Array]) -> Array:

@@ -1,7 +1,9 @@
 """Planes: classes before pixels, with each place of a window at one constant offset.
 
-An image is a plane of padded rows, flattened. A place of the window beyond an edge of
-the image falls on padding, that of a row being shared with the next.
+An image is a row of numbers, its rows padded. A place of the window beyond an edge of
+the image falls on padding, that of a row being shared with the next. Of every `SPAN`
+neighbors in this row each goes to a plane of its own, so that a thread has them all and
+reads what their windows share once, while threads side by side read side by side.
 """
 
 from __future__ import annotations
@@ -21,14 +23,15 @@ from lal_jax.windows import NO_CLASS
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
 
-BLOCK = 128  # pixels that a program computes, one a thread
+SPAN = 2  # neighboring pixels of a thread
+BLOCK = 128  # threads of a program
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Planes:
-    """Where an image of `height` × `width` pixels lies in a plane of `size` numbers.
+    """Where an image of `height` × `width` pixels lies in `size` numbers, `[rows, row]`.
 
-    Pixels are at `[top : top + height, left : left + width]` of `[rows, row]`, and lie
+    Its pixels are at `[top : top + height, left : left + width]`. Those of a plane are
     in blocks from `first` up to `end`, from where each offset stays in the plane.
     """
 
@@ -45,8 +48,13 @@ class Planes:
 
     @property
     def size(self) -> int:
-        """The numbers in a plane, a multiple of `BLOCK`."""
+        """The numbers of an image, a multiple of `SPAN · BLOCK`."""
         return self.rows * self.row
+
+    @property
+    def length(self) -> int:
+        """The numbers in a plane."""
+        return self.size // SPAN
 
 
 @functools.lru_cache(maxsize=256)
@@ -57,20 +65,21 @@ def planes_of(
     height, width = extents
     steps = {p: o.tolist() for p, o in offsets_within(extents, window, dilation)}
     up, left = (max(abs(step[axis]) for step in steps.values()) for axis in (0, 1))
+    whole = SPAN * BLOCK
     row = _multiple(width + left, 8)
     reach = up * row + left
-    first = _multiple(reach, BLOCK)
+    first = _multiple(reach, whole)
     top = -(-(first - left) // row)
-    end = _multiple((top + height - 1) * row + left + width, BLOCK)
+    end = _multiple((top + height - 1) * row + left + width, whole)
     return Planes(
         height=height,
         width=width,
-        rows=_multiple(-(-(end + reach) // row), BLOCK // math.gcd(BLOCK, row)),
+        rows=_multiple(-(-(end + reach) // row), whole // math.gcd(whole, row)),
         row=row,
         top=top,
         left=left,
-        first=first,
-        end=end,
+        first=first // SPAN,
+        end=end // SPAN,
         places=tuple(steps),
         offsets=tuple(down * row + right for down, right in steps.values()),
     )
@@ -81,29 +90,30 @@ def _multiple(number: int, of: int) -> int:
     return -(-number // of) * of
 
 
-def to_planes(images: Array, planes: Planes, fill: int = 0) -> Array:
-    """Returns `[n, height, width]` as `[n, size]`, with classes as `[n, classes, size]`.
-
-    The padding comes before the transpose, with which XLA fuses it.
-    """
+def to_rows(images: Array, planes: Planes, fill: int = 0) -> Array:
+    """Returns `[n, height, width, ...]` as `[n, size, ...]`."""
     below = planes.rows - planes.top - planes.height
     beside = planes.row - planes.left - planes.width
     rest = [(0, 0)] * (images.ndim - 3)
     border = [(0, 0), (planes.top, below), (planes.left, beside), *rest]
     padded = jnp.pad(images, border, constant_values=fill)
-    flat = padded.reshape(len(images), planes.size, *images.shape[3:])
-    return jnp.moveaxis(flat, -1, 1) if rest else flat
+    return padded.reshape(len(images), planes.size, *images.shape[3:])
 
 
-def from_planes(flat: Array, planes: Planes) -> Array:
-    """Returns `[n, size]` as `[n, height, width]`, with classes last."""
-    rows = flat.reshape(*flat.shape[:-1], planes.rows, planes.row)
-    inside = (
-        slice(planes.top, planes.top + planes.height),
-        slice(planes.left, planes.left + planes.width),
-    )
-    images = rows[(..., *inside)]
-    return jnp.moveaxis(images, 1, -1) if flat.ndim == 3 else images
+def to_planes(rows: Array, planes: Planes) -> Array:
+    """Returns `[n, size]` as `[n, SPAN, length]`, with classes `[n, SPAN · classes, …]`.
+
+    One transpose of two axes, with which XLA fuses the padding before it.
+    """
+    return rows.reshape(len(rows), planes.length, -1).swapaxes(1, 2)
+
+
+def from_planes(flat: Array, planes: Planes, *classes: int) -> Array:
+    """Returns planes as the images that they were of, with classes if there are any."""
+    shape = (len(flat), planes.rows, planes.row, *classes)
+    down = slice(planes.top, planes.top + planes.height)
+    right = slice(planes.left, planes.left + planes.width)
+    return flat.swapaxes(1, 2).reshape(shape)[:, down, right]
 
 
 def same_mark_bits(
@@ -124,12 +134,12 @@ def same_mark_bits(
 
 
 def inverse_divisor(
-    words: Int[Array, "n size"],
+    words: Int[Array, "..."],
     planes: Planes,
     weights: Float[np.ndarray, "*window"],
     normalizer: str,
     scale: float,
-) -> Float[Array, "n size"]:
+) -> Float[Array, "..."]:
     """Returns the scale over ξ, `weights` joining in only with `normalizer="weights"`.
 
     See `lal_jax.pooling.window_divisor`.
