@@ -9,6 +9,7 @@ gradient once, measured too: the percentage is the floor's share of a loss's tim
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import numpy as np
 import optax
 
 import lal_jax
+from lal_jax.kernel_switch import VARIABLE
 from lal_jax.patches import selective_pool_by_patches
 
 SHAPES = ((2, 321, 321, 21), (8, 513, 513, 21))
@@ -86,6 +88,19 @@ def locally_adaptive(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return lal_jax.locally_adaptive_loss(logits, labels).mean()
 
 
+def by_xla(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The loss without its GPU kernel."""
+    given = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = "off"
+    try:
+        return locally_adaptive(logits, labels)
+    finally:
+        if given is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = given
+
+
 def patches(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss with every window stored, one image after the other."""
 
@@ -116,6 +131,7 @@ LOSSES: dict[str, Loss] = {
     "pixel contrast": contrast,
     "pixel triplets": triplets,
     "locally adaptive": locally_adaptive,
+    **({"locally adaptive, XLA": by_xla} if jax.default_backend() == "gpu" else {}),
     PATCHES: patches,
 }
 

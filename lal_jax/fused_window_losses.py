@@ -8,7 +8,6 @@ derivative) is computed from these by XLA's form, the library's own functions.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import warnings
@@ -23,58 +22,25 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from lal_jax import kernel_switch
-from lal_jax.cross_entropy import target_cross_entropy
-from lal_jax.pooling import pool_windows
-from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
-from lal_jax.window_planes import SPAN, Planes, planes_of
-from lal_jax.windows import NO_CLASS, Windows
+from lal_jax.window_losses import WindowLoss, xla_losses
+from lal_jax.window_planes import SPAN
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WindowLoss:
-    """What is known of the losses when they are traced; hashable."""
-
-    window: tuple[int, ...]
-    weight_bytes: bytes
-    dilation: tuple[int, ...]
-    normalizer: str
-    scored: bool  # standardized, or the logits as they are
-    scale: float
-    label_smoothing: float
-    mode: str  # of the switch
-
-    @property
-    def weights(self) -> Float[np.ndarray, "*window"]:
-        """ω."""
-        return np.frombuffer(self.weight_bytes, np.float32).reshape(self.window)
-
-    @property
-    def interpret(self) -> bool:
-        """Whether the kernels run in Pallas's interpreter."""
-        return self.mode == "interpret"
-
-    def planes(self, extents: Sequence[int]) -> Planes:
-        """Returns where images of those extents lie in planes."""
-        return planes_of(tuple(extents), self.window, self.dilation)
+    from lal_jax.windows import Windows
 
 
 def fused_losses(
     logits: Float[Array, "*batch height width classes"],
     windows: Windows,
     *,
+    mode: str,
     normalization: str,
     score_scale: Any,
     label_smoothing: float,
-) -> Float[Array, "*batch height width"] | None:
-    """Returns L^S without class weights, or None where XLA's form is to be used."""
-    mode = kernel_switch.kernel_mode(
-        logits, windows, normalization=normalization, score_scale=score_scale
-    )
-    if mode is None:
-        return None
+) -> Float[Array, "*batch height width"]:
+    """Returns L^S without class weights, of arguments that the kernel can do."""
     loss = WindowLoss(
         window=windows.weights.shape,
         weight_bytes=np.asarray(windows.weights).tobytes(),
@@ -91,34 +57,12 @@ def fused_losses(
     return losses.reshape(logits.shape[:-1])
 
 
-def _xla_losses(
-    logits: Float[Array, "n height width classes"],
-    marks: Int[Array, "n height width"],
-    loss: WindowLoss,
-) -> Float[Array, "n height width"]:
-    """The losses by the library's other functions."""
-    valid = marks != NO_CLASS
-    windows = Windows(
-        labels=marks,
-        valid=valid,
-        weights=loss.weights,
-        stride=1,
-        dilation=loss.dilation,
-        normalizer=loss.normalizer,
-    )
-    scores = jnp.where(valid[..., None], logits, 0.0)
-    if loss.scored:
-        scores, _ = score_and_inverse_deviation(scores, EPSILON)
-    pooled = pool_windows(scores, windows, scale=np.float32(loss.scale))
-    return target_cross_entropy(pooled, marks, valid, None, loss.label_smoothing)
-
-
 def _xla_losses_and_residuals(
     logits: Array, marks: Array, *, loss: WindowLoss, residuals: bool
 ) -> list[Array]:
     unused = _residuals(logits, loss) if residuals else []
     return [
-        _xla_losses(logits, marks, loss),
+        xla_losses(logits, marks, loss),
         *(jnp.zeros(one.shape, one.dtype) for one in unused),
     ]
 
@@ -126,14 +70,14 @@ def _xla_losses_and_residuals(
 def _xla_change(
     change: Array, logits: Array, marks: Array, *residuals: Array, loss: WindowLoss
 ) -> list[Array]:
-    losses = functools.partial(_xla_losses, marks=marks, loss=loss)
+    losses = functools.partial(xla_losses, marks=marks, loss=loss)
     return [jax.jvp(losses, (logits,), (change,))[1]]
 
 
 def _xla_gradient(
     cotangents: Array, logits: Array, marks: Array, *residuals: Array, loss: WindowLoss
 ) -> list[Array]:
-    losses = functools.partial(_xla_losses, marks=marks, loss=loss)
+    losses = functools.partial(xla_losses, marks=marks, loss=loss)
     return list(jax.vjp(losses, logits)[1](cotangents))
 
 

@@ -70,7 +70,7 @@ def platform_obstacle() -> str | None:
         return f"it needs JAX 0.11 or later, this is {jax.__version__}"
     if jax.default_backend() != "gpu":
         return f"it needs a CUDA GPU, JAX's default is {jax.default_backend()!r}"
-    capability = getattr(jax.devices()[0], "compute_capability", None)
+    capability: Any = getattr(jax.devices()[0], "compute_capability", None)
     try:
         enough = float(capability) >= _LEAST_CAPABILITY
     except (TypeError, ValueError):  # another maker's

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from lal_jax import _checks
 from lal_jax.cross_entropy import target_cross_entropy
-from lal_jax.fused_window_losses import fused_losses
+from lal_jax.kernel_switch import kernel_mode
 from lal_jax.pooling import pool_windows
 from lal_jax.standard_score import (
     EPSILON,
@@ -159,19 +159,22 @@ def checked_arguments(
 
 def selective_losses(arguments: Arguments) -> Float[Array, "*batch_centers"]:
     """Returns L^S, by the GPU kernel where it can run."""
-    losses = fused_losses(
-        arguments.logits,
-        arguments.windows,
-        normalization=arguments.normalization,
-        score_scale=arguments.given_scale,
-        label_smoothing=arguments.label_smoothing,
-    )
-    if losses is None:
+    logits, windows = arguments.logits, arguments.windows
+    options: dict[str, Any] = {
+        "normalization": arguments.normalization,
+        "score_scale": arguments.given_scale,
+    }
+    mode = kernel_mode(logits, windows, **options)
+    if mode is None:
         scores, _ = scores_and_inverse_deviation(arguments)
         return window_losses(pooled_scores(scores, arguments), arguments)
+    from lal_jax.fused_window_losses import fused_losses  # of JAX's less stable parts
+
+    options |= {"mode": mode, "label_smoothing": arguments.label_smoothing}
+    losses = fused_losses(logits, windows, **options)
     if arguments.class_weights is None:
         return losses
-    return losses * target_weight(arguments.windows.labels, arguments.class_weights)
+    return losses * target_weight(windows.labels, arguments.class_weights)
 
 
 def scores_and_inverse_deviation(

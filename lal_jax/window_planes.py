@@ -29,7 +29,7 @@ BLOCK = 128  # threads of a program
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Planes:
-    """Where an image of `height` × `width` pixels lies in `size` numbers, `[rows, row]`.
+    """Where an image of `height` × `width` pixels lies in `[rows, row]` numbers.
 
     Its pixels are at `[top : top + height, left : left + width]`. Those of a plane are
     in blocks from `first` up to `end`, from where each offset stays in the plane.
@@ -101,9 +101,9 @@ def to_rows(images: Array, planes: Planes, fill: int = 0) -> Array:
 
 
 def to_planes(rows: Array, planes: Planes) -> Array:
-    """Returns `[n, size]` as `[n, SPAN, length]`, with classes `[n, SPAN · classes, …]`.
+    """Returns `[n, size, classes]` as `[n, SPAN · classes, length]`.
 
-    One transpose of two axes, with which XLA fuses the padding before it.
+    `[n, size]` is of one class. XLA fuses the padding with the transpose.
     """
     return rows.reshape(len(rows), planes.length, -1).swapaxes(1, 2)
 
@@ -116,9 +116,7 @@ def from_planes(flat: Array, planes: Planes, *classes: int) -> Array:
     return flat.swapaxes(1, 2).reshape(shape)[:, down, right]
 
 
-def same_mark_bits(
-    marks: Int[Array, "n size"], planes: Planes
-) -> Int[Array, "n size"]:
+def same_mark_bits(marks: Int[Array, "n size"], planes: Planes) -> Int[Array, "n size"]:
     """Returns words whose bit k says that place k has the center's mark.
 
     0 at ignored pixels; others have their center's bit.
