@@ -44,7 +44,7 @@ def kernel_mode(
         raise ValueError(
             f"{VARIABLE} must be one of {', '.join(MODES)} (default auto), got {mode!r}"
         )
-    if mode == "off":
+    if mode == "off" or (mode == "auto" and several_devices()):
         return None
     # The platform first: on a CPU nothing else is looked at.
     reason = None if mode == "interpret" else platform_obstacle()
@@ -54,6 +54,14 @@ def kernel_mode(
     if mode != "auto":
         raise refusal(mode, reason)
     return None
+
+
+def several_devices() -> bool:
+    """Whether programs may be divided, which the kernels are not.
+
+    Known only when a program is lowered, too late for XLA's form as it is without them.
+    """
+    return jax.device_count() > 1
 
 
 def refusal(mode: str, reason: str) -> ValueError:

@@ -9,8 +9,7 @@ import pytest
 
 from lal_jax import locally_adaptive_loss
 from lal_jax.kernel_switch import VARIABLE
-from tests.lal_jax.quick import quick_jit
-from tests.lal_jax.test_window_losses_kernel import MODE, scene
+from tests.lal_jax.test_window_losses_kernel import MODE, scene, some_jit
 from tests.tolerances import assert_close
 
 SHAPE = (2, 4, 5, 3)
@@ -73,9 +72,9 @@ def test_under(rng, monkeypatch, name):
     monkeypatch.setenv(VARIABLE, MODE)
     traced = jax.make_jaxpr(TRANSFORMS[name])(x, y, d)
     assert "window_losses" in str(traced)
-    actual = quick_jit(lambda *given: TRANSFORMS[name](*given))(x, y, d)
+    actual = some_jit(lambda *given: TRANSFORMS[name](*given))(x, y, d)
     monkeypatch.setenv(VARIABLE, "off")
-    expected = quick_jit(lambda *given: TRANSFORMS[name](*given))(x, y, d)
+    expected = some_jit(lambda *given: TRANSFORMS[name](*given))(x, y, d)
     for ours, theirs in zip(*map(jax.tree.leaves, (actual, expected)), strict=True):
         assert_close(ours, theirs, length=27)
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -35,6 +36,7 @@ def traced(x, y, **options):
 def as_if_on_cuda(monkeypatch):
     """The losses are traced as they are where there is a GPU for the kernels."""
     monkeypatch.setattr(kernel_switch, "platform_obstacle", lambda: None)
+    monkeypatch.setattr(kernel_switch, "several_devices", lambda: False)
     fused_window_losses._warn.cache_clear()
 
 
@@ -155,6 +157,7 @@ def test_programs_for_other_platforms_have_none(rng, monkeypatch):
     expected = jax.jit(jax.grad(lambda x: loss(x, y).sum()))(x)
     monkeypatch.setenv(VARIABLE, "auto")
     monkeypatch.setattr(kernel_switch, "platform_obstacle", lambda: None)
+    monkeypatch.setattr(kernel_switch, "several_devices", lambda: False)
     fused = jax.jit(jax.grad(lambda x: loss(x, y).sum()))
     assert "window_losses_gradient" in str(fused.trace(x).jaxpr)
     assert_close(fused(x), expected, length=27)
@@ -180,6 +183,29 @@ def test_what_cannot_be_built_is_said_once(monkeypatch):
 
 
 @has_mosaic
+@pytest.mark.usefixtures("as_if_on_cuda")
+def test_exported_programs_have_none(monkeypatch):
+    """Their calls are not promised to stay."""
+    monkeypatch.setenv(VARIABLE, "auto")
+    gradient = jax.grad(lambda x, y: locally_adaptive_loss(x, y, kernel_size=3).sum())
+    x = jax.ShapeDtypeStruct(SHAPE, jnp.float32)
+    y = jax.ShapeDtypeStruct(SHAPE[:-1], jnp.int32)
+    exported = jax.export.export(jax.jit(gradient), platforms=["cpu", "cuda"])(x, y)
+    assert kernels(exported.mlir_module()) == 0
+
+
+def test_processes_with_several_devices_have_none(rng, monkeypatch):
+    monkeypatch.setattr(kernel_switch, "platform_obstacle", lambda: None)
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    monkeypatch.setenv(VARIABLE, "auto")
+    x, y = scene(rng, SHAPE)
+    assert "window_losses" not in traced(x, y)
+    monkeypatch.setenv(VARIABLE, "on")
+    assert "window_losses" in traced(x, y)
+
+
+@has_mosaic
+@no_gpu
 @pytest.mark.usefixtures("as_if_on_cuda")
 def test_programs_for_several_devices_have_no_kernels(rng, monkeypatch):
     x, y = scene(rng, SHAPE)

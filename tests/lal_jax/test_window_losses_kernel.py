@@ -19,6 +19,7 @@ from tests.lal_jax.scenes import LOPSIDED
 from tests.tolerances import assert_close
 
 MODE = "interpret" if platform_obstacle() else "on"
+some_jit: Any = quick_jit if MODE == "interpret" else jax.jit
 SHAPE = (2, 6, 7, 3)
 
 CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
@@ -84,7 +85,7 @@ def losses_and_gradient(logits, labels, **options):
         losses = selective_cross_entropy(x, labels, **options)
         return jnp.sum(losses * factors.astype(losses.dtype)), losses
 
-    gradient, losses = quick_jit(jax.grad(total, has_aux=True))(logits)
+    gradient, losses = some_jit(jax.grad(total, has_aux=True))(logits)
     return losses, gradient
 
 

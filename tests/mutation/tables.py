@@ -10,6 +10,7 @@ from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
 from tests.mutation.hostile import HOSTILE
 from tests.mutation.identity import IDENTITY
+from tests.mutation.kernels import KERNELS
 from tests.mutation.library import LIBRARY
 from tests.mutation.metrics import METRICS
 from tests.mutation.onnx_files import ONNX_FILES
@@ -42,6 +43,7 @@ MUTANTS = (
     *SURVIVAL,
     *DEVICES,
     *LIBRARY,
+    *KERNELS,
     *OVERLAP,
     *METRICS,
     *DISTANCES,
