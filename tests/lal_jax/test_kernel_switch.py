@@ -12,7 +12,12 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from lal_jax import fused_window_losses, kernel_switch, locally_adaptive_loss
+from lal_jax import (
+    fused_window_losses,
+    kernel_switch,
+    locally_adaptive_loss,
+    window_losses_kernel,
+)
 from lal_jax.kernel_switch import MODES, VARIABLE
 from tests.lal_jax.test_window_losses_kernel import scene
 from tests.tolerances import assert_close
@@ -38,6 +43,16 @@ def as_if_on_cuda(monkeypatch):
     monkeypatch.setattr(kernel_switch, "platform_obstacle", lambda: None)
     monkeypatch.setattr(kernel_switch, "several_devices", lambda: False)
     fused_window_losses._warn.cache_clear()
+
+
+@pytest.fixture
+def unbuildable(monkeypatch):
+    """No kernel can be built."""
+
+    def fail(*unused, **options):
+        raise NotImplementedError("no such operation")
+
+    monkeypatch.setattr(window_losses_kernel, "_run", fail)
 
 
 def lowered(**options):
@@ -163,15 +178,8 @@ def test_programs_for_other_platforms_have_none(rng, monkeypatch):
     assert_close(fused(x), expected, length=27)
 
 
-@has_mosaic
-@pytest.mark.usefixtures("as_if_on_cuda")
+@pytest.mark.usefixtures("as_if_on_cuda", "unbuildable")
 def test_what_cannot_be_built_is_said_once(monkeypatch):
-    from lal_jax import window_losses_kernel
-
-    def fail(*unused, **options):
-        raise NotImplementedError("no such operation")
-
-    monkeypatch.setattr(window_losses_kernel, "_run", fail)
     monkeypatch.setenv(VARIABLE, "auto")
     with pytest.warns(UserWarning, match=f"no such operation.*{VARIABLE}=off") as seen:
         assert kernels(lowered()) == 0
@@ -182,10 +190,9 @@ def test_what_cannot_be_built_is_said_once(monkeypatch):
         lowered()
 
 
-@has_mosaic
-@pytest.mark.usefixtures("as_if_on_cuda")
+@pytest.mark.usefixtures("as_if_on_cuda", "unbuildable")
 def test_exported_programs_have_none(monkeypatch):
-    """Their calls are not promised to stay."""
+    """Their calls are not promised to stay; building one would warn."""
     monkeypatch.setenv(VARIABLE, "auto")
     gradient = jax.grad(lambda x, y: locally_adaptive_loss(x, y, kernel_size=3).sum())
     x = jax.ShapeDtypeStruct(SHAPE, jnp.float32)
@@ -204,9 +211,8 @@ def test_processes_with_several_devices_have_none(rng, monkeypatch):
     assert "window_losses" in traced(x, y)
 
 
-@has_mosaic
 @no_gpu
-@pytest.mark.usefixtures("as_if_on_cuda")
+@pytest.mark.usefixtures("as_if_on_cuda", "unbuildable")
 def test_programs_for_several_devices_have_no_kernels(rng, monkeypatch):
     x, y = scene(rng, SHAPE)
     mesh = jax.make_mesh((2,), ("images",), axis_types=(AxisType.Auto,))
