@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from lal_jax import kernel_switch
-from lal_jax.window_losses import WindowLoss, xla_losses
+from lal_jax.window_losses import WindowLoss, xla_losses, xla_residuals
 from lal_jax.window_planes import SPAN
 
 if TYPE_CHECKING:
@@ -60,11 +59,8 @@ def fused_losses(
 def _xla_losses_and_residuals(
     logits: Array, marks: Array, *, loss: WindowLoss, residuals: bool
 ) -> list[Array]:
-    unused = _residuals(logits, loss) if residuals else []
-    return [
-        xla_losses(logits, marks, loss),
-        *(jnp.zeros(one.shape, one.dtype) for one in unused),
-    ]
+    kept = xla_residuals(logits, marks, loss) if residuals else []
+    return [xla_losses(logits, marks, loss), *kept]
 
 
 def _xla_change(

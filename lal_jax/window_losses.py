@@ -6,13 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lal_jax.cross_entropy import target_cross_entropy
-from lal_jax.pooling import pool_windows
+from lal_jax.pooling import pool_windows, window_divisor
 from lal_jax.standard_score import EPSILON, score_and_inverse_deviation
-from lal_jax.window_planes import Planes, planes_of
+from lal_jax.window_planes import (
+    Planes,
+    planes_of,
+    same_mark_bits,
+    to_planes,
+    to_rows,
+)
 from lal_jax.windows import NO_CLASS, Windows
 
 if TYPE_CHECKING:
@@ -53,17 +60,62 @@ def xla_losses(
     loss: WindowLoss,
 ) -> Float[Array, "n height width"]:
     """Returns the losses by the library's other functions."""
-    valid = marks != NO_CLASS
-    windows = Windows(
+    scores, _ = _scores(logits, marks, loss)
+    windows = _windows(marks, loss)
+    pooled = pool_windows(scores, windows, scale=jnp.float32(loss.scale))
+    smoothing = loss.label_smoothing
+    return target_cross_entropy(pooled, marks, windows.valid, None, smoothing)
+
+
+def xla_residuals(
+    logits: Float[Array, "n height width classes"],
+    marks: Int[Array, "n height width"],
+    loss: WindowLoss,
+) -> list[Array]:
+    """Returns what the kernels keep: one program's losses may meet another's gradient.
+
+    Where both are XLA's form, nothing uses these and XLA leaves them out.
+    """
+    planes = loss.planes(marks.shape[1:])
+    scores, inverse = _scores(logits, marks, loss)
+    windows = _windows(marks, loss)
+    share = jnp.float32(loss.scale) / window_divisor(windows, marks)
+    pooled = pool_windows(scores, windows, scale=jnp.float32(loss.scale))
+    losses, pullback = jax.vjp(
+        lambda x: target_cross_entropy(
+            x, marks, windows.valid, None, loss.label_smoothing
+        ),
+        pooled,
+    )
+    (slope,) = pullback(jnp.ones_like(losses))
+    words = same_mark_bits(to_rows(marks, planes, NO_CLASS), planes)
+    kept = [slope * share, scores, inverse] if loss.scored else [slope * share]
+    slope, *kept = (to_planes(to_rows(one, planes), planes) for one in kept)
+    return [slope, to_planes(words, planes), *kept]
+
+
+def _windows(marks: Int[Array, "n height width"], loss: WindowLoss) -> Windows:
+    return Windows(
         labels=marks,
-        valid=valid,
+        valid=marks != NO_CLASS,
         weights=loss.weights,
         stride=1,
         dilation=loss.dilation,
         normalizer=loss.normalizer,
     )
-    scores = jnp.where(valid[..., None], logits, 0.0)
-    if loss.scored:
-        scores, _ = score_and_inverse_deviation(scores, EPSILON)
-    pooled = pool_windows(scores, windows, scale=jnp.float32(loss.scale))
-    return target_cross_entropy(pooled, marks, valid, None, loss.label_smoothing)
+
+
+def _scores(
+    logits: Float[Array, "n height width classes"],
+    marks: Int[Array, "n height width"],
+    loss: WindowLoss,
+) -> tuple[
+    Float[Array, "n height width classes"], Float[Array, "n height width 1"] | None
+]:
+    """Returns what is pooled, 0 at ignored pixels, and of scores 1/√(σ² + ε)."""
+    inside = (marks != NO_CLASS)[..., None]
+    logits = jnp.where(inside, logits, 0.0)
+    if not loss.scored:
+        return logits, None
+    scores, inverse = score_and_inverse_deviation(logits, EPSILON)
+    return scores, jnp.where(inside, inverse, 0.0)

@@ -14,6 +14,9 @@ from lal_jax import (
     selective_cross_entropy,
 )
 from lal_jax.kernel_switch import VARIABLE, platform_obstacle
+from lal_jax.window_losses import WindowLoss, xla_losses, xla_residuals
+from lal_jax.window_losses_kernel import losses_and_residuals
+from lal_jax.windows import NO_CLASS
 from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 from tests.tolerances import assert_close
@@ -156,6 +159,27 @@ def test_strays_have_no_loss_and_no_gradient(rng, switch):
     assert not actual[1][1, 4:].any()
     for ours, theirs in zip(actual, expected, strict=True):
         assert_close(ours, theirs, length=9)
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_residuals_are_those_of_xla(rng, scored):
+    """One program's losses may meet another's gradient: on two kinds of device."""
+    logits, labels = scene(rng, SHAPE)
+    marks = jnp.where(labels == 255, NO_CLASS, labels).at[0, 2].set(9)
+    loss = WindowLoss(
+        window=(3, 1),
+        weight_bytes=np.array([0.5, 1, 2], np.float32).tobytes(),
+        dilation=(1, 1),
+        normalizer="weights",
+        scored=scored,
+        scale=1.5,
+        label_smoothing=0.1,
+        mode=MODE,
+    )
+    kernel = some_jit(lambda x, y: losses_and_residuals(x, y, loss, True))
+    xla = some_jit(lambda x, y: [xla_losses(x, y, loss), *xla_residuals(x, y, loss)])
+    for ours, theirs in zip(kernel(logits, marks), xla(logits, marks), strict=True):
+        assert_close(ours, theirs, length=9, dtype=jnp.dtype("float32"))
 
 
 def test_the_loss_of_an_image(rng, switch):
