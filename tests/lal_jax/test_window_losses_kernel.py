@@ -53,7 +53,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         SHAPE,
         {"kernel_size": (3, 1), "class_weights": np.array([0.5, 2.0, 1.0])},
     ),
-    "more leading axes": ((2, 1, 2, 3, 4, 3), {"kernel_size": (1, 3)}),
+    "more leading axes": ((2, 1, 2, 3, 8, 3), {"kernel_size": (1, 3)}),
 }
 on_gpu = pytest.mark.skipif(MODE == "interpret", reason="needs a GPU of Hopper's or on")
 LARGE: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
@@ -136,8 +136,8 @@ def test_void_alone_has_no_loss_and_no_gradient(switch):
 def test_ugly_logits_do_as_with_xla(rng, switch, normalization):
     """NaN, infinities, logits whose squares overflow; NaN of void never enters."""
     logits, labels = scene(rng, SHAPE)
-    labels = labels.at[0, 2:4].set(1).at[1, 0].set(255)
-    logits = logits.at[1, 0].set(jnp.nan)
+    labels = labels.at[0, 2:4].set(1).at[1, 0].set(255).at[1, 2, 3].set(255)
+    logits = logits.at[1, 0].set(jnp.nan).at[1, 2, 3].set(jnp.nan)
     logits = logits.at[0, 2, 0, 1].set(jnp.nan).at[1, 3, 3].set(2.0)
     logits = logits.at[1, 5, 0, 0].set(jnp.inf).at[1, 5, 6, 2].set(-jnp.inf)
     logits = logits.at[0, 5, 2].set(jnp.array([1e30, -1e30, 0], jnp.float32))
@@ -149,6 +149,16 @@ def test_ugly_logits_do_as_with_xla(rng, switch, normalization):
         assert 0 < jnp.isnan(theirs).sum() < theirs.size // 2
         assert_close(jnp.nan_to_num(ours), jnp.nan_to_num(theirs), length=9)
     assert (actual[0][~jnp.isnan(actual[0])] >= 0).all()
+
+
+def test_losses_are_finite_where_differences_overflow(switch):
+    logits = jnp.array([[[[1.5e38, -1.5e38, 0]]]], jnp.float32)
+    labels = jnp.ones((1, 1, 1), jnp.int32)
+    options = {"kernel_size": (1, 3), "normalization": "none"}
+    actual, expected = kernel_and_xla(switch, logits, labels, **options)
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert jnp.isfinite(ours).all()
+        assert_close(ours, theirs)
 
 
 def test_strays_have_no_loss_and_no_gradient(rng, switch):

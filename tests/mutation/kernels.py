@@ -23,11 +23,6 @@ KERNELS = [
             "jnp.where(valid, centered[c] * root, _ZERO)",
             "centered[c] * root",
         ),
-        (
-            "no spread too large",
-            "jnp.where(variance > _FINITE.max, _ZERO, root)",
-            "root",
-        ),
         ("strays below count", "& (label >= 0) ", ""),
         (
             "neighbors of the first pixel",
@@ -44,7 +39,7 @@ KERNELS = [
             "target = np.float32(1 - smoothing + ",
             "target = np.float32(1 + ",
         ),
-        ("losses below 0", "own, _FINITE.min), _ZERO)", "own, _FINITE.min), _ONE)"),
+        ("infinite losses", "own = jnp.maximum(own, _FINITE.min)", "own = own + _ZERO"),
     ),
     *of(
         "lal_jax/window_losses_kernel.py",
