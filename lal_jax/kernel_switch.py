@@ -24,6 +24,7 @@ _MOST_PLACES = 31  # bits of a word, its sign left out
 _LARGEST = 2**31 - 1  # numbers in an array, so that indices are int32
 _LEAST_JAX = (0, 11)
 _LEAST_CAPABILITY = 9.0
+_TRIED = (9.0,)  # where the kernels have run
 
 
 def kernel_mode(
@@ -44,7 +45,7 @@ def kernel_mode(
         raise ValueError(
             f"{VARIABLE} must be one of {', '.join(MODES)} (default auto), got {mode!r}"
         )
-    if mode == "off" or (mode == "auto" and several_devices()):
+    if mode == "off" or (mode == "auto" and (several_devices() or untried())):
         return None
     # The platform first: on a CPU nothing else is looked at.
     reason = None if mode == "interpret" else platform_obstacle()
@@ -64,6 +65,20 @@ def several_devices() -> bool:
     return jax.device_count() > 1
 
 
+def untried() -> bool:
+    """Whether the kernels have not been run on GPUs of this one's capability."""
+    return _capability() not in (None, *_TRIED)
+
+
+def _capability() -> float | None:
+    """Returns the compute capability of the default device, None for no CUDA GPU."""
+    capability: Any = getattr(jax.devices()[0], "compute_capability", None)
+    try:
+        return float(capability)
+    except (TypeError, ValueError):  # none, or another maker's
+        return None
+
+
 def refusal(mode: str, reason: str) -> ValueError:
     """Returns the error of a kernel that was asked for and cannot run."""
     return ValueError(
@@ -78,12 +93,8 @@ def platform_obstacle() -> str | None:
         return f"it needs JAX 0.11 or later, this is {jax.__version__}"
     if jax.default_backend() != "gpu":
         return f"it needs a CUDA GPU, JAX's default is {jax.default_backend()!r}"
-    capability: Any = getattr(jax.devices()[0], "compute_capability", None)
-    try:
-        enough = float(capability) >= _LEAST_CAPABILITY
-    except (TypeError, ValueError):  # another maker's
-        enough = False
-    if enough:
+    capability = _capability()
+    if capability is not None and capability >= _LEAST_CAPABILITY:
         return None
     return f"it needs compute capability {_LEAST_CAPABILITY} or more, got {capability}"
 

@@ -4,6 +4,7 @@ import functools
 import re
 import subprocess
 import sys
+import types
 from typing import Any
 
 import jax
@@ -96,6 +97,18 @@ def test_on_without_a_gpu_is_refused(rng, monkeypatch):
         traced(*scene(rng, SHAPE))
     assert f"{VARIABLE}=auto" in str(error.value)
     assert f"{VARIABLE}=off" in str(error.value)
+
+
+@pytest.mark.parametrize(("capability", "used"), [("9.0", True), ("10.0", False)])
+@pytest.mark.usefixtures("as_if_on_cuda")
+def test_auto_has_the_kernels_where_they_have_run(rng, monkeypatch, capability, used):
+    x, y = scene(rng, SHAPE)
+    device = types.SimpleNamespace(compute_capability=capability)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    monkeypatch.setenv(VARIABLE, "auto")
+    assert ("window_losses" in traced(x, y)) == used
+    monkeypatch.setenv(VARIABLE, "on")
+    assert "window_losses" in traced(x, y)
 
 
 REFUSED: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
