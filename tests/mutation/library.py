@@ -216,8 +216,13 @@ NETWORKS = [
     ),
     *of(
         "models/summed.py",
-        "tests/models/test_dilated.py",
+        "tests/models/test_summed.py",
         ("no zeros added", "% (16 // array.dtype.itemsize)", "% 1"),
+        ("slope as it comes", "slope.astype(features.dtype)", "slope"),
+    ),
+    *of(
+        "models/summed.py",
+        "tests/models/test_dilated.py",
         (
             "a gradient for each tap",
             "jax.lax.split(products, (1,) * len(taps), axis=3)",
