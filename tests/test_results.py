@@ -145,10 +145,11 @@ def test_prose_says_what_came_of_the_loss(page: str) -> None:
         )
     )
     assert form and weights and paper
-    assert f"{form[1][1:]} points" in prose and form[2] in prose
-    assert form[1][0] == "+" and "−" not in form[2]  # "ahead"
-    assert f"0{weights[1][2:]}" in prose and f"{paper[1][1:]} " in prose
-    assert paper[1][0] == "−"  # "behind", "below"
+    for one in (form, paper):
+        assert f"{one[1][1:]} points" in prose and one[2] in prose
+    assert form[1][0] == "+" and "−" in form[2]  # "within noise"
+    assert f"0{weights[1][2:]}" in prose
+    assert paper[1][0] == "−" and "+" not in paper[2]  # "behind"
     assert "verdict.svg" in text
 
 
@@ -166,6 +167,17 @@ def test_verdict_s_table_is_that_of_its_page() -> None:
         assert verdict.table(rows_of).markdown() in TEXT
         assert verdict.beside_the_rival().markdown() in TEXT
         assert "results/verdict.svg" in TEXT
+
+
+def test_the_earlier_verdict_is_kept_as_its_runs_have_it() -> None:
+    path = DOCS / "results" / "earlier_code" / "camvid_small_verdict.json"
+    tables = {s.title: s.content for s in report_again(path).sections}
+    losses, choice = tables["Losses"], tables["Choice on held-out images"]
+    assert isinstance(losses, Table) and isinstance(choice, Table)
+    assert choice.markdown() in TEXT
+    for row in losses.rows:
+        assert f"\n| {' | '.join(row[:5])} |\n" in TEXT
+    assert str(path.relative_to(DOCS)) in TEXT
 
 
 def test_verdict_is_over_data_sets_and_shows_what_was_run(tmp_path: Path) -> None:
