@@ -11,9 +11,10 @@ import pytest
 from docs import verdict
 from train.experiments import charts
 from train.experiments.choice import choice_table, tried
+from train.experiments.comparison import paired
 from train.experiments.entries import Entry
 from train.experiments.findings import Report, make_report
-from train.experiments.tables import Table
+from train.experiments.tables import Table, interval, mean_and_std
 from train.reproduce import EXPERIMENTS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -234,6 +235,23 @@ def test_verdict_without_runs_says_how_to_make_them(
         verdict.main()
 
 
+def crf_cells(found: dict[str, Any], without: dict[str, Any]) -> list[str]:
+    """Returns the cells of a row: means over seeds, what it gains, seconds an image."""
+    seeds = [[run["seed"] for run in of["runs"]] for of in (found, without)]
+    assert seeds[0] == seeds[1] and len(seeds[0]) >= 3
+    iou, near, right = (
+        paired(*([run[name] for run in of["runs"]] for of in (found, without)))
+        for name in ("mean_iou", "mean_iou_within_2", "pixel_accuracy")
+    )
+    return [
+        mean_and_std(iou),
+        "–" if found is without else interval(iou),
+        f"{100 * near.mean:.1f}",
+        f"{100 * right.mean:.1f}",
+        f"{found['cpu_seconds'] / found['images']:.2f}",
+    ]
+
+
 @pytest.mark.parametrize("preset", ["camvid_small", "voc_animals"])
 def test_dense_crf_has_the_numbers_of_its_evaluations(preset: str) -> None:
     content = (DOCS / "results" / "crf" / f"{preset}.json").read_text()
@@ -242,13 +260,10 @@ def test_dense_crf_has_the_numbers_of_its_evaluations(preset: str) -> None:
     section = TEXT.split("## Dense CRF")[1].split("\n## ")[0]
     rows = [row for row in section.split("\n") if row.startswith("|")][2:]
     mine = rows[:3] if preset == "camvid_small" else rows[3:]
-    for row, found in zip(mine, measured["evaluations"], strict=True):
-        names = ("mean_iou", "mean_iou_within_2", "pixel_accuracy")
-        cells = [f"{100 * found[name]:.1f}" for name in names]
-        cells.append(f"{found['cpu_seconds'] / found['images']:.2f}")
-        assert row.endswith(f"| {' | '.join(cells)} |")
-    chosen = measured["evaluations"][2]["options"]
-    assert chosen == measured["tuning"][-1]["options"]
+    evaluations = measured["evaluations"]
+    for row, found in zip(mine, evaluations, strict=True):
+        assert row.endswith(f"| {' | '.join(crf_cells(found, evaluations[0]))} |")
+    assert evaluations[2]["options"] == measured["tuning"][-1]["options"]
 
 
 def test_links_lead_somewhere() -> None:
