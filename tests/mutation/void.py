@@ -16,6 +16,11 @@ VOID_MISTAKES = (
         ),
         ("one class is enough", "if words and len(names) < 2:", "if not names:"),
         ("names alone", "void = values_of(words) | {", "void = {"),
+        (
+            "numbers as names",
+            "{places[word] for word in named}",
+            "{places[word] for word in words if word in places}",
+        ),
     )
     + of(
         "train/data/fingerprint.py",

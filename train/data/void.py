@@ -38,20 +38,22 @@ def void_values(words: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
     """Returns the values that do not count, in order.
 
     Args:
-      words: of `--void`: values, which may be of no class, or names of classes.
+      words: of `--void`: values, which may be of no class, or names of classes. A
+        number is a value, whatever classes are called.
       names: of the classes, in the order of the values.
 
     Raises:
       UserError: there is no class of a name, or fewer than two are left.
     """
     places = {name: value for value, name in enumerate(names)}
-    for word in words:
-        if not _VALUE.fullmatch(word) and word not in places:
+    named = [word for word in words if not _VALUE.fullmatch(word)]
+    for word in named:
+        if word not in places:
             raise UserError(
                 f"--void {shortened(word)!r}: no class has that name. Name one of "
                 f"{_listed(names)}, or its value in the masks."
             )
-    void = values_of(words) | {places[word] for word in words if word in places}
+    void = values_of(words) | {places[word] for word in named}
     check_left([name for value, name in enumerate(names) if value not in void], words)
     return tuple(sorted(void))
 

@@ -83,6 +83,15 @@ def test_other_void_values_are_other_data(folder: Path) -> None:
     assert void_values(("7", "blue", "0", "7"), names) == (0, 2, 7)
 
 
+@pytest.mark.parametrize("names", ["1234", "210"])
+def test_a_number_is_a_value_whatever_classes_are_called(
+    folder: Path, names: str
+) -> None:
+    (folder / "class_names.txt").write_text("\n".join(names))
+    found = read_voc_folder(folder, SPLITS, void=("2",))
+    assert found.class_names == tuple(names) and found.void == (2,)
+
+
 @pytest.mark.parametrize(
     "void, said",
     [
