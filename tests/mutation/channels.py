@@ -3,6 +3,7 @@
 from .trainer import of
 
 _READ = "tests/train/data/test_channels.py"
+_PARTS = "tests/train/data/test_tiff_parts.py"
 _SPLIT = "tests/train/data/test_statistics.py"
 _KEPT = "tests/train/test_channels.py"
 _WIDE = "tests/models/test_widening.py"
@@ -39,11 +40,40 @@ CHANNEL_MISTAKES = (
     + of(
         "train/data/tiff_tags.py",
         _READ,
-        ("amplified", " or sum(sizes) > file.size:", ":"),
+        ("lists of any length", "if found.length != count:", "if not count:"),
+        ("amplified", "if int(sizes.sum()) > end:", "if False:"),
         ("floats", "if kinds != {1} or bits", "if bits"),
         ("pages", "if not all(page", "if not any(page"),
         ("limit", "    check_picture(file.name, width, height, tile)\n", ""),
         ("turned", "turned if turned in range(1, 9) else 1,", "1,"),
+    )
+    + of(
+        "train/data/tiff_tags.py",
+        _PARTS,
+        ("cut short", " & (offsets + sizes <= end)", ""),
+        ("without bytes", "(sizes > 0) & ", ""),
+        ("smaller than rows", "if (sizes[:, :-1] != whole).any() or not", "if not"),
+        ("any last part", " or not np.isin(sizes[:, -1], (whole, last)).all()", ""),
+        (
+            "sparse ones of channels",
+            "check_size(file.name, file.size,",
+            "check_size(file.name, 0,",
+        ),
+    )
+    + of(
+        "train/data/tiff_entries.py",
+        _PARTS,
+        ("sparse ones of colors", "default=HEAD) < HEAD:", "default=HEAD) < 0:"),
+        ("any head", "in _ODD_HEADS:", "in ():"),
+    )
+    + of(
+        "train/data/image_files.py",
+        _PARTS,
+        (
+            "lists before sizes",
+            "check_size(name, size, most_bytes(pixels, b",
+            "(lambda *of: None)(name, size, most_bytes(pixels, b",
+        ),
     )
     + of(
         "train/data/images.py",

@@ -26,6 +26,7 @@ from train.data.tiff_entries import (
     Tag,
     check_entries,
     check_strips,
+    claimed_pixels,
     tile_of,
     tiled_pixels,
     too_many_pages,
@@ -140,6 +141,13 @@ def opened(
             if isinstance(source, Path)
             else io.BytesIO(source)
         )
+        if (
+            pixels := claimed_pixels(file, name)
+        ) is not None:  # whose lists Pillow reads
+            pixels = min(pixels // bytes_of_pixel, _limit)
+            size = file.seek(0, io.SEEK_END)
+            check_size(name, size, most_bytes(pixels, bytes_of_pixel))
+            file.seek(0)
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
         _check_work(image, watched, name, bytes_of_pixel)

@@ -13,9 +13,8 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from train.common.regular import check_size
 from train.data.forms import Form, check_form
-from train.data.image_files import blaming, most_bytes, opened
+from train.data.image_files import blaming, opened
 from train.data.tiff_tags import Tag, TiffFile, TiffLayout, layout_of
 
 
@@ -35,8 +34,6 @@ def tiff_pixels(file: BinaryIO, form: Form, name: str) -> tuple[np.ndarray, int]
         read = TiffFile(file, name)
         layout = layout_of(read)
         check_form(layout.form, form, name)
-        each = form.channels * form.dtype.itemsize
-        check_size(name, read.size, most_bytes(layout.width * layout.height, each))
         file.seek(0)
         content = file.read()
         samples = 1 if layout.separate else form.channels
@@ -71,7 +68,7 @@ def _part(
 
 def _as_gray(content: bytes, layout: TiffLayout, each: int, chosen: slice) -> bytes:
     """Returns the file with a directory by which it is gray, `each` bytes a pixel."""
-    entries: dict[int, Sequence[int]] = {
+    entries: dict[int, Sequence[int] | np.ndarray] = {
         Tag.WIDTH: [each * layout.width],
         Tag.HEIGHT: [layout.height],
         Tag.BITS: [8],
@@ -92,7 +89,9 @@ def _as_gray(content: bytes, layout: TiffLayout, each: int, chosen: slice) -> by
     return _with_directory(content, entries)
 
 
-def _with_directory(content: bytes, entries: Mapping[int, Sequence[int]]) -> bytes:
+def _with_directory(
+    content: bytes, entries: Mapping[int, Sequence[int] | np.ndarray]
+) -> bytes:
     """Returns the file with another first directory, and no further one."""
     order = "<" if content[:2] == b"II" else ">"
     padded = content + b"\0" * (len(content) % 2)
@@ -100,7 +99,7 @@ def _with_directory(content: bytes, entries: Mapping[int, Sequence[int]]) -> byt
     behind = start + 2 + 12 * len(entries) + 4
     directory, lists = [struct.pack(order + "H", len(entries))], b""
     for tag, values in sorted(entries.items()):
-        packed = struct.pack(f"{order}{len(values)}I", *values)
+        packed = np.asarray(values).astype(order + "u4").tobytes()
         place = packed
         if len(values) > 1:
             place = struct.pack(order + "I", behind + len(lists))

@@ -6,11 +6,19 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from train.common.errors import UserError
+from train.common.regular import check_size
 from train.data.forms import Form
-from train.data.image_files import check_picture
+from train.data.image_files import check_picture, most_bytes
 from train.data.image_work import too_much
-from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
+from train.data.tiff_entries import (
+    PAGES,
+    REDUCED_OR_MASK,
+    Tag,
+    too_many_pages,
+)
 
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 
@@ -20,8 +28,10 @@ _LISTS = (Tag.STRIPS, Tag.STRIP_SIZES, Tag.TILES, Tag.TILE_SIZES)
 _FEW, _ENTRIES = 64, 4096  # numbers of any other tag; tags of a directory
 _TYPES = {1: "B", 3: "H", 4: "I"}  # whole numbers, of 8, 16 and 32 bits
 
-_LOSSLESS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"}
+_NONE = 1
+_LOSSLESS = {_NONE: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"}
 _WITH_PREDICTOR = (5, 8, 32946)
+_WHITE_IS_ZERO = 0
 _COLORS = (1, 2, 5)  # gray levels up from black, RGB, inks: values are what they are
 
 
@@ -39,8 +49,8 @@ class TiffLayout(NamedTuple):
     separate: bool  # channel after channel
     tile: tuple[int, int] | None  # width and height, pixels
     rows: int  # of a strip
-    offsets: Sequence[int]
-    sizes: Sequence[int]
+    offsets: np.ndarray  # of each part, bytes from the file's beginning
+    sizes: np.ndarray  # likewise, bytes
     compression: int
     sums: bool  # whether values are differences
     orientation: int
@@ -51,18 +61,19 @@ def layout_of(file: TiffFile) -> TiffLayout:
 
     Raises:
       UserError: as `tiff_pixels`.
+      ValueError: a part does not lie in it whole, or there are more or fewer parts.
       KeyError, IndexError, struct.error: it lacks a number.
     """
     file.file.seek(0)
     if file.file.read(4) in _BIG:
         raise _refused(file, "of 64-bit offsets (BigTIFF)", "Save it as a plain TIFF.")
-    tags, *others = file.pages()
+    (tags, lists), *others = file.pages()
     width, height = tags[Tag.WIDTH][0], tags[Tag.HEIGHT][0]
     tile = None
-    if Tag.TILES in tags:
+    if Tag.TILES in lists:
         tile = tags[Tag.TILE_WIDTH][0], tags[Tag.TILE_HEIGHT][0]
     check_picture(file.name, width, height, tile)
-    _check_read(file, tags, others)
+    _check_read(file, tags, [page for page, _ in others])
     compression, predictor, samples, planar, turned = (
         tags.get(tag, (1,))[0]
         for tag in (
@@ -71,17 +82,26 @@ def layout_of(file: TiffFile) -> TiffLayout:
         )
     )
     separate = planar == 2 and samples > 1
+    form = Form(samples, tags[Tag.BITS][0])
+    each = form.channels * form.dtype.itemsize
+    check_size(file.name, file.size, most_bytes(width * height, each))
     rows = min(tags.get(Tag.ROWS, (height,))[0] or height, height)
     across, down = (width, rows) if tile is None else tile
-    count = -(-width // across) * -(-height // down) * (samples if separate else 1)
-    lists = _LISTS[:2] if tile is None else _LISTS[2:]
-    offsets, sizes = (tags[tag] for tag in lists)
-    if not len(offsets) == len(sizes) == count or sum(sizes) > file.size:
-        raise ValueError("its parts are not those of its size")
+    planes = samples if separate else 1
+    count = -(-width // across) * -(-height // down) * planes
+    offsets, sizes = (
+        file.whole_list(lists[tag], count)
+        for tag in (_LISTS[:2] if tile is None else _LISTS[2:])
+    )
+    _check_parts(offsets, sizes, file.size)
+    if compression == _NONE:
+        whole = across * down * each // planes
+        ends = across * (height % down or down) * each // planes
+        _check_raw(sizes.reshape(planes, -1), whole, whole if tile else ends)
     return TiffLayout(
         width,
         height,
-        Form(samples, tags[Tag.BITS][0]),
+        form,
         separate,
         tile,
         rows,
@@ -93,7 +113,39 @@ def layout_of(file: TiffFile) -> TiffLayout:
     )
 
 
+def _check_parts(offsets: np.ndarray, sizes: np.ndarray, end: int) -> None:
+    """Refuses parts that are not in the file, of which other bytes would be read."""
+    lies = (sizes > 0) & (offsets + sizes <= end)
+    if not lies.all():
+        raise ValueError(
+            f"part {1 + int(lies.argmin())} of {len(lies)} is not in the file, which "
+            "was cut short or is sparse"
+        )
+    if int(sizes.sum()) > end:
+        raise ValueError("its parts have more bytes together than the file")
+
+
+def _check_raw(sizes: np.ndarray, whole: int, last: int) -> None:
+    """Refuses parts without compression that have other bytes than their rows take.
+
+    Args:
+      sizes: of the parts, `[planes, parts]`, bytes.
+      whole: what a part takes, bytes.
+      last: what the last of a plane does, which some programs write whole.
+    """
+    if (sizes[:, :-1] != whole).any() or not np.isin(sizes[:, -1], (whole, last)).all():
+        raise ValueError("its parts are not as large as their rows")
+
+
 _Tags = Mapping[int, tuple[int, ...]]
+
+
+class _List(NamedTuple):
+    """Where the numbers of a list lie, one for each part."""
+
+    kind: str
+    length: int
+    place: int
 
 
 def _check_read(file: TiffFile, tags: _Tags, others: Sequence[_Tags]) -> None:
@@ -111,8 +163,15 @@ def _check_read(file: TiffFile, tags: _Tags, others: Sequence[_Tags]) -> None:
             "of other values than whole numbers of 8 or 16 bits",
             "Convert it, with the range you want the network to see.",
         )
-    if tags.get(Tag.PHOTOMETRIC, (1,))[0] not in _COLORS:
-        raise _refused(file, "of a palette, or of colors in YCbCr", "Save it as RGB.")
+    colors = tags.get(Tag.PHOTOMETRIC, (1,))[0]
+    if colors == _WHITE_IS_ZERO:
+        raise _refused(file, "whose 0 is white", "Save it with 0 for black.")
+    if colors not in _COLORS:
+        raise _refused(
+            file,
+            "of a palette, or of colors in YCbCr or Lab",
+            "Save it as gray levels, RGB or CMYK.",
+        )
     known = tags.get(Tag.COMPRESSION, (1,))[0] in _LOSSLESS
     if not known or tags.get(Tag.FILL_ORDER, (1,))[0] != 1:
         raise _refused(
@@ -149,27 +208,56 @@ class TiffFile:
         self.file.seek(at)
         return struct.unpack(self.order + kinds, self.file.read(size))
 
-    def pages(self) -> Iterator[dict[int, tuple[int, ...]]]:
-        """Yields the whole numbers of each directory by tag, of the first all."""
+    def pages(self) -> Iterator[tuple[_Tags, Mapping[int, _List]]]:
+        """Yields the whole numbers of each directory by tag, of the first all.
+
+        What has a number for each part is left where it is, for `whole_list`: lists may
+        claim any length, and each may claim all of the file.
+        """
         (at,), known = self.numbers("I", 4), set(map(int, Tag))
         for _ in range(PAGES):
             (count,) = self.numbers("H", at)
             if count > _ENTRIES:
                 raise too_much(self.name, f"{count} tags")
-            found = {}
+            found: dict[int, tuple[int, ...]] = {}
+            lists: dict[int, _List] = {}
             for place in range(at + 2, at + 2 + 12 * count, 12):
                 tag, kind, length = self.numbers("HHI", place)
-                few = length <= _FEW or tag in _LISTS
-                if tag in known and tag not in found and kind in _TYPES and few:
-                    found[tag] = self._values(place + 8, f"{length}{_TYPES[kind]}")
-            yield found
+                if tag not in known or tag in found or kind not in _TYPES:
+                    continue
+                if tag in _LISTS:
+                    lists.setdefault(tag, _List(_TYPES[kind], length, place + 8))
+                elif length <= _FEW:
+                    kinds = f"{length}{_TYPES[kind]}"
+                    found[tag] = self.numbers(kinds, self._behind(place + 8, kinds))
+            yield found, lists
             known = {Tag.SUBFILE}
             (at,) = self.numbers("I", at + 2 + 12 * count)
             if not at:
                 return
         raise too_many_pages(self.name)
 
-    def _values(self, place: int, kinds: str) -> tuple[int, ...]:
-        if struct.calcsize(self.order + kinds) > 4:
-            (place,) = self.numbers("I", place)
-        return self.numbers(kinds, place)
+    def whole_list(self, found: _List, count: int) -> np.ndarray:
+        """Returns the numbers of a list, int64.
+
+        Raises:
+          ValueError: they are not so many.
+        """
+        if found.length != count:
+            raise ValueError(
+                f"it names {found.length} parts, and its size makes {count}"
+            )
+        kinds = f"{count}{found.kind}"
+        place = self._behind(found.place, kinds)
+        size = struct.calcsize(self.order + kinds)
+        if place + size > self.size:
+            raise struct.error(f"nothing is at byte {place}")
+        self.file.seek(place)
+        kind = f"{self.order}u{size // count}"
+        return np.frombuffer(self.file.read(size), kind).astype(np.int64)
+
+    def _behind(self, place: int, kinds: str) -> int:
+        """Returns where values lie, which are in their entry only if they fit."""
+        if struct.calcsize(self.order + kinds) <= 4:
+            return place
+        return self.numbers("I", place)[0]
