@@ -19,7 +19,7 @@ from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.image_work import Watched, check_jpeg_2000
-from train.data.png_chunks import pixel_chunks
+from train.data.png_chunks import check_heads, pixel_chunks
 from train.data.tiff_entries import (
     PAGES,
     REDUCED_OR_MASK,
@@ -212,6 +212,7 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
 
     Raises:
       UserError: its pixels are more than the limit, or it takes more than they do.
+      ValueError: it has several sizes.
     """
     pixels, place = image.width * image.height // each, file.tell()
     _check_count(pixels, f"{name} has {image.width // each}×{image.height} =")
@@ -222,6 +223,8 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
             _check_count(together, f"{name} has tiles of together")
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
         check_strips(image, file.seek(0, io.SEEK_END), name)
+    elif image.format == "PNG":
+        check_heads(file)
     elif image.format == "JPEG2000":
         file.seek(0)
         check_jpeg_2000(file.read(), pixels, name)

@@ -131,8 +131,8 @@ def claimed_pixels(file: IO[bytes], name: str) -> int | None:
 
 def _ambiguous(name: str, what: str) -> UserError:
     return UserError(
-        f"{name} has {what} in a form that decoders read differently. Save it anew with "
-        "another program, or leave it out."
+        f"{name} has {what} in a form that decoders read differently. Save it anew "
+        "with another program, or leave it out."
     )
 
 

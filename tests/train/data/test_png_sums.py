@@ -1,8 +1,9 @@
-"""PNGs whose pixels are not those of their checksums, which Pillow does not compare."""
+"""PNGs that Pillow reads as if they were sound: of other checksums, of two heads."""
 
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import zlib
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image
 
 from train.common.errors import UserError
+from train.data.forms import Form
 from train.data.image_files import opened
-from train.data.images import read_image, read_mask
+from train.data.images import read_image, read_mask, upright_size
 
 Read = Callable[..., np.ndarray]
 
@@ -65,6 +67,27 @@ def test_a_png_begins_with_its_size(read: Read) -> None:
     content[8:8] = first
     with pytest.raises(UserError, match="a PNG begins with its size"):
         read(bytes(content))
+
+
+READ_SIZE: list[Read] = [
+    *READERS,
+    lambda path: np.zeros(upright_size(path)),
+    lambda path: read_image(path, Form(1, 8)),
+    lambda path: read_image(path, Form(1, 16)),
+]
+
+
+@pytest.mark.parametrize("read", READ_SIZE)
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("at", [8, 33, -12])
+def test_a_png_has_one_size(tmp_path: Path, read: Read, depth: int, at: int) -> None:
+    """Pillow takes the last before the pixels, and what it does not tell, the first."""
+    content, path = png(), tmp_path / "a.png"
+    head = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, depth, 0, 0, 0, 0)
+    content[at:at] = (13).to_bytes(4) + head + zlib.crc32(head).to_bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="a.png .*(has one size|of --pixel-limit)"):
+        read(path)
 
 
 def test_doubts_of_pillow_are_not_told() -> None:
