@@ -98,6 +98,21 @@ CHANNEL_MISTAKES = (
         ("overflow", "np.square(c, dtype=np.uint64).sum()", "np.square(c).sum()"),
     )
     + of(
+        "train/data/preprocessing.py",
+        _SPLIT,
+        ("means of any level", "if not (0 <= mean <= form.most and", "if not ("),
+        ("deviations near 0", "_LEAST_STD <= std", "0 <= std"),
+    )
+    + of(
+        "train/workdir/trained.py",
+        _KEPT,
+        (
+            "runs of any level",
+            "preprocessing_of(config.model.preprocessing, found, config.data.form)\n    ex",
+            "pass\n    ex",
+        ),
+    )
+    + of(
         "train/data/augment.py",
         _SPLIT,
         (

@@ -83,6 +83,23 @@ def test_statistics_are_those_of_the_first_start(
     assert statistics_of(run, plain, lambda: other) is None
 
 
+def test_runs_of_other_levels_than_theirs_are_refused(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    form = Form(4, 8)
+    folder = make_folder(tmp_path / "data", form)
+    config = make_config(data=str(folder), **options_of(form))
+    run, data = Run.open(config), load_dataset(config.data)
+    run.begin(config)
+    run.record(config.data, data, Statistics((1.0, 2.0, 3.0, 60_000.0), (1.0,) * 4))
+    said = "dataset.json: .*channel 4 of its images has mean 60000.0"
+    with pytest.raises(UserError, match=said):
+        load_trained(run.workdir)
+    run.record(config.data, data, Statistics((1.0, 2.0, 3.0, 255.0), (1.0,) * 4))
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        load_trained(run.workdir)
+
+
 @pytest.fixture
 def trained(make_config: MakeConfig, tmp_path: Path) -> Trained:
     form = Form(4, 16)
@@ -123,7 +140,13 @@ def test_models_keep_their_statistics(
     with pytest.raises(UserError, match="model.safetensors.*deviation of each of 4"):
         save_trained(model._replace(statistics=None), path)
         load_trained(path)
-    for bad in ([[1, 2], [1, 2]], [[1] * 4, [0] * 4], "x", [[1] * 4, [1] * 4, [1] * 4]):
+    strange = (
+        ([1e9] * 4, [1] * 4),
+        ([1, 1, 1, 65_535.9], [1] * 4),
+        ([1] * 4, [1e-39] * 4),
+    )
+    unfit = ([[1, 2], [1, 2]], [[1] * 4, [0] * 4], "x", [[1] * 4, [1] * 4, [1] * 4])
+    for bad in (*unfit, *strange):
         save_trained(model, path)
         metadata = dict(read_header(path).metadata) | {"statistics": json.dumps(bad)}
         write_weights(read_weights(path), path, metadata)

@@ -30,6 +30,11 @@ class Form(NamedTuple):
         return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
 
     @property
+    def most(self) -> int:
+        """The highest level."""
+        return 2**self.bits - 1
+
+    @property
     def options(self) -> str:
         """The words by which the command line asks for it."""
         return f"--channels {self.channels} --bit-depth {self.bits}"

@@ -54,6 +54,7 @@ PREPROCESSINGS.add(
     Preprocessing((127.0, 127.0, 127.0), (128.0, 128.0, 128.0), bgr=False),
     "RGB from about −1 to 1, as EfficientNet-Lite has it",
 )
+_LEAST_STD = 2**-40  # levels; one pixel of 10¹⁵ that differs gives as much
 SPLIT = "split"  # whose numbers are those of the data
 PREPROCESSINGS.add(
     SPLIT,
@@ -73,7 +74,8 @@ def preprocessing_of(
       form: of the images.
 
     Raises:
-      UserError: there are no statistics for `split`, or of another number of channels.
+      UserError: there are no statistics for `split`, of another number of channels, or
+        such as no images of that form have.
     """
     if name != SPLIT:
         return PREPROCESSINGS[name]
@@ -82,6 +84,12 @@ def preprocessing_of(
             f"--preprocessing {SPLIT} needs the mean and the standard deviation of "
             f"each of {form.channels} channels, and the model does not have them"
         )
+    for channel, (mean, std) in enumerate(zip(*statistics, strict=True), 1):
+        if not (0 <= mean <= form.most and _LEAST_STD <= std <= form.most):
+            raise UserError(
+                f"the model says that channel {channel} of its images has mean {mean} "
+                f"and standard deviation {std}, which none of {form.bits} bits has"
+            )
     padding = tuple(round(mean) for mean in statistics.mean)
     return Preprocessing(*statistics, bgr=False, padding=padding, bits=form.bits)
 

@@ -149,13 +149,19 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
     The averaged one, where the run keeps an average.
 
     Raises:
-      UserError: the folder is no run, or has no such checkpoint yet.
+      UserError: the folder is no run, has no such checkpoint yet, or says of its images
+        what none have.
     """
     best = checkpoint == "best"
     run = Run(workdir)
     config = load_config(run.config_path)
     described = run.described()
     class_names = described.class_names
+    found = described.statistics if config.model.preprocessing == SPLIT else None
+    try:
+        preprocessing_of(config.model.preprocessing, found, config.data.form)
+    except UserError as error:
+        raise UserError(f"{run.dataset_path}: {error}") from error
     graph, state = abstract_state(config, len(class_names))
     known = described.fingerprint, described.earlier_fingerprint
     if best and not run.best.is_dir():
@@ -176,7 +182,6 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     colors = np.array(described.colors, np.uint8)
     averaged = restored.state.averaged()
-    found = described.statistics if config.model.preprocessing == SPLIT else None
     return Trained(config, class_names, colors, graph, averaged, found)
 
 

@@ -149,6 +149,16 @@ def test_models_without_their_numbers_are_refused() -> None:
             preprocessing_of("split", found, Form(4, 8))
 
 
+@pytest.mark.parametrize("form, most", [(Form(1, 8), 255.0), (Form(1, 16), 65_535.0)])
+def test_numbers_are_levels_of_the_images(form: Form, most: float) -> None:
+    assert preprocessing_of("split", Statistics((most,), (1e-6,)), form).padding == (
+        most,
+    )
+    for bad in ((most + 0.1, 1.0), (-0.1, 1.0), (1.0, most + 0.1), (1.0, 1e-39)):
+        with pytest.raises(UserError, match="channel 1 .* which none of .* bits has"):
+            preprocessing_of("split", Statistics(bad[:1], bad[1:]), form)
+
+
 @pytest.mark.parametrize("window", [(0, 0), (32, 32)])
 def test_windows_and_padding_are_in_the_images_form(window: tuple[int, int]) -> None:
     """A network that only looks whether a channel is at its mean."""
