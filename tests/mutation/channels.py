@@ -4,6 +4,7 @@ from .trainer import of
 
 _READ = "tests/train/data/test_channels.py"
 _PARTS = "tests/train/data/test_tiff_parts.py"
+_SHARDS = "tests/train/data/test_shards.py"
 _SPLIT = "tests/train/data/test_statistics.py"
 _KEPT = "tests/train/test_channels.py"
 _WIDE = "tests/models/test_widening.py"
@@ -63,7 +64,7 @@ CHANNEL_MISTAKES = (
     + of(
         "train/data/tiff_entries.py",
         _PARTS,
-        ("sparse ones of colors", "default=HEAD) < HEAD:", "default=HEAD) < 0:"),
+        ("sparse ones of colors", "default=_HEAD) < _HEAD:", "default=_HEAD) < 0:"),
         ("any head", "in _ODD_HEADS:", "in ():"),
     )
     + of(
@@ -91,6 +92,23 @@ CHANNEL_MISTAKES = (
         ("upper bits", "if pixels.dtype != np.uint8:", "if False:"),
     )
     + of(
+        "train/data/shards.py",
+        _SHARDS,
+        (
+            "first of a shard lost",
+            "itertools.chain([first], self._records)",
+            "self._records",
+        ),
+        ("one shard", "if self.size - begin >= _SHARD:", "if False:"),
+        ("shards for all before", "if self.size - begin >=", "if self.size >="),
+        ("named as alone", "num_shards=len(parts)", "num_shards=1"),
+    )
+    + of(
+        "train/data/record_files.py",
+        _SHARDS,
+        ("written for nobody", "if size > _MOST - _FRAME:", "if False:"),
+    )
+    + of(
         "train/data/statistics.py",
         _SPLIT,
         ("of images alone", "count += image.shape[0] * image.shape[1]", "count += 1"),
@@ -108,8 +126,8 @@ CHANNEL_MISTAKES = (
         _KEPT,
         (
             "runs of any level",
-            "preprocessing_of(config.model.preprocessing, found, config.data.form)\n    ex",
-            "pass\n    ex",
+            "config.model.preprocessing, found, config.data.form)",
+            '"imagenet", found, config.data.form)',
         ),
     )
     + of(

@@ -20,8 +20,27 @@ _BLOCK, _BLOCK_HEAD = 2**16, 24
 _CHUNK_HEAD = 40
 _BYTES_A_RECORD = 16  # that its place in the chunk takes
 _MOST = 2**30  # bytes of a chunk, unpacked; a record is an image and its mask
+_FRAME = 2**10  # bytes of a record around its image, mask and name
 _PACKED = 2**16  # bytes of chunks that do not say what they unpack to
 _SAID = b"sr"  # kinds that say it: signature, records
+
+
+def check_record(size: int, name: str) -> None:
+    """Refuses to write a record that would not be read.
+
+    Args:
+      size: of its image, its mask and its name, bytes.
+      name: of the image.
+
+    Raises:
+      UserError: it names the image, its size and the most.
+    """
+    if size > _MOST - _FRAME:
+        raise UserError(
+            f"{name} takes {size} bytes when it is prepared, more than the "
+            f"{_MOST - _FRAME} of a record. Cut it into smaller images, or prepare it "
+            "smaller, by --image-height."
+        )
 
 
 class _Chunk(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tqdm import tqdm
 
 from train.common.errors import UserError
@@ -23,7 +24,8 @@ from train.common.files import plain_path
 from train.data.images import Source, encode
 from train.data.inside import check_kinds_below
 from train.data.places import check_no_link
-from train.data.record_files import check_records
+from train.data.record_files import check_record, check_records
+from train.data.shards import write_split
 
 _T = TypeVar("_T")
 
@@ -65,6 +67,25 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,  # records keep the order of the split's list
         )
 
+    def _download_and_prepare(
+        self, dl_manager: object, download_config: object
+    ) -> None:
+        """Writes the splits, in place of TFDS's way, which keeps each in memory."""
+        features, write = self.info.features, self._example_writer().write
+        serializer = ExampleSerializer(features.get_serialized_info())
+        splits = [
+            write_split(
+                (
+                    serializer.serialize_example(features.encode_example(example))
+                    for _, example in examples
+                ),
+                write,
+                self._get_filename_template(split),
+            )
+            for split, examples in self._split_generators(dl_manager).items()
+        ]
+        self.info.set_splits(tfds.core.SplitDict(splits))
+
 
 def progress(items: Sequence[_T], split: str) -> Iterable[_T]:
     """Yields the items of a split under a progress bar."""
@@ -72,8 +93,13 @@ def progress(items: Sequence[_T], split: str) -> Iterable[_T]:
 
 
 def make_record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
-    """Returns a record of an encoded image, its class indices and its name."""
+    """Returns a record of an encoded image, its class indices and its name.
+
+    Raises:
+      UserError: it is larger than a record that is read.
+    """
     encoded = encode(label, "PNG")
+    check_record(len(image) + len(encoded) + 4 * len(name), name)
     return {
         "image": io.BytesIO(image),
         "label": io.BytesIO(encoded),

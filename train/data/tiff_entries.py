@@ -40,7 +40,7 @@ class Tag(enum.IntEnum):
 REDUCED_OR_MASK = 0b101  # of SUBFILE: a page that belongs to another
 PAGES = 100  # at most; smaller copies halve their size
 
-HEAD = 8  # bytes of a TIFF before anything else
+_HEAD = 8  # bytes of a TIFF before anything else
 _HEADS = (b"II*\0", b"MM\0*", b"II+\0")
 _ODD_HEADS = (b"II\0*", b"MM*\0", b"MM\0+")  # of which Pillow makes what it can
 _BIG_TIFF, _ENTRIES = 43, 2**16  # its version; entries of a page at most
@@ -175,7 +175,7 @@ def check_strips(image: Image.Image, size: int, name: str) -> None:
         if (parts := sum(_numbers(tags, tag))) > 2 * size:
             raise too_much(name, f"parts of {parts} bytes together in {size}")
     for tag in (Tag.STRIPS, Tag.TILES):
-        if min(_numbers(tags, tag), default=HEAD) < HEAD:
+        if min(_numbers(tags, tag), default=_HEAD) < _HEAD:
             raise ValueError("parts of its pixels are not in the file, which is sparse")
 
 

@@ -31,6 +31,7 @@ from train.data.images import (
     read_mask,
 )
 from train.data.masks import colors_of
+from train.data.record_files import check_record
 from train.data.voc import read_pair
 from train.data.voc_files import Pair
 from train.data.void import without_void
@@ -71,6 +72,10 @@ def facts_of_files(pair: Pair, reading: Reading) -> Facts:
     try:
         known = *reading[:2], reading.void, reading.form
         example = read_pair(pair.image, pair.mask, *known)
+        if not reading.form.is_rgb:  # which is prepared as it is
+            tall = len(example.label)
+            scale = (reading.height or tall) / tall
+            check_record(round(example.image.nbytes * scale**2), str(pair.image))
     except Exception as error:  # whatever it is, of one image
         return _facts_of_refused(pair, reading, _text(error, pair))
     return _facts_of(pair.name, example, reading)
