@@ -66,6 +66,12 @@ CRF = (
         "tests/train/evaluation/test_crf_search.py",
         ("whole steps", "(value + best) / 2", "value"),
         ("again and again", "if setting not in tried:", "if setting:"),
+        ("nothing to try", "if not getattr(self, field.name):", "if False:"),
+    )
+    + of(
+        "train/evaluation/crf_trial.py",
+        "tests/train/test_crf_programs.py",
+        ("full without a word", "if not lacks_space(error):", "if True:"),
     )
     + of(
         "train/tune_crf.py",

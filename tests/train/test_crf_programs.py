@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -212,6 +213,20 @@ def test_a_crf_that_does_not_help_is_not_recommended(
     assert "leave --crf away" in capsys.readouterr().out
     result = json.loads((run.folder / "crf_train.json").read_text())
     assert result["options"] == "" and len(result["images"]) == 2
+
+
+def test_a_full_temporary_folder_is_named_with_the_way_out(
+    run: SimpleNamespace,
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    said = "the probabilities of 6 images .* number 1, 9216 bytes, .*too large.*TMPDIR="
+    try:
+        with pytest.raises(UserError, match=f"{said}.*--images"):
+            fixed = tune_crf.Fixed()
+            tune_crf.tune_crf(run.folder, PredictionOptions(), Grid(), fixed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_values_that_cannot_work_are_refused_before_the_run_is_read(

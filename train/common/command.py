@@ -31,6 +31,7 @@ _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _NO_BACKEND = "Unable to initialize backend"  # JAX's, of JAX_PLATFORMS
 _LOOP_OF_LINKS = "Symlink loop"  # pathlib's, until Python 3.13
+_NO_TEMPORARY = "No usable temporary directory"  # tempfile's
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
 
@@ -119,6 +120,8 @@ def _message(error: Exception) -> str:
         return f"{error!s:.300}. Name devices that are there: JAX_PLATFORMS=cpu."
     if isinstance(error, RuntimeError) and _LOOP_OF_LINKS in str(error):
         return f"{error}, a link that leads to itself. Delete it, or name another path."
+    if isinstance(error, FileNotFoundError) and _NO_TEMPORARY in str(error):
+        return f"{error.strerror}. Name a folder to write to: TMPDIR=FOLDER."
     if reason_unwritten(error):
         return f"{error}. Check the path, its permissions and the space left."
     if lacks_memory(error):

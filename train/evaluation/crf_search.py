@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from train.common.errors import UserError
+from train.common.options import flag
 from train.evaluation.crf_worker import Parameters
 
 
@@ -23,6 +25,16 @@ class Grid:
     """Standard deviations σ_α of positions, pixels."""
     color_stds: tuple[float, ...] = (3.0, 4.5, 6.0)
     """Standard deviations σ_β of colors, of 0 to 255."""
+
+    def __post_init__(self) -> None:
+        """Checks that there is something to try.
+
+        Raises:
+          UserError: it names the option without a value.
+        """
+        for field in dataclasses.fields(self):
+            if not getattr(self, field.name):
+                raise UserError(f"--{flag(field.name)} needs one value or more")
 
     def settings(self, fixed: Parameters) -> Iterator[Parameters]:
         """Yields every setting, with what is not searched as it is given."""

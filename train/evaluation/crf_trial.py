@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from train.common.errors import memory_for
+from train.common.errors import UserError, lacks_space, memory_for
 from train.data.images import Source, decode
 from train.evaluation.bands import largest_class
 from train.evaluation.crf import Crf, processes
@@ -42,13 +42,15 @@ class Trial:
         """Writes the probabilities of every image.
 
         Raises:
-          UserError: memory does not suffice, or the network gives no prediction.
+          UserError: memory or the folder's disk does not suffice, or the network gives
+            no prediction.
         """
         numbers = range(len(self._source))
         for index in tqdm(numbers, "predicting", leave=False, dynamic_ncols=True):
             with memory_for(self._name(index), "Predict in windows: --window 513 513."):
                 image = decode(self._source[index]).image
-                np.save(self._file(index), self._predictor.probabilities(state, image))
+                found = self._predictor.probabilities(state, image)
+            self._write(index, found)
 
     def mean_iou(self, crf: Crf | None) -> float:
         """Returns the mean IoU over the images, a fraction; None takes no CRF.
@@ -69,6 +71,23 @@ class Trial:
             pairs = pool.map(pair, range(len(self._source)))
             counts = count(pairs, self._classes, borders=())
         return scalar_metrics(counts.whole)["mean_iou"]
+
+    def _write(self, index: int, found: np.ndarray) -> None:
+        """Writes a file for `np.load`; np.save does not tell why it could not."""
+        described = np.lib.format.header_data_from_array_1_0(found)
+        try:
+            with self._file(index).open("wb") as file:
+                np.lib.format.write_array_header_1_0(file, described)
+                file.write(np.ascontiguousarray(found).data)
+        except OSError as error:
+            if not lacks_space(error):
+                raise
+            raise UserError(
+                f"{self._folder}: the probabilities of {len(self._source)} images are "
+                f"kept there, and those of number {index + 1}, {found.nbytes} bytes, "
+                f"could not be written ({error.strerror}). Name a folder with more "
+                "room by TMPDIR=FOLDER, or take fewer --images."
+            ) from error
 
     def _name(self, index: int) -> str:
         return self._source[index]["name"].decode()

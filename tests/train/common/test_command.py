@@ -193,6 +193,10 @@ def test_characters_that_the_output_lacks_are_escaped() -> None:
             "raise RuntimeError(\"Unable to initialize backend 'gpu': none\")",
             "'gpu': none. Name devices that are there",
         ),
+        (
+            "raise FileNotFoundError(2, 'No usable temporary directory found in []')",
+            "found in []. Name a folder to write to: TMPDIR=FOLDER",
+        ),
     ],
 )
 def test_lack_of_space_or_memory_is_one_message(code: str, message: str) -> None:

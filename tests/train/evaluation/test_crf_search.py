@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from train.common.errors import UserError
 from train.evaluation.crf_options import CrfOptions
 from train.evaluation.crf_search import Attempt, Grid, search
 from train.evaluation.crf_worker import Parameters
@@ -59,6 +62,13 @@ def test_of_equals_the_first_is_taken() -> None:
     assert tried[0].parameters == next(Grid().settings(FIXED))
     one = Grid(weights=(5.0,), position_stds=(9.0,), color_stds=(4.0,))
     assert len(search(one, FIXED, 3, peak)) == 2
+
+
+@pytest.mark.parametrize("option", ["weights", "position_stds", "color_stds"])
+def test_options_without_values_are_refused(option: str) -> None:
+    name = option.replace("_", "-")
+    with pytest.raises(UserError, match=f"--{name} needs one value or more"):
+        Grid(**{option: ()})  # type: ignore[arg-type]
 
 
 _best = FIXED._replace(weight=3.75, position_std=82.5)
