@@ -15,6 +15,7 @@ import tyro
 from train.common.command import cache_compilations, run_command
 from train.common.files import replace_text
 from train.common.options import annotate
+from train.common.signals import stop_told
 from train.data.void import void_marked
 from train.evaluation.crf import check_installed, refiner
 from train.evaluation.crf_options import WITHOUT, CrfOptions
@@ -47,7 +48,7 @@ def evaluate(
     cache_compilations(prediction.compilation_cache)
     trained, dataset, options = split.trained, split.dataset, split.options
     predictor = trained.predictor(options)
-    with refiner(crf, dataset.void) as refine:
+    with refiner(crf, dataset.void) as refine, stop_told():
         evaluator = Evaluator(predictor, dataset.val, dataset.class_names, refine)
         counts = evaluator.counts(trained.state)
     cut = predictor.cut

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError, lacks_space, told_of
 from train.common.options import annotate
+from train.common.signals import stop_told
 from train.common.text import shown
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Size
@@ -107,7 +108,7 @@ def predict(
             crf=refine,
         )
         work = overlapped(maker.stages, items, states, writers=writers)
-        with contextlib.closing(work) as written, maker.until_stopped():
+        with contextlib.closing(work) as written, stop_told():
             progress = tqdm(
                 written, total=len(outputs), unit="image", dynamic_ncols=True
             )

@@ -20,6 +20,7 @@ from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
 from train.common.files import replace_text
 from train.common.options import flag
+from train.common.signals import stop_told
 from train.data.dataset import DataOptions, load_dataset
 from train.data.parts import Part
 from train.evaluation.crf import Crf, Workers, check_installed
@@ -100,7 +101,11 @@ def tune_crf(
             "than on new ones: --holdout of train/main.py keeps some for this."
         )
     predictor = trained.predictor(prediction.applied(trained.use.evaluation))
-    with tempfile.TemporaryDirectory() as folder, Workers() as workers:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Workers() as workers,
+        stop_told(),
+    ):
         trial = Trial(predictor, source, dataset.class_names, Path(folder))
         trial.predict(replicas(trained.state)[0])
         without = trial.mean_iou(None)

@@ -69,6 +69,26 @@ CRF = (
         ("nothing to try", "if not getattr(self, field.name):", "if False:"),
     )
     + of(
+        "train/evaluation/crf_worker.py",
+        "tests/train/evaluation/test_crf_worker.py",
+        ("busy for nobody", "before | os.O_ASYNC", "before"),
+    )
+    + of(
+        "train/evaluation/crf.py",
+        "tests/train/evaluation/test_crf.py",
+        (
+            "works on",
+            "                worker.kill()\n",
+            "                pass\n",
+        ),
+        ("begun in spite", "            if self.stopped:", "            if False:"),
+    )
+    + of(
+        "train/evaluation/stages.py",
+        "tests/train/evaluation/test_stages.py",
+        ("waits for all", "        stages.stop()\n", ""),
+    )
+    + of(
         "train/evaluation/crf_trial.py",
         "tests/train/test_crf_programs.py",
         ("full without a word", "if not lacks_space(error):", "if True:"),

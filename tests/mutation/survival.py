@@ -19,7 +19,12 @@ LOOP = of(
 SIGNALS = of(
     "train/common/signals.py",
     "tests/train/common/test_signals.py",
-    ("never at once", "signal.signal(signal.SIGINT, signal.SIG_DFL)", "pass"),
+    ("never at once", "        if number == signal.SIGINT:", "        if False:"),
+    (
+        "told, and waits",
+        "    signal.signal(signal.SIGINT, signal.SIG_DFL)\n    with",
+        "    with",
+    ),
     ("last counts", "if self.error is None:", "if True:"),
     (
         "every stop by hand",

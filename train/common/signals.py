@@ -39,6 +39,35 @@ def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+@contextlib.contextmanager
+def stop_told() -> Iterator[None]:
+    """Says at once that Ctrl-C came, within a block that may take a while to end.
+
+    From then on, and after the block too, the next ends the process at once.
+
+    Raises:
+      KeyboardInterrupt: as Python does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _tell)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) == _tell:
+            signal.signal(signal.SIGINT, before)
+
+
+def _tell(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        # Python's own streams may be in use just now.
+        notice = _NOTICES[signal.SIGINT].format("as soon as what is under way allows")
+        os.write(2, notice.encode())
+    raise KeyboardInterrupt
+
+
 class StopRequest:
     """Notes Ctrl-C and SIGTERM within a block, which asks for them when it can stop.
 

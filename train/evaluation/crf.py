@@ -90,20 +90,33 @@ class Workers:
 
     def __init__(self) -> None:
         self._idle: list[subprocess.Popen[bytes]] = []
+        self._busy: set[subprocess.Popen[bytes]] = set()
         self._changed, self._taken = threading.Condition(), 0
+        self.stopped = False
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *unused: object) -> None:
+        self.stop()
         while self._idle:
             _end(self._idle.pop())
+
+    def stop(self) -> None:
+        """Ends those that are at work, without their answers; none begins any more."""
+        with self._changed:
+            self.stopped = True
+            for worker in self._busy:
+                worker.kill()
 
     @contextlib.contextmanager
     def one(self, needed: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         """Gives a process for the block, once memory is free or none is at work.
 
         With it come the bytes that it may take. One that fails is not used again.
+
+        Raises:
+          UserError: all were stopped.
         """
 
         def free() -> int:
@@ -113,7 +126,10 @@ class Workers:
             self._changed.wait_for(
                 lambda: not self._taken or needed <= free() - self._taken
             )
+            if self.stopped:
+                raise UserError("stopped")
             worker = self._idle.pop() if self._idle else _begin()
+            self._busy.add(worker)
             most = max(needed, free() - self._taken)
             self._taken += needed
         done = False
@@ -121,6 +137,8 @@ class Workers:
             yield worker, most
             done = True
         finally:
+            with self._changed:
+                self._busy.discard(worker)
             if not done:
                 _end(worker)
             with self._changed:
@@ -203,6 +221,8 @@ class Crf:
         with self.workers.one(needed) as (worker, most):
             head = HEAD.pack(*probabilities.shape, most, *self.parameters)
             if not _asked(worker, head, image, probabilities, marginals):
+                if self.workers.stopped:
+                    raise UserError(f"{what}: stopped")
                 raise _failure(what, worker)
         return marginals
 

@@ -69,7 +69,13 @@ class Trial:
 
         with ThreadPoolExecutor(processes()) as pool:
             pairs = pool.map(pair, range(len(self._source)))
-            counts = count(pairs, self._classes, borders=())
+            try:
+                counts = count(pairs, self._classes, borders=())
+            except BaseException:  # a stop, too
+                pool.shutdown(wait=False, cancel_futures=True)
+                if crf:
+                    crf.workers.stop()
+                raise
         return scalar_metrics(counts.whole)["mean_iou"]
 
     def _write(self, index: int, found: np.ndarray) -> None:

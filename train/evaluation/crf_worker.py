@@ -11,11 +11,12 @@ Potentials", NeurIPS 2011.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -112,11 +113,27 @@ def _answer(source: IO[bytes], drain: IO[bytes], parent: int) -> None:
         if not (fill(image, source) and fill(probabilities, source)):
             return
         _limit_memory(most)
-        marginals = mean_field(
-            image, probabilities, Parameters(*parameters), end_without_parent
-        )
+        request = image, probabilities, Parameters(*parameters)
+        with _ended_by_silence(source):
+            marginals = mean_field(*request, end_without_parent)
         drain.write(marginals.data)
         drain.flush()
+
+
+@contextlib.contextmanager
+def _ended_by_silence(source: IO[bytes]) -> Iterator[None]:
+    """Lets the system end this process once nobody is left to write to a pipe.
+
+    It does so by SIGIO, whatever the process computes just then, where it can: Linux
+    sends that for pipes. Nobody may write within the block.
+    """
+    before = fcntl.fcntl(source, fcntl.F_GETFL)
+    fcntl.fcntl(source, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(source, fcntl.F_SETFL, before | os.O_ASYNC)
+    try:
+        yield
+    finally:
+        fcntl.fcntl(source, fcntl.F_SETFL, before)
 
 
 def _limit_memory(more: int) -> None:

@@ -92,7 +92,7 @@ class MaskMaker:
         self._crf = crf
         self._class_names, self._colors = class_names, colors
         self._stopped = threading.Event()
-        self.stages = Stages(self._read, self._predict, self._write)
+        self.stages = Stages(self._read, self._predict, self._write, self._stop)
 
     def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
         path, files = named
@@ -130,13 +130,11 @@ class MaskMaker:
                 raise UserError("stopped")
             yield row
 
-    @contextlib.contextmanager
-    def until_stopped(self) -> Iterator[None]:
-        """Ends images that are under way with their rows of windows after the block."""
-        try:
-            yield
-        finally:
-            self._stopped.set()
+    def _stop(self) -> None:
+        """Ends what is under way with its rows of windows, and CRFs at once."""
+        self._stopped.set()
+        if self._crf:
+            self._crf.workers.stop()
 
     def _for_the_crf(self, crf: Crf, state: TrainState, seen: Seen) -> Unrefined:
         """Returns the probabilities of an image that the CRF can be computed of."""

@@ -55,6 +55,8 @@ class Stages(NamedTuple, Generic[_Item, _Read, _Found, _Result]):
     work: Callable[[TrainState, _Read], _Found]
     """Called with one of the states; in a thread for each."""
     write: Callable[[_Found], _Result]
+    stop: Callable[[], object] = lambda: None
+    """Ends what is under way, whose results are not asked for any more."""
 
 
 def overlapped(
@@ -97,6 +99,9 @@ def overlapped(
         while begun:
             done, _, result = begun.popleft()
             yield done, result.result
+    except BaseException:  # a stop, here or where the results are used
+        stages.stop()
+        raise
     finally:
         for pool in (reading, devices, writing):
             pool.shutdown(cancel_futures=True)

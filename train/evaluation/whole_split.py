@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,9 +95,10 @@ class Evaluator:
         """
         classes = len(self.class_names)
         with memory_for("evaluation", self._way_out()):
-            compared = (pair for _, pairs in self.pieces(state) for pair in pairs())
-            pairs = ((example.label, mask) for example, mask in compared)
-            counts = count(pairs, classes, borders)
+            with contextlib.closing(self.pieces(state)) as pieces:
+                compared = (pair for _, pairs in pieces for pair in pairs())
+                pairs = ((example.label, mask) for example, mask in compared)
+                counts = count(pairs, classes, borders)
         near = {distance: total(there) for distance, there in counts.near.items()}
         return Counts(total(counts.whole), near)
 
@@ -123,7 +124,7 @@ class Evaluator:
 
     def pieces(
         self, state: TrainState
-    ) -> Iterator[tuple[Sequence[int], Callable[[], list[Compared]]]]:
+    ) -> Generator[tuple[Sequence[int], Callable[[], list[Compared]]], None, None]:
         """Yields what this process has to look at, images of one size together.
 
         Args:
@@ -191,7 +192,7 @@ class Evaluator:
 
         numbers = range(index_of_process(), len(self.source), number_of_processes())
         items = ((index, classes * math.prod(self._sizes[index])) for index in numbers)
-        stages = Stages(read, predict, refine)
+        stages = Stages(read, predict, refine, crf.workers.stop)
         work = overlapped(stages, items, states, writers=processes())
         with contextlib.closing(work) as results:
             for index, result in results:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from train.common.command import run_command
-from train.common.signals import StopRequest, Terminated
+from train.common.signals import StopRequest, Terminated, stop_told
 
 from .test_command import hook, run_here
 
@@ -59,6 +59,24 @@ def test_request_comes_at_once_where_nothing_is_lost_by_it() -> None:
             with stop.at_once():  # which does not begin any more
                 reached.append("again")
     assert not reached
+
+
+def test_a_stop_is_told_at_once_and_the_next_does_not_wait(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before, said = signal.getsignal(signal.SIGINT), []
+    with stop_told():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
+    with pytest.raises(KeyboardInterrupt), stop_told():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            said.append(capfd.readouterr().err)
+    assert said == [
+        "\nStopping as soon as what is under way allows. Ctrl-C again stops at once.\n"
+    ]
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
 
 
 def test_other_threads_leave_signals_alone() -> None:

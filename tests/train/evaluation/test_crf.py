@@ -77,6 +77,28 @@ def test_a_defect_is_no_want_of_memory(
         assert not workers._idle
 
 
+def test_those_at_work_are_ended_by_a_stop(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import sys, time; sys.stdin.buffer.read(9); time.sleep(100)")
+    monkeypatch.setattr(crf.crf_worker, "__file__", str(slow))
+    with Workers() as workers, ThreadPoolExecutor(3) as pool:
+        refine = Crf(PARAMETERS, workers)
+        monkeypatch.setattr(crf, "free_host_memory", lambda: 1.0)  # one at a time
+        made = [pool.submit(refine.refined, "a", *scene(rng, 9, 9)) for _ in range(3)]
+        deadline = time.monotonic() + 60
+        while not workers._busy:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        (busy,) = workers._busy
+        workers.stop()
+        for one in made:
+            with pytest.raises(UserError, match="stopped"):
+                one.result(60)
+        assert busy.returncode is not None and not workers._idle and not workers._busy
+
+
 @pytest.mark.parametrize(
     ("size", "classes", "free", "changes", "message"),
     [

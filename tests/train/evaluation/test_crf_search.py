@@ -68,7 +68,7 @@ def test_of_equals_the_first_is_taken() -> None:
 def test_options_without_values_are_refused(option: str) -> None:
     name = option.replace("_", "-")
     with pytest.raises(UserError, match=f"--{name} needs one value or more"):
-        Grid(**{option: ()})  # type: ignore[arg-type]
+        Grid(**{option: ()})
 
 
 _best = FIXED._replace(weight=3.75, position_std=82.5)

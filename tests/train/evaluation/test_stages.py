@@ -90,6 +90,25 @@ def test_items_are_taken_a_few_ahead_and_threads_end() -> None:
     assert threading.active_count() <= before + 1  # the timer's
 
 
+def test_what_is_under_way_is_ended_by_a_stop() -> None:
+    stopped = threading.Event()
+
+    def work(state: object, item: int) -> int:
+        if item:
+            assert stopped.wait(20)
+        return item
+
+    some = PLAIN._replace(work=work, stop=stopped.set)
+    results = overlapped(some, ((item, 1) for item in range(9)), [STATE])
+    assert next(results)[0] == 0 and not stopped.is_set()
+    results.close()
+    assert stopped.is_set()
+    stopped.clear()
+    some = PLAIN._replace(stop=stopped.set)
+    assert len(list(overlapped(some, [(0, 1)], [STATE]))) == 1
+    assert not stopped.is_set()  # nothing was
+
+
 def test_large_images_go_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "_PIXELS", 100)
     pixels = [60, 30, 30, 500, 10, 500, 99]
