@@ -41,6 +41,7 @@ def mask_indices(
         cannot be told; the message says what the file is.
     """
     _check_lossless(image, content, name)
+    _check_opaque(_clear(image, content), name)
     if image.mode == "P":
         return _of_palette(image, name, colors)
     pixels, depth = _opaque_pixels(image, content, name)
@@ -131,7 +132,31 @@ def _deep_gray_with_alpha(content: bytes) -> np.ndarray:
 
 def _without_alpha(pixels: np.ndarray, name: str) -> np.ndarray:
     """Returns gray `[height, width]` or RGB of pixels that are all opaque."""
-    clear = pixels[..., -1] != np.iinfo(pixels.dtype).max
+    _check_opaque(pixels[..., -1] != np.iinfo(pixels.dtype).max, name)
+    return pixels[..., 0] if pixels.shape[-1] == 2 else pixels[..., :3]
+
+
+def _clear(image: Image.Image, content: bytes) -> np.ndarray:
+    """Returns which pixels are of a value or color that the file makes transparent."""
+    found = image.info.get("transparency")
+    if found is None:
+        return np.zeros((1, 1), bool)
+    pixels = np.asarray(image)
+    if isinstance(found, bytes):  # the alpha of each entry of a palette
+        alpha = np.full(256, 255)
+        alpha[: len(found)] = list(found)
+        return alpha[pixels] != 255
+    depth, _ = depth_and_kind(content) or (8, 0)
+    if image.mode == "1":
+        found = bool(found)
+    elif image.mode == "L" and depth < 8:
+        found *= _scale(depth)
+    clear = pixels == np.array(found)
+    return clear.all(axis=-1) if clear.ndim == 3 else clear
+
+
+def _check_opaque(clear: np.ndarray, name: str) -> None:
+    """Refuses a mask some pixels of which are transparent, `[height, width]`."""
     if clear.any():
         row, column = np.argwhere(clear)[0].tolist()
         raise UserError(
@@ -139,7 +164,6 @@ def _without_alpha(pixels: np.ndarray, name: str) -> np.ndarray:
             f"{column}): whether those are of a class or ignored is not said. Save it "
             "without transparency; ignored pixels have the value 255."
         )
-    return pixels[..., 0] if pixels.shape[-1] == 2 else pixels[..., :3]
 
 
 def _of_gray(
