@@ -251,9 +251,21 @@ STRANGERS = [
         ("links in circles", "and _LOOP_OF_LINKS in str(error)", "and False"),
         (
             "arithmetic of a variable",
-            '"jax_enable_x64", False',
-            '"jax_enable_x64", True',
+            '"jax_enable_x64": False',
+            '"jax_enable_x64": True',
         ),
+        (
+            "ranks of a variable",
+            'rank_promotion": "allow"',
+            'rank_promotion": "raise"',
+        ),
+    ),
+    *of(
+        "train/common/beginning.py",
+        "tests/train/common/test_surroundings.py",
+        ("traces of imports", "    sys.excepthook = _tell", "    pass"),
+        ("stops of imports", "if issubclass(kind, KeyboardInterrupt):", "if False:"),
+        ("values of tqdm", "repr(os.environ[name]) in message", "False"),
     ),
     *of(
         "train/data/unread.py",

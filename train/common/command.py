@@ -31,6 +31,13 @@ _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _NO_BACKEND = "Unable to initialize backend"  # JAX's, of JAX_PLATFORMS
 _LOOP_OF_LINKS = "Symlink loop"  # pathlib's, until Python 3.13
+# Of JAX, whatever its variables say: others give other numbers, or refuse ours.
+_OURS = {
+    "jax_enable_x64": False,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_transfer_guard": "allow",
+}
 _NO_TEMPORARY = "No usable temporary directory"  # tempfile's
 _LOOP_CLOSED = "Event loop is closed"  # asyncio's, in which Orbax saves
 
@@ -77,7 +84,8 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 75
     (EX_TEMPFAIL) after SIGTERM where the same command goes on.
     """
-    jax.config.update("jax_enable_x64", False)  # whatever JAX_ENABLE_X64 says
+    for name, value in _OURS.items():
+        jax.config.update(name, value)
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_nothing_told_twice)
     sys.unraisablehook = _interrupt_again
