@@ -19,7 +19,7 @@ from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.image_work import Watched, check_jpeg_2000
-from train.data.png_chunks import check_heads, pixel_chunks
+from train.data.png_chunks import Unpacked, check_heads, pixel_chunks
 from train.data.tiff_entries import (
     PAGES,
     REDUCED_OR_MASK,
@@ -159,11 +159,13 @@ def opened(
         yield image
 
 
-def check_pixel_sums(image: Image.Image) -> None:
+def check_pixel_sums(image: Image.Image, *, whole: bool = True) -> None:
     """Refuses a PNG whose pixels are not those of their checksums, which Pillow skips.
 
     Args:
       image: before it is decoded, as `opened` gives it.
+      whole: looks whether it has all of its pixels, too, which takes as long as
+        decoding.
 
     Raises:
       ValueError: they are not, or the file does not begin as PNGs do.
@@ -172,9 +174,14 @@ def check_pixel_sums(image: Image.Image) -> None:
     if image.format != "PNG" or file is None:
         return
     place = file.tell()
+    unpacked = Unpacked(file)
     for content, checksum in pixel_chunks(file):
         if zlib.crc32(content, _IDAT) != int.from_bytes(checksum):
             raise ValueError("its pixels differ from their checksum")
+        if whole:
+            unpacked.add(content)
+    if whole and unpacked.missing > 0:
+        raise ValueError("it has fewer pixels than it says")
     file.seek(place)
 
 

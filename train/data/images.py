@@ -77,7 +77,7 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
                 "Convert it to 8 bits, with the contrast you want the network to see, "
                 "or train with --bit-depth 16 (and --channels)."
             )
-        check_pixel_sums(image)
+        check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()  # a truncated file is only noticed here
         turned = orientation_of(image)
         return _upright(np.asarray(image.convert("RGB")), turned)
@@ -99,7 +99,7 @@ def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndar
             content = source
         else:
             content = read_regular(source, most_bytes(image.width * image.height))
-        check_pixel_sums(image)
+        check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()
         turned = orientation_of(image)
         return _upright(mask_indices(image, content, name, colors), turned)

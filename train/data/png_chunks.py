@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEAD = b"IHDR"
+_HEAD, _SIZE_AT = b"IHDR", 16
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
+_PIECE = 2**20  # bytes that are unpacked at a time
+# The first pixel of each pass, and the steps to the next ones.
+_INTERLACED = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
 
 
 def depth_and_kind(content: bytes) -> tuple[int, int] | None:
@@ -26,6 +34,38 @@ def check_heads(file: BinaryIO) -> None:
     """
     for _ in _chunks(file):
         pass
+
+
+class Unpacked:
+    """Counts the bytes that a PNG's chunks of pixels unpack to, up to what it needs.
+
+    Pillow takes a stream that ends before for a whole one, whose other pixels are 0.
+
+    Args:
+      file: the PNG; it is left wherever it was read.
+    """
+
+    def __init__(self, file: BinaryIO):
+        file.seek(_SIZE_AT)
+        width, height, depth, kind, *_, interlaced = struct.unpack(
+            ">IIBBBBB", file.read(13)
+        )
+        bits = depth * _CHANNELS[kind]
+        passes = _INTERLACED if interlaced else [(0, 0, 1, 1)]
+        sides = (
+            (-(-(width - x) // across), -(-(height - y) // down))
+            for x, y, across, down in passes
+        )
+        self.missing = sum(
+            tall * (1 + -(-wide * bits // 8)) for wide, tall in sides if wide > 0
+        )
+        self._stream = zlib.decompressobj()
+
+    def add(self, chunk: bytes) -> None:
+        """Takes the next chunk."""
+        while chunk and self.missing > 0:
+            self.missing -= len(self._stream.decompress(chunk, _PIECE))
+            chunk = self._stream.unconsumed_tail
 
 
 def pixel_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

@@ -69,6 +69,35 @@ def test_a_png_begins_with_its_size(read: Read) -> None:
         read(bytes(content))
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_png_has_all_of_its_pixels(
+    tmp_path: Path, depth: int, interlaced: bool
+) -> None:
+    """Pillow takes missing ones for 0, which is a class, where the stream ends well."""
+    sides = [(8, 6)]
+    if interlaced:
+        sides = [(1, 1), (1, 1), (2, 1), (2, 2), (4, 1), (4, 3), (8, 3)]
+    lines = bytes(sum(tall * (1 + -(-wide * depth // 8)) for wide, tall in sides))
+    head = struct.pack(">IIBBBBB", 8, 6, depth, 0, 0, 0, interlaced)
+    path = tmp_path / "a.png"
+    path.write_bytes(_png(head, lines))
+    assert read_mask(path).shape == (6, 8) and not read_mask(path).any()
+    path.write_bytes(_png(head, lines[:-1]))
+    gray: Read = lambda path: read_image(path, Form(1, 8))  # noqa: E731
+    for read in (*READERS, *[gray] * (depth == 8)):
+        with pytest.raises(UserError, match="a.png .*has fewer pixels than it says"):
+            read(path)
+
+
+def _png(head: bytes, lines: bytes) -> bytes:
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+        for kind, data in chunks
+    )
+
+
 READ_SIZE: list[Read] = [
     *READERS,
     lambda path: np.zeros(upright_size(path)),
