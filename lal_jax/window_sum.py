@@ -6,10 +6,10 @@ derivative is stated here, once, in terms of whichever implementation is chosen.
 To add an implementation, write it in a file of its own, with the arguments and the
 result of `lal_jax.window_sum_slices.sum_of_slices`, and return it from
 `_implementation`. The GPU kernel of the whole loss is not one: see
-`lal_jax.fused_window_losses`. Where
-it serves some devices, shapes or dtypes only, it chooses itself: by
-`jax.lax.platform_dependent`, with `sum_of_slices` for the others. It gets any number of
-batch axes and spatial axes, either float dtype, and any odd window with any dilation.
+`lal_jax.fused_window_losses`. Where it serves some devices, shapes or dtypes only, it
+chooses itself: by `jax.lax.platform_dependent`, with `sum_of_slices` for the others. It
+gets any number of batch axes and spatial axes, either float dtype, and any odd window
+with any dilation.
 
 JAX must be able to transpose it by the values at stride 1. A function of JAX operations
 needs nothing more. A kernel states its transpose, which is the kernel itself with the
