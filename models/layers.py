@@ -20,7 +20,6 @@ from models.pointwise import pointwise_conv
 # cheap, norms and activations; nothing if False.
 Remat = bool | Literal["norms"]
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
 _CONVOLUTION = "convolution"  # by which `Remat` tells what is not cheap
 
 
@@ -101,15 +100,13 @@ class Conv(nnx.Conv):
           scale: of each output.
         """
         x, kernel = self.promote_dtype((x, self.kernel[...] * scale), dtype=self.dtype)
-        layout = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, LAYOUT)
         y = self.conv_general_dilated(
             x,
             kernel,
             _pair(self.strides),
             self.padding,
-            lhs_dilation=(1, 1),
             rhs_dilation=_pair(self.kernel_dilation),
-            dimension_numbers=layout,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.feature_group_count,
         )
         return checkpoint_name(y, _CONVOLUTION)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from train.data.images import Example
-from train.training.step import CompiledStep, Step, TrainState
+from train.training.step import CompiledStep, LeafStep, Step, TrainState, on_leaves
 
 
 class HeldState:
@@ -22,10 +22,11 @@ class HeldState:
 
     def __init__(self, step: Step, state: TrainState):
         self._leaves, self._structure = jax.tree.flatten(state)
-        self._flat_step = (
-            step.on_leaves(self._structure) if isinstance(step, CompiledStep) else None
+        self._step: LeafStep = (
+            step.on_leaves(self._structure)
+            if isinstance(step, CompiledStep)
+            else on_leaves(step, self._structure)
         )
-        self._step = step
 
     @property
     def state(self) -> TrainState:
@@ -34,9 +35,5 @@ class HeldState:
 
     def advance(self, batch: Example) -> dict[str, jax.Array]:
         """Takes a step on a batch; returns its metrics."""
-        if self._flat_step is None:
-            state, metrics = self._step(self.state, batch)
-            self._leaves = jax.tree.leaves(state)
-        else:
-            self._leaves, metrics = self._flat_step(self._leaves, batch)
+        self._leaves, metrics = self._step(self._leaves, batch)
         return metrics

@@ -29,6 +29,9 @@ from train.training.optimizer import OptimizerOptions, learning_rate, make_optim
 from train.training.scales import shrink_labels, training_outputs
 
 Step = Callable[["TrainState", Example], tuple["TrainState", dict[str, jax.Array]]]
+LeafStep = Callable[
+    [list[jax.Array], Example], tuple[list[jax.Array], dict[str, jax.Array]]
+]
 
 
 class TrainState(NamedTuple):
@@ -187,23 +190,29 @@ class CompiledStep:
         return self._compiled(state, batch)
 
     def on_leaves(self, structure: Any) -> Any:
-        """Returns the step as a compiled function of the state's arrays in a list.
-
-        Args:
-          structure: of the state, as `jax.tree.structure` gives it.
-        """
-
-        def step(
-            leaves: list[jax.Array], batch: Example
-        ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
-            state, metrics = self._step(jax.tree.unflatten(structure, leaves), batch)
-            return jax.tree.leaves(state), metrics
-
-        return jax.jit(step, donate_argnums=0)
+        """Returns `on_leaves` of the step, compiled."""
+        return jax.jit(on_leaves(self._step, structure), donate_argnums=0)
 
     def lower(self, state: TrainState, batch: Example) -> jax.stages.Lowered:
         """Returns the lowered program for arrays, or shapes, like these."""
         return self._compiled.lower(state, batch)
+
+
+def on_leaves(step: Step, structure: Any) -> LeafStep:
+    """Returns a step as a function of the state's arrays in a list.
+
+    Args:
+      step: a function of the state.
+      structure: of the state, as `jax.tree.structure` gives it.
+    """
+
+    def flat(
+        leaves: list[jax.Array], batch: Example
+    ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
+        state, metrics = step(jax.tree.unflatten(structure, leaves), batch)
+        return jax.tree.leaves(state), metrics
+
+    return flat
 
 
 def _row_major(slope: nnx.State) -> nnx.State:
