@@ -28,7 +28,9 @@ part() { # name, seconds, command
 
 part devices 60 "$python" -c "import jax; print(jax.__version__, jax.devices())"
 part correct 180 "$python" -m pytest -q -x -p no:cacheprovider \
-  tests/lal_jax/test_window_losses_kernel.py tests/models/test_dilated.py
+  tests/lal_jax/test_window_losses_kernel.py tests/train/training/test_compiler.py \
+  tests/models/test_dilated.py
+export LAL_JAX_COMPILER=fused # of the steps below
 part step_321 240 "$python" benchmarks/train_speed.py --rows 321x16 321x2 \
   --json "$out/train_speed.jsonl" "${against[@]}"
 part profile 90 "$python" benchmarks/profile_step.py --row 321x16

@@ -41,15 +41,17 @@ def calls(
     *shape, outputs = case
     images = jax.random.normal(jax.random.key(0), shape, dtype)
     kernel = jax.random.normal(jax.random.key(1), (1, 1, shape[-1], outputs), dtype)
-    convolve = functools.partial(function, strides=(1, 1))
-    return forward_and_gradients(convolve, images, kernel)
+    return forward_and_gradients(function, images, kernel)
 
 
 def row(case: tuple[int, ...], dtype: str, turns: int) -> list[float]:
     """Returns the milliseconds of XLA's forward and all, then of this project's."""
     made = [
         call
-        for function in (xla, pixel_product)
+        for function in (
+            functools.partial(xla, strides=(1, 1)),
+            functools.partial(pixel_product, (1, 1)),
+        )
         for call in calls(function, case, dtype)
     ]
     return in_turns(made, turns)

@@ -100,8 +100,9 @@ def _residuals(logits: Any, loss: WindowLoss) -> list[ShapedArray]:
     classes = logits.shape[-1]
     stack = ShapedArray((single[0], SPAN * classes, length), np.dtype(np.float32))
     words = ShapedArray(single, np.dtype(np.int32))
+    losses = ShapedArray(logits.shape[:-1], logits.dtype)
     scored = [stack, ShapedArray(single, np.dtype(np.float32))] if loss.scored else []
-    return [stack, words, *scored]
+    return [stack, words, losses, *scored]
 
 
 def _primitive(

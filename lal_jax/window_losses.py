@@ -18,7 +18,6 @@ from lal_jax.window_planes import (
     planes_of,
     same_mark_bits,
     to_planes,
-    to_rows,
 )
 from lal_jax.windows import NO_CLASS, Windows
 
@@ -88,10 +87,13 @@ def xla_residuals(
         pooled,
     )
     (slope,) = pullback(jnp.ones_like(losses))
-    words = same_mark_bits(to_rows(marks, planes, NO_CLASS), planes)
-    kept = [slope * share, scores, inverse] if loss.scored else [slope * share]
-    slope, *kept = (to_planes(to_rows(one, planes), planes) for one in kept)
-    return [slope, to_planes(words, planes), *kept]
+    slope = jnp.where(jnp.isnan(losses)[..., None], 0.0, slope * share)
+    kept = [slope, same_mark_bits(marks, planes)]
+    if inverse is not None:
+        flawed = jnp.isnan(scores).any(-1, keepdims=True)
+        kept += [jnp.where(flawed, 0.0, scores), jnp.where(flawed, jnp.nan, inverse)]
+    slope, words, *scored = (to_planes(one, planes) for one in kept)
+    return [slope, words, losses, *scored]
 
 
 def _windows(marks: Int[Array, "n height width"], loss: WindowLoss) -> Windows:

@@ -19,12 +19,14 @@ from lal_jax.window_losses import WindowLoss
 from lal_jax.window_planes import (
     BLOCK,
     SPAN,
+    TILE,
     Planes,
+    from_pixels,
     from_planes,
     inverse_divisor,
     same_mark_bits,
+    to_pixels,
     to_planes,
-    to_rows,
 )
 from lal_jax.windows import NO_CLASS
 
@@ -42,31 +44,32 @@ def losses_and_residuals(
 ) -> list[Array]:
     """Returns the losses, `[n, height, width]`, and what their gradient needs.
 
-    That is: their derivative by the pooled logits over ξ, the words of neighbors, and
-    of the standard score the scores and 1/σ, all in planes.
+    That is: their derivative by the pooled logits over ξ and the words of neighbors, in
+    planes, of the standard score the scores and 1/σ likewise, and the losses.
     """
     planes = loss.planes(marks.shape[1:])
     images, classes = len(logits), logits.shape[-1]
-    flat = to_rows(marks, planes, NO_CLASS)
-    words = to_planes(same_mark_bits(flat, planes), planes)
+    words = to_planes(same_mark_bits(marks, planes), planes)
     words = lax.optimization_barrier(words)
     share = inverse_divisor(words, planes, loss.weights, loss.normalizer, loss.scale)
     single = jax.ShapeDtypeStruct((images, SPAN, planes.length), jnp.float32)
     stacks = jax.ShapeDtypeStruct((images, SPAN * classes, planes.length), jnp.float32)
-    run = functools.partial(_run, planes=planes, interpret=loss.interpret)
-    if loss.scored:
-        values = to_planes(to_rows(logits, planes), planes)
-        kept = values, _ = run(programs.write_scores, (stacks, single), values, words)
-    else:
-        inside = (marks != NO_CLASS)[..., None]
-        values = to_planes(to_rows(jnp.where(inside, logits, _ZERO), planes), planes)
-        kept = ()
-    body = functools.partial(programs.write_losses, planes=planes, loss=loss)
+    tiles = planes.tiles_before + planes.tiles + planes.tiles_after
+    run = functools.partial(_run, tiles=tiles, planes=planes, loss=loss)
+    values, inverse = run(
+        programs.write_scores,
+        (stacks, single),
+        (TILE * classes,),
+        to_pixels(logits, planes),
+        words,
+    )
     outputs = (single, stacks) if residuals else (single,)
-    labels = to_planes(flat, planes)
-    losses, *slope = run(body, outputs, values, words, labels, share)
-    first = from_planes(losses, planes)
-    return [first, *slope, words, *kept] if residuals else [first]
+    labels = to_planes(marks, planes, NO_CLASS)
+    arguments = (values, inverse, words, labels, share)
+    one, *slope = run(programs.write_losses, outputs, None, *arguments)
+    losses = from_planes(one, planes)
+    kept = (values, inverse) if loss.scored else ()
+    return [losses, *slope, words, losses, *kept] if residuals else [losses]
 
 
 def gradient(
@@ -77,37 +80,48 @@ def gradient(
 ) -> Float[Array, "n height width classes"]:
     """Returns the gradient of Σ cotangents · losses by the logits."""
     planes = loss.planes(marks.shape[1:])
-    slope, words, *scored = residuals
+    slope, words, losses, *scored = residuals
+    classes = slope.shape[1] // SPAN
+    factors = jnp.where(jnp.isnan(losses), losses, cotangents)
     # What comes in at ignored pixels never enters.
-    factors = to_rows(jnp.where(marks == NO_CLASS, _ZERO, cotangents), planes)
-    arguments = (slope, to_planes(factors, planes), words, *scored)
-    body = functools.partial(programs.write_gradient, planes=planes, loss=loss)
-    out = (jax.ShapeDtypeStruct(slope.shape, slope.dtype),)
-    (flat,) = _run(body, out, *arguments, planes=planes, interpret=loss.interpret)
-    return from_planes(flat, planes, slope.shape[1] // SPAN)
+    factors = to_planes(jnp.where(marks == NO_CLASS, _ZERO, factors), planes)
+    out = (jax.ShapeDtypeStruct((len(slope), planes.pixels * classes), slope.dtype),)
+    memory = (BLOCK, SPAN, classes)
+    arguments = (slope, factors, words, *scored)
+    run = functools.partial(_run, tiles=planes.tiles, planes=planes, loss=loss)
+    (rows,) = run(programs.write_gradient, out, memory, *arguments)
+    return from_pixels(rows, planes)
 
 
 def _run(
     body: Callable[..., None],
     outputs: tuple[jax.ShapeDtypeStruct, ...],
+    memory: tuple[int, ...] | None,
     *arguments: Array,
+    tiles: int,
     planes: Planes,
-    interpret: bool,
+    loss: WindowLoss,
 ) -> Sequence[Array]:
-    """Runs the body once for each block of each image."""
+    """Runs the body once for each tile of each image, with memory of its own if any."""
     from jax.experimental import pallas as pl
 
-    blocks = planes.length // BLOCK
-    grid = (len(arguments[0]) * blocks,)
+    grid = (len(arguments[0]) * tiles,)
 
     def program(*refs: Any) -> None:
-        index = pl.program_id(0) if interpret else lax.axis_index("block")
-        image = lax.div(index, np.int32(blocks))
-        start = lax.rem(index, np.int32(blocks)) * np.int32(BLOCK)
-        body(image, start, *refs)
+        index = pl.program_id(0) if loss.interpret else lax.axis_index("tile")
+        image = lax.div(index, np.int32(tiles))
+        tile = lax.rem(index, np.int32(tiles))
+        body(image, tile, *refs, planes=planes, loss=loss)
 
-    if interpret:
-        call = pl.pallas_call(program, out_shape=outputs, grid=grid, interpret=True)
+    if loss.interpret:
+        own = jax.core.ShapedArray(memory or (), jnp.float32)
+        call = pl.pallas_call(
+            program,
+            out_shape=outputs,
+            grid=grid,
+            scratch_shapes=[pl.MemoryRef(own, pl.ANY)] if memory else [],
+            interpret=True,
+        )
         return call(*arguments)
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
@@ -115,7 +129,8 @@ def _run(
         program,
         out_type=outputs,
         grid=grid,
-        grid_names=("block",),
+        grid_names=("tile",),
+        scratch_types=[plgpu.SMEM(memory, jnp.float32)] if memory else [],
         compiler_params=plgpu.CompilerParams(
             lowering_semantics=plgpu.LoweringSemantics.Lane, approx_math=False
         ),

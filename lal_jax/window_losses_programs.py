@@ -1,15 +1,15 @@
 """What the kernels of the window losses do: a thread has `SPAN` neighboring pixels.
 
 The neighbors that share a pixel's label are bits of one word, and a place is a product
-with its weight or with 0, so what is read around the pixels must be zeros: the programs
-write them. Each reads a number once for all its pixels, as the speed is that of the
-first level of caches.
+with its weight or with 0, so what is read around the pixels must be finite: the
+programs write it so, and say in other numbers what is not. Each reads a number once for
+all its pixels, as the speed is that of the first level of caches.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -18,80 +18,121 @@ from jax import lax
 
 from lal_jax.standard_score import EPSILON, LARGEST_LOGIT
 from lal_jax.window_losses import WindowLoss
-from lal_jax.window_planes import BLOCK, SPAN, Planes
+from lal_jax.window_planes import BLOCK, SPAN, TILE, Planes
+from lal_jax.window_tiles import (
+    block,
+    inside,
+    neighbors,
+    parts_of,
+    start_of,
+)
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array
 
-_ZERO, _ONE = np.float32(0), np.float32(1)
+_ZERO, _ONE, _NAN = np.float32(0), np.float32(1), np.float32(np.nan)
 _FINITE = np.finfo(np.float32)
 
 
-def _block(start: Any) -> Any:
-    from jax.experimental import pallas as pl
-
-    return pl.ds(start, BLOCK)
-
-
 def write_scores(
-    image: Any, start: Any, logits: Any, words: Any, out: Any, inverse: Any
-):
-    """Writes the standard scores and 1/√(σ² + ε), 0 where no pixel counts."""
-    at, classes = _block(start), logits.shape[1] // SPAN
-    share, largest = np.float32(1 / classes), np.float32(LARGEST_LOGIT)
+    image: Any,
+    tile: Any,
+    logits: Any,
+    words: Any,
+    out: Any,
+    inverse: Any,
+    memory: Any,
+    *,
+    planes: Planes,
+    loss: WindowLoss,
+) -> None:
+    """Writes the standard scores and 1/√(σ² + ε), or the logits and 1.
+
+    Both are 0 where no pixel counts. Where a logit is not finite the first are 0, and
+    the second is NaN; but without the score −∞, a class that cannot be, is the least
+    number that is.
+    """
+    classes = memory.shape[0] // TILE
+    of_pixels = tile - np.int32(planes.tiles_before)
+    for there, here in parts_of(of_pixels, classes, planes):
+        memory[here] = logits[image, there]
+    pixels = memory.reshape(BLOCK, SPAN, classes)
+    at = block(start_of(tile, planes))
     for q in range(SPAN):
         valid = words[image, q, at] != 0
-        values = []
-        for c in range(classes):
-            value = logits[image, q * classes + c, at]
-            bounded = jnp.minimum(jnp.maximum(value, -largest), largest)
-            far = jnp.abs(value) > _FINITE.max
-            values.append(jnp.where(far, np.float32(np.nan), bounded))
-        top = functools.reduce(jnp.maximum, values)
-        shifted = [value - top for value in values]
-        mean = _sum(shifted) * share
-        centered = [value - mean for value in shifted]
-        variance = _sum([value * value for value in centered]) * share
-        # Of up to 32 classes, all bounded, it does not overflow.
-        root = lax.rsqrt(variance + np.float32(EPSILON))
+        values = [pixels[:, q, c] for c in range(classes)]
+        sizes = [jnp.abs(value) for value in values] if loss.scored else values
+        bounded = [size <= _FINITE.max for size in sizes]
+        sound = functools.reduce(jnp.logical_and, bounded)
+        if loss.scored:
+            scores, root = _standard_scores(values)
+        else:
+            scores = [jnp.maximum(value, _FINITE.min) for value in values]
+            root = jnp.ones_like(values[0])
+        root = jnp.where(sound, root, _NAN)
         inverse[image, q, at] = jnp.where(valid, root, _ZERO)
         for c in range(classes):
-            score = jnp.where(valid, centered[c] * root, _ZERO)
+            score = jnp.where(valid & sound, scores[c], _ZERO)
             out[image, q * classes + c, at] = score
+
+
+def _standard_scores(logits: list[Array]) -> tuple[list[Array], Array]:
+    """Returns the standard scores of finite logits, and 1/√(σ² + ε)."""
+    share, largest = np.float32(1 / len(logits)), np.float32(LARGEST_LOGIT)
+    values = [jnp.minimum(jnp.maximum(value, -largest), largest) for value in logits]
+    top = functools.reduce(jnp.maximum, values)
+    shifted = [value - top for value in values]
+    mean = _sum(shifted) * share
+    centered = [value - mean for value in shifted]
+    variance = _sum([value * value for value in centered]) * share
+    # Of up to 32 classes, all bounded, it does not overflow.
+    root = lax.rsqrt(variance + np.float32(EPSILON))
+    return [value * root for value in centered], root
 
 
 def write_losses(
     image: Any,
-    start: Any,
+    tile: Any,
     values: Any,
+    inverse: Any,
     words: Any,
     labels: Any,
     share: Any,
     losses: Any,
-    slope: Any = None,
-    *,
+    *refs: Any,
     planes: Planes,
     loss: WindowLoss,
-):
+) -> None:
     """Writes the losses and their slopes by the pooled logits, divided by ξ.
 
-    Blocks without pixels read where they may and write zeros, which neighbors' windows
+    Where a pixel of the window is not finite the loss is NaN, and the slopes are 0.
+    Tiles without pixels read where they may and write zeros, which neighbors' windows
     reach.
     """
-    at, classes = _block(start), values.shape[1] // SPAN
+    slope = refs
+    start, classes = start_of(tile, planes), values.shape[1] // SPAN
+    at, base = block(start), inside(start, planes)
     found = [words[image, q, at] for q in range(SPAN)]
-    weights = [_weights(word, planes, loss.weights) for word in found]
-    sums = _windows(values, image, _inside(start, planes), weights, planes)
+    places = [loss.weights[place] for place in planes.places]
+    weights = [_where_same(word, places) for word in found]
+    flaws = [
+        _sum(_where_same(word, around))
+        for word, around in zip(
+            found, neighbors(inverse, image, base, planes), strict=True
+        )
+    ]
+    sums = _windows(values, image, base, weights, planes)
     for q in range(SPAN):
         factor, label = share[image, q, at], labels[image, q, at]
         counted = (found[q] != 0) & (label >= 0) & (label < classes)
         pooled = [factor * total for total in sums[q]]
         one, slopes = _loss_and_slopes(pooled, label, loss.label_smoothing)
+        one = jnp.where(jnp.isnan(flaws[q]), _NAN, one)
         losses[image, q, at] = jnp.where(counted, one, _ZERO)
-        if slope is not None:
-            for c in range(classes):
-                number = jnp.where(counted, slopes(c) * factor, _ZERO)
-                slope[image, q * classes + c, at] = number
+        counted &= ~jnp.isnan(one)
+        for c in range(classes if slope else 0):
+            number = jnp.where(counted, slopes(c) * factor, _ZERO)
+            slope[0][image, q * classes + c, at] = number
 
 
 def _loss_and_slopes(
@@ -126,39 +167,39 @@ def _loss_and_slopes(
 
 def write_gradient(
     image: Any,
-    start: Any,
+    tile: Any,
     slope: Any,
     factors: Any,
     words: Any,
     *refs: Any,
     planes: Planes,
     loss: WindowLoss,
-):
+) -> None:
     """Writes the gradient: the window sum of the slopes, through the score.
 
     μ is symmetric, so the sum's transpose is the sum with mirrored weights.
     """
-    *scored, out = refs
-    at, classes = _block(start), slope.shape[1] // SPAN
-    base = _inside(start, planes)
+    *scored, out, memory = refs
+    start = start_of(tile + np.int32(planes.tiles_before), planes)
+    at, classes = block(start), memory.shape[2]
     found = [words[image, q, at] for q in range(SPAN)]
-    mirrored = loss.weights[::-1, ::-1]
+    mirrored = [loss.weights[::-1, ::-1][place] for place in planes.places]
     weights = [
-        [weight * factor for weight, factor in zip(row, around, strict=True)]
-        for row, around in zip(
-            [_weights(word, planes, mirrored) for word in found],
-            _neighbors(factors, image, lambda q: q, base, planes),
-            strict=True,
+        _where_same(word, [w * f for w, f in zip(mirrored, around, strict=True)])
+        for word, around in zip(
+            found, neighbors(factors, image, start, planes), strict=True
         )
     ]
-    sums = _windows(slope, image, base, weights, planes)
+    sums = _windows(slope, image, start, weights, planes)
     for q, change in enumerate(sums):
-        planes_of_q = range(q * classes, (q + 1) * classes)
         if scored:
-            score = [scored[0][image, plane, at] for plane in planes_of_q]
+            score = [scored[0][image, q * classes + c, at] for c in range(classes)]
             change = _through_score(change, score, scored[1][image, q, at])
-        for plane, number in zip(planes_of_q, change, strict=True):
-            out[image, plane, at] = jnp.where(found[q] != 0, number, _ZERO)
+        for c, number in enumerate(change):
+            memory[:, q, c] = jnp.where(found[q] != 0, number, _ZERO)
+    pixels = memory.reshape(TILE * classes)
+    for there, here in parts_of(tile, classes, planes):
+        out[image, there] = pixels[here]
 
 
 def _through_score(
@@ -172,19 +213,11 @@ def _through_score(
     return [inverse * (d - mean - x * overlap) for d, x in pairs]
 
 
-def _inside(start: Any, planes: Planes) -> Any:
-    """Returns the block's start, moved to where every offset stays in the plane."""
-    last = np.int32(planes.end - BLOCK)
-    return jnp.minimum(jnp.maximum(start, np.int32(planes.first)), last)
-
-
-def _weights(
-    word: Array, planes: Planes, weights: Float[np.ndarray, "height width"]
-) -> list[Array]:
-    """Returns μ ω of each place."""
+def _where_same(word: Array, numbers: Iterable[Any]) -> list[Array]:
+    """Returns the number of each place, 0 where its mark is not the center's."""
     return [
-        jnp.where((word & np.int32(1 << bit)) != 0, weights[place], _ZERO)
-        for bit, place in enumerate(planes.places)
+        jnp.where((word & np.int32(1 << bit)) != 0, number, _ZERO)
+        for bit, number in enumerate(numbers)
     ]
 
 
@@ -195,37 +228,11 @@ def _windows(
     classes = ref.shape[1] // SPAN
     sums: list[list[Array]] = [[] for _ in weights]
     for c in range(classes):
-        around = _neighbors(
-            ref, image, functools.partial(_plane, c, classes), base, planes
-        )
+        around = neighbors(ref, image, base, planes, stack=c, classes=classes)
         for total, row, parts in zip(sums, weights, around, strict=True):
             products = [w * part for w, part in zip(row, parts, strict=True)]
             total.append(_sum(products))
     return sums
-
-
-def _plane(c: int, classes: int, q: int) -> int:
-    return q * classes + c
-
-
-def _neighbors(
-    ref: Any, image: Any, plane: Callable[[int], int], base: Any, planes: Planes
-) -> list[list[Array]]:
-    """Returns what is at each place of each pixel's window, read once.
-
-    `plane` is that of a pixel among its `SPAN`.
-    """
-    read: dict[tuple[int, int], Array] = {}
-    for q in range(SPAN):
-        for offset in planes.offsets:
-            shift, other = key = divmod(q + offset, SPAN)
-            if key not in read:
-                at = _block(base + np.int32(shift))
-                read[key] = ref[image, plane(other), at]
-    return [
-        [read[divmod(q + offset, SPAN)] for offset in planes.offsets]
-        for q in range(SPAN)
-    ]
 
 
 def _sum(terms: Sequence[Array]) -> Array:

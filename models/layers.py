@@ -92,15 +92,25 @@ class Conv(nnx.Conv):
         """Returns the convolution of `[batch, height, width, inputs]`."""
         return checkpoint_name(super().__call__(x), _CONVOLUTION)
 
-    def scaled(self, x: jax.Array, scale: jax.Array | float = 1.0) -> jax.Array:
+    def scaled(
+        self,
+        x: jax.Array,
+        scale: jax.Array | float = 1.0,
+        offset: jax.Array | None = None,
+    ) -> jax.Array:
         """Returns the convolution without its bias, its outputs scaled by the kernel.
 
         Args:
           x: `[batch, height, width, inputs]`.
           scale: of each output.
+          offset: is added to each output.
         """
         x, kernel = self.promote_dtype((x, self.kernel[...] * scale), dtype=self.dtype)
-        y = self.conv_general_dilated(
+        convolve = self.conv_general_dilated
+        joined = offset is not None and convolve is pointwise_conv
+        if joined:
+            convolve = functools.partial(pointwise_conv, offset=offset)
+        y = convolve(
             x,
             kernel,
             _pair(self.strides),
@@ -109,7 +119,8 @@ class Conv(nnx.Conv):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.feature_group_count,
         )
-        return checkpoint_name(y, _CONVOLUTION)
+        y = checkpoint_name(y, _CONVOLUTION)
+        return y if joined or offset is None else (y + offset).astype(y.dtype)
 
 
 def _pair(number: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -211,8 +222,8 @@ def normalized(
     if not (halved and isinstance(norm, FrozenBatchNorm)):
         return norm(conv(x), train=train)
     factor, offset = norm.affine()
-    y = conv.scaled(x, factor)
-    return (y + offset).astype(norm.dtype or y.dtype)
+    y = conv.scaled(x, factor, offset)
+    return y.astype(norm.dtype or y.dtype)
 
 
 class Layers(NamedTuple):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 _DIVIDED = contextvars.ContextVar("rows divided", default=False)
 
@@ -35,11 +36,18 @@ def rows_divided(divided: bool) -> Iterator[None]:
         _DIVIDED.reset(before)
 
 
+def rows_are_divided() -> bool:
+    """Returns what `rows_divided` says here."""
+    return _DIVIDED.get()
+
+
 def pointwise_conv(
     images: jax.Array,
     kernel: jax.Array,
     strides: Sequence[int],
     padding: Sequence[tuple[int, int]],
+    *,
+    offset: jax.Array | None = None,
     **options: Any,
 ) -> jax.Array:
     """Returns `jax.lax.conv_general_dilated` with a 1×1 window.
@@ -49,6 +57,8 @@ def pointwise_conv(
       kernel: `[1, 1, inputs, outputs]`.
       strides: of height and width.
       padding: none.
+      offset: is added, `[outputs]`; on a CUDA GPU in the images' dtype, so that the
+        product itself adds it.
       **options: the others of `jax.lax.conv_general_dilated`, for devices that use it.
 
     Returns:
@@ -60,19 +70,29 @@ def pointwise_conv(
         padding=padding,
         **options,
     )
-    if _DIVIDED.get():
-        return convolve(images, kernel)
+
+    def plus_offset(product: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        def summed(images: jax.Array, kernel: jax.Array, *offset: jax.Array):
+            y = product(images, kernel)
+            return (y + offset[0]).astype(y.dtype) if offset else y
+
+        return summed
+
+    offsets = () if offset is None else (offset,)
+    if rows_are_divided():
+        return plus_offset(convolve)(images, kernel, *offsets)
     return jax.lax.platform_dependent(
         images,
         kernel,
-        cpu=functools.partial(pixel_product, strides=strides),
-        cuda=functools.partial(gpu_product, strides=tuple(strides)),
-        default=convolve,
+        *offsets,
+        cpu=plus_offset(functools.partial(pixel_product, strides)),
+        cuda=functools.partial(gpu_product, tuple(strides)),
+        default=plus_offset(convolve),
     )
 
 
 def pixel_product(
-    images: jax.Array, kernel: jax.Array, strides: Sequence[int]
+    strides: Sequence[int], images: jax.Array, kernel: jax.Array, *offset: jax.Array
 ) -> jax.Array:
     """Returns the convolution as one product; see `pointwise_conv`.
 
@@ -80,35 +100,36 @@ def pixel_product(
     """
     down, right = strides
     seen = images[:, ::down, ::right]
-    pixels = seen.reshape(-1, seen.shape[-1])
-    return (pixels @ kernel[0, 0]).reshape(*seen.shape[:-1], -1)
+    y = seen.reshape(-1, seen.shape[-1]) @ kernel[0, 0]
+    y = y + offset[0].astype(y.dtype) if offset else y
+    return y.reshape(*seen.shape[:-1], -1)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def gpu_product(
-    images: jax.Array, kernel: jax.Array, strides: tuple[int, ...]
+    strides: tuple[int, ...], images: jax.Array, kernel: jax.Array, *offset: jax.Array
 ) -> jax.Array:
     """Returns `pixel_product`, its gradient by the kernel that of the convolution.
 
     XLA pads the operands of that product first, to divide the sum over all pixels, and
     does not where it is a convolution's gradient.
     """
-    return pixel_product(images, kernel, strides)
+    return pixel_product(strides, images, kernel, *offset)
 
 
 def _forward(
-    images: jax.Array, kernel: jax.Array, strides: tuple[int, ...]
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return gpu_product(images, kernel, strides), (images, kernel)
+    strides: tuple[int, ...], *inputs: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    return gpu_product(strides, *inputs), inputs
 
 
 def _backward(
-    strides: tuple[int, ...], inputs: tuple[jax.Array, jax.Array], slope: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    images, kernel = inputs
+    strides: tuple[int, ...], inputs: tuple[jax.Array, ...], slope: jax.Array
+) -> tuple[jax.Array, ...]:
+    images, kernel, *offset = inputs
 
     def product(images: jax.Array) -> jax.Array:
-        return pixel_product(images, kernel, strides)
+        return pixel_product(strides, images, kernel)
 
     def convolution(kernel: jax.Array) -> jax.Array:
         return jax.lax.conv_general_dilated(
@@ -121,7 +142,8 @@ def _backward(
 
     (by_images,) = jax.linear_transpose(product, images)(slope)
     (by_kernel,) = jax.linear_transpose(convolution, kernel)(slope)
-    return by_images, by_kernel
+    by_offset = [jnp.sum(slope, (0, 1, 2), given.dtype) for given in offset]
+    return by_images, by_kernel, *by_offset
 
 
 gpu_product.defvjp(_forward, _backward)

@@ -63,7 +63,7 @@ class BasicBlock(nnx.Module):
         """Returns `[batch, ⌈height/stride⌉, ⌈width/stride⌉, width]`."""
         y = relu(normalized(self.conv1, self.norm1, x, train=train))
         y = normalized(self.conv2, self.norm2, y, train=train)
-        return relu(y + _apply_shortcut(self.shortcut, x, train))
+        return relu(y, _apply_shortcut(self.shortcut, x, train))
 
 
 class Bottleneck(nnx.Module):
@@ -94,7 +94,7 @@ class Bottleneck(nnx.Module):
         y = relu(normalized(self.conv1, self.norm1, x, train=train))
         y = relu(normalized(self.conv2, self.norm2, y, train=train))
         y = normalized(self.conv3, self.norm3, y, train=train)
-        return relu(y + _apply_shortcut(self.shortcut, x, train))
+        return relu(y, _apply_shortcut(self.shortcut, x, train))
 
 
 class Projection(nnx.Module):

@@ -15,10 +15,11 @@ def layers(
     rng: np.random.Generator,
     dtype: str | None,
     norm: Any = FrozenBatchNorm,
+    kernel: int = 3,
     **options: Any,
 ) -> tuple[Conv, Any]:
     rngs = nnx.Rngs(0)
-    conv = Conv(6, 6, 3, dtype=dtype, rngs=rngs, **options)
+    conv = Conv(6, 6, kernel, dtype=dtype, rngs=rngs, **options)
     made = norm(6, epsilon=1e-3, dtype=dtype, rngs=rngs)
     for name in ("scale", "bias", "mean", "var"):
         value = rng.uniform(0.5, 2.0, 6)
@@ -26,7 +27,10 @@ def layers(
     return conv, made
 
 
-@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"dilation": 2}, {"groups": 6}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"stride": 2}, {"dilation": 2}, {"groups": 6}, {"kernel": 1, "stride": 2}],
+)
 def test_norm_in_the_kernel_is_the_norm(
     options: dict[str, int], rng: np.random.Generator
 ) -> None:
@@ -34,8 +38,11 @@ def test_norm_in_the_kernel_is_the_norm(
     images = jnp.asarray(rng.normal(size=(2, 9, 7, 6)), jnp.float32)
     expected = norm(conv(images), train=True)
     factor, offset = norm.affine()
-    found = conv.scaled(images, factor) + offset
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    for found in (
+        conv.scaled(images, factor) + offset,
+        conv.scaled(images, factor, offset),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_half_precision_has_the_norm_in_the_kernel(rng: np.random.Generator) -> None:

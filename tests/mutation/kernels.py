@@ -1,4 +1,4 @@
-"""Mistakes in the GPU kernel of the loss, and around it, that its tests must notice."""
+"""Mistakes in what a GPU runs by itself: the loss's kernel, the compiler's options."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ KERNELS = [
         ("not mirrored", "loss.weights[::-1, ::-1]", "loss.weights"),
         (
             "infinite logits clipped",
-            "jnp.where(far, np.float32(np.nan), bounded)",
-            "bounded",
+            "[jnp.abs(value) for value in values] if loss.scored else values",
+            "values",
         ),
+        ("void has scores", "jnp.where(valid & sound, scores[c], _ZERO)", "scores[c]"),
         (
-            "void has scores",
-            "jnp.where(valid, centered[c] * root, _ZERO)",
-            "centered[c] * root",
+            "NaN in planes",
+            "jnp.where(valid & sound, scores[c], _ZERO)",
+            "jnp.where(valid, scores[c], _ZERO)",
         ),
+        ("NaN unsaid", "root = jnp.where(sound, root, _NAN)", "root = root"),
+        (
+            "NaN of a window unsaid",
+            "one = jnp.where(jnp.isnan(flaws[q]), _NAN, one)",
+            "one = one",
+        ),
+        ("slopes of NaN", "counted &= ~jnp.isnan(one)", "counted &= True"),
         ("strays below count", "& (label >= 0) ", ""),
-        (
-            "neighbors of the first pixel",
-            "key = divmod(q + offset",
-            "key = divmod(offset",
-        ),
         (
             "void has gradients",
             "jnp.where(found[q] != 0, number, _ZERO)",
@@ -45,18 +48,42 @@ KERNELS = [
         "lal_jax/window_losses_kernel.py",
         VALUES,
         (
-            "NaN of void pooled",
-            "to_rows(jnp.where(inside, logits, _ZERO), planes)",
-            "to_rows(logits, planes)",
+            "gradient of NaN unsaid",
+            "factors = jnp.where(jnp.isnan(losses), losses, cotangents)",
+            "factors = cotangents",
+        ),
+        (
+            "what comes in at void",
+            "jnp.where(marks == NO_CLASS, _ZERO, factors)",
+            "factors",
+        ),
+    ),
+    *of(
+        "lal_jax/window_tiles.py",
+        VALUES,
+        (
+            "neighbors of the first pixel",
+            "key = divmod(q + offset",
+            "key = divmod(offset",
+        ),
+        (
+            "beyond the image",
+            "return jnp.minimum(first, np.int32(planes.last))",
+            "return first",
+        ),
+        (
+            "a tile of the image's end",
+            "last = pixels * np.int32(classes) - np.int32(BLOCK)",
+            "last = np.int32((TILE - 1) * classes - BLOCK)",
         ),
     ),
     *of(
         "lal_jax/window_planes.py",
         VALUES,
         (
-            "rows too short",
-            "row = _multiple(width + left, 8)",
-            "row = _multiple(width, 8)",
+            "nothing before",
+            "first = _multiple(reach, TILE)",
+            "first = _multiple(0, TILE)",
         ),
         ("always counts", 'if normalizer == "count":', "if normalizer:"),
         ("no scale", "return np.float32(scale) / ", "return np.float32(1) / "),
@@ -93,5 +120,25 @@ KERNELS = [
             "return jax.device_count() > 1",
             "return jax.device_count() > 9",
         ),
+    ),
+    *of(
+        "train/training/compiler.py",
+        "tests/train/test_recipe.py",
+        (
+            "old memory stays",
+            "self._plain = jax.jit(function, donate_argnums=0)",
+            "self._plain = jax.jit(function)",
+        ),
+    ),
+    *of(
+        "train/training/compiler.py",
+        "tests/train/training/test_compiler.py",
+        (
+            "options everywhere",
+            'OPTIONS_BY_MODE[mode] if jax.default_backend() == "gpu" else {}',
+            "OPTIONS_BY_MODE[mode]",
+        ),
+        ("any word", "if mode not in OPTIONS_BY_MODE:", "if not mode:"),
+        ("full memory tried again", "if full or self._jitted", "if self._jitted"),
     ),
 ]

@@ -60,11 +60,6 @@ STEP = (
         "tests/train/test_recipe.py",
         ("parts add up", "slope / parts", "slope"),
         ("parts' loss adds up", "(total / parts, (kept", "(total, (kept"),
-        (
-            "old memory stays",
-            "self._compiled = jax.jit(step, donate_argnums=0)",
-            "self._compiled = jax.jit(step)",
-        ),
     )
     + of(
         "train/training/step.py",

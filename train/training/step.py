@@ -19,6 +19,7 @@ from train.data.images import Example
 from train.data.preprocessing import PREPROCESSINGS, Preprocessing
 from train.training.additions import add_parameters, auxiliary_losses, learned_scale
 from train.training.average import Average, begun
+from train.training.compiler import Compiled, chosen_options
 from train.training.devices import DeviceLayout
 from train.training.finiteness import FAULT, first_fault, updated_where
 from train.training.loss_options import LossOptions
@@ -181,7 +182,8 @@ class CompiledStep:
 
     def __init__(self, step: Step):
         self._step = step
-        self._compiled = jax.jit(step, donate_argnums=0)
+        self._options = chosen_options()
+        self._compiled = Compiled(step, self._options)
 
     def __call__(
         self, state: TrainState, batch: Example
@@ -189,9 +191,9 @@ class CompiledStep:
         """Returns the next state and metrics."""
         return self._compiled(state, batch)
 
-    def on_leaves(self, structure: Any) -> Any:
+    def on_leaves(self, structure: Any) -> Compiled:
         """Returns `on_leaves` of the step, compiled."""
-        return jax.jit(on_leaves(self._step, structure), donate_argnums=0)
+        return Compiled(on_leaves(self._step, structure), self._options)
 
     def lower(self, state: TrainState, batch: Example) -> jax.stages.Lowered:
         """Returns the lowered program for arrays, or shapes, like these."""
