@@ -41,15 +41,27 @@ def as_logits(values: ArrayLike, name: str = "logits") -> Float[Array, "..."]:
 
 
 def as_indices(labels: ArrayLike, name: str = "labels") -> Int[Array, "..."]:
-    """Returns labels as int32, int64 ones as they are."""
-    labels = jnp.asarray(labels)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
+    """Returns labels as int32, int64 ones as they are; none wraps around to another."""
+    if isinstance(labels, np.ndarray | np.generic):
+        labels = _within_int32(labels, np)  # JAX would cut off what is beyond
+    indices = _within_int32(jnp.asarray(labels), jnp)
+    if not jnp.issubdtype(indices.dtype, jnp.integer):
         raise ValueError(
-            f"{name} must be integer class indices, got {labels.dtype}; "
+            f"{name} must be integer class indices, got {indices.dtype}; "
             f"convert them with {name}.astype(jnp.int32)"
         )
     # uint8 labels: 255 + 1 would wrap to 0, and ignore_label=-1 would not fit.
-    return labels if labels.dtype == jnp.int64 else labels.astype(jnp.int32)
+    return indices if indices.dtype == jnp.int64 else indices.astype(jnp.int32)
+
+
+def _within_int32(labels: Any, xp: Any) -> Any:
+    """Returns labels, those beyond int32 as the nearest in it, but JAX's int64."""
+    limits = np.iinfo(np.int32)
+    if labels.dtype in (np.uint32, np.uint64):
+        return xp.minimum(labels, xp.asarray(limits.max, labels.dtype))
+    if labels.dtype == np.int64 and xp is np:
+        return np.clip(labels, limits.min + 1, limits.max)
+    return labels
 
 
 def as_labels(

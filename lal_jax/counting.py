@@ -49,8 +49,9 @@ def pixels(
     given = [each for each in (predictions, labels, where) if each is not None]
     on_host = all(isinstance(each, np.ndarray) for each in given)
     xp = np if on_host else jnp
-    found = as_integers(xp.asarray(predictions), "predictions")
-    truth = as_integers(xp.asarray(labels), "labels")
+    as_indices = as_integers if on_host else _checks.as_indices
+    found = as_indices(predictions, "predictions")
+    truth = as_indices(labels, "labels")
     if found.shape != truth.shape:
         raise ValueError(
             "predictions must be class indices of the labels' shape: got predictions "
@@ -73,10 +74,12 @@ def pairs(
     for indices in (first, second):
         valid = valid & (indices >= 0) & (indices < classes)
     if namespace(first) is np:
-        places = first[valid].astype(np.int64) * classes + second[valid]
+        rows, columns = (indices[valid].astype(np.int64) for indices in (first, second))
+        places = rows * classes + columns
         table = np.bincount(places, minlength=classes**2)
         return cast("Array", table.reshape(classes, classes))
-    places = jnp.where(valid, first * classes + second, classes**2)
+    place = first.astype(int) * classes + second.astype(int)
+    places = jnp.where(valid, place, classes**2)
     sums = jnp.zeros(classes**2, int)
     # With explicit axes it has to be said that every device gets the sum.
     explicit = not jax.sharding.get_abstract_mesh().empty
@@ -85,14 +88,14 @@ def pairs(
     return sums.reshape(classes, classes)
 
 
-def quotient(part: Array, whole: Int[Array, "..."]) -> Float[Array, "..."]:
-    """Returns part / whole, 0 / 0 as 0."""
+def quotient(part: Array, whole: Array) -> Float[Array, "..."]:
+    """Returns part / whole, 0 / 0 as 0; no part has a whole below 1."""
     return part.astype(float) / namespace(whole).maximum(whole, 1).astype(float)
 
 
 def known_ratio(
     part: Int[Array, " classes"],
-    whole: Int[Array, " classes"],
+    whole: Array,
     known: Bool[Array, " classes"],
 ) -> Float[Array, " classes"]:
     """Returns part / whole by class, NaN where a class is not known."""

@@ -110,7 +110,9 @@ def dice_by_class(
       `[classes]`; NaN for a class that does not occur in the truth.
     """
     hits, truth, found = _Sums.of(counts)
-    return known_ratio(2 * hits, truth + found, truth > 0)
+    # Twice the hits, or truth and found together, may be more than int32 holds.
+    wrong = (truth - hits) + (found - hits)
+    return known_ratio(hits, hits.astype(float) + wrong.astype(float) / 2, truth > 0)
 
 
 def recall_by_class(
@@ -213,4 +215,5 @@ class _Sums(NamedTuple):
                 "counts must be [classes, classes], as of confusion_matrix: got shape "
                 f"{table.shape}"
             )
-        return cls(table.diagonal(), table.sum(axis=1), table.sum(axis=0))
+        truth, found = table.sum(axis=1), table.sum(axis=0)
+        return cls(table.diagonal().astype(truth.dtype), truth, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -67,8 +67,9 @@ def targets_and_mask(
     targets `[..., classes]` stay as they are, others get the logits' dtype.
     """
     classes = logits.shape[-1]
-    given = jnp.asarray(labels)
-    if given.ndim == logits.ndim:
+    given: Any = labels
+    if jnp.ndim(given) == logits.ndim:
+        given = jnp.asarray(labels)
         _check_given_targets(given, logits)
         ignored_labels(ignore_label)
         counted = _checks.as_where(where, logits.shape[:-1], "targets' pixels")

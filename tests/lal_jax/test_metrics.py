@@ -213,6 +213,29 @@ def test_misuse_is_named(kind, words):
         MISUSES[words](KINDS[kind](np.zeros((2, 3), np.int32)))
 
 
+@pytest.mark.parametrize("found", ["int64", "uint64", "uint32"])
+@pytest.mark.parametrize("truth", ["int64", "uint64"])
+def test_labels_of_any_width(found, truth):
+    """In NumPy, and with predictions of JAX, where it would cut labels to 32 bits."""
+    labels = np.array([[0, 1, 2, 1]], truth)
+    predictions = np.array([[0, 2, 2, 1]], found)
+    labels[0, 3] += np.array(2**32, truth)
+    for given in (predictions, jnp.asarray(predictions.astype("int32"))):
+        for x64 in (True, False):
+            with jax.enable_x64(x64):
+                counts = metrics.confusion_matrix(given, labels, num_classes=3)
+                assert counts.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
+
+
+@every_kind
+def test_dice_of_more_pixels_than_half_of_int32(kind):
+    counts = KINDS[kind](np.array([[1_200_000_000, 100], [0, 5]], np.int32))
+    first, second = metrics.dice_by_class(counts).tolist()
+    assert first == pytest.approx(2.4e9 / (2.4e9 + 100))
+    assert second == pytest.approx(10 / 110)
+    assert float(metrics.dice(counts)) == pytest.approx((first + second) / 2)
+
+
 @every_kind
 def test_empty_images_count_nothing(kind):
     empty = KINDS[kind](np.zeros((0, 3, 4), np.int32))

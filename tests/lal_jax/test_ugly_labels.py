@@ -1,15 +1,19 @@
 """Labels at the edge, with the outcomes that docs/mathematics.md names."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lal_jax import (
+    _checks,
     gradients,
     locally_adaptive_loss,
     softmax_cross_entropy,
     update_centers,
+    valid_mask,
 )
 from tests.lal_jax.ugly import (
     BY_SCORE,
@@ -51,6 +55,37 @@ def test_an_image_of_no_rows_is_zero(loss):
     assert losses.shape[0] == 2
     assert not losses.any()
     assert gradient.shape == logits.shape
+
+
+WIDE = (
+    ("int64", 1 + 2**32),
+    ("int64", 1 - 2**32),
+    ("uint64", 1 + 2**32),
+    ("uint32", 2**32 - 1),
+)
+
+
+@pytest.mark.parametrize("x64", [True, False])
+def test_labels_beyond_32_bits_are_no_class_and_not_ignored(x64):
+    with jax.enable_x64(x64):
+        for dtype, value in WIDE:
+            labels: Any = np.array([2, value, 255], dtype)
+            valid = valid_mask(labels, ignore_label=(255, -1))
+            first, wide, _ = _checks.as_indices(labels).tolist()
+            assert valid.tolist() == [True, True, False]
+            assert first == 2
+            assert wide not in range(-1, 256)
+
+
+@every({name: LOSSES[name] for name in ("by pixel", "center", "dice", "boundary")})
+def test_labels_beyond_32_bits_are_as_others_out_of_range(loss, logits):
+    """Of NumPy: JAX's own arrays, and arguments of jit, are cut before."""
+    stray = LABELS == 1
+    with jax.enable_x64(False):
+        expected = loss(logits, np.where(stray, CLASSES + 7, LABELS))
+        for dtype, value in WIDE[1:3]:
+            actual = loss(logits, np.where(stray, value, LABELS.astype(dtype)))
+            np.testing.assert_array_equal(actual, expected)
 
 
 @every({name: LOSSES[name] for name in ("by pixel", "focal", "center", "dice")})

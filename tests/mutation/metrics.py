@@ -21,6 +21,7 @@ METRICS = [
             "quotient(part, whole), 0)",
         ),
         ("unknown in the mean", "sum(), known.sum())", "sum(), (known | True).sum())"),
+        ("cut before", "if on_host else _checks.as_indices", "if True else None"),
         (
             "gathered",
             "spread = PartitionSpec() if explicit else None",
@@ -31,7 +32,7 @@ METRICS = [
         "lal_jax/metrics.py",
         TESTS,
         ("union of sums", "truth + found - hits", "truth + found"),
-        ("Dice halved", "known_ratio(2 * hits,", "known_ratio(hits,"),
+        ("Dice without half", "wrong.astype(float) / 2", "wrong.astype(float)"),
         (
             "precision",
             "return known_ratio(hits, truth, truth > 0)",
@@ -39,6 +40,12 @@ METRICS = [
         ),
         ("truth by column", "pairs(labels, predictions,", "pairs(predictions, labels,"),
         ("equal weights", "truth.astype(float) * iou", "iou"),
+    ),
+    *of(
+        "lal_jax/_checks.py",
+        "tests/lal_jax/test_ugly_labels.py",
+        ("NumPy's cut", "labels = _within_int32(labels, np)", "labels = +labels"),
+        ("unsigned cut", "if labels.dtype in (np.uint32, np.uint64):", "if False:"),
     ),
     *of(
         "lal_jax/borders.py",

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,13 +14,28 @@ from flax import nnx
 from train.common.errors import UserError
 from train.config import portable
 from train.evaluation.preparation import prepared
-from train.export import FILES, export, serialized
+from train.export import FILES, _check_finite, export, serialized
 from train.training.step import make_state
 from train.workdir.sums import not_ours
 from train.workdir.trained import Trained, load_trained, save_trained
 
 from .conftest import CLASSES, MakeConfig
 from .standins import STATE, Brightest
+
+
+def test_what_is_finite_is_seen_on_a_small_image() -> None:
+    """Whatever crops a model's file names, of whoever made it."""
+    seen = []
+    form = SimpleNamespace(channels=4, bits=16, dtype=np.uint16)
+    network: Any = SimpleNamespace(
+        preprocess=SimpleNamespace(form=form),
+        state=None,
+        predictor=lambda: SimpleNamespace(batch=lambda _, x: seen.append(x.shape)),
+    )
+    for size in ((4096, 33), (48, 64)):
+        _check_finite(Path("model.safetensors"), network, size)
+    assert seen == [(1, 65, 33, 4), (1, 48, 64, 4)]
+
 
 # What a stranger's program does with the file; it must not need our code, nor Flax.
 PROGRAM = """
