@@ -43,7 +43,7 @@ def _packed(rows: np.ndarray) -> Iterator[bytes]:
     above = np.zeros_like(rows[:1])
     for band in row_bands(len(rows)):
         here = rows[band]
-        yield stream.compress(_filtered(here, np.vstack([above, here[:-1]])))
+        yield stream.compress(_filtered(here, np.vstack([above, here[:-1]])).data)
         above = here[-1:]
     yield stream.flush()
 
