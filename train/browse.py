@@ -1,7 +1,7 @@
 """Shows a whole split of a run: python train/browse.py RUN [--out DIR] [--limit N].
 
---split, --data, --checkpoint, --scales, --flip, --window and the others are those of
-train/evaluate.py, and the mean IoU is the same.
+--split, --data, --checkpoint, --scales, --flip, --window, --crf and the others are
+those of train/evaluate.py, and the mean IoU is the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import tyro
 
 from train.common.command import cache_compilations, run_command
 from train.common.errors import UserError
+from train.common.options import annotate
+from train.common.signals import stop_told
+from train.evaluation.crf import check_installed, refiner
+from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.views import PredictionOptions
 from train.report.browsing import PAGE_FILES, write_browsing
 from train.report.own_folder import OwnFolder
@@ -27,6 +31,7 @@ def browse(
     chosen: tyro.conf.OmitArgPrefixes[SplitOptions],
     out: Path | None = None,
     limit: int = 0,
+    crf: tyro.conf.OmitArgPrefixes[CrfOptions] = WITHOUT,
 ) -> None:
     """Writes OUT/index.html: every image of a split, with truth beside prediction.
 
@@ -40,17 +45,27 @@ def browse(
       out: folder for the page, new, empty, or with an earlier page, which is replaced;
         RUN/browse_SPLIT if none is named.
       limit: shows so many images of the split, spread evenly; 0 shows all.
+      crf: whether and how a dense CRF refines predictions.
     """
     if limit < 0:
         raise UserError(f"--limit must be 0 or more, got {limit}")
+    check_installed(crf)
     split = load_split(run, prediction, chosen)
     cache_compilations(prediction.compilation_cache)
-    place = out or run / f"browse_{'_'.join(split.words)}"
+    place = out or run / f"browse_{'_'.join([*split.words, *crf.named()])}"
     if out is None and place.is_symlink():
         raise UserError(f"{place} is a link. Name the folder for the page with --out.")
     folder = OwnFolder(place, PAGE_FILES)
-    print(f"Page: {write_browsing(split, run.resolve().name, folder, limit)}")
+    with refiner(crf, split.dataset.void) as refine, stop_told():
+        page = write_browsing(split, run.resolve().name, folder, limit, refine)
+    print(f"Page: {page}")
+
+
+def main() -> None:
+    """Shows a split as the command line says."""
+    annotate(CrfOptions)
+    tyro.cli(browse, config=(tyro.conf.FlagCreatePairsOff,))
 
 
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(browse, config=(tyro.conf.FlagCreatePairsOff,)))
+    run_command(main)

@@ -62,6 +62,37 @@ CRF = (
         ("in the name of another", ", *crf.named()]", "]"),
     )
     + of(
+        "train/evaluate.py",
+        "tests/train/report/test_browsing_crf.py",
+        ("likelier by a CRF", "refiner(crf, dataset.void)", "refiner(crf)"),
+    )
+    + of(
+        "train/browse.py",
+        "tests/train/report/test_browsing_crf.py",
+        ("in place of another", ", *crf.named()]", "]"),
+        ("likelier by a CRF", "refiner(crf, split.dataset.void)", "refiner(crf)"),
+    )
+    + of(
+        "train/evaluation/whole_split.py",
+        "tests/train/report/test_browsing_crf.py",
+        (
+            "alone without",
+            "        if self._crf:\n            found",
+            "        if False:\n            found",
+        ),
+    )
+    + of(
+        "train/report/browsing.py",
+        "tests/train/report/test_browsing_crf.py",
+        (
+            "page after all CRFs",
+            "contextlib.closing(panels)",
+            "contextlib.nullcontext(panels)",
+        ),
+        ("CRF unsaid", "    if crf:\n", "    if False:\n"),
+        ("named twice", ' or str(error).startswith(f"{name}: ")', ""),
+    )
+    + of(
         "train/evaluation/crf_search.py",
         "tests/train/evaluation/test_crf_search.py",
         ("whole steps", "(value + best) / 2", "value"),

@@ -4,6 +4,24 @@ from .trainer import of
 
 PREDICTIONS = (
     of(
+        "train/evaluation/overlay_png.py",
+        "tests/train/evaluation/test_overlay_png.py",
+        ("row above the band", "above = here[-1:]", "above = here[:1]"),
+        ("mean rounded up", "left & above", "left | above"),
+        ("all rows in memory", "row_bands(len(rows))", "[slice(None)]"),
+        ("one chunk", "range(0, len(packed), _LONGEST)", "range(1)"),
+        ("large files", "9, zlib.Z_RLE", "9, zlib.Z_FIXED"),
+    )
+    + of(
+        "train/evaluation/own_pictures.py",
+        "tests/train/evaluation/test_overlay_png.py",
+        (
+            "mark of another",
+            '_mark("RGB", (width, height),',
+            '_mark("RGB", (height, width),',
+        ),
+    )
+    + of(
         "train/evaluation/bands.py",
         "tests/train/evaluation/test_bands.py",
         ("last rows twice", "[start - first :, :width]", "[:, :width]"),

@@ -154,6 +154,21 @@ def test_models_keep_their_statistics(
             load_trained(path)
 
 
+def test_statistics_are_checked_where_nothing_is_normalized_by_them(
+    make_config: MakeConfig, tiny: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    config = make_config(backbone=tiny)
+    graph, state = make_state(config, 2, seed=0)
+    for deviations in ((0.0,) * 3, (1.0,) * 4, (1.0,) * 3):
+        statistics = Statistics((1.0,) * 3, deviations)
+        save_trained(Trained(config, NAMES, COLORS, graph, state, statistics), path)
+        if deviations != (1.0,) * 3:
+            with pytest.raises(UserError, match="no means and deviations"):
+                load_trained(path)
+    assert load_trained(path).statistics == statistics
+
+
 def test_kernels_of_another_number_of_channels_are_refused(
     make_config: MakeConfig, tiny: str, tmp_path: Path
 ) -> None:

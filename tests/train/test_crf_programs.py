@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from train import evaluate, predict, tune_crf
+from train import browse, evaluate, predict, tune_crf
 from train.common.errors import UserError
 from train.config import Config, save_config
 from train.data.dataset import DataOptions
@@ -110,7 +110,7 @@ def test_an_image_that_does_not_fit_is_named_and_the_others_are_done(
     assert not (out / "b.png").exists()
 
 
-@pytest.mark.parametrize("program", ["predict", "evaluate", "tune_crf"])
+@pytest.mark.parametrize("program", ["predict", "evaluate", "browse", "tune_crf"])
 def test_without_the_library_nothing_is_begun(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +121,8 @@ def test_without_the_library_nothing_is_begun(
             predict.predict(tmp_path / "no", (out,), out, plain, crf=OPTIONS)
         elif program == "evaluate":
             evaluate.evaluate(tmp_path / "no", plain, SplitOptions(), crf=OPTIONS)
+        elif program == "browse":
+            browse.browse(tmp_path / "no", plain, SplitOptions(), out, crf=OPTIONS)
         else:
             tune_crf.tune_crf(tmp_path / "no", plain, Grid(), tune_crf.Fixed())
     assert not out.exists()
@@ -142,8 +144,16 @@ def run(
     ]
     found = SimpleNamespace(folder=tmp_path, scenes=scenes, asked=[], holdout=0.0)
     dataset = SimpleNamespace(
-        name="six", class_names=NAMES, val=source, fingerprint="f", splits={}, void=()
+        name="six",
+        class_names=NAMES,
+        colors=COLORS,
+        val=source,
+        fingerprint="f",
+        splits={},
+        void=(),
     )
+
+    found.dataset = dataset
 
     def load_dataset(options: DataOptions) -> SimpleNamespace:
         found.asked.append(options)

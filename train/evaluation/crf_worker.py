@@ -39,6 +39,13 @@ class Parameters(NamedTuple):
     gaussian_weight: float  # w₂
     gaussian_std: float  # σ_γ, pixels
 
+    def told(self) -> str:
+        """Returns the values with their symbols, for people."""
+        count, *values = self
+        told = zip(("w₁", "σ_α", "σ_β", "w₂", "σ_γ"), values, strict=True)
+        kernels = (f"{symbol} {value:g}" for symbol, value in told)
+        return ", ".join([*kernels, f"{count} iteration{'s' * (count != 1)}"])
+
 
 def mean_field(
     image: np.ndarray,

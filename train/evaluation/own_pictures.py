@@ -9,21 +9,22 @@ import io
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from train.common.errors import UserError
 from train.data.image_files import opened
+from train.evaluation.overlay_png import overlay_png
 
 _KEY, _IMAGE = "predicted", "image"
 
 
-def as_predicted(picture: Image.Image, *, effort: int = 6, of: str = "") -> bytes:
+def as_predicted(picture: Image.Image, *, of: str = "") -> bytes:
     """Returns a picture as PNG with the mark.
 
     Args:
       picture: what is written.
-      effort: of the compression, 0 to 9.
       of: digest of the image that it was predicted of.
     """
     info = PngInfo()
@@ -31,8 +32,15 @@ def as_predicted(picture: Image.Image, *, effort: int = 6, of: str = "") -> byte
         info.add_text(_IMAGE, of)
     info.add_text(_KEY, _checksum(picture))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info, compress_level=effort)
+    picture.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
+
+
+def overlay_as_predicted(pixels: np.ndarray) -> bytes:
+    """Returns an overlay, uint8 `[height, width, 3]`, as PNG with the mark."""
+    height, width = pixels.shape[:2]
+    mark = _mark("RGB", (width, height), np.ascontiguousarray(pixels).data)
+    return overlay_png(pixels, {_KEY: mark})
 
 
 def is_ours(path: Path) -> bool:
@@ -55,5 +63,8 @@ def image_of(mask: Path) -> str:
 
 def _checksum(picture: Image.Image) -> str:
     palette = picture.getpalette() or []
-    content = picture.tobytes() + bytes(palette)
-    return f"{picture.mode} {picture.size} {zlib.crc32(content):08x}"
+    return _mark(picture.mode, picture.size, picture.tobytes() + bytes(palette))
+
+
+def _mark(mode: str, size: tuple[int, int], content: bytes | memoryview) -> str:
+    return f"{mode} {size} {zlib.crc32(content):08x}"

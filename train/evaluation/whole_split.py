@@ -60,7 +60,7 @@ class Evaluator:
       predictor: makes the masks.
       source: the records of the split.
       class_names: one for each class.
-      crf: refines the predictions, but for those of panels.
+      crf: refines the predictions.
 
     Raises:
       UserError: no mask of the split has a label, so there is nothing to measure.
@@ -173,30 +173,35 @@ class Evaluator:
         self, states: Sequence[TrainState], crf: Crf
     ) -> Iterator[tuple[Sequence[int], Callable[[], list[Compared]]]]:
         """Yields `pieces` of one image, whose CRF is computed beside the network."""
-        classes = len(self.class_names)
 
         def read(index: int) -> tuple[int, Example]:
             return index, decode(self.source[index])
 
         def predict(state: TrainState, seen: tuple[int, Example]) -> _Unrefined:
             index, example = seen
-            crf.check(self._name(index), example.image.shape[:2], classes)
             with self._finite(state, [index]):
-                found = self.predictor.probabilities(state, example.image)
-            return _Unrefined(self._name(index), example, found)
+                return self._for_the_crf(crf, state, index, example)
 
         def refine(predicted: _Unrefined) -> list[Compared]:
-            name, example, found = predicted
-            marginals = crf.refined(name, example.image, found)
-            return [(example, largest_class(marginals))]
+            return [(predicted.example, _mask(crf, predicted))]
 
         numbers = range(index_of_process(), len(self.source), number_of_processes())
+        classes = len(self.class_names)
         items = ((index, classes * math.prod(self._sizes[index])) for index in numbers)
         stages = Stages(read, predict, refine, crf.workers.stop)
         work = overlapped(stages, items, states, writers=processes())
         with contextlib.closing(work) as results:
             for index, result in results:
                 yield [index], result
+
+    def _for_the_crf(
+        self, crf: Crf, state: TrainState, index: int, example: Example
+    ) -> _Unrefined:
+        """Returns an example that the CRF can be computed of."""
+        name = self._name(index)
+        crf.check(name, example.image.shape[:2], len(self.class_names))
+        found = self.predictor.probabilities(state, example.image)
+        return _Unrefined(name, example, found)
 
     def _name(self, index: int) -> str:
         return self.source[index]["name"].decode()
@@ -224,10 +229,14 @@ class Evaluator:
           state: one of `replicas(…)`.
           index: of the image in the split.
         """
-        record = self.source[index]
-        image, truth = decode(record)
-        mask = self.predictor.mask(state, image)
-        return Panel(record["name"].decode(), shown_image(image), truth, mask)
+        example = decode(self.source[index])
+        if self._crf:
+            found = self._for_the_crf(self._crf, state, index, example)
+            mask = _mask(self._crf, found)
+        else:
+            mask = self.predictor.mask(state, example.image)
+        seen = shown_image(example.image)
+        return Panel(self._name(index), seen, example.label, mask)
 
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:
         """Returns images of the split, spread evenly, with truth and prediction."""
@@ -239,6 +248,12 @@ def evenly(number: int, count: int) -> list[int]:
     """Returns so many of a number of places, spread evenly, or all that there are."""
     chosen = np.linspace(0, number - 1, min(count, number)).round().astype(int)
     return np.unique(chosen).tolist()
+
+
+def _mask(crf: Crf, found: _Unrefined) -> np.ndarray:
+    """Returns the mask of the CRF."""
+    marginals = crf.refined(found.name, found.example.image, found.probabilities)
+    return largest_class(marginals)
 
 
 def _cut(

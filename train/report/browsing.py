@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from train.data.images import Source, has_label
 from train.data.parts import Part
 from train.data.places import short
 from train.data.void import void_marked
+from train.evaluation.crf import Crf
 from train.evaluation.spread import replicas
 from train.evaluation.whole_split import Evaluator, Panel, evenly
 from train.report.browse_layers import layers
@@ -33,7 +35,11 @@ _MOST_TOLD = 20  # of the failures, in a message
 
 
 def write_browsing(
-    split: EvaluatedSplit, run: str, folder: OwnFolder, limit: int = 0
+    split: EvaluatedSplit,
+    run: str,
+    folder: OwnFolder,
+    limit: int = 0,
+    crf: Crf | None = None,
 ) -> Path:
     """Predicts a split and writes the page of it; returns its path.
 
@@ -44,11 +50,12 @@ def write_browsing(
       run: its name.
       folder: what an earlier call wrote there is replaced.
       limit: so many images, spread evenly; 0 for all.
+      crf: refines the predictions.
 
     Raises:
       UserError: images failed, after the others were written; or there are none.
     """
-    pages = _Pages(split, run, folder)
+    pages = _Pages(split, run, folder, crf)
     chosen, failures = _sound(split.dataset.val, limit)
     pages.failures += failures
     try:
@@ -69,8 +76,10 @@ def write_browsing(
 class _Pages:
     """The images that are done."""
 
-    def __init__(self, split: EvaluatedSplit, run: str, folder: OwnFolder):
-        self._split, self._run, self._folder = split, run, folder
+    def __init__(
+        self, split: EvaluatedSplit, run: str, folder: OwnFolder, crf: Crf | None
+    ):
+        self._split, self._run, self._folder, self._crf = split, run, folder, crf
         self.images: list[Browsed] = []
         self.failures: list[str] = []
 
@@ -79,10 +88,11 @@ class _Pages:
         trained, dataset, options, *_ = self._split
         source = Part(dataset.val, chosen)
         predictor = trained.predictor(options)
-        evaluator = Evaluator(predictor, source, dataset.class_names)
+        evaluator = Evaluator(predictor, source, dataset.class_names, self._crf)
         progress = tqdm(total=len(chosen), unit="image", dynamic_ncols=True)
-        with progress:
-            for place, found in _panels(evaluator, trained.state):
+        panels = _panels(evaluator, trained.state)
+        with progress, contextlib.closing(panels):  # a stop ends CRFs before the page
+            for place, found in panels:
                 name = found.name if isinstance(found, Panel) else _name(source, place)
                 progress.set_description(shown(name), refresh=False)
                 try:
@@ -132,7 +142,7 @@ class _Pages:
             )
         html = browse_page(
             name=self._run,
-            lead=_lead(self._split),
+            lead=_lead(self._split, self._crf),
             notes=notes,
             failures=self.failures,
             class_names=void_marked(dataset.class_names, dataset.void),
@@ -159,23 +169,25 @@ def _sound(source: Source, limit: int) -> tuple[list[int], list[str]]:
 
 def _panels(
     evaluator: Evaluator, state: TrainState
-) -> Iterator[tuple[int, Panel | Exception]]:
+) -> Generator[tuple[int, Panel | Exception], None, None]:
     """Yields each image of a split by its place, or what it failed of.
 
     Masks are those that are evaluated. Where images predicted together fail, each is
     predicted again, alone.
     """
     alone = replicas(state)[0]
-    for indices, compared in evaluator.pieces(state):
-        try:
-            found = compared()
-        except Exception:  # of one of them, or of memory for all
-            yield from ((index, _alone(evaluator, alone, index)) for index in indices)
-            continue
-        for index, (example, mask) in zip(indices, found, strict=True):
-            name = _name(evaluator.source, index)
-            seen = shown_image(example.image)
-            yield index, Panel(name, seen, example.label, mask)
+    with contextlib.closing(evaluator.pieces(state)) as pieces:
+        for indices, compared in pieces:
+            try:
+                found = compared()
+            except Exception:  # of one of them, or of memory for all
+                for index in indices:
+                    yield index, _alone(evaluator, alone, index)
+                continue
+            for index, (example, mask) in zip(indices, found, strict=True):
+                name = _name(evaluator.source, index)
+                seen = shown_image(example.image)
+                yield index, Panel(name, seen, example.label, mask)
 
 
 def _alone(evaluator: Evaluator, state: TrainState, index: int) -> Panel | Exception:
@@ -196,9 +208,9 @@ def _name(source: Source, index: int) -> str:
 
 
 def _told_of(name: str, error: Exception) -> str:
-    """Returns what went wrong with an image, which what is raised does not name."""
-    told = UserError(f"{name}: {error}") if isinstance(error, UserError) else error
-    return told_of(name, told)
+    """Returns what went wrong with an image, which few errors name."""
+    named = not isinstance(error, UserError) or str(error).startswith(f"{name}: ")
+    return told_of(name, error if named else UserError(f"{name}: {error}"))
 
 
 def _told(failures: Sequence[str], shown_images: int, path: Path) -> str:
@@ -209,7 +221,7 @@ def _told(failures: Sequence[str], shown_images: int, path: Path) -> str:
     return "\n".join([f"{page}; {count} failed:", *failures[:_MOST_TOLD], *more])
 
 
-def _lead(split: EvaluatedSplit) -> str:
+def _lead(split: EvaluatedSplit, crf: Crf | None) -> str:
     """Returns what was predicted, and how."""
     options, step = split.options, int(split.trained.state.step)
     parts = [f"{short(split.dataset.name)}, {split.name}", f"step {step:,}"]
@@ -219,4 +231,6 @@ def _lead(split: EvaluatedSplit) -> str:
         parts.append("flipped as well")
     if options.window != (0, 0):
         parts.append("windows of {}×{}".format(*options.window))
+    if crf:
+        parts.append(f"refined by a dense CRF ({crf.parameters.told()})")
     return " · ".join(parts)
