@@ -85,6 +85,7 @@ STRANGERS = [
         "train/common/command.py",
         "tests/train/common/test_command.py",
         ("no backend", " and _NO_BACKEND in str(error):", " and False:"),
+        ("switches", "str(error).startswith(_SWITCHES):", "False:"),
     ),
     *of(
         "train/experiments/publish.py",

@@ -30,6 +30,7 @@ from train.common.signals import Terminated, terminable
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
 _LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _NO_BACKEND = "Unable to initialize backend"  # JAX's, of JAX_PLATFORMS
+_SWITCHES = "LAL_JAX_"  # begins messages about variables of our own
 _LOOP_OF_LINKS = "Symlink loop"  # pathlib's, until Python 3.13
 # Of JAX, whatever its variables say: others give other numbers, or refuse ours.
 _OURS = {
@@ -128,6 +129,8 @@ def _message(error: Exception) -> str:
         return f"{error!s:.300}. Name devices that are there: JAX_PLATFORMS=cpu."
     if isinstance(error, RuntimeError) and _LOOP_OF_LINKS in str(error):
         return f"{error}, a link that leads to itself. Delete it, or name another path."
+    if isinstance(error, ValueError) and str(error).startswith(_SWITCHES):
+        return str(error)
     if isinstance(error, FileNotFoundError) and _NO_TEMPORARY in str(error):
         return f"{error.strerror}. Name a folder to write to: TMPDIR=FOLDER."
     if reason_unwritten(error):

@@ -194,6 +194,11 @@ def test_characters_that_the_output_lacks_are_escaped() -> None:
             "'gpu': none. Name devices that are there",
         ),
         (
+            "from train.training.compiler import chosen_options\n"
+            "import os; os.environ['LAL_JAX_COMPILER'] = 'yes'; chosen_options()",
+            "LAL_JAX_COMPILER must be one of off, graph, fused (default off), got",
+        ),
+        (
             "raise FileNotFoundError(2, 'No usable temporary directory found in []')",
             "found in []. Name a folder to write to: TMPDIR=FOLDER",
         ),
