@@ -50,7 +50,7 @@ def saved(image: Image.Image = PHOTO, **options: Any) -> bytes:
 
 
 def entry_of(content: bytes, tag: int) -> tuple[int, str, int, int]:
-    """Returns where the entry of a tag lies, its type, length, and its numbers' place."""
+    """Returns the place of a tag's entry, its type, its length, its numbers' place."""
     (at,) = struct.unpack_from("<I", content, 4)
     (count,) = struct.unpack_from("<H", content, at)
     for place in range(at + 2, at + 2 + 12 * count, 12):
