@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,12 @@ COLORS = [(9 * i % 256, 255 - i, 3 * i % 256) for i in range(256)]
 BLACK_AND_WHITE = [(0, 0, 0), (255, 255, 255)]
 GRAYS = [(i, i, i) for i in range(256)]
 
-Color = tuple[int, ...]
+Colors = Sequence[tuple[int, ...]]
 
 
 def bmp(
     bits: int,
-    palette: list[Color] | None = None,
+    palette: Colors | None = None,
     *,
     values: np.ndarray | None = None,
     head: int = 40,
@@ -63,8 +64,8 @@ def packed(row: np.ndarray, bits: int) -> bytes:
         of_bits = (row[:, None] >> np.arange(bits)[::-1]) & 1
         content = np.packbits(of_bits.astype(np.uint8)).tobytes()
     else:
-        content = row.astype("<u4").view(np.uint8).reshape(-1, 4)[:, : bits // 8]
-        content = content.tobytes()
+        of_bytes = row.astype("<u4").view(np.uint8).reshape(-1, 4)
+        content = of_bytes[:, : bits // 8].tobytes()
     return content + bytes(-len(content) % 4)
 
 
@@ -98,7 +99,7 @@ def read(tmp_path: Path, content: bytes) -> np.ndarray:
     ],
     ids=["bits", "inverted", "two", "sixteen", "colors", "gray", "gray down"],
 )
-def test_palettes(tmp_path: Path, bits: int, palette: list[Color], head: int) -> None:
+def test_palettes(tmp_path: Path, bits: int, palette: Colors, head: int) -> None:
     found = read(tmp_path, bmp(bits, palette, head=head))
     expected = np.array(palette)[drawn(bits, len(palette))]
     np.testing.assert_array_equal(found, expected)
@@ -167,7 +168,7 @@ def test_colors_by_masks(
 )
 @pytest.mark.parametrize("reader", [read_image, read_mask])
 def test_palettes_that_pillow_takes_for_levels_are_refused(
-    tmp_path: Path, bits: int, palette: list[Color], used: int, reader: object
+    tmp_path: Path, bits: int, palette: Colors, used: int, reader: object
 ) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(bmp(bits, palette, used=used))

@@ -49,7 +49,7 @@ def saved(image: Image.Image = PHOTO, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def entry_of(content: bytes, tag: int) -> tuple[int, str, int, int]:
+def entry_of(content: bytes | bytearray, tag: int) -> tuple[int, str, int, int]:
     """Returns the place of a tag's entry, its type, its length, its numbers' place."""
     (at,) = struct.unpack_from("<I", content, 4)
     (count,) = struct.unpack_from("<H", content, at)

@@ -80,8 +80,8 @@ def others() -> dict[str, bytes]:
     png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
     bmp = bytearray(saved("BMP", LARGE))
     bmp[18:26] = struct.pack("<ii", SMALL, -SMALL)
-    found = {"GIF": gif, "PNG": png, "BMP": bmp, "PPM": saved("PPM", LARGE)}
-    found["PPM"] = found["PPM"].replace(b"64 64", b"8 8", 1)
+    ppm = bytearray(saved("PPM", LARGE).replace(b"64 64", b"8 8", 1))
+    found = {"GIF": gif, "PNG": png, "BMP": bmp, "PPM": ppm}
     for compression in ("raw", "tiff_lzw"):
         tiff = bytearray(saved("TIFF", LARGE, compression=compression))
         for tag in (256, 257):
