@@ -37,6 +37,8 @@ COMPRESSIONS = {
     34925: "LZMA",
     50000: "zstd",
 }
+_FAX = dict.fromkeys((2, 3, 4, 32771), "fax, CCITT")
+_OTHERS = {**_FAX, 6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 50001: "WebP"}
 _WHITE_IS_ZERO = 0
 
 Tags = Mapping[int, tuple[int, ...]]
@@ -79,6 +81,15 @@ def check_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
             "without a sign",
             "Convert it, with the range you want the network to see.",
         )
+    code = tags.get(Tag.COMPRESSION, (1,))[0]
+    if code not in COMPRESSIONS:
+        raise not_read(
+            file,
+            f"of another compression ({_OTHERS.get(code, code)})",
+            f"Save it with one of: {', '.join(dict.fromkeys(COMPRESSIONS.values()))}.",
+        )
+    if tags.get(Tag.FILL_ORDER, (1,))[0] != 1:
+        raise not_read(file, "whose bytes begin with their lowest bit", "Save it anew.")
     colors = tags.get(Tag.PHOTOMETRIC, (1,))[0]
     if colors not in kind.colors:
         if colors == _WHITE_IS_ZERO:
@@ -87,13 +98,6 @@ def check_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
             file,
             f"of {kind.others}",
             f"Save it as {kind.saved_as}.",
-        )
-    known = tags.get(Tag.COMPRESSION, (1,))[0] in COMPRESSIONS
-    if not known or tags.get(Tag.FILL_ORDER, (1,))[0] != 1:
-        raise not_read(
-            file,
-            "of another compression",
-            f"Save it with one of: {', '.join(dict.fromkeys(COMPRESSIONS.values()))}.",
         )
     if tags.get(Tag.PREDICTOR, (1,))[0] not in (1, 2):
         raise not_read(file, "of another predictor", "Save it without.")
