@@ -59,7 +59,7 @@ CHANNEL_MISTAKES = (
         ("without bytes", "(sizes > 0) & ", ""),
         ("smaller than rows", "if (sizes[:, :-1] != whole).any() or not", "if not"),
         ("any last part", " or not np.isin(sizes[:, -1], (whole, last)).all()", ""),
-        ("sparse ones of colors", "(offsets >= HEAD) & ", ""),
+        ("sparse ones of colors", "(offsets >= HEAD_BYTES) & ", ""),
     )
     + of(
         "train/data/tiff_tags.py",

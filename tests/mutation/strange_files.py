@@ -141,9 +141,14 @@ STRANGE_FILES = [
         ("predicted at will", "self._predictor.check(image.shape[0], str(path))", "0"),
     ),
     *of(
+        "train/export.py",
+        "tests/train/test_enlarged.py",
+        ("exported at will", "*(height, trained.use.image_height, f", "*(height, 0, f"),
+    ),
+    *of(
         "train/evaluation/large_images.py",
         "tests/train/evaluation/test_memory.py",
-        ("any length", "return max(size) * largest > LONGEST", "return False"),
+        ("any length", "return max(size) * largest > LONGEST_SEEN", "return False"),
         (
             "high windows",
             "map(min, FALLBACK, padded_size(size, _SHORTER))",

@@ -40,14 +40,14 @@ class Tag(enum.IntEnum):
 REDUCED_OR_MASK = 0b101  # of SUBFILE: a page that belongs to another
 PAGES = 100  # at most; smaller copies halve their size
 
-HEAD = 8  # bytes of a TIFF before anything else
+HEAD_BYTES = 8  # bytes of a TIFF before anything else
 CLASSIC, BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 _ODD_HEADS = (b"II\0*", b"MM*\0")  # of which Pillow makes what it can
 _ENTRIES = 2**16  # of a page at most
 _NUMBERS = {3: "H", 4: "I"}  # types: numbers of 16 and 32 bits without a sign
 
 # Of which there is a number for each part.
-LISTS = (Tag.STRIPS, Tag.STRIP_SIZES, Tag.TILES, Tag.TILE_SIZES)
+PART_LISTS = (Tag.STRIPS, Tag.STRIP_SIZES, Tag.TILES, Tag.TILE_SIZES)
 MOST_NUMBERS = 64  # of any other tag
 _KNOWN = frozenset(Tag)
 
@@ -166,7 +166,7 @@ def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
     for tag, kind, length, _ in _entries(file):
         if tag not in _KNOWN:
             continue
-        most = MOST_NUMBERS if tag not in LISTS else length
+        most = MOST_NUMBERS if tag not in PART_LISTS else length
         if kind not in _NUMBERS or tag not in tags or tag in seen or length > most:
             raise _ambiguous(name, f"entry {tag}")
         seen.add(tag)

@@ -14,10 +14,10 @@ import numpy as np
 from train.common.errors import UserError
 from train.data.image_work import too_much
 from train.data.tiff_entries import (
-    HEAD,
-    LISTS,
+    HEAD_BYTES,
     MOST_NUMBERS,
     PAGES,
+    PART_LISTS,
     Tag,
     too_many_pages,
 )
@@ -70,7 +70,7 @@ class Parts(NamedTuple):
     sizes: np.ndarray  # likewise, bytes
 
 
-def check_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
+def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
     """Refuses the kinds of TIFF that a reader does not take."""
     bits, formats = set(tags.get(Tag.BITS, (1,))), set(tags.get(Tag.FORMAT, (1,)))
     if formats != {1} or len(bits) > 1 or not bits <= {*kind.bits}:
@@ -108,7 +108,9 @@ def not_read(file: TiffFile, what: str, way_out: str) -> UserError:
     return UserError(f"{file.name} is a TIFF {what}, which is not read. {way_out}")
 
 
-def parts_of(file: TiffFile, tags: Tags, lists: Mapping[int, NumberList]) -> Parts:
+def strips_or_tiles(
+    file: TiffFile, tags: Tags, lists: Mapping[int, NumberList]
+) -> Parts:
     """Returns where the pixels of a page lie, all of them.
 
     Raises:
@@ -134,7 +136,7 @@ def parts_of(file: TiffFile, tags: Tags, lists: Mapping[int, NumberList]) -> Par
     count = -(-width // across) * -(-height // down) * planes
     offsets, sizes = (
         file.whole_list(lists[tag], count)
-        for tag in (LISTS[:2] if tile is None else LISTS[2:])
+        for tag in (PART_LISTS[:2] if tile is None else PART_LISTS[2:])
     )
     _check_parts(offsets, sizes, file.size)
     if tags.get(Tag.COMPRESSION, (1,))[0] == _NONE:
@@ -146,7 +148,7 @@ def parts_of(file: TiffFile, tags: Tags, lists: Mapping[int, NumberList]) -> Par
 
 def _check_parts(offsets: np.ndarray, sizes: np.ndarray, end: int) -> None:
     """Refuses parts that are not in the file, of which other bytes would be read."""
-    lies = (sizes > 0) & (offsets >= HEAD) & (offsets + sizes <= end)
+    lies = (sizes > 0) & (offsets >= HEAD_BYTES) & (offsets + sizes <= end)
     if not lies.all():
         raise ValueError(
             f"part {1 + int(lies.argmin())} of {len(lies)} is not in the file, which "
@@ -206,7 +208,7 @@ class TiffFile:
                 tag, kind, length = self.numbers("HHI", place)
                 if tag not in known or tag in found or kind not in _TYPES:
                     continue
-                if tag in LISTS:
+                if tag in PART_LISTS:
                     lists.setdefault(tag, NumberList(_TYPES[kind], length, place + 8))
                 elif length <= MOST_NUMBERS:
                     kinds = f"{length}{_TYPES[kind]}"

@@ -9,7 +9,7 @@ from typing import IO, Any
 from PIL import Image
 
 from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
-from train.data.tiff_files import Kind, TiffFile, check_kind, parts_of
+from train.data.tiff_files import Kind, TiffFile, check_tiff_kind, strips_or_tiles
 
 # Beside the colors of other channels those whose 0 is white, and palettes.
 _KIND = Kind(
@@ -29,14 +29,14 @@ def check_tiff(file: IO[bytes], name: str) -> None:
 
     Raises:
       UserError: it is of a kind that is not read; the message says which.
-      ValueError: as `parts_of`, or it does not say what its values mean.
+      ValueError: as `strips_or_tiles`, or it does not say what its values mean.
     """
     read: Any = TiffFile(file, name)  # type: ignore[arg-type]
     tags, lists = next(read.pages())
     if Tag.PHOTOMETRIC not in tags:
         raise ValueError("it does not say whether 0 is black or white")
-    check_kind(read, tags, _KIND)
-    parts_of(read, tags, lists)
+    check_tiff_kind(read, tags, _KIND)
+    strips_or_tiles(read, tags, lists)
 
 
 def has_another_page(image: Image.Image, name: str) -> bool:

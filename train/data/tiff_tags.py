@@ -10,7 +10,13 @@ from train.common.regular import check_size
 from train.data.forms import Form
 from train.data.image_files import check_picture, most_bytes
 from train.data.tiff_entries import BIG, CLASSIC, REDUCED_OR_MASK, Tag, of_64_bits
-from train.data.tiff_files import Kind, TiffFile, check_kind, not_read, parts_of
+from train.data.tiff_files import (
+    Kind,
+    TiffFile,
+    check_tiff_kind,
+    not_read,
+    strips_or_tiles,
+)
 
 _WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
 # Gray levels up from black, RGB, inks: values are what they are.
@@ -66,7 +72,7 @@ def layout_of(file: TiffFile) -> TiffLayout:
             "of several pictures (pages)",
             "Save it as one picture, with all channels at each pixel.",
         )
-    check_kind(file, tags, _KIND)
+    check_tiff_kind(file, tags, _KIND)
     compression, predictor, samples, planar, turned = (
         tags.get(tag, (1,))[0]
         for tag in (
@@ -77,7 +83,7 @@ def layout_of(file: TiffFile) -> TiffLayout:
     form = Form(samples, tags[Tag.BITS][0])
     each = form.channels * form.dtype.itemsize
     check_size(file.name, file.size, most_bytes(width * height, each))
-    parts = parts_of(file, tags, lists)
+    parts = strips_or_tiles(file, tags, lists)
     return TiffLayout(
         width,
         height,

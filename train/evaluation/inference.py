@@ -112,7 +112,7 @@ class Predictor:
         """Returns how many images can be predicted together, 0 where one does not fit.
 
         An estimate, of what the compiled function takes for each pixel and of the
-        memory that is free; none fits that has a side of more than `LONGEST`.
+        memory that is free; none fits that has a side of more than `LONGEST_SEEN`.
 
         Args:
           state: parameters and statistics of the network.

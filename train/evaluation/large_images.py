@@ -12,7 +12,7 @@ _SHORTER = 32
 
 # Sides that are longer, as the network sees them, are cut whatever memory is free:
 # resizing takes the square of one, of an image of however few pixels.
-LONGEST = 8192
+LONGEST_SEEN = 8192
 
 # Of resizing to a side that is longer than the other, for its pixels squared: it
 # multiplies by a matrix.
@@ -21,7 +21,7 @@ SHORT, _SQUARE = 4096, 4  # pixels, bytes
 
 def is_long(size: Size, largest: float) -> bool:
     """Returns whether an image has too long a side, seen at scales up to a largest."""
-    return max(size) * largest > LONGEST
+    return max(size) * largest > LONGEST_SEEN
 
 
 def window_for(size: Size) -> Size:
@@ -49,7 +49,7 @@ def check_windows(window: Size, largest: float) -> None:
     if is_long(window, largest):
         raise UserError(
             f"windows of {window[0]}×{window[1]} at a scale of {largest:g} have a side "
-            f"of {max(window) * largest:g} pixels, more than {LONGEST}. Choose "
+            f"of {max(window) * largest:g} pixels, more than {LONGEST_SEEN}. Choose "
             "smaller ones with --window, or smaller --scales."
         )
 
@@ -63,7 +63,7 @@ def said_of(size: Size, needed: float | None, free: float) -> str:
       free: bytes.
     """
     what = f"An image of {size[0]}×{size[1]} pixels"
-    why = f"{what} is longer than {LONGEST} pixels, as the network sees it"
+    why = f"{what} is longer than {LONGEST_SEEN} pixels, as the network sees it"
     if needed is not None:
         why = (
             f"{what} would take about {needed / 1e9:.1f} GB of memory, with "
