@@ -26,6 +26,7 @@ from flax import nnx
 from train.common.command import run_command
 from train.common.errors import NotFinite, UserError
 from train.common.files import naming, replace_bytes
+from train.data.images import check_enlarged
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
@@ -66,6 +67,11 @@ def export(
     height, width = size if size != (0, 0) else trained.use.crop
     if min(height, width) < 1:
         raise UserError(f"--size must be 1 pixel a side or more, got {height} {width}")
+    check_enlarged(
+        *(height, trained.use.image_height, f"{run}: an image of {height}×{width}"),
+        "Name the size of larger images with --size.",
+        max(trained.use.evaluation.scales),
+    )
     _check_finite(run, trained, (height, width))
     graph = for_onnx(trained, None if size == (0, 0) else size) if for_onnx else b""
     outdated = not onnx and _is_ours(out, FILES[2])

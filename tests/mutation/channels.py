@@ -39,22 +39,32 @@ CHANNEL_MISTAKES = (
         ("any form", "        check_form(layout.form, form, name)\n", ""),
     )
     + of(
-        "train/data/tiff_tags.py",
+        "train/data/tiff_files.py",
         _READ,
         ("lists of any length", "if found.length != count:", "if not count:"),
         ("amplified", "if int(sizes.sum()) > end:", "if False:"),
-        ("floats", "if kinds != {1} or bits", "if bits"),
+        ("floats", "if formats != {1} or len", "if len"),
+    )
+    + of(
+        "train/data/tiff_tags.py",
+        _READ,
         ("pages", "if not all(page", "if not any(page"),
+        ("sums of two codes", "(5, 8, 32946, 34925, 50000)", "(5, 8, 32946)"),
         ("limit", "    check_picture(file.name, width, height, tile)\n", ""),
         ("turned", "turned if turned in range(1, 9) else 1,", "1,"),
     )
     + of(
-        "train/data/tiff_tags.py",
+        "train/data/tiff_files.py",
         _PARTS,
         ("cut short", " & (offsets + sizes <= end)", ""),
         ("without bytes", "(sizes > 0) & ", ""),
         ("smaller than rows", "if (sizes[:, :-1] != whole).any() or not", "if not"),
         ("any last part", " or not np.isin(sizes[:, -1], (whole, last)).all()", ""),
+        ("sparse ones of colors", "(offsets >= HEAD_BYTES) & ", ""),
+    )
+    + of(
+        "train/data/tiff_tags.py",
+        _PARTS,
         (
             "sparse ones of channels",
             "check_size(file.name, file.size,",
@@ -64,7 +74,6 @@ CHANNEL_MISTAKES = (
     + of(
         "train/data/tiff_entries.py",
         _PARTS,
-        ("sparse ones of colors", "default=_HEAD) < _HEAD:", "default=_HEAD) < 0:"),
         ("any head", "in _ODD_HEADS:", "in ():"),
     )
     + of(

@@ -16,7 +16,7 @@ PICTURES = [
         ("phones refused", 'return image.format != "MPO"', "return True"),
         (
             "smaller copies refused",
-            "return _has_another_page(image, name)",
+            "return has_another_page(image, name)",
             "return True",
         ),
         ("limit forgotten", "    if count > _limit:", "    if False:"),
@@ -29,16 +29,19 @@ PICTURES = [
     *of(
         "train/data/image_files.py",
         "tests/train/data/test_image_work.py",
-        ("pages", "in range(1, PAGES + 1)", "in range(1, 10**9)"),
         ("tiles", "tiled_pixels(image.size, tile) // each", "0"),
         ("unwatched", "= Watched(file, name)", "= file"),
+    ),
+    *of(
+        "train/data/tiff_pictures.py",
+        "tests/train/data/test_image_work.py",
+        ("pages", "in range(1, PAGES + 1)", "in range(1, 10**9)"),
     ),
     *of(
         "train/data/image_work.py",
         "tests/train/data/test_image_work.py",
         ("parts", "if self._calls < 0:", "if False:"),
-        ("parts of large files", '1 if head == b"BM" else _BYTES_A_CALL', "10**9"),
-        ("run lengths", '1 if head == b"BM" else _BYTES_A_CALL', "_BYTES_A_CALL"),
+        ("parts of large files", "size // _BYTES_A_CALL", "size // 10**9"),
         ("scans", "if self._scans < 0:", "if False:"),
         ("any marks", "if self._is_jpeg:", "if True:"),
         ("EXIF", "if self._exif < 0:", "if False:"),

@@ -102,7 +102,7 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         (["--steps", "-1"], "--steps must be finite and ≥ 0, got -1"),
         (["--steps", str(10**400)], "--steps must be below 2⁶³, got 10000"),
         (["--keep", str(2**63)], "--keep must be below 2⁶³, got 9223372036854775808"),
-        (["--window", "64", "16385"], r"--window must be 32 to 16384.*\(64, 16385\)"),
+        (["--window", "64", "8193"], r"--window must be 32 to 8192.*\(64, 8193\)"),
         (["--batch-size", "-1"], "--batch-size must be above 0, got -1"),
         (["--learning-rate", "nan"], "--learning-rate.*got nan"),
         (["--crop", "4", "64"], r"--crop must be.*got \(4, 64\)"),

@@ -77,7 +77,7 @@ def read_areas(out: Path) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", "empty has no image directly in it (.avif"),
+        ("empty", "empty has no image directly in it (.bmp"),
         ("*.tif", "*.tif matches no file"),
         ("**/*.tif", "**/*.tif matches no file"),
         ("empty [1]/*.png", "matches no file. A bracket that is meant is written [[]."),

@@ -21,7 +21,8 @@ from train.data.image_files import (
     orientation_of,
 )
 from train.data.tiff_channels import tiff_pixels
-from train.data.tiff_tags import TiffFile, is_tiff, layout_of
+from train.data.tiff_files import TiffFile
+from train.data.tiff_tags import is_tiff, layout_of
 
 # Pillow's modes whose bytes are those of the file.
 _MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}

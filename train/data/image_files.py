@@ -18,19 +18,16 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
-from train.data.image_work import Watched, check_jpeg_2000
-from train.data.png_chunks import Unpacked, check_heads, pixel_chunks
+from train.data.bmp_heads import check_bmp
+from train.data.image_work import Watched, check_jpeg_2000, check_measured
+from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
-    PAGES,
-    REDUCED_OR_MASK,
-    Tag,
     check_entries,
-    check_strips,
     claimed_pixels,
     tile_of,
     tiled_pixels,
-    too_many_pages,
 )
+from train.data.tiff_pictures import check_tiff, has_another_page, silence_libtiff
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
 # it hands others to programs, EPS, whatever its ending, to Ghostscript.
@@ -43,9 +40,9 @@ FORMATS = {
     "WEBP": "WebP",
     "PPM": "PPM",
     "JPEG2000": "JPEG 2000",
-    "AVIF": "AVIF",
 }
 Image.init()
+silence_libtiff()
 _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
 
 _ORIENTATION = ExifTags.Base.Orientation
@@ -141,21 +138,20 @@ def opened(
             if isinstance(source, Path)
             else io.BytesIO(source)
         )
+        check_measured(file, name)
         if (
             pixels := claimed_pixels(file, name)
         ) is not None:  # whose lists Pillow reads
             pixels = min(pixels // bytes_of_pixel, _limit)
             size = file.seek(0, io.SEEK_END)
             check_size(name, size, most_bytes(pixels, bytes_of_pixel))
+            check_tiff(file, name)
             file.seek(0)
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
         _check_work(image, watched, name, bytes_of_pixel)
         if _holds_several(image, name):
-            raise UserError(
-                f"{name} holds several pictures (frames of an animation, or pages), "
-                "and one is needed. Save it as a file of its own."
-            )
+            raise _several(name)
         yield image
 
 
@@ -229,9 +225,10 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
             together = tiled_pixels(image.size, tile) // each
             _check_count(together, f"{name} has tiles of together")
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
-        check_strips(image, file.seek(0, io.SEEK_END), name)
-    elif image.format == "PNG":
-        check_heads(file)
+    elif image.format == "PNG" and has_frames(file):
+        raise _several(name)
+    elif image.format == "BMP":
+        check_bmp(file, image, name)
     elif image.format == "JPEG2000":
         file.seek(0)
         check_jpeg_2000(file.read(), pixels, name)
@@ -247,33 +244,21 @@ def _check_count(count: int, what: str) -> None:
     )
 
 
+def _several(name: str) -> UserError:
+    return UserError(
+        f"{name} holds several pictures (frames of an animation, or pages), and one is "
+        "needed. Save it as a file of its own."
+    )
+
+
 def _holds_several(image: Image.Image, name: str) -> bool:
     """Returns whether a file has several pictures, none of which is the one meant."""
     if not getattr(image, "is_animated", False):
         return False
     if image.format == "TIFF":
-        return _has_another_page(image, name)
+        return has_another_page(image, name)
     # Phones add a smaller one, or one of distances, to a JPEG, which is then called so.
     return image.format != "MPO"
-
-
-def _has_another_page(image: Image.Image, name: str) -> bool:
-    """Returns whether a page of a TIFF is no smaller copy or mask of the first one.
-
-    Raises:
-      UserError: there are more pages than an image could need.
-    """
-    try:
-        for page in range(1, PAGES + 1):
-            image.seek(page)
-            tags = image.tag_v2  # type: ignore[attr-defined]
-            if not tags.get(Tag.SUBFILE, 0) & REDUCED_OR_MASK:
-                return True
-        raise too_many_pages(name)
-    except EOFError:
-        return False
-    finally:
-        image.seek(0)
 
 
 def orientation_of(image: Image.Image) -> int:

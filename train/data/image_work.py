@@ -23,7 +23,7 @@ _EXIF_PARTS = 64  # of a JPEG, of 64 KB each, which are joined one by one
 _SCANS = 100  # of a JPEG; ten are usual
 _COMMENTS = 1000  # of a PPM of plain text, cut out one by one
 _PLAIN = (b"P1", b"P2", b"P3")
-
+_MEDIA = b"ftyp"  # of AVIF and HEIF, behind four bytes
 
 # Of a JPEG 2000: packets are gone through whether or not they have data, and a precinct
 # takes kilobytes. Usual files have some dozens of each in a tile.
@@ -41,6 +41,17 @@ def too_much(name: str, what: str) -> UserError:
     )
 
 
+def check_measured(file: IO[bytes], name: str) -> None:
+    """Refuses AVIF and HEIF, whose heads may say any size beside that of the pixels."""
+    head = file.read(8)
+    file.seek(0)
+    if head[4:] == _MEDIA:
+        raise UserError(
+            f"{name} is AVIF, HEIF or a film: such files are not read, since only "
+            "decoding one tells how large it is. Convert it to PNG or JPEG first."
+        )
+
+
 class Watched:
     """A file whose reader does a bounded amount of work.
 
@@ -54,8 +65,7 @@ class Watched:
         head, size = file.read(2), file.seek(0, 2)
         file.seek(0)
         self._is_jpeg, self._is_plain = head == b"\xff\xd8", head in _PLAIN
-        # Pillow reads the run lengths of a BMP byte by byte.
-        self._calls = _CALLS + size // (1 if head == b"BM" else _BYTES_A_CALL)
+        self._calls = _CALLS + size // _BYTES_A_CALL
         self._exif, self._scans, self._comments = _EXIF_PARTS, _SCANS, _COMMENTS
 
     def __getattr__(self, name: str) -> Any:

@@ -34,6 +34,9 @@ Pixel = tuple[int, ...]  # of a pixel, a level for each channel
 
 Size = tuple[int, int]  # height and width, pixels
 
+# How many times larger images are made: what a model says of that costs its square.
+_ENLARGED = 16
+
 
 class Source(Protocol):
     """Records by index."""
@@ -186,14 +189,49 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.floor(np.stack(resized, axis=-1) + 0.5).astype(image.dtype)
 
 
-def at_height(example: Example, height: int) -> Example:
-    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is.
+def check_enlarged(
+    pixels: int, height: int, what: str, way_out: str, largest: float = 1.0
+) -> None:
+    """Refuses to make an image larger than any network is trained to see it.
+
+    Args:
+      pixels: height of the image.
+      height: that it is resized to; 0 leaves it as it is.
+      what: the image, for messages.
+      way_out: likewise.
+      largest: scale at which it is then seen.
 
     Raises:
-      UserError: it would be larger than `limit_pixels` allows.
+      UserError: it would be 16 times larger a side; the message says how much.
+    """
+    times = (height or pixels) / pixels * max(1.0, largest)
+    if times > _ENLARGED:
+        scale = f" and a scale of {largest:g}" if largest > 1 else ""
+        raise UserError(
+            f"{what} is {pixels} pixels high: --image-height {height}{scale} would "
+            f"enlarge it {times:.4g} times a side, more than {_ENLARGED}. {way_out}"
+        )
+
+
+def at_height(example: Example, height: int, name: str = "an image") -> Example:
+    """Returns the example at a height in pixels, aspect kept; 0 leaves it as it is.
+
+    Args:
+      example: of any size.
+      height: pixels.
+      name: of the image's file, for messages.
+
+    Raises:
+      UserError: it would be larger than `limit_pixels` allows, or than
+        `check_enlarged` does.
     """
     if not height:
         return example
+    check_enlarged(
+        *(len(example.label), height, name),
+        "Choose a smaller --image-height (a run's is that of its training), or make "
+        "the images larger first.",
+    )
     scale = height / len(example.label)
     check_pixels(
         round(example.label.size * scale**2),

@@ -19,7 +19,7 @@ from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
 
-_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF", "lossy WebP")
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "lossy WebP")
 _READ = ("PNG", "BMP", "WEBP")  # writers of GIF number their palettes anew
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 _CODE = np.array([65536, 256, 1], np.int32)  # by which a color becomes a number

@@ -10,6 +10,7 @@ from typing import BinaryIO
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD, _SIZE_AT = b"IHDR", 16
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
+_FRAMES = (b"acTL", b"fcTL", b"fdAT")  # of an animation, APNG
 _PIECE = 2**20  # bytes that are unpacked at a time
 # The first pixel of each pass, and the steps to the next ones.
 _INTERLACED = (
@@ -23,17 +24,20 @@ def depth_and_kind(content: bytes) -> tuple[int, int] | None:
     return (content[24], content[25]) if content.startswith(SIGNATURE) else None
 
 
-def check_heads(file: BinaryIO) -> None:
-    """Refuses a PNG of several heads, of which readers take the first or the last.
+def has_frames(file: BinaryIO) -> bool:
+    """Returns whether a PNG is an animation, of one frame or more.
+
+    Pillow decodes the picture of one as its first frame, which may have another size.
 
     Args:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: it has several, or does not begin with one.
+      ValueError: it has several heads, of which readers take the first or the last, or
+        does not begin with one.
     """
-    for _ in _chunks(file):
-        pass
+    kinds = [kind for kind, _ in _chunks(file)]
+    return any(frame in kinds for frame in _FRAMES)
 
 
 class Unpacked:
@@ -77,7 +81,7 @@ def pixel_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: as `check_heads`.
+      ValueError: as `has_frames`.
     """
     for kind, length in _chunks(file):
         if kind == b"IDAT":

@@ -15,7 +15,9 @@ import numpy as np
 
 from train.data.forms import Form, check_form
 from train.data.image_files import blaming, opened
-from train.data.tiff_tags import Tag, TiffFile, TiffLayout, layout_of
+from train.data.tiff_entries import Tag
+from train.data.tiff_files import TiffFile
+from train.data.tiff_tags import TiffLayout, layout_of
 
 
 def tiff_pixels(file: BinaryIO, form: Form, name: str) -> tuple[np.ndarray, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from PIL import Image
 
@@ -40,18 +40,16 @@ class Tag(enum.IntEnum):
 REDUCED_OR_MASK = 0b101  # of SUBFILE: a page that belongs to another
 PAGES = 100  # at most; smaller copies halve their size
 
-_HEAD = 8  # bytes of a TIFF before anything else
-_HEADS = (b"II*\0", b"MM\0*", b"II+\0")
-_ODD_HEADS = (b"II\0*", b"MM*\0", b"MM\0+")  # of which Pillow makes what it can
-_BIG_TIFF, _ENTRIES = 43, 2**16  # its version; entries of a page at most
-# Types: numbers of 16, 32 and 64 bits without a sign, and their bytes.
-_NUMBERS = {3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
-_SIZES = frozenset(
-    (
-        *(Tag.WIDTH, Tag.HEIGHT, Tag.STRIPS, Tag.ROWS, Tag.STRIP_SIZES),
-        *(Tag.TILE_WIDTH, Tag.TILE_HEIGHT, Tag.TILES, Tag.TILE_SIZES),
-    )
-)
+HEAD_BYTES = 8  # bytes of a TIFF before anything else
+CLASSIC, BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
+_ODD_HEADS = (b"II\0*", b"MM*\0")  # of which Pillow makes what it can
+_ENTRIES = 2**16  # of a page at most
+_NUMBERS = {3: "H", 4: "I"}  # types: numbers of 16 and 32 bits without a sign
+
+# Of which there is a number for each part.
+PART_LISTS = (Tag.STRIPS, Tag.STRIP_SIZES, Tag.TILES, Tag.TILE_SIZES)
+MOST_NUMBERS = 64  # of any other tag
+_KNOWN = frozenset(Tag)
 
 
 def too_many_pages(name: str) -> UserError:
@@ -80,30 +78,32 @@ def tile_of(image: Image.Image) -> tuple[int, int] | None:
     return tags[Tag.TILE_WIDTH], tags[Tag.TILE_HEIGHT]
 
 
-def _entries(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
-    """Yields tag, type and single number of each entry of a TIFF's first directory.
+class _Entry(NamedTuple):
+    """An entry of a directory."""
 
-    The number is -1 where an entry has several, or one of another type.
-    """
+    tag: int
+    kind: int  # type
+    length: int  # how many numbers it has
+    number: int  # if it has one alone, of 16 or 32 bits, else -1
+
+
+def _entries(file: IO[bytes]) -> Iterator[_Entry]:
+    """Yields the entries of a TIFF's first directory."""
     file.seek(0)
     order = "<" if file.read(2) == b"II" else ">"
-    (version,) = struct.unpack(f"{order}H", file.read(2))
-    is_big = version == _BIG_TIFF
-    if is_big:
-        file.seek(8)
-    place, count, entry = ("Q", "Q", "HHQ8s") if is_big else ("I", "H", "HHI4s")
+    file.seek(4)
 
     def read(kinds: str) -> tuple[Any, ...]:
         return struct.unpack(order + kinds, file.read(struct.calcsize("=" + kinds)))
 
-    file.seek(read(place)[0])
-    (entries,) = read(count)
+    file.seek(read("I")[0])
+    (entries,) = read("H")
     for _ in range(min(entries, _ENTRIES)):
-        tag, kind, length, value = read(entry)
+        tag, kind, length, value = read("HHI4s")
         number = -1
-        if length == 1 and kind in _NUMBERS and _NUMBERS[kind][1] <= len(value):
-            (number,) = struct.unpack_from(order + _NUMBERS[kind][0], value)
-        yield tag, kind, number
+        if length == 1 and kind in _NUMBERS:
+            (number,) = struct.unpack_from(order + _NUMBERS[kind], value)
+        yield _Entry(tag, kind, length, number)
 
 
 def claimed_pixels(file: IO[bytes], name: str) -> int | None:
@@ -112,21 +112,32 @@ def claimed_pixels(file: IO[bytes], name: str) -> int | None:
     It is 0 where they are not said as usual. The file is left at its beginning.
 
     Raises:
-      UserError: Pillow and libtiff read its head differently.
+      UserError: Pillow and libtiff read its head differently, or its lists are of 64
+        bits.
     """
     try:
         if (head := file.read(4)) in _ODD_HEADS:
             raise _ambiguous(name, "a head")
-        if head not in _HEADS:
+        if head in BIG:
+            raise of_64_bits(name)
+        if head not in CLASSIC:
             return None
         found: dict[int, int] = {}
-        for tag, _, number in _entries(file):
-            found.setdefault(tag, number)
+        for entry in _entries(file):
+            found.setdefault(entry.tag, entry.number)
         return max(found.get(Tag.WIDTH, 0), 0) * max(found.get(Tag.HEIGHT, 0), 0)
     except struct.error:  # it ends before, as whatever reads it will say
         return 0
     finally:
         file.seek(0)
+
+
+def of_64_bits(name: str) -> UserError:
+    """Returns the refusal of a BigTIFF."""
+    return UserError(
+        f"{name} is a TIFF of 64-bit offsets (BigTIFF), which is not read. Save it as "
+        "a plain TIFF."
+    )
 
 
 def _ambiguous(name: str, what: str) -> UserError:
@@ -137,10 +148,11 @@ def _ambiguous(name: str, what: str) -> UserError:
 
 
 def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
-    """Refuses a TIFF whose decoder may read sizes that Pillow has passed over.
+    """Refuses a TIFF of which decoders may read other numbers than are checked.
 
     Pillow takes no entry of a type that it does not know, nor one behind others that
-    claim more bytes than there are; what decodes the pixels takes both.
+    claim more bytes than there are, and of two entries the last; what decodes the
+    pixels takes them otherwise.
 
     Args:
       file: the TIFF.
@@ -148,37 +160,13 @@ def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
       name: of the file, for messages.
 
     Raises:
-      UserError: an entry of the image's, its strips' or its tiles' sizes is such a one.
+      UserError: an entry by which pixels are decoded is such a one.
     """
-    for tag, kind, _ in _entries(file):
-        if tag in _SIZES and (kind not in _NUMBERS or tag not in tags):
+    seen: set[int] = set()
+    for tag, kind, length, _ in _entries(file):
+        if tag not in _KNOWN:
+            continue
+        most = MOST_NUMBERS if tag not in PART_LISTS else length
+        if kind not in _NUMBERS or tag not in tags or tag in seen or length > most:
             raise _ambiguous(name, f"entry {tag}")
-
-
-def check_strips(image: Image.Image, size: int, name: str) -> None:
-    """Refuses a TIFF whose strips or tiles share bytes, or are not there.
-
-    Each is decoded. Those that a sparse file leaves out have place 0, from where Pillow
-    takes the pixels of one without compression.
-
-    Args:
-      image: the TIFF.
-      size: of its file, bytes.
-      name: of the file, for messages.
-
-    Raises:
-      UserError: they have twice the bytes of the file together.
-      ValueError: one lies where the file's head does.
-    """
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    for tag in (Tag.STRIP_SIZES, Tag.TILE_SIZES):
-        if (parts := sum(_numbers(tags, tag))) > 2 * size:
-            raise too_much(name, f"parts of {parts} bytes together in {size}")
-    for tag in (Tag.STRIPS, Tag.TILES):
-        if min(_numbers(tags, tag), default=_HEAD) < _HEAD:
-            raise ValueError("parts of its pixels are not in the file, which is sparse")
-
-
-def _numbers(tags: Any, tag: int) -> tuple[int, ...]:
-    found = tags.get(tag, ())
-    return found if isinstance(found, tuple) else (found,)
+        seen.add(tag)

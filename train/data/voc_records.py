@@ -69,7 +69,8 @@ class VocLayout(SegmentationBuilder):
             if colors is None:
                 self._checks.add(mask, example.label)
             label = without_void(example.label, folder.void)
-            example = at_height(example._replace(label=label), self._height)
+            example = example._replace(label=label)
+            example = at_height(example, self._height, str(image))
             if not self._form.is_rgb:
                 encoded = encode_array(example.image)
             elif self._height:

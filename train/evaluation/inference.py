@@ -13,29 +13,37 @@ from tqdm import tqdm
 
 from models.deeplab import DeepLab
 from train.common.memory import free_memory
-from train.data.images import Example, Size, pad_to_multiple, padded_size
+from train.data.images import (
+    Example,
+    Size,
+    check_enlarged,
+    pad_to_multiple,
+    padded_size,
+)
 from train.data.preprocessing import Preprocessing
 from train.evaluation.bands import Band, banded, bands_at_size, largest_class
+from train.evaluation.large_images import (
+    FALLBACK,
+    SHORT,
+    bytes_of_resizing,
+    check_windows,
+    is_long,
+    said_of,
+    window_for,
+)
 from train.evaluation.preparation import at_size, prepared
 from train.evaluation.programs import Programs
 from train.evaluation.sliding_windows import Progress, Span, lay_windows, strip_of
 from train.evaluation.views import EvaluationOptions, views
 from train.training.step import TrainState
 
-# Windows for images that memory does not suffice for, height and width, pixels.
-FALLBACK = (513, 513)
-
 # Images of so many pixels and no longer, as the network sees them: they fit unseen.
-_SMALL, _SHORT = 2**21, 4096
-
-# Of resizing to a longer side, for its pixels squared: it multiplies by a matrix.
-_SQUARE = 4  # bytes
+_SMALL = 2**21
 
 # Shapes whose programs are kept; each takes some megabytes of memory.
 _SHAPES = 64
 
-# Of the free memory, what is counted on.
-_USABLE = 0.8
+_USABLE = 0.8  # of the free memory, what is counted on
 
 
 class Predictor:
@@ -53,7 +61,7 @@ class Predictor:
       form: that images must have.
       padding: color of what is beside them.
       cut: the number of images that were predicted in windows because memory would not
-        have sufficed for them whole.
+        have sufficed for them whole, or a side is too long for that.
     """
 
     def __init__(
@@ -76,6 +84,12 @@ class Predictor:
         self._programs, self._shapes = self._make(), set[tuple[int, ...]]()
         self._cost: float | None = None
         self._largest = max(1.0, *(view.scale for view in self._views))
+        check_windows(options.window, self._largest)
+
+    def check(self, pixels: int, name: str) -> None:
+        """Refuses a file of an image of some height, as `check_enlarged` does."""
+        way_out = "Make it larger first, lower --scales, or take another model."
+        check_enlarged(pixels, self._height, name, way_out, self._largest)
 
     def _scores(self, state: TrainState, images: np.ndarray) -> jax.Array:
         """Returns `scores`; a compiled function for each view holds one at a time."""
@@ -98,16 +112,18 @@ class Predictor:
         """Returns how many images can be predicted together, 0 where one does not fit.
 
         An estimate, of what the compiled function takes for each pixel and of the
-        memory that is free.
+        memory that is free; none fits that has a side of more than `LONGEST_SEEN`.
 
         Args:
           state: parameters and statistics of the network.
           size: height and width of the images, pixels.
           wanted: as many suffice.
         """
+        if is_long(size, self._largest):
+            return 0
         pixels = size[0] * size[1]
         small = wanted * pixels * self._largest**2 <= _SMALL
-        if small and max(size) * self._largest <= _SHORT:
+        if small and max(size) * self._largest <= SHORT:
             return wanted
         needed = self._bytes(state, size)
         return min(wanted, int(_USABLE * free_memory() / max(1, needed)))
@@ -117,9 +133,7 @@ class Predictor:
         if self._cost is None:
             taken = self._program_memory(state, FALLBACK)
             self._cost = taken / (FALLBACK[0] * FALLBACK[1])
-        sides = [side * self._largest for side in size]
-        squares = sum(side**2 for side in sides if side > _SHORT)
-        return size[0] * size[1] * self._cost + _SQUARE * squares
+        return size[0] * size[1] * self._cost + bytes_of_resizing(size, self._largest)
 
     def _program_memory(self, state: TrainState, size: Size) -> int:
         """Returns the bytes that the compiled function takes for one image."""
@@ -235,15 +249,12 @@ class Predictor:
         if self.options.window != (0, 0) or self.most(state, whole, 1):
             return self.options.window
         if not self.cut:
-            needed = self._bytes(state, whole)
-            tqdm.write(
-                f"An image of {size[0]}×{size[1]} pixels would take about "
-                f"{needed / 1e9:.1f} GB of memory, with {free_memory() / 1e9:.1f} GB "
-                f"free. Predicting such images in windows of {FALLBACK[0]}×"
-                f"{FALLBACK[1]}, which --window changes."
+            needed = (
+                None if is_long(whole, self._largest) else self._bytes(state, whole)
             )
+            tqdm.write(said_of(size, needed, free_memory()))
         self.cut += 1
-        return FALLBACK
+        return window_for(size)
 
     def windowed(
         self,

@@ -98,6 +98,7 @@ class MaskMaker:
         path, files = named
         with memory_for(str(path), _WAY_OUT):
             image = read_image(path, self._predictor.form)
+            self._predictor.check(image.shape[0], str(path))
             return Seen(path, files, image, digest_of(path))
 
     def _predict(self, state: TrainState, seen: Seen) -> Masked | Unrefined:

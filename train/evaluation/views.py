@@ -58,9 +58,9 @@ class EvaluationOptions(Group):
         "takes each image whole, but for those that memory would not suffice for.",
         Limit(
             lambda window: (
-                window == (0, 0) or (min(window) >= 32 and max(window) <= 16384)
+                window == (0, 0) or (min(window) >= 32 and max(window) <= 8192)
             ),
-            "must be 32 to 16384 pixels a side, or 0 0",
+            "must be 32 to 8192 pixels a side, or 0 0",
         ),
     )
     overlap: float = option(

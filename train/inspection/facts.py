@@ -72,26 +72,30 @@ def facts_of_files(pair: Pair, reading: Reading) -> Facts:
     try:
         known = *reading[:2], reading.void, reading.form
         example = read_pair(pair.image, pair.mask, *known)
+        label = at_height(example, reading.height, str(pair.image)).label
         if not reading.form.is_rgb:  # which is prepared as it is
             tall = len(example.label)
             scale = (reading.height or tall) / tall
             check_record(round(example.image.nbytes * scale**2), str(pair.image))
     except Exception as error:  # whatever it is, of one image
         return _facts_of_refused(pair, reading, _text(error, pair))
-    return _facts_of(pair.name, example, reading)
+    return _facts_of(pair.name, example, label, reading)
 
 
 def facts_of_record(record: Mapping[str, Any], reading: Reading) -> Facts:
     """Returns the facts of a prepared record, which has been checked."""
     name = record["name"].decode()
     try:
-        return _facts_of(name, decode(record), reading)
+        example = decode(record)
+        label = at_height(example, reading.height, name).label
+        return _facts_of(name, example, label, reading)
     except Exception as error:
         return Facts(name, faults=(told_of(name, error),))
 
 
-def _facts_of(name: str, example: Example, reading: Reading) -> Facts:
-    label = at_height(example, reading.height).label
+def _facts_of(
+    name: str, example: Example, label: np.ndarray, reading: Reading
+) -> Facts:
     return Facts(
         name,
         size=label.shape,

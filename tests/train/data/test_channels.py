@@ -71,7 +71,17 @@ def test_tiff_is_read_exactly(
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "I;16"])
 @pytest.mark.parametrize(
-    "how", [{}, {"compression": "tiff_lzw"}, {"tiffinfo": {317: 2}}]
+    "how",
+    [
+        {},
+        {"tiffinfo": {317: 2}},
+        *[
+            {"compression": codec, "tiffinfo": {317: predictor}}
+            for codec in ("tiff_lzw", "lzma", "zstd", "packbits")
+            for predictor in (1, 2)
+        ],
+    ],
+    ids=str,
 )
 def test_tiff_of_another_writer_is_read_alike(
     mode: str, how: dict[str, Any], rng: np.random.Generator, tmp_path: Path

@@ -59,8 +59,21 @@ def test_formats_are_told_by_content(tmp_path: Path, format: str) -> None:
 def test_other_formats_are_not_read(tmp_path: Path, format: str) -> None:
     path = tmp_path / "a.png"
     PHOTO.save(path, format)
-    with pytest.raises(UserError, match=r"a\.png .* none of JPEG, PNG.* and AVIF\)"):
+    with pytest.raises(
+        UserError, match=r"a\.png .* none of JPEG, PNG.* and JPEG 2000\)"
+    ):
         read_image(path)
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"avis", b"heic", b"mif1", b"isom"])
+@pytest.mark.parametrize("read", READERS)
+def test_what_is_told_its_size_by_decoding_alone_is_not_read(
+    tmp_path: Path, read: Read, brand: bytes
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\0\0\0\x1cftyp" + brand + bytes(100))
+    with pytest.raises(UserError, match=r"a\.png is AVIF.*Convert it to PNG or JPEG"):
+        read(path)
 
 
 def pipe(path: Path) -> None:
@@ -193,7 +206,7 @@ def test_broken_exif_turns_nothing(tmp_path: Path, exif: bytes, format: str) -> 
         np.testing.assert_array_equal(read_mask(path), PIXELS[..., 0])
 
 
-@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_several_pictures_are_refused(tmp_path: Path, format: str) -> None:
     if format not in Image.SAVE_ALL:
         pytest.skip(f"Pillow was built without {format}")

@@ -115,17 +115,6 @@ def test_large_files_may_have_many_parts(read: Callable[[bytes], np.ndarray]) ->
     assert read(content).shape == PIXELS.shape
 
 
-@pytest.mark.parametrize("side", [250, 251])
-def test_run_lengths_of_bmp_are_read(
-    read: Callable[[bytes], np.ndarray], side: int
-) -> None:
-    lengths = (side * b"\1\7" + b"\0\0") * side + b"\0\1"  # each of one pixel
-    sizes = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(lengths), *4 * [0])
-    head = struct.pack("<2sIHHI", b"BM", 54 + 1024 + len(lengths), 0, 0, 54 + 1024)
-    palette = b"".join(struct.pack("<4B", i, i, i, 0) for i in range(256))
-    assert (read(head + sizes + palette + lengths) == 7).all()
-
-
 def test_exif_in_many_parts(read: Callable[[bytes], np.ndarray]) -> None:
     whole = saved("JPEG")
     part = b"\xff\xe1" + struct.pack(">H", 8 + 100) + b"Exif\0\0" + bytes(100)
@@ -166,8 +155,7 @@ def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
     with pytest.raises(UserError, match=said):
         read(tiff(page, data=data))
     tall = {**page, 257: 2001}  # ends in a second tile, whose data are missing
-    limit_pixels(7_999_999)
-    with pytest.raises(UserError, match="tiles of together 8000000 pixels"):
+    with pytest.raises(UserError, match="names 1 parts, and its size makes 2"):
         read(tiff(tall, data=data))
 
 
@@ -201,26 +189,16 @@ def test_sizes_that_pillow_has_no_room_for_are_seen(
         read(bytes(content))
 
 
-@pytest.mark.parametrize("compression", ["raw", "tiff_deflate", "tiff_lzw", "jpeg"])
-@pytest.mark.parametrize("big_tiff", [False, True])
-def test_usual_tiffs_are_read(
-    read: Callable[[bytes], np.ndarray], compression: str, big_tiff: bool
-) -> None:
-    options = {"compression": compression, "big_tiff": big_tiff}
-    assert read(saved("TIFF", PHOTO, **options)).shape == PIXELS.shape
-
-
 def test_strips_share_no_bytes(read: Callable[[bytes], np.ndarray]) -> None:
     rows, size = 64, 9000  # each strip of a row names the same bytes
     counts = struct.pack(f"<{rows}I", *rows * [size])
     places = struct.pack(f"<{rows}I", *rows * [8])
     data = bytes(size) + counts + places
-    page = {257: rows, 273: 8 + size + len(counts), 278: 1, 279: 8 + size}
+    page = {257: rows, 259: 8, 273: 8 + size + len(counts), 278: 1, 279: 8 + size}
     content = bytearray(tiff(page, data=data))
     for tag in (273, 279):  # of so many numbers
         content[content.index(struct.pack("<HHI", tag, 4, 1)) + 4] = rows
-    said = BUSY.format(f"parts of {rows * size} bytes together in {len(content)}")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match="have more bytes together than the file"):
         read(bytes(content))
 
 

@@ -10,11 +10,13 @@ import pytest
 from pytest import CaptureFixture, MonkeyPatch
 
 from train.common import memory
+from train.common.errors import UserError
 from train.common.memory import free_memory
 from train.config import Config
 from train.data.images import encode
 from train.evaluation import inference
-from train.evaluation.inference import FALLBACK, Predictor
+from train.evaluation.inference import Predictor
+from train.evaluation.large_images import FALLBACK
 from train.evaluation.whole_split import Evaluator
 from train.training.step import make_state
 
@@ -77,6 +79,44 @@ def test_long_images_are_cut_since_resizing_takes_the_square_of_a_side(
     assert larger.most(state, (8, 10000), 1) == 0
 
 
+@pytest.mark.parametrize("size", [(1, 9000), (9000, 1), (1, 30000), (40, 8193)])
+def test_long_images_are_cut_whatever_memory_is_free(
+    size: tuple[int, int],
+    monkeypatch: MonkeyPatch,
+    capsys: CaptureFixture,
+) -> None:
+    """What the network sees of them stays in proportion to their pixels."""
+    monkeypatch.setattr(inference, "free_memory", lambda: 1e15)
+    parts, state = predictor(Brightest())
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Brightest.sizes.clear()
+    found = parts.mask(state, image)
+    np.testing.assert_array_equal(found, brightest(image))
+    short = 64 if min(size) == 40 else 32
+    seen = (short, 513) if size[0] < size[1] else (513, short)
+    assert set(Brightest.sizes) == {seen}
+    assert parts.cut == 1
+    said = f"{size[0]}×{size[1]} pixels is longer than 8192 pixels"
+    assert said in capsys.readouterr().out
+    assert sum(len(part.mask) for part in parts.bands(state, image)) == size[0]
+
+
+def test_long_images_are_those_that_scales_make_long(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "free_memory", lambda: 1e15)
+    parts, state = predictor(Brightest(), scales=(0.5, 4.0))
+    assert parts.most(state, (8, 2048), 1) == 1
+    assert parts.most(state, (8, 2049), 1) == 0
+    alone, _ = predictor(Brightest(), scales=(0.5,))
+    assert alone.most(state, (8192, 8), 1) == 1
+
+
+def test_windows_are_no_longer_than_images() -> None:
+    predictor(Brightest(), window=(8192, 64))
+    predictor(Brightest(), window=(64, 2048), scales=(4.0,))
+    with pytest.raises(UserError, match="64×2049 at a scale of 4 .* 8196 pixels, more"):
+        predictor(Brightest(), window=(64, 2049), scales=(4.0,))
+
+
 def test_windows_that_are_asked_for_stay(
     rng: np.random.Generator, monkeypatch: MonkeyPatch
 ) -> None:
@@ -98,7 +138,7 @@ def test_padding_counts(
     parts, state = predictor(Brightest(), size_multiple=1024)
     image = random_image(rng, 500, 500)
     np.testing.assert_array_equal(parts.mask(state, image), brightest(image))
-    assert set(Brightest.sizes) - {inference.FALLBACK} == {seen}
+    assert set(Brightest.sizes) - {FALLBACK} == {seen}
 
 
 @pytest.mark.parametrize("free, sizes", [(3.5, [3]), (2.5, [2]), (1.5, [1]), (0.5, [])])

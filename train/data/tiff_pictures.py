@@ -1,0 +1,70 @@
+"""TIFFs that Pillow reads: the kinds that are taken, and the silence of its decoder."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from typing import IO, Any
+
+from PIL import Image
+
+from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
+from train.data.tiff_files import Kind, TiffFile, check_tiff_kind, strips_or_tiles
+
+# Beside the colors of other channels those whose 0 is white, and palettes.
+_KIND = Kind(
+    (1, 2, 4, 8, 16),
+    (0, 1, 2, 3, 5),
+    "gray levels, RGB, a palette or CMYK",
+    "colors in YCbCr, Lab or others",
+)
+
+
+def check_tiff(file: IO[bytes], name: str) -> None:
+    """Refuses a TIFF that Pillow would misread, or take for whole where it is not.
+
+    Args:
+      file: the TIFF, whose numbers decoders read alike (`check_entries`).
+      name: of the file, for messages.
+
+    Raises:
+      UserError: it is of a kind that is not read; the message says which.
+      ValueError: as `strips_or_tiles`, or it does not say what its values mean.
+    """
+    read: Any = TiffFile(file, name)  # type: ignore[arg-type]
+    tags, lists = next(read.pages())
+    if Tag.PHOTOMETRIC not in tags:
+        raise ValueError("it does not say whether 0 is black or white")
+    check_tiff_kind(read, tags, _KIND)
+    strips_or_tiles(read, tags, lists)
+
+
+def has_another_page(image: Image.Image, name: str) -> bool:
+    """Returns whether a page of a TIFF is no smaller copy or mask of the first one.
+
+    Raises:
+      UserError: there are more pages than an image could need.
+    """
+    try:
+        for page in range(1, PAGES + 1):
+            image.seek(page)
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            if not tags.get(Tag.SUBFILE, 0) & REDUCED_OR_MASK:
+                return True
+        raise too_many_pages(name)
+    except EOFError:
+        return False
+    finally:
+        image.seek(0)
+
+
+def silence_libtiff() -> None:
+    """Keeps libtiff from writing to the terminal, in this process.
+
+    It tells its faults there, past whatever the program prints and without the file's
+    name, beside failing, of which Pillow hears. Pillow itself silences its warnings.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # linked in some other way
+        handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+        handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+        handler(None)
