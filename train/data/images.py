@@ -63,7 +63,7 @@ def decode(record: Mapping[str, Any]) -> Example:
         label = _label_in(record, origin)
         check_image(pixels, label, origin)
         if origin:
-            name_in(record)
+            name_in(record, origin)
         return Example(pixels, label)
 
 

@@ -92,14 +92,14 @@ def check_image(image: np.ndarray, label: np.ndarray, origin: Origin | None) -> 
         raise ValueError(f"an image has {form_of(image)}, not {origin.form}")
 
 
-def name_in(record: Mapping[str, Any]) -> str:
+def name_in(record: Mapping[str, Any], origin: Origin | None) -> str:
     """Returns the name of the image of a record.
 
     Raises:
       ValueError: it is no text of one line.
     """
     name = record["name"].decode()
-    if not is_shown(name):
+    if origin and not is_shown(name):
         raise ValueError(f"the name {shown(name)} has control characters")
     return name
 
@@ -110,5 +110,5 @@ def name_of(record: Mapping[str, Any]) -> str:
     Raises:
       UserError: it is no text of one line.
     """
-    with checking(record):
-        return name_in(record)
+    with checking(record) as origin:
+        return name_in(record, origin)
