@@ -26,7 +26,7 @@ from train.data.image_files import (
     orientation_of,
 )
 from train.data.masks import IGNORED, mask_indices
-from train.data.origin import Origin, check_image, check_label, checking, name_in
+from train.data.origin import Origin, check_fits, check_label, checking, name_in
 
 # What pads RGB images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
 # zero where a preprocessing subtracts 127.
@@ -61,7 +61,7 @@ def decode(record: Mapping[str, Any]) -> Example:
         image = record["image"]
         pixels = decode_array(image) if is_array(image) else read_image(image)
         label = _label_in(record, origin)
-        check_image(pixels, label, origin)
+        check_fits(pixels, label, origin)
         if origin:
             name_in(record, origin)
         return Example(pixels, label)

@@ -31,7 +31,7 @@ class Origin(NamedTuple):
 
 
 @contextlib.contextmanager
-def blaming(folder: Path, split: str) -> Iterator[None]:
+def blaming_records(folder: Path, split: str) -> Iterator[None]:
     """Makes whatever is raised within the block the refusal of prepared records."""
     try:
         yield
@@ -79,7 +79,7 @@ def check_label(label: np.ndarray, origin: Origin | None) -> None:
         raise ValueError(f"a mask has the value {label[found][0]}, which is no class")
 
 
-def check_image(image: np.ndarray, label: np.ndarray, origin: Origin | None) -> None:
+def check_fits(image: np.ndarray, label: np.ndarray, origin: Origin | None) -> None:
     """Refuses an image of another size than its mask, or of another form.
 
     Raises:

@@ -25,7 +25,7 @@ from train.common.text import shown
 from train.data.forms import RGB
 from train.data.images import Source, encode
 from train.data.inside import check_kinds_below
-from train.data.origin import ORIGIN, Origin, blaming
+from train.data.origin import ORIGIN, Origin, blaming_records
 from train.data.places import check_no_link
 from train.data.record_files import check_record, check_records
 from train.data.shards import write_split
@@ -133,7 +133,7 @@ def open_splits(
 def _open(builder: SegmentationBuilder, split: str) -> Source:
     raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
     folder = Path(builder.data_dir).resolve()
-    with blaming(folder, split):
+    with blaming_records(folder, split):
         for path in map(Path, builder.info.splits[split].filepaths):
             if path.resolve().parent != folder:
                 raise ValueError(f"they name a file elsewhere, {path}")
@@ -154,7 +154,7 @@ class _Records:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        with blaming(self.origin.folder, self.origin.split):
+        with blaming_records(self.origin.folder, self.origin.split):
             return {**self.source[index], ORIGIN: self.origin}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
