@@ -23,6 +23,7 @@ from train.common.files import replace_text
 from train.common.options import flag
 from train.common.signals import stop_told
 from train.data.dataset import DataOptions, load_dataset
+from train.data.origin import name_of
 from train.data.parts import Part
 from train.evaluation.crf import Crf, Workers, check_installed
 from train.evaluation.crf_options import CrfOptions
@@ -124,7 +125,7 @@ def tune_crf(
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
         "held_out": bool(where.holdout),
-        "images": [source[at]["name"].decode() for at in range(len(source))],
+        "images": [name_of(source[at]) for at in range(len(source))],
         "step": int(trained.state.step),
         "mean_iou_without": without,
         "tried": [

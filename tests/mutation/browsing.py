@@ -39,7 +39,7 @@ BROWSING = [
             "range(limit or len(source))",
         ),
         ("failures unsaid", "    if pages.failures:\n", "    if False:\n"),
-        ("mask unread", '            has_label(source[index]["label"])\n', ""),
+        ("mask unread", "            has_label(source[index])\n", ""),
         (
             "earlier page lost",
             "        if not self.images:\n            self._folder",

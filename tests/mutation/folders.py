@@ -101,17 +101,13 @@ FILES = [
     *of(
         "train/data/voc_files.py",
         "tests/train/data/test_plain_pairs.py",
-        ("shared mask", "if len(used) < len(found):", "if False:"),
-        (
-            "other formats",
-            '        for suffixes in ((".png",), _OTHER_SUFFIXES):',
-            '        for suffixes in ((".png",),):',
-        ),
+        ("shared mask", "            if own:\n", "            if False:\n"),
+        ("other formats", "raise _other_format(", "str("),
         ("no images", "if not count and not spare:", "if False:"),
         (
             "other ends",
-            "self._find(folder, name + end, suffixes)",
-            "self._find(folder, name, suffixes)",
+            'self._find(folder, name + end, (".png",))',
+            'self._find(folder, name, (".png",))',
         ),
         ("more untold", '", …" * (len(names) > most)', '""'),
     ),
@@ -125,8 +121,8 @@ FILES = [
         ),
         ("no folders within", "    if parts:\n", "    if False:\n"),
         ("imgs", '("images", "imgs")', '("images",)'),
-        ("case of folders", "{name.lower(): root / name", "{name: root / name"),
-        ("upper case first", "in sorted(names)", "in sorted(names)[::-1]"),
+        ("case of folders", "setdefault(name.lower(), [])", "setdefault(name, [])"),
+        ("upper case first", "sorted(names, reverse=True)", "sorted(names)"),
     ),
     *of(
         "train/data/split_lists.py",
@@ -134,8 +130,8 @@ FILES = [
         ("missing split", "if split not in there:", "if False:"),
         (
             "first alias alone",
-            "every = {split: [find(name) for name in of]",
-            "every = {split: [find(of[0])]",
+            "for name in of if (it :=",
+            "for name in of[:1] if (it :=",
         ),
     ),
     *of(
@@ -167,7 +163,11 @@ CONVERSIONS = [
     *of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_conversion.py",
-        ("two files of a name", "if self._written[name] != file:", "if False:"),
+        (
+            "two files of a name",
+            "if (known := self._written.get(name, file)) != file:",
+            "if known := None:",
+        ),
         ("list of nothing", '        self._lists.pop("", None)\n', ""),
         (
             "names for digests",
@@ -194,12 +194,12 @@ CONVERSIONS = [
     *of(
         "train/data/convert/run_lengths.py",
         "tests/train/data/convert/test_run_lengths.py",
-        ("total", "or lengths.sum() != height * width", ""),
+        ("total", "or lengths.sum() != most", ""),
         ("negative", "(lengths < 0).any() or", ""),
         ("sign", "((codes[ends] & _SIGN) != 0)", "False"),
         ("first column", "for first in (1, 2):", "for first in (0, 1):"),
         ("endless", "or ends[-1] != len(codes) - 1", ""),
-        ("without end", "counts = counts[: 8 * height * width + 8]", "str()"),
+        ("without end", "counts = counts[: 8 * most + 8]", "str()"),
         ("within another", "np.maximum.accumulate(ends[order])", "ends[order]"),
         ("too long", "if digits.max() > 7:", "if False:"),
     ),
@@ -208,7 +208,7 @@ CONVERSIONS = [
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",
         ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
-        ("larger on top", "-_pixels(annotation", "_pixels(annotation"),
+        ("larger on top", ", -area, index", ", area, index"),
         ("crowds on top", "(not annotation.iscrowd, -", "(annotation.iscrowd, -"),
         ("endless edges", "if length > (most :=", "if 0 > (most :="),
         ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
@@ -246,8 +246,8 @@ CONVERSIONS = [
         ("one part listed", "if len(parts) == 1:", "if False:"),
         (
             "background twice",
-            "zero = [key for key, name in named[0] if name.lower() == _BACKGROUND]",
-            "zero: list[int] = []",
+            "zero = dict.fromkeys(of_zero)",
+            "zero = dict[int, None]()",
         ),
         ("beside pairs", "pairs = has_plain_pairs(root) and", "pairs = False and"),
         ("annotations alone", '[*beside.glob("*")] != files', "True"),

@@ -190,7 +190,7 @@ HANDED_OVER: list[Mutant] = [
         ("any hash", "key.bit_length() > 63", "key.bit_length() > 999"),
     ),
     *of(
-        "train/data/convert/coco_masks.py",
+        "train/data/convert/conversion.py",
         "tests/train/data/convert/test_coco_refusals.py",
         ("ids of any size", "msgspec.Meta(ge=-(2**62), lt=2**62)", "msgspec.Meta()"),
     ),

@@ -42,7 +42,7 @@ STRANGERS = [
         ),
         (
             "one record",
-            "        with _blaming(self.folder, self.split):\n",
+            "        with blaming_records(self.origin.folder, self.origin.split):\n",
             "        if True:\n",
         ),
     ),

@@ -19,6 +19,7 @@ from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
+from tests.mutation.shared_folders import SHARED_FOLDERS
 from tests.mutation.strange_files import STRANGE_FILES
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
@@ -39,6 +40,7 @@ MUTANTS = (
     *HOSTILE,
     *STRANGE_FILES,
     *STRANGERS,
+    *SHARED_FOLDERS,
     *HANDED_OVER,
     *SURVIVAL,
     *DEVICES,

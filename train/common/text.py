@@ -14,6 +14,8 @@ import numpy as np
 from models.text import STEERING, escaped
 
 _BREAKING = re.compile(f"[\t\n]|{STEERING.pattern}")
+# What looks like an escape; and bytes that are no UTF-8, escaped when they are printed.
+_ESCAPE = re.compile(r"\\(?:[\\tnr]|x[0-9a-f]{2}|u[0-9a-f]{4})|[\ud800-\udfff]")
 # As spreadsheets begin one, in wide characters too.
 _FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 _SEPARATED = re.compile("[;|:\t]")  # where some programs end a cell that is not quoted
@@ -26,14 +28,20 @@ _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
 def shown(text: object) -> str:
     r"""Returns a name as it is printed: of one line, control characters escaped.
 
-    >>> print(shown("two\nlines"))
-    two\nlines
+    Where a name has escapes, or what looks like one, its backslashes are escaped too,
+    so that no two names are printed as one.
+
+    >>> print(shown("two\nlines"), shown(r"two\nlines"), shown(r"C:\data"))
+    two\nlines two\\nlines C:\data
     """
-    return _BREAKING.sub(escaped, str(text))
+    name = str(text)
+    if _BREAKING.search(name) or _ESCAPE.search(name):
+        name = name.replace("\\", "\\\\")
+    return _BREAKING.sub(escaped, name)
 
 
 def is_shown(text: str) -> bool:
-    """Returns whether a name is printed as it is."""
+    """Returns whether a name is of one line, without control characters."""
     return not _BREAKING.search(text)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 import lal_jax
-from train.data.images import IGNORED, Source, read_mask
+from train.data.images import IGNORED, Source, decode_label
 
 
 def class_counts(source: Source, classes: int) -> np.ndarray:
@@ -17,7 +17,7 @@ def class_counts(source: Source, classes: int) -> np.ndarray:
     return np.stack(
         [
             lal_jax.label_counts(
-                read_mask(source[index]["label"]), classes=classes, ignore_label=IGNORED
+                decode_label(source[index]), classes=classes, ignore_label=IGNORED
             )
             for index in indices
         ]

@@ -26,6 +26,7 @@ from train.data.image_files import (
     orientation_of,
 )
 from train.data.masks import IGNORED, mask_indices
+from train.data.origin import Origin, check_fits, check_label, checking, name_in
 
 # What pads RGB images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
 # zero where a preprocessing subtracts 127.
@@ -54,10 +55,31 @@ class Example(NamedTuple):
 
 
 def decode(record: Mapping[str, Any]) -> Example:
-    """Returns the pixels of a prepared record."""
-    image = record["image"]
-    pixels = decode_array(image) if is_array(image) else read_image(image)
-    return Example(pixels, read_mask(record["label"]))
+    """Returns the pixels of a prepared record.
+
+    Raises:
+      UserError: it is damaged, or no record of its data; see `origin.py`.
+    """
+    with checking(record) as origin:
+        image = record["image"]
+        pixels = decode_array(image) if is_array(image) else read_image(image)
+        label = _label_in(record, origin)
+        check_fits(pixels, label, origin)
+        if origin:
+            name_in(record, origin)
+        return Example(pixels, label)
+
+
+def decode_label(record: Mapping[str, Any]) -> np.ndarray:
+    """Returns the mask of a prepared record; raises as `decode` does."""
+    with checking(record) as origin:
+        return _label_in(record, origin)
+
+
+def _label_in(record: Mapping[str, Any], origin: Origin | None) -> np.ndarray:
+    label = read_mask(record["label"])
+    check_label(label, origin)
+    return label
 
 
 def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
@@ -142,14 +164,15 @@ def mask_sizes(source: Source) -> list[Size]:
     """Returns height and width of every mask, from the heads of their files."""
     sizes = []
     for index in range(len(source)):
-        with opened(source[index]["label"]) as mask:
+        record = source[index]
+        with checking(record), opened(record["label"]) as mask:
             sizes.append((mask.height, mask.width))
     return sizes
 
 
-def has_label(mask: bytes) -> bool:
+def has_label(record: Mapping[str, Any]) -> bool:
     """Returns whether any pixel of a record's mask counts."""
-    return bool((read_mask(mask) != IGNORED).any())
+    return bool((decode_label(record) != IGNORED).any())
 
 
 def encode(pixels: np.ndarray, format: str, **options: Any) -> bytes:

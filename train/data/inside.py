@@ -74,7 +74,7 @@ class Inside:
 
     def __init__(self, root: Path, folders: Sequence[Path] = (), *, links: bool):
         self._root, self._links = root, links
-        self._real = [folder.resolve() for folder in (root, *folders)]
+        self._real = {folder.resolve() for folder in (root, *folders)}
 
     def checked(self, path: Path) -> Path:
         """Returns a path of a file.
@@ -85,7 +85,7 @@ class Inside:
         if self._links:
             return path
         real = path.resolve()
-        if any(real.is_relative_to(folder) for folder in self._real):
+        if not self._real.isdisjoint((real, *real.parents)):  # of any number
             return path
         raise UserError(
             f"{path} leads out of {self._root}, by a link to {real}. Put the file "

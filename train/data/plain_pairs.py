@@ -13,7 +13,7 @@ like.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
@@ -64,6 +64,7 @@ def plain_listing(
             folder = there.get(name.lower())
             if folder:
                 _check_alone(folder, read)
+                _check_case(folder, lambda other: _files(other) is not None)
             return _files(folder, links, read) if folder else None
 
         parts = of_splits(root, splits, "/", within)
@@ -75,6 +76,8 @@ def plain_listing(
 
     def beside(name: str) -> Files | None:
         pair = of_images.get(name.lower()), of_masks.get(name.lower())
+        for folder in filter(None, pair):
+            _check_case(folder, lambda other: any(files_below(other, read)))
         return _of_folders(root, *pair, links, read)
 
     parts = of_splits(images, splits, "/", beside)
@@ -85,12 +88,12 @@ def plain_listing(
 
 def _check_alone(root: Path, read: Sequence[str]) -> None:
     """Refuses two folders of images, or of masks, that have the same names."""
-    there = folders_in(root)
+    there = _folders_in(root)
     for what, names, endings in (
         ("images", IMAGE_FOLDERS, read),
         ("masks", MASK_FOLDERS, (".png",)),
     ):
-        folders = [there[name] for name in names if name in there]
+        folders = [path for name in names for path in there.get(name, ())]
         for other in folders[1:]:
             same = _stems(folders[0], endings) & _stems(other, endings)
             if same and not other.samefile(folders[0]):
@@ -99,6 +102,21 @@ def _check_alone(root: Path, read: Sequence[str]) -> None:
                     f"such as {min(same)!r}: which of them are meant is not said. Move "
                     f"one of the folders out of {root}, or rename it."
                 )
+
+
+def _check_case(folder: Path, is_one: Callable[[Path], bool]) -> None:
+    """Refuses a folder of a split where another has its name but for the case.
+
+    Args:
+      folder: that is read.
+      is_one: returns whether the other could be read in its place.
+    """
+    for other in _folders_in(folder.parent)[folder.name.lower()]:
+        if other != folder and is_one(other) and not other.samefile(folder):
+            raise UserError(
+                f"{folder} and {other} are both of one split: which of them is meant "
+                "is not said. Move one of them elsewhere, or rename it."
+            )
 
 
 def _stems(folder: Path, read: Sequence[str]) -> set[str]:
@@ -137,8 +155,16 @@ def folders_in(root: Path) -> dict[str, Path]:
 
     Of names that differ in case alone, the one in lower case goes first.
     """
+    return {name: paths[0] for name, paths in _folders_in(root).items()}
+
+
+def _folders_in(root: Path) -> dict[str, list[Path]]:
+    """Returns the folders in a folder by their names, that in lower case first."""
     if not root.is_dir():
         return {}
     with os.scandir(root) as entries:
         names = [entry.name for entry in entries if entry.is_dir()]
-    return {name.lower(): root / name for name in sorted(names)}
+    found: dict[str, list[Path]] = {}
+    for name in sorted(names, reverse=True):
+        found.setdefault(name.lower(), []).append(root / name)
+    return found

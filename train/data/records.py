@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +21,11 @@ from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.common.files import plain_path
+from train.common.text import shown
+from train.data.forms import RGB
 from train.data.images import Source, encode
 from train.data.inside import check_kinds_below
+from train.data.origin import ORIGIN, Origin, blaming_records
 from train.data.places import check_no_link
 from train.data.record_files import check_record, check_records
 from train.data.shards import write_split
@@ -38,6 +41,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
+    classes: Collection[int]  # values of the masks, beside those that are ignored
+    form = RGB  # of the images
 
     def __init__(self, *, data_dir: str, **options: Any):
         options["file_format"] = "array_record"
@@ -99,11 +104,12 @@ def make_record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
       UserError: it is larger than a record that is read.
     """
     encoded = encode(label, "PNG")
-    check_record(len(image) + len(encoded) + 4 * len(name), name)
+    check_record(len(image) + len(encoded) + 6 * len(name), name)
     return {
         "image": io.BytesIO(image),
         "label": io.BytesIO(encoded),
-        "name": name.encode(errors="backslashreplace"),  # file names may be no UTF-8
+        # Of one line; file names may be no UTF-8.
+        "name": shown(name).encode(errors="backslashreplace"),
     }
 
 
@@ -127,14 +133,14 @@ def open_splits(
 def _open(builder: SegmentationBuilder, split: str) -> Source:
     raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
     folder = Path(builder.data_dir).resolve()
-    with _blaming(folder, split):
+    with blaming_records(folder, split):
         for path in map(Path, builder.info.splits[split].filepaths):
             if path.resolve().parent != folder:
                 raise ValueError(f"they name a file elsewhere, {path}")
             check_records(path)
         source = builder.as_data_source(split, decoders=raw)
         source[len(source) - 1]
-    return _Records(source, folder, split)
+    return _Records(source, Origin(folder, split, builder.classes, builder.form))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,30 +148,14 @@ class _Records:
     """Records of which one that cannot be read is refused, with its folder."""
 
     source: Source
-    folder: Path
-    split: str
+    origin: Origin
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        with _blaming(self.folder, self.split):
-            return self.source[index]
+        with blaming_records(self.origin.folder, self.origin.split):
+            return {**self.source[index], ORIGIN: self.origin}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return map(self.__getitem__, range(len(self)))
-
-
-@contextlib.contextmanager
-def _blaming(folder: Path, split: str) -> Iterator[None]:
-    """Makes whatever is raised within the block the refusal of prepared records."""
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # array_record raises various ones
-        raise UserError(
-            f"{folder}: the prepared records of split {split!r} cannot be read "
-            f"({error!s:.300}). Move that folder elsewhere; the next run writes it "
-            "again."
-        ) from error

@@ -176,6 +176,7 @@ class BuiltinScenes(SegmentationBuilder):
     """The generated scenes as a TFDS data set."""
 
     VERSION = tfds.core.Version(SCENES_VERSION)
+    classes = range(len(CLASS_NAMES))
 
     def _split_generators(self, dl_manager: object) -> dict[str, Iterator[Any]]:
         return {split: self._generate_examples(split) for split in SPLIT_SIZES}

@@ -31,6 +31,7 @@ def listing_by_lists(files: Files, splits: Sequence[str]) -> Listing | None:
     """
     root = files.root
     _check_one_place(files, (*splits, *ALIASES))
+    _check_one_name(files, splits)
     within = sorted((root / LISTS).glob("*.txt"))
     if not within:
         beside = of_splits(root, splits, ".txt", lambda name: _file(root, name))
@@ -77,6 +78,24 @@ def _check_one_place(files: Files, splits: Sequence[str]) -> None:
             )
 
 
+def _check_one_name(files: Files, splits: Sequence[str]) -> None:
+    """Refuses lists of one split under two of its names, unless they are the same."""
+    for place in (files.root, files.root / LISTS):
+        for split in splits:
+            first, *others = [_file(place, name) for name in aliases(split)]
+            for other in filter(None, others):
+                if first and list_text(first, files) != list_text(other, files):
+                    raise _two_of_split(split, str(first), str(other))
+                first = first or other
+
+
+def _two_of_split(split: str, first: str, other: str) -> UserError:
+    return UserError(
+        f"{first} and {other} are both of {split}: which of them counts is not said. "
+        "Move one of them elsewhere, or rename it."
+    )
+
+
 def of_splits(
     root: Path, splits: Sequence[str], end: str, find: Callable[[str], _T | None]
 ) -> dict[str, _T]:
@@ -89,15 +108,19 @@ def of_splits(
       find: returns what has a name, None where nothing has.
 
     Raises:
-      UserError: one of the splits has nothing, though it or train or val has.
+      UserError: one of the splits has nothing, though it or train or val has, or it
+        has folders under two of its names.
     """
     names = {split: aliases(split) for split in (*splits, *ALIASES)}
-    every = {split: [find(name) for name in of] for split, of in names.items()}
-    found = {
-        split: next((it for it in of if it is not None), None)
-        for split, of in every.items()
+    every = {
+        split: {name: it for name in of if (it := find(name)) is not None}
+        for split, of in names.items()
     }
-    there = {split: it for split, it in found.items() if it is not None}
+    for split in splits:
+        if end == "/" and len(every[split]) > 1:  # lists may be the same
+            first, other, *_ = (f"{root / name}{end}" for name in every[split])
+            raise _two_of_split(split, first, other)
+    there = {split: next(iter(of.values())) for split, of in every.items() if of}
     for split in splits if there else ():
         if split not in there:
             missing = " or ".join(f"{name}{end}" for name in names[split])

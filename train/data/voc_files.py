@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ class Files:
         self.root, self.images, self._ends = root, images, ends
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
-        self._listed: dict[Path, dict[str, Path]] = {}
+        self._listed: dict[Path, dict[str, list[Path]]] = {}
         folders = [root / folder for folder in (images, *self.masks)]
         self.inside = Inside(root, folders, links=links)
 
@@ -72,34 +72,62 @@ class Files:
         """Returns an image by its name, None if there is none.
 
         Raises:
-          UserError: a link leads out of the folder.
+          UserError: two have the name, or a link leads out of the folder.
         """
-        return self._find(self.images, name, self.read)
+        return self._only(self._find(self.images, name, self.read), "images", name)
 
     def mask(self, name: str) -> Path | None:
         """Returns the mask of an image from the first folder that has one.
 
         Raises:
-          UserError: the only file that could be it is of another format, or a link
-            leads out of the folder.
+          UserError: the only file that could be it is of another format, or another
+            image's, two could be it, or a link leads out of the folder.
         """
-        for suffixes in ((".png",), _OTHER_SUFFIXES):
-            for folder in self.masks:
-                for end in self._ends:
-                    if path := self._find(folder, name + end, suffixes):
-                        if suffixes != (".png",):
-                            raise _other_format(path, name)
-                        return path
+        for folder in self.masks:
+            found = {
+                end: self._find(folder, name + end, (".png",)) for end in self._ends
+            }
+            others = [end for end in filter(None, found) if found[end]]
+            # That of an image which is called so, not of this one.
+            own = [
+                end for end in others if self._find(self.images, name + end, self.read)
+            ]
+            meant = [path for end in found if end not in own for path in found[end]]
+            if path := self._only(meant, "masks", name):
+                return path
+            if own:
+                raise UserError(
+                    f"{found[own[0]][0]} would be the mask of the images {name!r} and "
+                    f"{name + own[0]!r}. Name masks as their images."
+                )
+        for folder in self.masks:
+            for end in self._ends:
+                if other := self._find(folder, name + end, _OTHER_SUFFIXES):
+                    raise _other_format(self.inside.checked(other[0]), name)
         return None
 
-    def _find(self, folder: str, name: str, suffixes: Sequence[str]) -> Path | None:
-        """Returns `folder/name` with the first suffix there is, in any case."""
+    def _find(self, folder: str, name: str, suffixes: Sequence[str]) -> list[Path]:
+        """Returns the files `folder/name` with any of the suffixes, in any case."""
         place = self.root / folder / name
-        listed = self._listed.get(place.parent) or dict(_files_of(place.parent))
-        if listed:  # a list may name any number of folders that are not there
-            self._listed[place.parent] = listed
-        found = (listed.get(place.name + suffix) for suffix in suffixes)
-        return next((self.inside.checked(path) for path in found if path), None)
+        if (listed := self._listed.get(place.parent)) is None:
+            listed = _files_of(place.parent)
+            if place.parent.is_dir():  # a list may name any number that are not there
+                self._listed[place.parent] = listed
+        return [it for suffix in suffixes for it in listed.get(place.name + suffix, ())]
+
+    def _only(self, found: Sequence[Path], what: str, name: str) -> Path | None:
+        """Returns the one file of a name, None if there is none.
+
+        Raises:
+          UserError: there are two, or a link leads out of the folder.
+        """
+        paths = [self.inside.checked(path) for path in found]
+        if len(paths) > 1:
+            raise UserError(
+                f"{paths[0]} and {paths[1]} are both {what} of the name {name!r}: "
+                "which of them is meant is not said. Rename one, or move it elsewhere."
+            )
+        return next(iter(paths), None)
 
     def pairs(self) -> list[Pair]:
         """Returns all images in the order of their names, each with its mask.
@@ -122,8 +150,6 @@ class Files:
             for name, image in names.items()
             if (mask := masks[name])
         ]
-        if len(used) < len(found):
-            raise self._shared(found)
         return counted_once(found, self.root / self.images)
 
     def _unpaired(
@@ -143,17 +169,6 @@ class Files:
             f"{images} and {masks} do not match: {unmatched(count, alone, spare)}. Add "
             "what is missing or move the rest elsewhere; or write lists of those to "
             f"use, train.txt and val.txt.{why}"
-        )
-
-    def _shared(self, pairs: Sequence[Pair]) -> UserError:
-        """Returns the refusal of two images that have one mask."""
-        first: dict[Path, str] = {}
-        for name, _, mask in pairs:
-            if first.setdefault(mask, name) != name:
-                break
-        return UserError(
-            f"{mask} would be the mask of the images {first[mask]!r} and {name!r}. "
-            "Name masks as their images."
         )
 
 
@@ -220,12 +235,13 @@ def _other_format(path: Path, name: str) -> UserError:
     )
 
 
-def _files_of(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yields each file by its name with a lower-case suffix, as written goes last."""
-    files = [path for path in folder.iterdir()] if folder.is_dir() else []
-    for path in sorted(files, key=lambda path: (path.suffix.islower(), path.name)):
+def _files_of(folder: Path) -> dict[str, list[Path]]:
+    """Returns the files of a folder by their names with a lower-case suffix."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_file():
-            yield path.stem + path.suffix.lower(), path
+            found.setdefault(path.stem + path.suffix.lower(), []).append(path)
+    return found
 
 
 def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:

@@ -40,7 +40,8 @@ class VocLayout(SegmentationBuilder):
         form: Form = RGB,
     ):
         self._folder, self._split, self._height = folder, split, height
-        self._checks, self._form = checks or MaskChecks(), form
+        self._checks, self.form = checks or MaskChecks(), form
+        self.classes = frozenset(range(len(folder.class_names))) - {*folder.void}
         words = [split, folder.fingerprints[split], *([str(height)] if height else [])]
         if not form.is_rgb:
             words.append(f"{form.channels}x{form.bits}")
@@ -51,7 +52,7 @@ class VocLayout(SegmentationBuilder):
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (
             *(self._folder, self._split, self._height, self._data_dir_root),
-            self._form,
+            self.form,
         )
         return _make_voc_layout, arguments
 
@@ -64,14 +65,14 @@ class VocLayout(SegmentationBuilder):
         colors = folder.colors if folder.by_color else None
         files = folder.splits[split]
         for index, (name, image, mask) in enumerate(progress(files, split)):
-            known = classes, colors, folder.void, self._form
+            known = classes, colors, folder.void, self.form
             example = read_pair(image, mask, *known)
             if colors is None:
                 self._checks.add(mask, example.label)
             label = without_void(example.label, folder.void)
             example = example._replace(label=label)
             example = at_height(example, self._height, str(image))
-            if not self._form.is_rgb:
+            if not self.form.is_rgb:
                 encoded = encode_array(example.image)
             elif self._height:
                 encoded = encode(example.image, "PNG")

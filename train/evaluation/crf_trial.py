@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from train.common.errors import UserError, lacks_space, memory_for
 from train.data.images import Source, decode
+from train.data.origin import name_of
 from train.evaluation.bands import largest_class
 from train.evaluation.crf import Crf, processes
 from train.evaluation.inference import Predictor
@@ -96,7 +97,7 @@ class Trial:
             ) from error
 
     def _name(self, index: int) -> str:
-        return self._source[index]["name"].decode()
+        return name_of(self._source[index])
 
     def _file(self, index: int) -> Path:
         return self._folder / f"{index}.npy"

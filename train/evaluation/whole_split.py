@@ -24,6 +24,7 @@ from train.data.images import (
     has_label,
     mask_sizes,
 )
+from train.data.origin import name_of
 from train.evaluation.bands import largest_class
 from train.evaluation.crf import Crf, processes
 from train.evaluation.inference import Predictor
@@ -73,7 +74,7 @@ class Evaluator:
         class_names: Sequence[str],
         crf: Crf | None = None,
     ):
-        if not any(has_label(source[index]["label"]) for index in range(len(source))):
+        if not any(has_label(source[index]) for index in range(len(source))):
             raise UserError(
                 f"none of the {len(source)} masks to evaluate on has a label: all "
                 f"pixels are ignored ({IGNORED}). Name another split with --val-split, "
@@ -204,7 +205,7 @@ class Evaluator:
         return _Unrefined(name, example, found)
 
     def _name(self, index: int) -> str:
-        return self.source[index]["name"].decode()
+        return name_of(self.source[index])
 
     @contextlib.contextmanager
     def _finite(self, state: TrainState, indices: Sequence[int]) -> Iterator[None]:
@@ -229,14 +230,14 @@ class Evaluator:
           state: one of `replicas(…)`.
           index: of the image in the split.
         """
-        example = decode(self.source[index])
+        record = self.source[index]
+        example = decode(record)
         if self._crf:
             found = self._for_the_crf(self._crf, state, index, example)
             mask = _mask(self._crf, found)
         else:
             mask = self.predictor.mask(state, example.image)
-        seen = shown_image(example.image)
-        return Panel(self._name(index), seen, example.label, mask)
+        return Panel(name_of(record), shown_image(example.image), example.label, mask)
 
     def panels(self, state: TrainState, count: int = 8) -> list[Panel]:
         """Returns images of the split, spread evenly, with truth and prediction."""

@@ -31,6 +31,7 @@ from train.data.images import (
     read_mask,
 )
 from train.data.masks import colors_of
+from train.data.origin import name_of
 from train.data.record_files import check_record
 from train.data.voc import read_pair
 from train.data.voc_files import Pair
@@ -84,7 +85,7 @@ def facts_of_files(pair: Pair, reading: Reading) -> Facts:
 
 def facts_of_record(record: Mapping[str, Any], reading: Reading) -> Facts:
     """Returns the facts of a prepared record, which has been checked."""
-    name = record["name"].decode()
+    name = name_of(record)
     try:
         example = decode(record)
         label = at_height(example, reading.height, name).label

@@ -16,6 +16,7 @@ from train.common.errors import UserError, lacks_space, memory_for, told_of
 from train.common.text import shown
 from train.data.forms import shown_image
 from train.data.images import Source, has_label
+from train.data.origin import name_of
 from train.data.parts import Part
 from train.data.places import short
 from train.data.void import void_marked
@@ -160,7 +161,7 @@ def _sound(source: Source, limit: int) -> tuple[list[int], list[str]]:
     chosen, failures = [], []
     for index in evenly(len(source), limit or len(source)):
         try:
-            has_label(source[index]["label"])
+            has_label(source[index])
             chosen.append(index)
         except Exception as error:  # whatever it is, of one image
             failures.append(_told_of(_name(source, index), error))
@@ -202,7 +203,7 @@ def _alone(evaluator: Evaluator, state: TrainState, index: int) -> Panel | Excep
 def _name(source: Source, index: int) -> str:
     """Returns the name of an image, or its place where it cannot be read."""
     try:
-        return source[index]["name"].decode()
+        return name_of(source[index])
     except Exception:  # whatever a damaged record raises
         return f"image {index + 1}"
 

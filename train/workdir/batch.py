@@ -16,6 +16,7 @@ from train.data.batches import train_batches
 from train.data.dataset import load_dataset
 from train.data.image_files import PIXEL_LIMIT
 from train.data.images import MEAN_COLOR, Example, Pixel, Source
+from train.data.origin import name_of
 from train.workdir.normalization import recorded_preprocessing
 from train.workdir.run import Run
 
@@ -118,5 +119,5 @@ class _Noting:
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         record = self._source[index]
-        self.names.append(record["name"].decode(errors="backslashreplace"))
+        self.names.append(name_of(record))
         return record

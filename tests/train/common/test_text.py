@@ -32,9 +32,23 @@ def test_nothing_that_is_shown_steers(text: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["über 日本 🙂 $x_1^{2}$", "עברית", "a\\n", "क्‍ष"])
+@pytest.mark.parametrize("name", ["über 日本 🙂 $x_1^{2}$", "עברית", "C:\\data", "क्‍ष"])
 def test_names_of_any_script_stay(name: str) -> None:
     assert shown(name) == inert(name) == name and is_shown(name)
+
+
+NAMES = st.text(alphabet="\\nux1b20e\n\x1b\u202e\udc80a", max_size=12)
+
+
+@given(NAMES, NAMES)
+def test_two_names_are_never_printed_as_one(first: str, other: str) -> None:
+    def printed(name: str) -> bytes:
+        return shown(name).encode(errors="backslashreplace")
+
+    assert (printed(first) == printed(other)) == (first == other)
+    odd = first.encode(errors="backslashreplace").decode()
+    assert (printed(first) == printed(odd)) == (first == odd)
+    assert (printed(first) == printed(shown(first))) == (shown(first) == first)
 
 
 def test_lines_stay_in_text_and_not_in_names() -> None:

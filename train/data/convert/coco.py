@@ -11,6 +11,7 @@ where objects overlap, the smaller is on top.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 from collections.abc import Sequence
@@ -22,9 +23,10 @@ import msgspec
 from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import open_regular
-from train.data.convert.coco_masks import Annotation, Id, Number, class_mask
+from train.data.convert.coco_masks import Annotation, Id, class_mask
 from train.data.convert.conversion import (
     Conversion,
+    Number,
     VocWriter,
     digests_of,
     images_below,
@@ -43,8 +45,8 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # begins a path of Windows
 class _Image(msgspec.Struct):
     id: Id
     file_name: str
-    height: int
-    width: int
+    height: Number
+    width: Number
 
 
 class _Category(msgspec.Struct):
@@ -148,7 +150,8 @@ def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[int, 
             )
         if len(dict(categories)) < len(categories):
             raise UserError(f"{part.path} gives two categories one id. Renumber them.")
-    zero = [key for key, name in named[0] if name.lower() == _BACKGROUND]
+    of_zero = (key for key, name in named[0] if name.lower() == _BACKGROUND)
+    zero = dict.fromkeys(of_zero)  # in which a key is found at once, however many
     rest = [key for key, _ in named[0] if key not in zero]
     return {key: index for index, key in enumerate([*zero, *rest], not zero)}
 
@@ -198,9 +201,10 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[Id, Path]:
     """Returns the file of each image by its id.
 
     Raises:
-      UserError: a name leads out of the folder, or files are missing.
+      UserError: a name leads out of the folder, files are missing, or two that differ
+        have a name.
     """
-    found, missing = {}, []
+    found, missing, compared = {}, [], set[Path]()
     for image in images:
         inner = PurePosixPath(image.file_name.replace("\\", "/"))
         if inner.is_absolute() or ".." in inner.parts or _DRIVE.match(image.file_name):
@@ -210,8 +214,11 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[Id, Path]:
                 f"their place within it, such as {inner.name!r}."
             )
         places = [folder / inner for folder in part.folders]
-        if path := next(filter(os.path.isfile, places), None):
-            found[image.id] = path
+        if there := list(filter(os.path.isfile, places)):
+            found[image.id] = there[0]
+            for other in set(there[1:]) - compared:
+                _check_same(there[0], other, part.path)
+                compared.add(other)
         else:
             missing.append(shortened(image.file_name, 300))
     if missing:
@@ -221,6 +228,16 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[Id, Path]:
             f"missing: {first_few(missing)}. Put them in {' or '.join(folders)}."
         )
     return found
+
+
+def _check_same(first: Path, other: Path, place: Path) -> None:
+    """Refuses two files that an image may be, unless they are the same."""
+    if first.samefile(other) or filecmp.cmp(first, other, shallow=False):
+        return
+    raise UserError(
+        f"{first} and {other} may both be an image of {place}, and differ. Move one "
+        "elsewhere."
+    )
 
 
 def _checked_size(image: _Image, path: Path, place: Path) -> tuple[int, int]:

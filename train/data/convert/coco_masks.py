@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from train.common.errors import UserError
+from train.data.convert.conversion import Number
 from train.data.convert.run_lengths import Stretches, decode_runs, union
 from train.data.images import IGNORED, Size
 
-# Larger ones could be chosen to have one hash, and take hours to tell apart.
-Number = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
 Id = Number | str
 _LONGEST = 500_000  # pixels of edges in any image; each takes fifty bytes
+# Of all annotations of an image. In COCO's busiest images, of 300,000 pixels, edges
+# have a third of that length together, and pixels are covered a few times.
+_MOST_EDGES = 4 * _LONGEST
+_MOST_PAINTED, _MOST_TIMES = 10_000_000, 100  # pixels, and times all of the image
 
 
 class Runs(msgspec.Struct):
     """A segmentation as run lengths, plain or compressed."""
 
-    size: tuple[int, int]
-    counts: list[int] | str
+    size: tuple[Number, Number]
+    counts: list[Number] | str
 
 
 class Annotation(msgspec.Struct):
@@ -32,8 +35,15 @@ class Annotation(msgspec.Struct):
     image_id: Id
     category_id: Number
     segmentation: list[list[float]] | Runs | None = None
-    iscrowd: int | bool = 0
+    iscrowd: Number | bool = 0
     id: Id | None = None
+
+
+class _Drawn(NamedTuple):
+    """What a segmentation marks, and what drawing that took."""
+
+    pixels: Stretches
+    edges: float = 0.0  # of polygons, pixels
 
 
 def class_mask(
@@ -53,24 +63,55 @@ def class_mask(
       place: the file they are from, for messages.
 
     Raises:
-      UserError: a segmentation is missing, or cannot be right.
+      UserError: a segmentation is missing, or cannot be right, or all of them together
+        take longer to draw than those of any image could.
     """
     height, width = size
     columns = np.zeros(height * width, np.uint8)
-    order = sorted(
-        (not annotation.iscrowd, -_pixels(annotation, size, place).area(), index)
-        for index, annotation in enumerate(annotations)
-    )
+    order, edges, painted = [], 0.0, 0
+    for index, annotation in enumerate(annotations):
+        drawn = _drawn(annotation, size, place)
+        area = drawn.pixels.area()
+        order.append((not annotation.iscrowd, -area, index))
+        edges, painted = edges + drawn.edges, painted + area
+        _check_together(annotation, size, place, edges, painted)
+    order.sort()
     # Drawn anew one by one: all together would take as much memory as the file says.
     for *_, index in order:
         annotation = annotations[index]
         label = IGNORED if annotation.iscrowd else classes[annotation.category_id]
-        _pixels(annotation, size, place).paint(columns, label)
+        _drawn(annotation, size, place).pixels.paint(columns, label)
     return np.ascontiguousarray(columns.reshape(width, height).T)
 
 
-def _pixels(annotation: Annotation, size: Size, place: Path) -> Stretches:
-    """Returns the pixels of an annotation.
+def _check_together(
+    annotation: Annotation, size: Size, place: Path, edges: float, painted: int
+) -> None:
+    """Refuses annotations of an image that together go over it again and again.
+
+    Args:
+      annotation: the last of them.
+      size: height and width of the image.
+      place: the file they are from.
+      edges: of the polygons so far, pixels.
+      painted: pixels of all so far, each as often as it is in one.
+    """
+    count = size[0] * size[1]
+    for found, what, most in (
+        (edges, "have edges of", _MOST_EDGES + count),
+        (painted, "cover", _MOST_PAINTED + _MOST_TIMES * count),
+    ):
+        if found > most:
+            raise UserError(
+                f"{place}: the annotations of image {annotation.image_id} {what} "
+                f"{found:.0f} pixels together, and at most {most} are drawn in "
+                f"{size[1]}×{size[0]} pixels. Remove what goes over them again and "
+                "again, or export it once more."
+            )
+
+
+def _drawn(annotation: Annotation, size: Size, place: Path) -> _Drawn:
+    """Returns the pixels of an annotation, and the length of its edges.
 
     Raises:
       UserError: its segmentation is missing, or cannot be right.
@@ -84,8 +125,8 @@ def _pixels(annotation: Annotation, size: Size, place: Path) -> Stretches:
         ) from error
 
 
-def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> Stretches:
-    """Returns the pixels of a segmentation.
+def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> _Drawn:
+    """Returns the pixels of a segmentation, and the length of its edges.
 
     Raises:
       ValueError: it says what is wrong with it.
@@ -96,23 +137,26 @@ def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> Str
         return _in_polygons(segmentation, size)
     if segmentation.size != size:
         raise ValueError(f"its run lengths are of size {segmentation.size}, not {size}")
-    return decode_runs(segmentation.counts, *size)
+    return _Drawn(decode_runs(segmentation.counts, *size))
 
 
-def _in_polygons(polygons: list[list[float]], size: Size) -> Stretches:
+def _in_polygons(polygons: list[list[float]], size: Size) -> _Drawn:
     """Returns which pixels are in any of several polygons, each x, y, x, y, …."""
     height, width = size
-    _check_polygons(polygons, size)
+    edges = _checked_edges(polygons, size)
     drawn = _mask_tools().frPyObjects(polygons, height, width)
     parts = [decode_runs(part["counts"].decode(), height, width) for part in drawn]
-    return union(parts)
+    return _Drawn(union(parts), edges)
 
 
-def _check_polygons(polygons: list[list[float]], size: Size) -> None:
-    """Refuses polygons that are none, or that pycocotools could not draw.
+def _checked_edges(polygons: list[list[float]], size: Size) -> float:
+    """Returns the length of the edges of polygons that pycocotools can draw, pixels.
 
     It goes along the edges in steps of a fifth of a pixel, keeps them all in memory,
     and does not notice when that does not suffice.
+
+    Raises:
+      ValueError: they are none, far outside, or have edges that no outline could.
     """
     height, width = size
     length = 0.0
@@ -131,6 +175,7 @@ def _check_polygons(polygons: list[list[float]], size: Size) -> None:
             f"its polygons have edges of {length:.0f} pixels together, more than the "
             f"{most} that an outline in {width}×{height} pixels could need"
         )
+    return length
 
 
 def _mask_tools() -> Any:

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,6 +32,10 @@ _MASKS = "SegmentationClass"
 _VERSION = "1"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
+
+# A whole number of a JSON file. Larger ones do not fit into arrays, and could be chosen
+# to have one hash, and take hours to tell apart.
+Number = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
 
 
 class Conversion(NamedTuple):
@@ -133,17 +137,14 @@ class VocWriter:
         """
         _check_name(name, image)
         listed = self._lists.setdefault(split, {})
+        file = image if isinstance(image, Path) else None
+        if (known := self._written.get(name, file)) != file:
+            raise UserError(f"{known} and {file} are both called {name!r}. Rename one.")
         if name in listed:
             of = split and f" of {split}"
             raise UserError(f"two images{of} are called {name!r}. Rename one.")
         listed[name] = None
-        file = image if isinstance(image, Path) else None
         if name in self._written:
-            if self._written[name] != file:
-                raise UserError(
-                    f"{self._written[name]} and {file} are both called {name!r}. "
-                    "Rename one."
-                )
             return
         self._written[name] = file
         self._put(f"{IMAGES}/{name}{_suffix(image)}", image)

@@ -26,6 +26,7 @@ import numpy as np
 from train.common.errors import UserError
 from train.data.convert.conversion import (
     Conversion,
+    Number,
     VocWriter,
     digests_of,
     images_below,
@@ -54,14 +55,14 @@ class _Result(msgspec.Struct):
 
 
 class _Annotation(msgspec.Struct):
-    id: int
+    id: Number
     result: list[_Result]
     was_cancelled: bool = False
     ground_truth: bool = False
 
 
 class _Task(msgspec.Struct):
-    id: int
+    id: Number
     data: dict[str, Any]
     annotations: list[_Annotation]
 
@@ -77,13 +78,9 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
     """Returns how an export is converted, None of any other folder.
 
     Raises:
-      UserError: there is not one JSON file beside the masks.
+      UserError: there is not one JSON file beside the masks, or two are of one region.
     """
-    masks = {
-        (int(found[1]), int(found[2]), found[3]): path
-        for path in (*root.glob("task-*.png"), *root.glob("*/task-*.png"))
-        if (found := _MASK.fullmatch(path.stem))
-    }
+    masks = _masks(root)
     if not masks:
         return None
     tables = sorted(root.glob("*.json"))
@@ -104,10 +101,31 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
     return Conversion("Label Studio's brush masks", key, write, folders, tables[:1])
 
 
+def _masks(root: Path) -> _Masks:
+    """Returns the masks of an export.
+
+    Raises:
+      UserError: two are of one region, as where two exports lie side by side.
+    """
+    masks: dict[tuple[int, int, str], Path] = {}
+    for path in sorted((*root.glob("task-*.png"), *root.glob("*/task-*.png"))):
+        if not (found := _MASK.fullmatch(path.stem)):
+            continue
+        region = int(found[1]), int(found[2]), found[3]
+        if (first := masks.setdefault(region, path)) != path:
+            raise UserError(
+                f"{first} and {path} are both masks of one region: which of them is "
+                "meant is not said. Move one export elsewhere."
+            )
+    return masks
+
+
 def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
     files = _images(root)
     drawn: dict[Path, list[_Region]] = {}
     tasks = _read(table)
+    if len({task.id for task in tasks}) < len(tasks):
+        raise UserError(f"{table} gives two tasks one id. Export it once more.")
     for task in tasks:
         if annotation := _annotation(task, table):
             image = _file(task, files, table)
@@ -195,9 +213,11 @@ def _file(task: _Task, files: Mapping[str, Sequence[Path]], table: Path) -> Path
     short = _UPLOAD.sub("", names[0])
     found = files.get(names[0]) or files.get(short) or ()
     if len(found) != 1:
+        these = f" ({first_few([*map(str, found)])})" if found else ""
         raise UserError(
             f"{table}: task {task.id} is of the image {names[0]!r}, and images/ has "
-            f"{len(found)} of that name. Put it there, once, as it was annotated."
+            f"{len(found)} of that name{these}. Put it there, once, as it was "
+            "annotated."
         )
     return found[0]
 

@@ -54,15 +54,15 @@ def decode_runs(counts: str | Sequence[int], height: int, width: int) -> Stretch
     >>> [ends.tolist() for ends in decode_runs("123", 2, 3)]
     [[1], [3]]
     """
-    counts = counts[: 8 * height * width + 8]  # more have no pixels, but take memory
+    most = height * width
+    counts = counts[: 8 * most + 8]  # more have no pixels, but take memory
     if isinstance(counts, str):
         lengths = _expand(counts)
     else:
-        lengths = np.array([min(count, 2**40) for count in counts], np.int64)
-    if (lengths < 0).any() or lengths.sum() != height * width:
-        raise ValueError(
-            f"its run lengths are not of {height}×{width} = {height * width} pixels"
-        )
+        within = (min(max(count, -1), most + 1) for count in counts)
+        lengths = np.fromiter(within, np.int64, len(counts))
+    if (lengths < 0).any() or lengths.sum() != most:
+        raise ValueError(f"its run lengths are not of {height}×{width} = {most} pixels")
     ends = np.cumsum(lengths)
     return Stretches(ends[:-1:2], ends[1::2])
 

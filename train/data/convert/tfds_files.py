@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 import tensorflow_datasets as tfds
 
+from models.text import shortened
 from train.common.errors import UserError
-from train.data.convert.conversion import read_json
+from train.data.convert.conversion import Number, read_json
 from train.data.inside import within
 from train.data.places import TFDS
 
@@ -27,12 +28,14 @@ _NAME = re.compile(
 )
 _CONFIG = re.compile(r"\w[\w+.-]*", re.ASCII)
 _VERSION = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
-_SPLIT = re.compile(r"[\w-]+", re.ASCII)
+_SPLIT = re.compile(r"[\w-]{1,200}", re.ASCII)
+_WORD = re.compile(r"\{([A-Z_]+)\}")
 _IMAGES = (
     "tensorflow_datasets.core.features.image_feature.Image",
     "tensorflow_datasets.core.features.labeled_image.LabeledImage",
 )
 _DAMAGED = "Prepare the set again."
+_LONGEST = 255  # characters of a name of a file, and of what it is made of
 
 
 class PreparedSplit(NamedTuple):
@@ -53,11 +56,11 @@ class PreparedSet(NamedTuple):
 
 
 class _Shape(msgspec.Struct):
-    dimensions: list[int | None] = []
+    dimensions: list[Number | None] = []
 
 
 class _Pixels(msgspec.Struct):
-    shape: _Shape | list[int | None] = []
+    shape: _Shape | list[Number | None] = []
 
 
 class _Feature(msgspec.Struct, rename="camel"):
@@ -81,7 +84,7 @@ class _Described(msgspec.Struct, rename={"features_dict": "featuresDict"}):
 
 class _SplitInfo(msgspec.Struct, rename="camel"):
     name: str
-    shard_lengths: list[int] = []
+    shard_lengths: list[Number] = []
     filepath_template: str = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -213,20 +216,27 @@ def _file_name(info: _Info, split: _SplitInfo, path: Path, index: int) -> str:
     """Returns the name of a file in the folder of its set.
 
     Raises:
-      UserError: it leads out of the folder.
+      UserError: it is longer than names are, or leads out of the folder.
     """
     count = len(split.shard_lengths)
     shard, shards = (f"{number:05d}" for number in (index, count))
-    name = split.filepath_template
-    for word, value in (
-        ("DATASET", info.name),
-        ("SPLIT", split.name),
-        ("FILEFORMAT", info.file_format),
-        ("SHARD_INDEX", shard),
-        ("NUM_SHARDS", shards),
-        ("SHARD_X_OF_Y", f"{shard}-of-{shards}"),
-    ):
-        name = name.replace(f"{{{word}}}", value)
+    template = split.filepath_template
+    words = {
+        "DATASET": info.name,
+        "SPLIT": split.name,
+        "FILEFORMAT": info.file_format,
+        "SHARD_INDEX": shard,
+        "NUM_SHARDS": shards,
+        "SHARD_X_OF_Y": f"{shard}-of-{shards}",
+    }
+    # Before and after: together they make a name as long as their product.
+    long = max(map(len, (template, *words.values()))) > _LONGEST
+    name = "" if long else _WORD.sub(lambda it: words.get(it[1], it[0]), template)
+    if long or len(name.encode(errors="replace")) > _LONGEST:
+        raise UserError(
+            f"{path}: {shortened(template)!r} makes the name of a file of the set "
+            f"{shortened(info.name)!r} longer than {_LONGEST} bytes. {_DAMAGED}"
+        )
     if within(name) is None:
         raise UserError(f"{path} names the file {name!r}, elsewhere. {_DAMAGED}")
     return name

@@ -15,7 +15,6 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -180,13 +179,15 @@ def _read_voc(
 ) -> _Voc:
     """Returns VOC's lists, and its images and masks, which are not read yet."""
     files = list(members)
-    lists = {split: _ids(file) for split, file in _matching(files, _VOC_LIST)}
+    lists = {
+        split: _ids(file) for split, file in _matching(path, files, _VOC_LIST).items()
+    }
     for split in ("train", "val"):
         _check_count(path, split, lists.get(split, []), published)
-    masks = dict(_matching(files, _VOC_MASK))
+    masks = _matching(path, files, _VOC_MASK)
     own = {*lists["train"], *lists["val"]}
     _check_all(path, "masks", own, masks)
-    images = dict(_matching(files, _VOC_IMAGE))
+    images = _matching(path, files, _VOC_IMAGE)
     return _Voc(lists, images, {id: masks[id] for id in own})
 
 
@@ -199,10 +200,12 @@ def _read_more(more: _Masks, own: Collection[str]) -> dict[str, bytes]:
             mask = kind.mask.fullmatch(member.name)
             if mask and mask[1] not in own:
                 name = f"{more.path}: {member.name}"
+                _check_new(more.path, mask[1], found)
                 found[mask[1]] = kind.png(member.read(), name)
                 kept += len(found[mask[1]])
                 _check_kept(more.path, kept)
             elif kind.listed and (listed := kind.listed.fullmatch(member.name)):
+                _check_new(more.path, listed[1], lists)
                 lists[listed[1]] = _ids(member)
     if not kind.listed:
         return found
@@ -222,12 +225,24 @@ def _check_kept(path: Path, size: int) -> None:
 
 
 def _matching(
-    files: Sequence[Member], pattern: re.Pattern[str]
-) -> Iterator[tuple[str, Member]]:
-    """Yields what the pattern's group is, and the member, where a name matches."""
+    path: Path, files: Sequence[Member], pattern: re.Pattern[str]
+) -> dict[str, Member]:
+    """Returns members whose names match, by what the pattern's group is."""
+    found: dict[str, Member] = {}
     for file in files:
         if match := pattern.fullmatch(file.name):
-            yield match[1], file
+            _check_new(path, match[1], found)
+            found[match[1]] = file
+    return found
+
+
+def _check_new(path: Path, id: str, found: Collection[str]) -> None:
+    """Refuses an archive that has two members for one name."""
+    if id in found:
+        raise UserError(
+            f"{path} has two files for {id!r}, so it is not the published archive. "
+            "Download it again."
+        )
 
 
 def _ids(file: Member) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,35 @@ def test_names_of_files_stay_in_the_folder(
         find(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", "\x1b[31m"])
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{DATASET}" * 1000, "a" * 1000),  # a million, of 10 kB
+        ("{DATASET}" * 28, "{SPLIT}" * 36),  # each once more
+        ("{DATASET}", "\u00fc" * 200),
+    ],
+)
+def test_names_of_files_are_bounded_before_they_are_made(
+    tmp_path: Path, place: Path, template: str, name: str
+) -> None:
+    path = pets(place) / "dataset_info.json"
+
+    def change(content: dict[str, Any]) -> None:
+        content["name"] = name
+        content["splits"][0].update(filepathTemplate=template)
+
+    changed(path, change)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=f"{path}: '.*longer than 255 bytes") as it:
+            find(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 800_000
+    finally:
+        tracemalloc.stop()
+    assert len(str(it.value)) < 1000
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "\x1b[31m", "a" * 10_000])
 def test_names_of_splits_are_names(tmp_path: Path, place: Path, name: str) -> None:
     path = pets(place) / "dataset_info.json"
     changed(path, lambda content: content["splits"][0].update(name=name))

@@ -1,0 +1,144 @@
+"""Mistakes in what is folders that others made, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+SHARED_FOLDERS = [
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("first of two", "        if len(paths) > 1:\n", "        if False:\n"),
+        (
+            "mask of another image",
+            "for end in found if end not in own for path",
+            "for end in found for path",
+        ),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_work_of_folders.py",
+        (
+            "listed again",
+            "if (listed := self._listed.get(place.parent)) is None:",
+            "if not (listed := self._listed.get(place.parent)):",
+        ),
+        ("folders that are not there", "if place.parent.is_dir():", "if True:"),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_work_of_folders.py",
+        ("one by one", "isdisjoint((real, *real.parents))", "isdisjoint((real,))"),
+    ),
+    *of(
+        "train/data/split_lists.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("first list", "    _check_one_name(files, splits)\n", ""),
+        ("first folder", 'if end == "/" and len(every[split]) > 1:', "if False:"),
+    ),
+    *of(
+        "train/data/plain_pairs.py",
+        "tests/train/data/test_two_of_a_name.py",
+        (
+            "case of a split above",
+            "_check_case(folder, lambda other: _files(other) is not None)",
+            "str()",
+        ),
+        (
+            "case of a split below",
+            "_check_case(folder, lambda other: any(files_below(other, read)))",
+            "str()",
+        ),
+        (
+            "case of a kind",
+            "[path for name in names for path in there.get(name, ())]",
+            "[there[name][0] for name in names if name in there]",
+        ),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("last region", "masks.setdefault(region, path)) != path:", "path) != path:"),
+        ("one task", "if len({task.id for task in tasks}) < len(tasks):", "if False:"),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("images unnamed", "self._written.get(name, file)) != file:", "file) != file:"),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_json_numbers.py",
+        ("bounded above alone", "ge=-(2**62), lt=2**62", "lt=2**62"),
+    ),
+    *of(
+        "train/data/convert/run_lengths.py",
+        "tests/train/data/convert/test_json_numbers.py",
+        ("no lower bound", "min(max(count, -1), most + 1)", "min(count, most + 1)"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/test_two_of_a_name.py",
+        (
+            "first image",
+            "                _check_same(there[0], other, part.path)\n",
+            "",
+        ),
+    ),
+    *of(
+        "train/data/convert/voc_archives.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("last member", "    if id in found:\n", "    if False:\n"),
+    ),
+    *of(
+        "train/data/convert/coco_masks.py",
+        "tests/train/data/test_work_of_folders.py",
+        ("edges of each alone", "edges + drawn.edges", "drawn.edges"),
+        ("painted each alone", "painted + area\n", "area\n"),
+    ),
+    *of(
+        "train/data/convert/tfds_files.py",
+        "tests/train/data/convert/test_tfds_files.py",
+        (
+            "product of fields",
+            "max(map(len, (template, *words.values()))) > _LONGEST",
+            "False",
+        ),
+    ),
+    *of(
+        "train/data/origin.py",
+        "tests/train/data/test_strange_records.py",
+        ("values", "    if (found := strange[label]).any():\n", "    if False:\n"),
+        ("sizes", "    if (height, width) != (tall, wide):\n", "    if False:\n"),
+        ("forms", "form_of(image) != origin.form:", "None:"),
+        ("names", "if origin and not is_shown(name):", "if False:"),
+        (
+            "unblamed",
+            "        raise _refusal(origin.folder, origin.split, error) from error\n",
+            "        raise\n",
+        ),
+    ),
+    *of(
+        "train/data/images.py",
+        "tests/train/data/test_strange_records.py",
+        (
+            "names unread",
+            "            name_in(record, origin)\n",
+            "            str()\n",
+        ),
+    ),
+    *of(
+        "train/data/records.py",
+        "tests/train/data/test_strange_records.py",
+        ("names as they are", "shown(name).encode(", "name.encode("),
+    ),
+    *of(
+        "train/common/text.py",
+        "tests/train/common/test_text.py",
+        ("one escape for two", " or _ESCAPE.search(name)", ""),
+        ("bytes", "|[\\ud800-\\udfff]", ""),
+    ),
+    *of(
+        "train/common/text.py",
+        "tests/train/evaluation/test_areas.py",
+        ("lines of two", " or _ESCAPE.search(name)", ""),
+    ),
+]

@@ -1,0 +1,120 @@
+"""The work that a folder's files ask for: in proportion to them, not to a product."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.common.errors import UserError
+from train.data.convert import coco_masks
+from train.data.convert.coco_masks import Annotation, Runs, class_mask
+from train.data.dataset import find_dataset
+from train.data.inside import Inside
+from train.data.voc_files import Files
+
+from ..conftest import MakeConfig
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_folder_without_files_is_listed_once(
+    folder: Path,
+    make_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    listed: bool,
+) -> None:
+    for number in range(20):
+        (folder / "SegmentationClassAug" / str(number)).mkdir(parents=True)
+    if not listed:
+        shutil.rmtree(folder / "ImageSets")
+    seen: list[Path] = []
+    iterate = Path.iterdir
+
+    def counted(path: Path) -> object:
+        seen.append(path)
+        return iterate(path)
+
+    monkeypatch.setattr(Path, "iterdir", counted)
+    find_dataset(make_config(split=0.0 if listed else 0.3).data)
+    assert seen.count(folder / "SegmentationClassAug") == 1
+
+
+def test_folders_that_are_not_there_are_not_kept(folder: Path) -> None:
+    files = Files(folder)
+    for number in range(100):
+        assert files.image(f"{number}/a") is None
+    assert len(files._listed) == 0
+
+
+def test_a_file_is_compared_with_its_own_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / str(number) for number in range(3)]
+    for path in folders:
+        path.mkdir()
+        (path / "a").touch()
+    inside = Inside(tmp_path, folders, links=False)
+    monkeypatch.setattr(Path, "is_relative_to", None)  # one by one
+    for path in (*folders, tmp_path):
+        assert inside.checked(path / "a") == path / "a"
+    (folders[0] / "b").symlink_to("/etc/passwd")
+    with pytest.raises(UserError, match="b leads out of"):
+        inside.checked(folders[0] / "b")
+
+
+SIZE = (20, 30)
+STAR = [[float(it) for at in range(60) for it in (at % 30, 20 * (at % 2))]]
+WHOLE = Runs(SIZE, [0, 600])
+
+
+def drawn(*segmentations: object) -> np.ndarray:
+    annotations = [
+        Annotation(1, 1, segmentation)  # type: ignore[arg-type]
+        for segmentation in segmentations
+    ]
+    return class_mask(annotations, SIZE, {1: 1}, Path("a.json"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "segmentation", "said"),
+    [
+        ("_MOST_EDGES", 2400, STAR, "image 1 have edges of .* pixels .* at most 3000"),
+        ("_MOST_PAINTED", 300, WHOLE, "image 1 cover 1800 pixels .* at most 1500"),
+    ],
+)
+def test_what_annotations_of_an_image_take_together(
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    most: int,
+    segmentation: object,
+    said: str,
+) -> None:
+    monkeypatch.setattr(coco_masks, limit, most)
+    monkeypatch.setattr(coco_masks, "_MOST_TIMES", 2)
+    drawn(segmentation, segmentation)
+    seen = itertools.count()
+    draw = coco_masks._segmented
+
+    def counted(*of: object) -> object:
+        next(seen)
+        return draw(*of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(coco_masks, "_segmented", counted)
+    with pytest.raises(UserError, match=rf"^a\.json: the annotations of {said}"):
+        drawn(*[segmentation] * 1000)
+    assert next(seen) < 5  # the others are not drawn
+
+
+def test_as_much_as_the_busiest_images_have_is_drawn() -> None:
+    """Two hundred objects, which cover all of it six times."""
+    size = (480, 640)
+    side = 96.0
+    boxes = [
+        Annotation(1, 1, [[x, y, x + side, y, x + side, y + side, x, y + side]])
+        for x, y in itertools.product(range(0, 540, 36), range(0, 380, 29))
+    ]
+    mask = class_mask(boxes, size, {1: 1}, Path("a.json"))
+    assert len(boxes) > 200 and mask.mean() > 0.9
