@@ -14,6 +14,7 @@ from lal_jax import (
 )
 from tests import reference
 from tests.lal_jax.drawn import repeatable, seeds
+from tests.lal_jax.effort import full_jit
 
 
 def lowest_loss(classes: int, share: np.ndarray) -> np.ndarray:
@@ -43,7 +44,7 @@ def worst_score(classes: int, share: float) -> tuple[np.ndarray, float]:
 
 @functools.cache
 def _losses(kernel_size, normalizer):
-    return jax.jit(
+    return full_jit(
         functools.partial(
             selective_cross_entropy, kernel_size=kernel_size, normalizer=normalizer
         )

@@ -24,7 +24,7 @@ from lal_jax.patches import selective_pool_by_patches
 from lal_jax.window_sum import window_sum
 from lal_jax.windows import NO_CLASS
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.effort import full_jit
 from tests.tolerances import assert_close
 
 
@@ -70,7 +70,7 @@ def _compiled(setting, weights):
         "neighbor_weights": np.array(weights),
     }
 
-    @quick_jit
+    @jax.jit
     def outcome(logits, labels, where, class_weights):
         target = {"class_weights": class_weights, "label_smoothing": 0.1}
         target["score_scale"] = setting.score_scale
@@ -104,7 +104,7 @@ def evaluate(
     return function(*map(jnp.asarray, (logits, labels, where, class_weights)))
 
 
-@functools.partial(jax.jit, static_argnames="stride")
+@functools.partial(full_jit, static_argnames="stride")
 def sum_and_pullback(values, marks, weights, cotangents, stride):
     """S x, and the pullback of y at the centers."""
     total, pullback = jax.vjp(
@@ -254,7 +254,7 @@ def test_gradient_halves_when_the_logits_double(seed, setting):
     np.testing.assert_allclose(twice, once / 2, atol=1e-8 * largest)
 
 
-@quick_jit
+@jax.jit
 def _windows_of_one(logits, labels, where):
     loss = functools.partial(
         locally_adaptive_loss,
@@ -289,11 +289,11 @@ def test_pooling_by_patches_is_the_same(seed, kernel_size):
     assert_close(actual, patches, length=kernel_size**2)
 
 
-@functools.partial(jax.jit, static_argnums=3)
+@functools.partial(full_jit, static_argnums=3)
 def _pool(logits, labels, where, kernel_size):
     return selective_pool(logits, labels, kernel_size=kernel_size, where=where)
 
 
-@functools.partial(jax.jit, static_argnums=3)
+@functools.partial(full_jit, static_argnums=3)
 def _by_patches(logits, labels, valid, kernel_size):
     return selective_pool_by_patches(logits, labels, valid, kernel_size=kernel_size)
