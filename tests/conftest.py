@@ -1,5 +1,6 @@
 """What all tests share: random numbers, four devices, and what is compiled once."""
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -84,13 +85,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def memory() -> Iterator[None]:
-    """Forgets what is compiled once it takes gigabytes; the folder above keeps it."""
+    """Forgets what is compiled once it takes gigabytes; the folder above keeps it.
+
+    What is freed goes back to the system, or every module after it would forget again.
+    """
     yield
     pages = Path("/proc/self/statm")  # of Linux
     if pages.exists():
         resident = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         if resident > 3 * 2**30:
             jax.clear_caches()
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture
