@@ -1,6 +1,7 @@
 """What all tests share: random numbers, four devices, and what is compiled once."""
 
 import ctypes
+import gc
 import os
 import shutil
 import tempfile
@@ -81,6 +82,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what is loaded by now, which stays."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
