@@ -17,7 +17,11 @@ if jax.__version_info__ < (0, 11):  # which has no other code generator
 
 
 def full_jit(function: Callable[..., Any], **options: Any) -> Any:
-    """`jax.jit` as users compile, in four times the time."""
+    """`jax.jit` as users compile, in four times the time.
+
+    So each kind of loss is compiled in `test_locally_adaptive.py`,
+    `test_cross_entropy.py`, `test_gradients.py` and the tests of ugly inputs.
+    """
     return jax.jit(function, compiler_options=_FULL, **options)
 
 

@@ -14,7 +14,6 @@ from lal_jax import (
 )
 from tests import reference
 from tests.lal_jax.drawn import repeatable, seeds
-from tests.lal_jax.effort import full_jit
 
 
 def lowest_loss(classes: int, share: np.ndarray) -> np.ndarray:
@@ -44,7 +43,7 @@ def worst_score(classes: int, share: float) -> tuple[np.ndarray, float]:
 
 @functools.cache
 def _losses(kernel_size, normalizer):
-    return full_jit(
+    return jax.jit(
         functools.partial(
             selective_cross_entropy, kernel_size=kernel_size, normalizer=normalizer
         )

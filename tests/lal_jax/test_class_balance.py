@@ -17,7 +17,6 @@ from lal_jax import (
 )
 from lal_jax.gradients import class_balanced_gradient, locally_adaptive_gradient
 from tests import reference, reference_means
-from tests.lal_jax.effort import full_jit
 from tests.lal_jax.functions import LABELS, LOGITS, refuses
 from tests.lal_jax.scenes import DTYPES, LOPSIDED, SHAPE, random_losses, random_scene
 from tests.tolerances import assert_close
@@ -30,7 +29,7 @@ def losses_and_labels(rng, dtype="float64"):
     return losses, jnp.asarray(labels), where
 
 
-@functools.partial(full_jit, static_argnames=("exponent", "power", "classes"))
+@functools.partial(jax.jit, static_argnames=("exponent", "power", "classes"))
 def value_and_gradients(losses, labels, where, **options):
     mean = functools.partial(class_balanced_mean, labels=labels, where=where, **options)
     value, pullback = jax.vjp(mean, losses)

@@ -10,12 +10,11 @@ import pytest
 
 from lal_jax import chessboard_weights, gaussian_weights, selective_pool
 from tests import reference
-from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
 
-@functools.partial(full_jit, static_argnames=("kernel_size", "dilation", "stride"))
+@functools.partial(jax.jit, static_argnames=("kernel_size", "dilation", "stride"))
 def pool(predictions, labels, where, **window):
     return selective_pool(predictions, labels, where=where, **window)
 

@@ -24,7 +24,6 @@ from lal_jax.patches import selective_pool_by_patches
 from lal_jax.window_sum import window_sum
 from lal_jax.windows import NO_CLASS
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
-from tests.lal_jax.effort import full_jit
 from tests.tolerances import assert_close
 
 
@@ -104,7 +103,7 @@ def evaluate(
     return function(*map(jnp.asarray, (logits, labels, where, class_weights)))
 
 
-@functools.partial(full_jit, static_argnames="stride")
+@functools.partial(jax.jit, static_argnames="stride")
 def sum_and_pullback(values, marks, weights, cotangents, stride):
     """S x, and the pullback of y at the centers."""
     total, pullback = jax.vjp(
@@ -289,11 +288,11 @@ def test_pooling_by_patches_is_the_same(seed, kernel_size):
     assert_close(actual, patches, length=kernel_size**2)
 
 
-@functools.partial(full_jit, static_argnums=3)
+@functools.partial(jax.jit, static_argnums=3)
 def _pool(logits, labels, where, kernel_size):
     return selective_pool(logits, labels, kernel_size=kernel_size, where=where)
 
 
-@functools.partial(full_jit, static_argnums=3)
+@functools.partial(jax.jit, static_argnums=3)
 def _by_patches(logits, labels, valid, kernel_size):
     return selective_pool_by_patches(logits, labels, valid, kernel_size=kernel_size)
