@@ -180,7 +180,9 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, axis, rng):
     mesh = jax.make_mesh((4,), ("shards",), axis_types=(kind,))
     spec = PartitionSpec(*[None] * axis, "shards")
     arrays = jax.device_put((logits, labels), NamedSharding(mesh, spec))
-    both = jax.jit(jax.value_and_grad(functools.partial(function, per_image=False)))
+    both: Any = jax.jit(
+        jax.value_and_grad(functools.partial(function, per_image=False))
+    )
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         loss, gradient = compiled(*arrays)

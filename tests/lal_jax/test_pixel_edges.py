@@ -157,7 +157,7 @@ def test_the_loss_of_a_batch_gathers_labels_and_drawn_features_alone(
     sharding = NamedSharding(mesh, PartitionSpec("shards"))
     arrays = jax.device_put((features, labels), sharding)
     loss = functools.partial(function, per_image=False, samples=20)
-    both = jax.jit(jax.value_and_grad(loss))
+    both: Any = jax.jit(jax.value_and_grad(loss))
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         actual = compiled(*arrays)

@@ -105,7 +105,7 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, rng):
     sharding = NamedSharding(mesh, PartitionSpec("shards"))
     arrays = jax.device_put((logits, labels), sharding)
     loss = functools.partial(function, per_image=False)
-    both = jax.jit(jax.value_and_grad(loss))
+    both: Any = jax.jit(jax.value_and_grad(loss))
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         actual = compiled(*arrays)

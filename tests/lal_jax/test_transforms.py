@@ -166,7 +166,7 @@ def test_sharded(shards, name, layout):
     devices = jax.devices("cpu")[:shards]
     mesh = jax.make_mesh((shards,), ("shards",), axis_types=(kind,), devices=devices)
     arrays = jax.device_put(batch(), NamedSharding(mesh, spec))
-    both = jax.jit(value_and_gradient(LOSSES[name].function))
+    both: Any = jax.jit(value_and_gradient(LOSSES[name].function))
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         losses, gradient = compiled(*arrays)

@@ -128,7 +128,7 @@ def test_files_of_any_name_are_converted(tmp_path: Path) -> None:
     """By the program as users start it."""
     source = tmp_path / os.fsdecode(b"\xff\x1b[2J.pth")
     write_checkpoint(source, ARRAYS)
-    words = [sys.executable, PROGRAM, source, tmp_path / "w.safetensors"]
+    words = [sys.executable, PROGRAM, str(source), str(tmp_path / "w.safetensors")]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0 and "\\udcff\\x1b[2J.pth\n" in done.stdout
 
