@@ -29,7 +29,7 @@ def test_closed_form_autodiff_and_loops_agree(rng, options):
     logits, labels, where = random_scene(rng)
     options = {**options, "where": where}
 
-    @full_jit
+    @jax.jit
     def both(x):
         loss = jax.grad(lambda x: locally_adaptive_loss(x, labels, **options).sum())
         return locally_adaptive_gradient(x, labels, **options), loss(x)
