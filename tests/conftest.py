@@ -1,13 +1,22 @@
 """What all tests share: random numbers, four devices, and what is compiled once."""
 
+import ctypes
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 # Divides the CPU for the tests of sharding; programs that tests start compute alike.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
+# Most is compiled to run once: with little effort, by the quicker of two code
+# generators. What is compiled as users do says so (tests/lal_jax/effort.py).
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+FLAGS, QUICK = os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false"
+if tuple(map(int, version("jax").split(".")[:2])) < (0, 11) and QUICK not in FLAGS:
+    os.environ["XLA_FLAGS"] = f"{FLAGS} {QUICK}".strip()  # later ones have the other
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402  # reads the environment
@@ -75,27 +84,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def effort(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Compiles with less effort what runs once or twice, networks above all.
-
-    The losses are compiled as users compile them.
-    """
-    losses = request.path.is_relative_to(request.config.rootpath / "tests" / "lal_jax")
-    jax.config.update("jax_disable_most_optimizations", not losses)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what is loaded by now, which stays."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def memory() -> Iterator[None]:
-    """Forgets what is compiled once it takes gigabytes; the folder above keeps it."""
+    """Forgets what is compiled once it takes gigabytes; the folder above keeps it.
+
+    What is freed goes back to the system, or every module after it would forget again.
+    """
     yield
     pages = Path("/proc/self/statm")  # of Linux
     if pages.exists():
         resident = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         if resident > 3 * 2**30:
             jax.clear_caches()
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

@@ -36,8 +36,7 @@ def run_here(block: str) -> str:
 
 def run_apart(block: str, folder: Path) -> str:
     """Runs a block in another process, as Keras chooses its backend for good."""
-    settings = {"KERAS_HOME": str(folder), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"} | settings
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "KERAS_HOME": str(folder)}
     environment.pop("KERAS_BACKEND", None)  # the block sets it
     run = subprocess.run(
         [sys.executable, "-c", block],

@@ -20,7 +20,6 @@ from tests import (
     reference_regions,
     reference_scores,
 )
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED
 
 # Every function of the references by the name that the library has for it.
@@ -265,4 +264,4 @@ def value_and_gradient(function: Callable[..., jax.Array]) -> Callable[..., Any]
 
 @functools.cache
 def compiled(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    return quick_jit(value_and_gradient(LOSSES[name].function))
+    return jax.jit(value_and_gradient(LOSSES[name].function))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lal_jax import boundary_loss, signed_distances
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.functions import LABELS, LOGITS, refuses
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_scene
 from tests.reference_boundary import boundary_loss_and_gradient
 from tests.tolerances import assert_close
@@ -28,12 +28,12 @@ CASES: dict[str, dict[str, Any]] = {
     "sequences": {"spacing": (1.0,)},
     "volume": {"spacing": (3.0, 1.0, 0.5)},
 }
-distances = quick_jit(functools.partial(signed_distances, num_classes=CLASSES))
+distances = jax.jit(functools.partial(signed_distances, num_classes=CLASSES))
 
 
 @functools.cache
 def compiled(**options: Any) -> Any:
-    @quick_jit
+    @jax.jit
     def both(x, y, arrays):
         losses, pullback = jax.vjp(
             lambda x: boundary_loss(x, y, **arrays, **options), x
@@ -229,7 +229,7 @@ def test_memory_with_and_without_distances():
         return boundary_loss(x, y, distances=phi).mean()
 
     for phi, most in (logits, 3), (None, 6):
-        lowered = jax.jit(jax.value_and_grad(loss)).lower(logits, labels, phi)
+        lowered = full_jit(jax.value_and_grad(loss)).lower(logits, labels, phi)
         analysis = lowered.compile().memory_analysis()
         assert analysis is not None
         assert analysis.temp_size_in_bytes <= most * logits.size * 4

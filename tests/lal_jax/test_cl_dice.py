@@ -13,7 +13,7 @@ import pytest
 from lal_jax import cl_dice_loss
 from lal_jax.soft_skeleton import soft_skeleton
 from tests import reference_regions
-from tests.lal_jax.quick import losses_and_gradient, quick_jit
+from tests.lal_jax.effort import losses_and_gradient
 from tests.lal_jax.scenes import SHAPE, random_scene
 
 CLASSES = 5
@@ -89,7 +89,7 @@ def test_soft_targets_have_a_gradient_of_their_own(rng):
     logits, _, where = random_scene(rng)
     targets = jnp.asarray(rng.dirichlet(np.ones(CLASSES), SHAPE))
 
-    @quick_jit
+    @jax.jit
     @jax.value_and_grad
     def loss(t):
         return cl_dice_loss(logits, t, where=where, **FEW).sum()
@@ -107,7 +107,7 @@ def skeleton(image: np.ndarray, valid: np.ndarray, iterations: int) -> np.ndarra
 
 @functools.cache
 def _skeleton(iterations: int, spatial: int) -> Callable[..., jax.Array]:
-    return quick_jit(
+    return jax.jit(
         functools.partial(soft_skeleton, iterations=iterations, spatial=spatial)
     )
 
@@ -139,7 +139,7 @@ def test_a_tie_shares_the_slope_alike_and_turns_with_the_image(rng):
     valid = rng.uniform(size=(8, 8)) < 0.9
     weights = rng.normal(size=(8, 8))
 
-    @quick_jit
+    @jax.jit
     def slope(image, valid, weights):
         compute = functools.partial(soft_skeleton, iterations=2, spatial=2)
         return jax.grad(lambda x: jnp.vdot(compute(x, valid), weights))(image)

@@ -18,7 +18,6 @@ from lal_jax import (
 from lal_jax.gradients import class_balanced_gradient, locally_adaptive_gradient
 from tests import reference, reference_means
 from tests.lal_jax.functions import LABELS, LOGITS, refuses
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, LOPSIDED, SHAPE, random_losses, random_scene
 from tests.tolerances import assert_close
 
@@ -157,7 +156,7 @@ def test_pools_the_locally_adaptive_loss(rng, options):
     axes = (-3, -2, -1) if options.get("kernel_size") == (3, 1, 3) else (-2, -1)
     of_losses = {**balance, "axis": axes}
 
-    @quick_jit
+    @jax.jit
     def everything(x):
         loss = functools.partial(
             locally_adaptive_loss,

@@ -10,6 +10,7 @@ from lal_jax import (
     masked_mean,
     softmax_cross_entropy,
 )
+from tests.lal_jax.effort import full_jit
 
 # Two images of 100 pixels; the second class is in both, the last in none.
 TABLE = np.array([[60, 40, 0, 0], [0, 90, 10, 0]])
@@ -105,7 +106,7 @@ def test_weighted_mean_divides_by_the_sum_of_weights(rng):
     weights = np.array([1.0, 5.0, 0.25])
     valid = labels != 255
     w = np.where(valid, weights[np.where(valid, labels, 0)], 0)
-    found = jax.jit(
+    found = full_jit(
         lambda x, y: masked_mean(
             x, weights=jnp.asarray(weights)[y], where=y != 255, axis=None
         )

@@ -15,6 +15,7 @@ from lal_jax import (
     weighted_ensemble,
 )
 from tests import reference_counterparts
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, random_scene
 from tests.tolerances import assert_close
 
@@ -44,7 +45,7 @@ def test_focal_loss_without_focus_is_cross_entropy(rng):
 @functools.cache
 def _focal_loss_and_slope(gamma):
     losses = lambda x: focal_loss(x, jnp.array([0, 1, 255]), gamma=gamma)  # noqa: E731
-    return jax.jit(jax.value_and_grad(lambda x: losses(x).sum()))
+    return full_jit(jax.value_and_grad(lambda x: losses(x).sum()))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
@@ -75,7 +76,7 @@ def test_gradient_reaches_features_alone(rng):
     features, labels, where = random_scene(rng)
     centers = jnp.asarray(rng.normal(size=(3, 5)))
     total = lambda x, c: center_loss(x, labels, c, where=where).sum()  # noqa: E731
-    gradient = jax.jit(jax.grad(total, argnums=(0, 1)))
+    gradient = full_jit(jax.grad(total, argnums=(0, 1)))
     by_features, by_centers = gradient(features, centers)
     assert not by_centers.any()
     counted = where & (labels != 255)
@@ -110,7 +111,7 @@ def test_updating_centers_takes_no_copy_a_class():
             ((1, 64, 64), "int32"),
         ]
     ]
-    analysis = jax.jit(update_centers).lower(*arrays).compile().memory_analysis()
+    analysis = full_jit(update_centers).lower(*arrays).compile().memory_analysis()
     assert analysis is not None
     assert analysis.temp_size_in_bytes <= 3 * 4 * arrays[1].size
 
@@ -120,7 +121,7 @@ def test_void_features_do_not_count(rng):
     void = ~where | (labels == 255)
     poisoned = jnp.where(void[..., None], jnp.nan, features)
     centers = jnp.zeros((3, 5))
-    value, slope = jax.jit(
+    value, slope = full_jit(
         jax.value_and_grad(lambda x: center_loss(x, labels, centers, where=where).sum())
     )(poisoned)
     assert jnp.isfinite(value) and jnp.isfinite(slope).all()
@@ -130,7 +131,7 @@ def test_void_features_do_not_count(rng):
 def test_repeated_updates_reach_the_class_means(rng):
     features, labels, _ = random_scene(rng)
     centers = jnp.zeros((3, 5))
-    update = jax.jit(update_centers)
+    update = full_jit(update_centers)
     for _ in range(60):
         centers = update(centers, features, labels)
     means = jnp.stack([features[labels == k].mean(0) for k in range(3)])

@@ -8,6 +8,7 @@ import pytest
 
 from lal_jax import selective_cross_entropy, softmax_cross_entropy
 from tests import reference
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, OPTIONS, TARGETS, random_scene
 from tests.tolerances import assert_close
 
@@ -20,7 +21,7 @@ LOSSES = {
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_selective_equals_reference(rng, options):
     logits, labels, where = random_scene(rng)
-    actual = jax.jit(
+    actual = full_jit(
         lambda x: selective_cross_entropy(x, labels, where=where, **options)
     )(logits)
     expected = reference.selective_cross_entropy(
@@ -73,7 +74,7 @@ def test_lowest_loss_inside_a_uniform_region(rng, kernel_size, lowest):
     """C = 21: reached where every logit but the right one's is the same."""
     labels = jnp.full((7, 7), 4)
     best = 100 * jax.nn.one_hot(labels, 21, dtype="float64")
-    loss = jax.jit(
+    loss = full_jit(
         lambda x: selective_cross_entropy(x, labels, kernel_size=kernel_size)[3, 3]
     )
     np.testing.assert_allclose(loss(best), lowest, atol=5e-4)
@@ -89,7 +90,7 @@ def test_range_of_the_loss(rng):
     logits[:2] = 0.0
     logits[0, ..., 0] = 1.0
     logits[1, ..., :2] = [-3.29692, 3.18291]
-    loss = jax.jit(partial(selective_cross_entropy, kernel_size=1))
+    loss = full_jit(partial(selective_cross_entropy, kernel_size=1))
     losses = loss(1e3 * logits, jnp.zeros((3000, 1, 1), int)).ravel()
     np.testing.assert_allclose(losses[0], 0.00167, atol=5e-6)
     np.testing.assert_allclose(losses[1], 12.992, atol=5e-4)

@@ -10,7 +10,6 @@ import pytest
 
 from lal_jax import chessboard_weights, gaussian_weights, selective_pool
 from tests import reference
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
@@ -65,7 +64,7 @@ def test_weights_may_be_learned(rng):
     factor = rng.normal(size=predictions.shape)
     window: dict[str, Any] = {"kernel_size": 3, "dilation": (2, 1)}
 
-    @quick_jit
+    @jax.jit
     def slope(weights):
         def total(w):
             pooled = selective_pool(
@@ -112,7 +111,7 @@ def test_windows_of_upsampled_logits_see_little_else(rng, dilation, distance):
     """
     logits = upsampled(rng.normal(size=(33, 33, 21)), 8)
     labels = jnp.zeros(logits.shape[:2], int)
-    means = quick_jit(
+    means = jax.jit(
         lambda x: selective_pool(x, labels, normalizer="weights", dilation=dilation)
     )(jnp.asarray(logits))
     inside = slice(2 * dilation, -2 * dilation)

@@ -10,8 +10,8 @@ from scipy.ndimage import distance_transform_edt
 
 from lal_jax import signed_distances
 from tests import reference_boundary
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.functions import refuses
-from tests.lal_jax.quick import quick_jit
 from tests.tolerances import assert_close
 
 CLASSES = 4
@@ -33,9 +33,7 @@ def scene(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 @functools.cache
 def compiled(**options: Any) -> Any:
-    return quick_jit(
-        functools.partial(signed_distances, num_classes=CLASSES, **options)
-    )
+    return jax.jit(functools.partial(signed_distances, num_classes=CLASSES, **options))
 
 
 def distances(labels: Any, where: Any = None, **options: Any) -> jax.Array:
@@ -149,7 +147,7 @@ def test_any_leading_axes_and_one_image(rng):
     batch = distances(labels)
     np.testing.assert_array_equal(distances(labels[1, 2]), batch[1, 2])
     each = jax.vmap(jax.vmap(functools.partial(signed_distances, num_classes=CLASSES)))
-    np.testing.assert_array_equal(quick_jit(each)(labels), batch)
+    np.testing.assert_array_equal(jax.jit(each)(labels), batch)
     np.testing.assert_array_equal(distances(labels.astype(np.uint8)), batch)
 
 
@@ -157,7 +155,7 @@ def test_memory_is_a_few_arrays_of_the_result():
     """Of a volume; an array for each place of an axis would be 20 to 60 more."""
     labels = jax.ShapeDtypeStruct((20, 40, 60), "int32")
     measure = functools.partial(signed_distances, num_classes=5, spacing=(1.0,) * 3)
-    whole = jax.jit(measure)
+    whole = full_jit(measure)
     analysis = whole.lower(labels).compile().memory_analysis()
     assert analysis is not None
     assert analysis.temp_size_in_bytes <= 5 * analysis.output_size_in_bytes

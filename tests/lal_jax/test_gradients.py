@@ -19,7 +19,7 @@ from lal_jax.gradients import (
     selective_gradient,
 )
 from tests import reference, reference_means
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, OPTIONS, random_losses, random_scene
 from tests.tolerances import assert_close
 
@@ -46,7 +46,7 @@ def test_closed_form_autodiff_and_loops_agree(rng, options):
 def test_loops_equal_finite_differences(rng, options):
     """Central differences of the library's loss over every entry of a small input."""
     logits, labels, _ = random_scene(rng, (4, 4))
-    loss = quick_jit(jax.vmap(lambda x: locally_adaptive_loss(x, labels, **options)))
+    loss = jax.jit(jax.vmap(lambda x: locally_adaptive_loss(x, labels, **options)))
     steps = 1e-5 * jnp.eye(logits.size).reshape(logits.size, *logits.shape)
     differences = (loss(logits[None] + steps) - loss(logits[None] - steps)) / 2e-5
     loops = reference.locally_adaptive_gradient(
@@ -60,7 +60,7 @@ def test_loops_equal_finite_differences(rng, options):
 def test_powers_and_dtypes(rng, dtype, power):
     logits, labels, _ = random_scene(rng, dtype=dtype)
     options = {"kernel_size": 3, "power": power}
-    gradient = quick_jit(functools.partial(locally_adaptive_gradient, **options))
+    gradient = jax.jit(functools.partial(locally_adaptive_gradient, **options))
     actual = gradient(logits, labels)
     assert actual.dtype == dtype
     expected = reference.locally_adaptive_gradient(
@@ -72,7 +72,7 @@ def test_powers_and_dtypes(rng, dtype, power):
 @pytest.mark.parametrize("shape", [(1, 6), (2, 1, 3, 4), (0, 3, 4)])
 def test_shapes_equal_reference(rng, shape):
     logits, labels, _ = random_scene(rng, shape)
-    gradient = quick_jit(functools.partial(locally_adaptive_gradient, kernel_size=3))
+    gradient = jax.jit(functools.partial(locally_adaptive_gradient, kernel_size=3))
     expected = reference.locally_adaptive_gradient(
         np.asarray(logits), np.asarray(labels), kernel_size=3
     )
@@ -83,7 +83,7 @@ def test_void_has_no_effect_and_no_gradient(rng):
     logits, labels, where = random_scene(rng)
     labels = labels.at[1].set(255)
     void = (labels == 255) | ~where
-    gradient = quick_jit(functools.partial(locally_adaptive_gradient, where=where))
+    gradient = jax.jit(functools.partial(locally_adaptive_gradient, where=where))
     clean = gradient(logits, labels)
     assert clean[~void].any()
     assert not clean[void].any()
@@ -124,7 +124,7 @@ def _mean_cross_entropy(logits, labels):
 
 @functools.cache
 def _mean_gradient(loss):
-    return jax.jit(jax.grad(lambda logits, labels: loss(logits, labels).mean()))
+    return full_jit(jax.grad(lambda logits, labels: loss(logits, labels).mean()))
 
 
 @pytest.mark.parametrize(("spread", "ratio"), [(0.01, 81.2), (1.0, 0.79), (5.0, 0.13)])
@@ -147,7 +147,7 @@ def test_the_printed_gradient_departs(rng):
     right = 2 * jax.nn.one_hot(labels, 5, dtype="float64")
     x = standard_score(right + jnp.asarray(rng.normal(size=(12, 12, 5))))
 
-    @jax.jit
+    @full_jit
     def gradients(x):
         loss = functools.partial(locally_adaptive_loss, normalization="none")
         closed = locally_adaptive_gradient(x, labels, normalization="none")

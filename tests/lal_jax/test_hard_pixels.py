@@ -14,6 +14,7 @@ from lal_jax import (
     valid_mask,
 )
 from tests import reference_counterparts
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, random_losses, random_scene
 from tests.tolerances import assert_close
 
@@ -89,7 +90,7 @@ def test_a_norm_near_one_keeps_small_losses_small(rng, norm):
     losses = 10 ** rng.uniform(-7, -5, size=(1, 400))
     losses[0, :10] = 8
     value_and_weights = jax.value_and_grad(lambda x: loss_max_pooling(x, norm=norm))
-    pooled, weights = jax.jit(value_and_weights)(jnp.asarray(losses, "float32"))
+    pooled, weights = full_jit(value_and_weights)(jnp.asarray(losses, "float32"))
     expected = reference_counterparts.loss_max_pooling(losses, norm=norm)
     np.testing.assert_allclose(pooled, expected, rtol=1e-5)
     conjugate = norm / (norm - 1)
@@ -103,7 +104,7 @@ def test_gradient_equals_finite_differences(rng, pool):
     losses, where = random_losses(rng)
     step = 1e-6 * jnp.asarray(rng.normal(size=losses.shape))
     rise = pool(losses + step, where=where) - pool(losses - step, where=where)
-    slope = jax.jit(jax.grad(lambda x: pool(x, where=where).sum()))(losses)
+    slope = full_jit(jax.grad(lambda x: pool(x, where=where).sum()))(losses)
     np.testing.assert_allclose(rise.sum(), 2 * (slope * step).sum(), rtol=1e-6)
 
 
@@ -130,13 +131,13 @@ def test_all_of_a_large_image_are_no_more_than_there_are(pool):
     """2²⁰ pixels: a rounding share of them is more than one pixel."""
     losses = jnp.ones((1024, 1024), "float32")
     option = "fraction" if pool is hard_pixel_mean else "minimal_fraction"
-    pooled = jax.jit(partial(pool, **{option: 1.0}))(losses)
+    pooled = full_jit(partial(pool, **{option: 1.0}))(losses)
     np.testing.assert_allclose(pooled, 1.0, rtol=1e-5)
 
 
 def test_equal_losses_share_the_gradient():
     losses = jnp.array([[3.0, 1.0, 2.0, 2.0, 2.0, 0.0]])
-    slope = jax.jit(jax.grad(partial(hard_pixel_mean, fraction=0.5)))(losses)
+    slope = full_jit(jax.grad(partial(hard_pixel_mean, fraction=0.5)))(losses)
     np.testing.assert_allclose(slope, [[1 / 3, 0, 2 / 9, 2 / 9, 2 / 9, 0]], rtol=1e-12)
 
 
@@ -150,7 +151,7 @@ def test_axes(rng, pool, axis):
     ]
     flat = [x.reshape(*x.shape[: x.ndim - len(axes)], 1, -1) for x in flat]
     expected = getattr(reference_counterparts, pool.__name__)(flat[0], where=flat[1])
-    actual = jax.jit(partial(pool, axis=axis))(losses, where=where)
+    actual = full_jit(partial(pool, axis=axis))(losses, where=where)
     assert_close(actual, expected, length=84 * 84)
 
 
@@ -159,7 +160,7 @@ def test_void_and_zero_images_have_no_loss_and_no_gradient(pool):
     losses = jnp.full((3, 4, 5), jnp.nan).at[0].set(1.0).at[1].set(0.0)
     where = jnp.ones((3, 4, 5), bool).at[2].set(False)
     both = jax.vmap(jax.value_and_grad(lambda x, w: pool(x, where=w)))
-    value, slope = jax.jit(both)(losses, where)
+    value, slope = full_jit(both)(losses, where)
     np.testing.assert_allclose(value, [1, 0, 0], rtol=1e-12)
     assert jnp.isfinite(slope).all() and not slope[2].any()
 

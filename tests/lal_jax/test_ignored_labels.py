@@ -18,7 +18,6 @@ from tests.lal_jax.functions import (
     every,
     refuses,
 )
-from tests.lal_jax.quick import quick_jit
 
 # A class, the usual one, and one that is neither.
 SEVERAL = (1, 255, -3)
@@ -47,10 +46,10 @@ LOOKED_AT = ("check_labels", "label_counts")
 @every(FUNCTIONS)
 def test_several_ignored_labels_are_as_one(function):
     """The class among them counts no more than the others."""
-    actual = quick_jit(partial(function, ignore_label=SEVERAL))(LOGITS, STRAYED)
-    wanted = quick_jit(function)(LOGITS, AS_ONE)
+    actual = jax.jit(partial(function, ignore_label=SEVERAL))(LOGITS, STRAYED)
+    wanted = jax.jit(function)(LOGITS, AS_ONE)
     np.testing.assert_array_equal(actual, wanted)
-    assert not np.array_equal(actual, quick_jit(function)(LOGITS, STRAYED))
+    assert not np.array_equal(actual, jax.jit(function)(LOGITS, STRAYED))
 
 
 @every({name: FUNCTIONS[name] for name in ("focal_loss", "valid_mask")})

@@ -13,7 +13,7 @@ from lal_jax import locally_adaptive_loss, selective_cross_entropy
 from lal_jax.standard_score import EPSILON, image_score_and_inverse_deviation
 from tests import reference, reference_scores
 from tests.lal_jax.drawn import repeatable, scene, seeds
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, random_scene
 from tests.lal_jax.ugly import evaluate, random_logits
 from tests.tolerances import assert_close
@@ -53,7 +53,7 @@ def test_large_images_in_single_precision(rng, offset):
     shape = (1, 257, 257)
     logits = rng.normal(size=(*shape, 21)) + offset * rng.normal(size=(*shape, 1))
     logits = logits.astype(np.float32)
-    scores, inverse = jax.jit(image_score)(jnp.asarray(logits), jnp.ones(shape, bool))
+    scores, inverse = full_jit(image_score)(jnp.asarray(logits), jnp.ones(shape, bool))
     centered = logits - logits.mean(-1, keepdims=True, dtype=float)
     sigma = np.sqrt(np.mean(centered**2) + EPSILON)
     np.testing.assert_allclose(inverse.item(), 1 / sigma, rtol=1e-6)
@@ -68,7 +68,7 @@ def test_derivative_is_the_matrix_of_the_mathematics(rng):
     pixels = np.diag(np.ravel(valid).astype(float))
     projector = np.kron(pixels, np.eye(4) - 1 / 4)
     outer = np.outer(x, x) / (5 * 4)
-    jacobian = quick_jit(jax.jacfwd(lambda z: image_score(z, valid, epsilon=0.0)[0]))
+    jacobian = jax.jit(jax.jacfwd(lambda z: image_score(z, valid, epsilon=0.0)[0]))
     matrix = np.reshape(jacobian(logits), (24, 24))
     assert_close(matrix, (projector - outer) * inverse.item(), length=24)
     scaled = matrix / inverse.item()
@@ -86,19 +86,19 @@ def test_derivative_is_the_matrix_of_the_mathematics(rng):
         return jnp.append(jnp.ravel(scores), inverse)
 
     for derivative in (jax.jacfwd, jax.jacrev, jax.hessian):
-        actual, formula = (quick_jit(derivative(f))(logits) for f in (ours, plain))
+        actual, formula = (jax.jit(derivative(f))(logits) for f in (ours, plain))
         assert_close(actual, formula, length=125)
 
 
 def test_one_pixel_can_reach_the_root_of_pixels_times_the_other_classes():
     """|x| ≤ √(MC) a pixel, so x ≤ √(M(C − 1)): 84 for 16×22 pixels, C = 21."""
     logits = jnp.zeros((16, 22, 21)).at[3, 4, 5].set(1e4)
-    scores, _ = jax.jit(image_score)(logits, jnp.ones((16, 22), bool))
+    scores, _ = full_jit(image_score)(logits, jnp.ones((16, 22), bool))
     np.testing.assert_allclose(scores[3, 4, 5], np.sqrt(16 * 22 * 20), rtol=1e-6)
     np.testing.assert_allclose(jnp.sum(scores**2), 16 * 22 * 21, rtol=1e-6)
 
 
-@quick_jit
+@jax.jit
 def value_and_gradient(logits, labels, where):
     loss = functools.partial(locally_adaptive_loss, labels=labels, where=where, **LOSS)
     losses, pullback = jax.vjp(loss, logits)

@@ -20,6 +20,7 @@ from lal_jax import (
     window_losses_kernel,
 )
 from lal_jax.kernel_switch import MODES, VARIABLE
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.test_window_losses_kernel import scene
 from tests.tolerances import assert_close
 
@@ -182,11 +183,11 @@ def test_programs_for_other_platforms_have_none(rng, monkeypatch):
     x, y = scene(rng, SHAPE)
     loss = functools.partial(locally_adaptive_loss, kernel_size=3)
     monkeypatch.setenv(VARIABLE, "off")
-    expected = jax.jit(jax.grad(lambda x: loss(x, y).sum()))(x)
+    expected = full_jit(jax.grad(lambda x: loss(x, y).sum()))(x)
     monkeypatch.setenv(VARIABLE, "auto")
     monkeypatch.setattr(kernel_switch, "platform_obstacle", lambda: None)
     monkeypatch.setattr(kernel_switch, "several_devices", lambda: False)
-    fused = jax.jit(jax.grad(lambda x: loss(x, y).sum()))
+    fused = full_jit(jax.grad(lambda x: loss(x, y).sum()))
     assert "window_losses_gradient" in str(fused.trace(x).jaxpr)
     assert_close(fused(x), expected, length=27)
 
@@ -231,14 +232,14 @@ def test_programs_for_several_devices_have_no_kernels(rng, monkeypatch):
     mesh = jax.make_mesh((2,), ("images",), axis_types=(AxisType.Auto,))
     divided = NamedSharding(mesh, PartitionSpec("images"))
     monkeypatch.setenv(VARIABLE, "auto")
-    gradient = jax.jit(
+    gradient = full_jit(
         jax.grad(lambda x, y: locally_adaptive_loss(x, y, kernel_size=3).sum()),
         in_shardings=(divided, divided),
     )
     program = gradient.trace(x, y).lower(lowering_platforms=("cuda",))
     assert kernels(program.as_text()) == 0
     monkeypatch.setenv(VARIABLE, "on")
-    strict = jax.jit(
+    strict = full_jit(
         jax.grad(lambda x, y: locally_adaptive_loss(x, y, kernel_size=3).sum()),
         in_shardings=(divided, divided),
     )

@@ -13,6 +13,7 @@ from lal_jax import (
     softmax_cross_entropy,
 )
 from tests import reference
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, KERNELS, random_scene
 from tests.tolerances import assert_close
 
@@ -36,7 +37,7 @@ def test_equals_reference(rng, kernel_size, stride, dtype):
     """
     logits, labels, where = random_scene(rng, dtype=dtype)
     options = {"kernel_size": kernel_size, "stride": stride}
-    actual = jax.jit(
+    actual = full_jit(
         lambda x: locally_adaptive_loss(x, labels, where=where, **options)
     )(logits)
     assert actual.dtype == dtype
@@ -60,7 +61,7 @@ def test_power_equals_reference(rng, power):
 def test_shapes_equal_reference(rng, shape):
     """Windows larger than the image, any leading axes, an empty batch."""
     logits, labels, _ = random_scene(rng, shape)
-    losses, gradient = jax.jit(partial(value_and_gradient, kernel_size=3))(
+    losses, gradient = full_jit(partial(value_and_gradient, kernel_size=3))(
         logits, labels
     )
     arrays = np.asarray(logits), np.asarray(labels)
@@ -157,7 +158,7 @@ def test_an_image_without_valid_pixels_is_zero(rng, labels_are_void):
 def test_finite_for_finite_logits(rng, dtype, normalization):
     """A rounding error below zero would already be NaN under a fractional power."""
     logits, labels, _ = random_scene(rng, dtype=dtype)
-    function = jax.jit(
+    function = full_jit(
         lambda x: value_and_gradient(
             x, labels, kernel_size=3, power=2.5, normalization=normalization
         )
@@ -183,7 +184,7 @@ def test_constant_logits_are_pulled_apart(rng):
 
 def test_half_precision_is_computed_in_float32(rng):
     logits, labels, _ = random_scene(rng, dtype="bfloat16")
-    function = jax.jit(lambda x: value_and_gradient(x, labels, kernel_size=3))
+    function = full_jit(lambda x: value_and_gradient(x, labels, kernel_size=3))
     losses, gradient = function(logits)
     assert losses.dtype == "float32"
     assert gradient.dtype == "bfloat16"
@@ -205,7 +206,7 @@ def test_value_is_the_same_under_jit_and_differentiation(rng):
     expected = locally_adaptive_loss(logits, labels)
     losses, gradient = value_and_gradient(logits, labels)
     np.testing.assert_array_equal(losses, expected)
-    compiled = jax.jit(value_and_gradient)(logits, labels)
+    compiled = full_jit(value_and_gradient)(logits, labels)
     assert_close(compiled[0], expected, length=125)
     assert_close(compiled[1], gradient, length=125)
 

@@ -14,7 +14,6 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from lal_jax import lovasz_softmax_loss
 from tests import reference_overlap
 from tests.lal_jax.functions import LOGITS, refuses
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import random_scene
 from tests.reference_overlap import jaccard_step
 from tests.tolerances import assert_close, tolerance
@@ -25,7 +24,7 @@ SUBSETS = [
 ]
 
 
-@quick_jit
+@jax.jit
 def value_and_slopes(p, targets):
     """The loss of one class, of pixels in a row, and its slope by their errors."""
     loss, slope = jax.value_and_grad(
@@ -104,7 +103,7 @@ def test_the_gradient_of_equal_pixels_turns_with_the_image(rng):
     """Of logits of four values, which a head's bfloat16 or zeros bring about."""
     logits, labels, _ = random_scene(rng)
     logits = jnp.round(logits / 4)
-    gradient = quick_jit(jax.grad(lambda x, y: lovasz_softmax_loss(x, y).sum()))
+    gradient = jax.jit(jax.grad(lambda x, y: lovasz_softmax_loss(x, y).sum()))
     turned = gradient(logits[:, ::-1, ::-1], labels[:, ::-1, ::-1])
     assert_close(turned[:, ::-1, ::-1], gradient(logits, labels), length=42)
 
@@ -118,7 +117,7 @@ def test_void_changes_no_digit_of_the_slopes(dtype, rng):
     p[..., 3] = 0.0  # of a class that is absent
     p, labels = jnp.asarray(p, dtype), jnp.asarray(labels)
     loss = functools.partial(lovasz_softmax_loss, activation="none", classes="all")
-    both = quick_jit(jax.value_and_grad(lambda p, y: loss(p, y).sum()))
+    both = jax.jit(jax.value_and_grad(lambda p, y: loss(p, y).sum()))
     wanted, slopes = both(p, labels)
     for filling in (0.0, 1.0, np.nan, np.inf, -np.inf):
         more = jnp.concatenate([p, jnp.full_like(p, filling)], axis=2)
@@ -133,12 +132,12 @@ def test_an_absent_class_costs_its_largest_probability():
     labels = jnp.zeros((1, 3), int)
     p = jnp.array([[[1.0, 0.25, 0.0], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]]])
     loss = functools.partial(lovasz_softmax_loss, labels=labels, activation="none")
-    both = quick_jit(jax.value_and_grad(functools.partial(loss, classes="all")))
+    both = jax.jit(jax.value_and_grad(functools.partial(loss, classes="all")))
     value, gradient = both(p)
     np.testing.assert_allclose(value, 0.5 / 3)
     np.testing.assert_allclose(gradient[0, :, 1], np.array([0, 0.5, 0.5]) / 3)
     np.testing.assert_allclose(gradient[0, :, 2], 1 / 9)  # shared by all that are 0
-    assert quick_jit(loss)(p) == 0  # only class 0 is present
+    assert jax.jit(loss)(p) == 0  # only class 0 is present
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -149,7 +148,7 @@ def test_small_steps_keep_their_digits(dtype):
     member = np.arange(size) % 2 == 1
     p = jnp.asarray(np.where(member, 1 - errors, errors)[:, None], dtype)
     options: Any = {"activation": "none", "per_image": False}
-    slope = quick_jit(jax.grad(functools.partial(lovasz_softmax_loss, **options)))
+    slope = jax.jit(jax.grad(functools.partial(lovasz_softmax_loss, **options)))
     missed = np.cumsum(member) - member
     union = size / 2 + np.arange(size) - missed
     steps = np.where(member, -1 / union, (size / 2 - missed) / union / (union + 1))
@@ -165,13 +164,13 @@ def test_pixels_in_any_shape(shape, rng):
     def loss(x, y, w):
         return lovasz_softmax_loss(x, y, where=w, per_image=False)
 
-    losses = quick_jit(jax.vmap(loss))(logits, labels, where)
+    losses = jax.jit(jax.vmap(loss))(logits, labels, where)
     for n in range(2):
         x, y, w = (np.asarray(array[n]) for array in (logits, labels, where))
         wanted = reference_overlap.lovasz_softmax_loss(x, y, per_image=False, where=w)
         assert_close(losses[n], wanted, length=24)
     as_image = (2, shape[0], math.prod(shape[1:]))
-    merged = quick_jit(lambda x, y, w: lovasz_softmax_loss(x, y, where=w))(
+    merged = jax.jit(lambda x, y, w: lovasz_softmax_loss(x, y, where=w))(
         logits.reshape(*as_image, -1), labels.reshape(as_image), where.reshape(as_image)
     )
     assert_close(merged, losses, length=24)
@@ -180,7 +179,7 @@ def test_pixels_in_any_shape(shape, rng):
 def test_probabilities_that_round_to_more_than_one_are_no_gain():
     p = jnp.array([[[1.0 + 1e-7, -1e-7], [-0.0, 1.0 + 1e-7]]], "float32")
     loss = functools.partial(lovasz_softmax_loss, labels=jnp.array([[0, 1]]))
-    both = quick_jit(jax.value_and_grad(functools.partial(loss, activation="none")))
+    both = jax.jit(jax.value_and_grad(functools.partial(loss, activation="none")))
     value, gradient = both(p)
     assert value == 0 and jnp.isfinite(gradient).all()
 
@@ -208,4 +207,4 @@ def test_pixels_of_a_batch_on_several_devices(axis, rng):
                 gathered = loss
             else:
                 gathered = jax.sharding.auto_axes(loss, out_sharding=PartitionSpec())
-            assert_close(quick_jit(gathered)(*arrays), wanted, length=96)
+            assert_close(jax.jit(gathered)(*arrays), wanted, length=96)

@@ -11,6 +11,7 @@ from lal_jax import (
     lovasz_softmax_loss,
     region_mutual_information_loss,
 )
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.functions import DRAWN, OF_SUMS, Function, every
 
 
@@ -98,9 +99,9 @@ def temporaries(
 
     if labels is None:
         arguments = (logits, jax.ShapeDtypeStruct(shape[:-1], "int32"))
-        lowered = jax.jit(jax.value_and_grad(loss)).lower(*arguments)
+        lowered = full_jit(jax.value_and_grad(loss)).lower(*arguments)
     else:
-        lowered = jax.jit(jax.value_and_grad(lambda x: loss(x, labels))).lower(logits)
+        lowered = full_jit(jax.value_and_grad(lambda x: loss(x, labels))).lower(logits)
     analysis = lowered.compile().memory_analysis()
     assert analysis is not None
     return analysis.temp_size_in_bytes / (logits.size * logits.dtype.itemsize)

@@ -11,6 +11,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from lal_jax import metrics
+from tests.lal_jax.effort import full_jit
 
 CLASSES = 4
 KINDS: dict[str, Callable[..., Any]] = {"NumPy": np.asarray, "JAX": jnp.asarray}
@@ -44,7 +45,7 @@ def test_confusion_matrix_counts_as_loops_do(kind, scene):
 
 
 def test_counts_are_the_same_however_the_images_are_divided(scene):
-    count = jax.jit(lambda p, y: metrics.confusion_matrix(p, y, num_classes=CLASSES))
+    count = full_jit(lambda p, y: metrics.confusion_matrix(p, y, num_classes=CLASSES))
     parts = [count(*(array[i : i + 1] for array in scene)) for i in range(4)]
     np.testing.assert_array_equal(sum(parts), loops(*scene))
     np.testing.assert_array_equal(jax.vmap(count)(*scene).sum(0), loops(*scene))
@@ -58,7 +59,7 @@ def test_counts_are_the_same_however_the_images_are_divided(scene):
 def test_counts_of_sharded_images_are_gathered_as_sums_alone(kind, spec, scene):
     mesh = jax.make_mesh((4,), ("x",), axis_types=(kind,), devices=jax.devices()[:4])
     arrays = jax.device_put(scene, NamedSharding(mesh, spec))
-    count = jax.jit(lambda p, y: metrics.confusion_matrix(p, y, num_classes=CLASSES))
+    count = full_jit(lambda p, y: metrics.confusion_matrix(p, y, num_classes=CLASSES))
     with jax.set_mesh(mesh):
         program = count.lower(*arrays).compile()
         np.testing.assert_array_equal(program(*arrays), loops(*scene))
@@ -168,7 +169,7 @@ def test_boundary_iou_is_that_of_the_bands(kind, distance, scene):
             either[c] += (true | predicted).sum()
             occurs[c] += true.sum()
     options: dict[str, Any] = {"num_classes": CLASSES, "distance": distance}
-    count = jax.jit(lambda p, y: metrics.boundary_counts(p, y, **options))
+    count = full_jit(lambda p, y: metrics.boundary_counts(p, y, **options))
     if kind == "NumPy":
         counts = metrics.boundary_counts(predictions, labels, **options)
     else:

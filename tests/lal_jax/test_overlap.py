@@ -19,7 +19,6 @@ from lal_jax import (
 )
 from tests import reference_overlap
 from tests.lal_jax.functions import OF_SUMS, OVERLAP
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_scene
 from tests.tolerances import assert_close
 
@@ -74,7 +73,7 @@ def value_and_gradient(name, logits, labels, **options):
     """The losses, and the gradient of their sum by the logits."""
     loss = functools.partial(OVERLAP[name], **options)
 
-    @quick_jit
+    @jax.jit
     def both(x):
         losses, pullback = jax.vjp(lambda x: loss(x, labels), x)
         return losses, pullback(jnp.ones_like(losses))[0]
@@ -135,7 +134,7 @@ def test_soft_targets_have_a_gradient_of_their_own(rng, name, squared):
     def loss(x, t):
         return OVERLAP[name](x, t, where=where, per_image=False, **options)
 
-    gradients = quick_jit(jax.grad(loss, argnums=(0, 1)))(logits, targets)
+    gradients = jax.jit(jax.grad(loss, argnums=(0, 1)))(logits, targets)
     step = 1e-6 * rng.normal(size=(2, *targets.shape))
     ahead, behind = (
         loss(logits + side * step[0], targets + side * step[1]) for side in (1, -1)
@@ -191,7 +190,7 @@ def test_hard_predictions_have_the_scores_of_counts(rng):
         (lovasz_softmax_loss, iou),
     ):
         options: Any = {"activation": "none", **BARE[loss.__name__]}
-        actual = quick_jit(functools.partial(loss, **options))(onehot, labels)
+        actual = jax.jit(functools.partial(loss, **options))(onehot, labels)
         np.testing.assert_allclose(1 - actual, score, rtol=1e-12)
 
 
@@ -200,7 +199,7 @@ def test_hard_predictions_have_the_scores_of_counts(rng):
 def test_losses_lie_between_right_and_wrong(rng, name, dtype):
     """0 for a sure and right prediction and 1 for a wrong one, without smoothing."""
     labels = jnp.asarray(rng.integers(3, size=SHAPE))
-    loss = quick_jit(functools.partial(OVERLAP[name], **BARE[name]))
+    loss = jax.jit(functools.partial(OVERLAP[name], **BARE[name]))
     sure = 1000 * jax.nn.one_hot(labels, CLASSES, dtype=dtype)
     assert not loss(sure, labels).any()
     wrong = 1000 * jax.nn.one_hot((labels + 1) % 3, CLASSES, dtype=dtype)
@@ -214,7 +213,7 @@ def test_losses_lie_between_right_and_wrong(rng, name, dtype):
 @every_loss
 def test_where_pixels_are_and_what_classes_are_called_does_not_matter(rng, name):
     logits, labels, _ = map(np.asarray, random_scene(rng))
-    loss = quick_jit(functools.partial(OVERLAP[name], class_weights=WEIGHTS))
+    loss = jax.jit(functools.partial(OVERLAP[name], class_weights=WEIGHTS))
     losses = loss(jnp.asarray(logits), jnp.asarray(labels))
     turned = loss(
         jnp.asarray(logits[:, ::-1, ::-1]), jnp.asarray(labels[:, ::-1, ::-1])
@@ -224,7 +223,7 @@ def test_where_pixels_are_and_what_classes_are_called_does_not_matter(rng, name)
     assert_close(swapped[::-1], losses, length=84)
     order = np.array([3, 0, 4, 2, 1])
     renamed = np.where(labels == 255, 255, np.argsort(order)[labels % 255])
-    permuted = quick_jit(functools.partial(OVERLAP[name], class_weights=WEIGHTS[order]))
+    permuted = jax.jit(functools.partial(OVERLAP[name], class_weights=WEIGHTS[order]))
     actual = permuted(jnp.asarray(logits[..., order]), jnp.asarray(renamed))
     assert_close(actual, losses, length=84)
 
@@ -232,7 +231,7 @@ def test_where_pixels_are_and_what_classes_are_called_does_not_matter(rng, name)
 @every_loss
 def test_any_leading_axes_and_one_image(rng, name):
     logits, labels, _ = random_scene(rng, (2, 3, 4, 5))
-    loss = quick_jit(OVERLAP[name])
+    loss = jax.jit(OVERLAP[name])
     losses = loss(logits, labels)
     assert losses.shape == (2, 3)
     one = loss(logits[1, 2], labels[1, 2])
@@ -243,8 +242,8 @@ def test_any_leading_axes_and_one_image(rng, name):
 @every_loss
 def test_the_loss_of_a_batch_is_that_of_one_large_image(rng, name):
     logits, labels, where = random_scene(rng)
-    by_image = quick_jit(OVERLAP[name])
-    loss = quick_jit(functools.partial(OVERLAP[name], per_image=False))
+    by_image = jax.jit(OVERLAP[name])
+    loss = jax.jit(functools.partial(OVERLAP[name], per_image=False))
     whole = loss(logits, labels, where=where)
     joined = by_image(
         logits.reshape(12, 7, 5), labels.reshape(12, 7), where=where.reshape(12, 7)

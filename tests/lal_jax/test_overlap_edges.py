@@ -17,8 +17,8 @@ from lal_jax import (
     tversky_loss,
 )
 from tests import reference_overlap
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.functions import LABELS, LOGITS, OF_SUMS, OVERLAP, every, refuses
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import random_scene
 from tests.tolerances import assert_close
 
@@ -28,7 +28,7 @@ NONE: dict[str, Any] = {"activation": "none"}
 
 
 def value_and_gradient(loss, logits, *rest, **options):
-    @quick_jit
+    @jax.jit
     def both(x, *rest):
         losses, pullback = jax.vjp(lambda x: loss(x, *rest, **options), x)
         return losses, pullback(jnp.ones_like(losses))[0]
@@ -96,7 +96,7 @@ def test_nothing_to_average_over_is_zero(function, rng):
 def test_a_bad_number_is_not_hidden(function, activation, rng):
     """Not even of a class that is absent and does not count in the average."""
     logits, labels, _ = random_scene(rng)
-    losses = quick_jit(functools.partial(function, activation=activation))(
+    losses = jax.jit(functools.partial(function, activation=activation))(
         logits.at[0, 2, 3, 4].set(jnp.nan), labels.at[0, 2, 3].set(1)
     )
     assert jnp.isnan(losses[0]) and jnp.isfinite(losses[1])
@@ -163,7 +163,7 @@ def test_large_images_in_single_precision(function, rng):
     shape = (2, 512, 512)
     labels = rng.integers(2, size=shape) * (rng.uniform(size=shape) < 0.01)
     logits = rng.normal(size=(*shape, 2)) + 8 * np.eye(2)[labels]
-    loss = jax.jit(functools.partial(function, per_image=False))
+    loss = full_jit(functools.partial(function, per_image=False))
     wanted = loss(jnp.asarray(logits), jnp.asarray(labels))
     actual = loss(jnp.asarray(logits, "float32"), jnp.asarray(labels))
     np.testing.assert_allclose(actual, wanted, rtol=1e-5)
@@ -180,7 +180,9 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, axis, rng):
     mesh = jax.make_mesh((4,), ("shards",), axis_types=(kind,))
     spec = PartitionSpec(*[None] * axis, "shards")
     arrays = jax.device_put((logits, labels), NamedSharding(mesh, spec))
-    both = quick_jit(jax.value_and_grad(functools.partial(function, per_image=False)))
+    both: Any = jax.jit(
+        jax.value_and_grad(functools.partial(function, per_image=False))
+    )
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         loss, gradient = compiled(*arrays)
@@ -209,7 +211,7 @@ def test_targets_that_do_not_fit(function):
         function(LOGITS[..., :1], LABELS, activation="sigmoid")
     with refuses("one class needs", "(2, 6, 7, 1)", "activation='softmax'"):
         function(LOGITS[..., :1], LOGITS[..., :1] > 0)
-    one = quick_jit(functools.partial(function, activation="sigmoid"))
+    one = jax.jit(functools.partial(function, activation="sigmoid"))
     pair = one(LOGITS[..., :1], LOGITS[..., :1] > 0)
     assert pair.shape == (2,)
 

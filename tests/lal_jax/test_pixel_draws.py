@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from lal_jax.pixel_draws import draw_pixels
-from tests.lal_jax.quick import quick_jit
 
 
 @functools.cache
 def _draws(samples: int) -> Any:
     """Draws with a batch of keys."""
     draw = functools.partial(draw_pixels, samples=samples)
-    return quick_jit(jax.vmap(draw, in_axes=(None, None, 0)))
+    return jax.jit(jax.vmap(draw, in_axes=(None, None, 0)))
 
 
 def draws(labels, valid, samples, keys=1):

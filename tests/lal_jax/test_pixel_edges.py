@@ -11,8 +11,8 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from lal_jax import pixel_contrast_loss, pixel_triplet_loss
+from tests.lal_jax.effort import losses_and_gradient
 from tests.lal_jax.functions import DRAWN, LABELS, LOGITS, every, refuses
-from tests.lal_jax.quick import losses_and_gradient, quick_jit
 from tests.lal_jax.scenes import random_scene
 
 DEPTH = 5
@@ -134,9 +134,9 @@ def test_keys_decide_and_are_taken_one_an_image_under_vmap(function, rng):
     def loss(x, y, key):
         return function(x, y, key=key, samples=12)
 
-    one = quick_jit(loss)
+    one = jax.jit(loss)
     apart = [one(*given) for given in zip(features, labels, keys, strict=True)]
-    together = quick_jit(jax.vmap(loss))(features, labels, keys)
+    together = jax.jit(jax.vmap(loss))(features, labels, keys)
     np.testing.assert_allclose(together, apart, rtol=1e-10)
     again, other = (
         one(features[0], labels[0], keys[0]),
@@ -157,7 +157,7 @@ def test_the_loss_of_a_batch_gathers_labels_and_drawn_features_alone(
     sharding = NamedSharding(mesh, PartitionSpec("shards"))
     arrays = jax.device_put((features, labels), sharding)
     loss = functools.partial(function, per_image=False, samples=20)
-    both = quick_jit(jax.value_and_grad(loss))
+    both: Any = jax.jit(jax.value_and_grad(loss))
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         actual = compiled(*arrays)

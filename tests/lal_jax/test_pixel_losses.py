@@ -9,8 +9,8 @@ import pytest
 
 from lal_jax.pixel_draws import draw_pixels
 from tests import reference_features
+from tests.lal_jax.effort import losses_and_gradient
 from tests.lal_jax.functions import DRAWN, every
-from tests.lal_jax.quick import losses_and_gradient
 from tests.lal_jax.scenes import SHAPE, random_scene
 
 DEPTH = 5

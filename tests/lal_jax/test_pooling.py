@@ -8,7 +8,6 @@ import pytest
 
 from lal_jax import chessboard_weights, selective_pool
 from tests import reference
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, KERNELS, LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
@@ -40,7 +39,7 @@ def test_chessboard_weights_equal_reference(kernel_size):
 def test_equals_reference(rng, kernel_size, stride, dtype):
     predictions, labels, where = random_scene(rng, dtype=dtype)
     options = {"kernel_size": kernel_size, "stride": stride}
-    actual = quick_jit(lambda x: selective_pool(x, labels, where=where, **options))(
+    actual = jax.jit(lambda x: selective_pool(x, labels, where=where, **options))(
         predictions
     )
     assert actual.dtype == dtype
@@ -73,7 +72,7 @@ def test_shapes_equal_reference(rng, shape):
     """Windows larger than the image, any leading axes, an empty batch."""
     predictions, labels, where = random_scene(rng, shape)
     options: dict[str, Any] = {"kernel_size": 7, "stride": 2}
-    actual = quick_jit(lambda x: selective_pool(x, labels, where=where, **options))(
+    actual = jax.jit(lambda x: selective_pool(x, labels, where=where, **options))(
         predictions
     )
     expected = reference.selective_pool(

@@ -24,7 +24,6 @@ from lal_jax.patches import selective_pool_by_patches
 from lal_jax.window_sum import window_sum
 from lal_jax.windows import NO_CLASS
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
-from tests.lal_jax.quick import quick_jit
 from tests.tolerances import assert_close
 
 
@@ -70,7 +69,7 @@ def _compiled(setting, weights):
         "neighbor_weights": np.array(weights),
     }
 
-    @quick_jit
+    @jax.jit
     def outcome(logits, labels, where, class_weights):
         target = {"class_weights": class_weights, "label_smoothing": 0.1}
         target["score_scale"] = setting.score_scale
@@ -254,7 +253,7 @@ def test_gradient_halves_when_the_logits_double(seed, setting):
     np.testing.assert_allclose(twice, once / 2, atol=1e-8 * largest)
 
 
-@quick_jit
+@jax.jit
 def _windows_of_one(logits, labels, where):
     loss = functools.partial(
         locally_adaptive_loss,

@@ -7,6 +7,7 @@ import pytest
 
 from lal_jax import masked_mean, minkowski_mean
 from tests import reference_means
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_losses
 from tests.tolerances import assert_close
 
@@ -43,7 +44,7 @@ def test_axes(rng, mean, axis):
     ]
     flat = [x.reshape(*x.shape[: x.ndim - len(axes)], 1, -1) for x in turned]
     expected = getattr(reference_means, mean.__name__)(flat[0], where=flat[1])
-    reduce = jax.jit(functools.partial(mean, axis=axis))
+    reduce = full_jit(functools.partial(mean, axis=axis))
     assert_close(reduce(losses, where=where), expected, length=84)
     without = getattr(reference_means, mean.__name__)(flat[0])
     assert_close(reduce(losses), without, length=84)

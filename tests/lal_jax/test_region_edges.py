@@ -11,8 +11,8 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from lal_jax import cl_dice_loss, region_mutual_information_loss
+from tests.lal_jax.effort import losses_and_gradient
 from tests.lal_jax.functions import LABELS, LOGITS, REGIONS, every, refuses
-from tests.lal_jax.quick import losses_and_gradient, quick_jit
 from tests.lal_jax.scenes import random_scene
 
 
@@ -105,7 +105,7 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, rng):
     sharding = NamedSharding(mesh, PartitionSpec("shards"))
     arrays = jax.device_put((logits, labels), sharding)
     loss = functools.partial(function, per_image=False)
-    both = quick_jit(jax.value_and_grad(loss))
+    both: Any = jax.jit(jax.value_and_grad(loss))
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         actual = compiled(*arrays)
@@ -119,7 +119,7 @@ def test_the_loss_of_a_batch_shards_by_sums(function, kind, rng):
 def test_blocks_of_a_batch_on_explicit_devices(rng):
     logits, labels, _ = random_scene(rng, (4, 18, 21))
     loss = functools.partial(region_mutual_information_loss, radius=2, downsampling=4)
-    both = quick_jit(jax.value_and_grad(lambda x, y: loss(x, y).mean()))
+    both = jax.jit(jax.value_and_grad(lambda x, y: loss(x, y).mean()))
     wanted = both(logits, labels)
     mesh = jax.make_mesh((4,), ("shards",), axis_types=(AxisType.Explicit,))
     sharding = NamedSharding(mesh, PartitionSpec("shards"))

@@ -10,7 +10,7 @@ import pytest
 
 from lal_jax import region_mutual_information_loss
 from tests import reference_regions
-from tests.lal_jax.quick import losses_and_gradient, quick_jit
+from tests.lal_jax.effort import losses_and_gradient
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_scene
 from tests.tolerances import assert_close
 
@@ -94,7 +94,7 @@ def test_soft_targets_have_a_gradient_of_their_own(rng):
     logits, _, where = random_scene(rng)
     targets = jnp.asarray(rng.dirichlet(np.ones(CLASSES), SHAPE))
 
-    @quick_jit
+    @jax.jit
     @jax.value_and_grad
     def loss(t):
         return region_mutual_information_loss(logits, t, where=where, **SMALL).sum()

@@ -11,7 +11,6 @@ import pytest
 from lal_jax import locally_adaptive_loss, selective_cross_entropy
 from lal_jax.gradients import locally_adaptive_gradient
 from tests import reference
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import DTYPES, random_scene
 from tests.tolerances import assert_close
 
@@ -37,7 +36,7 @@ def test_may_be_learned(rng, dtype):
             logits, labels, where=where, score_scale=scale, **OPTIONS
         ).sum()
 
-    @quick_jit
+    @jax.jit
     def everything(scales):
         values, slopes = jax.vmap(jax.value_and_grad(loss))(scales)
         _, forward = jax.jvp(jax.vmap(loss), (scales,), (jnp.ones_like(scales),))
@@ -65,7 +64,7 @@ def test_may_be_learned(rng, dtype):
 def test_a_scale_of_another_dtype_keeps_it(rng):
     """The loss is in the logits' dtype, the gradient by the scale in its own."""
     logits, labels, _ = random_scene(rng, dtype="bfloat16")
-    both = quick_jit(
+    both = jax.jit(
         jax.value_and_grad(
             lambda scale: locally_adaptive_loss(
                 logits, labels, kernel_size=3, score_scale=scale
@@ -82,7 +81,7 @@ def test_a_scale_of_another_dtype_keeps_it(rng):
 def test_closed_form_gradient_of_a_traced_scale(rng):
     logits, labels, where = random_scene(rng)
 
-    @quick_jit
+    @jax.jit
     def gradient(scale):
         return locally_adaptive_gradient(
             logits, labels, where=where, score_scale=scale, **OPTIONS
@@ -98,7 +97,7 @@ def test_closed_form_gradient_of_a_traced_scale(rng):
     assert_close(gradient(jnp.asarray(2.5)), expected, length=125)
 
 
-@quick_jit
+@jax.jit
 def region(logits, scales):
     """Losses, and lengths of their gradients, inside a region of class 4, by scale."""
     labels = jnp.full(logits.shape[:-1], 4)

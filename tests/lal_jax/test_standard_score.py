@@ -6,11 +6,12 @@ import pytest
 from lal_jax import standard_score
 from lal_jax.standard_score import score_and_inverse_deviation
 from tests import reference_scores
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES
 from tests.tolerances import assert_close
 
 
-@jax.jit
+@full_jit
 def score_and_gradient(logits, cotangents):
     scores, pullback = jax.vjp(standard_score, logits)
     return scores, pullback(cotangents)[0]
@@ -71,7 +72,7 @@ def test_derivative_is_the_matrix_of_the_mathematics(rng):
     x = standard_score(logits, epsilon=0.0)
     sigma = jnp.std(logits)
     expected = (jnp.eye(5) - 1 / 5 - jnp.outer(x, x) / 5) / sigma
-    jacobian = jax.jit(jax.jacfwd(lambda z: standard_score(z, epsilon=0.0)))(logits)
+    jacobian = full_jit(jax.jacfwd(lambda z: standard_score(z, epsilon=0.0)))(logits)
     assert_close(jacobian, expected, length=25)
     np.testing.assert_allclose(jacobian @ jnp.ones(5), 0, atol=1e-14)
     np.testing.assert_allclose(jacobian @ x, 0, atol=1e-14)
@@ -85,7 +86,7 @@ def test_derivative_is_the_matrix_of_the_mathematics(rng):
         return jnp.concatenate(score_and_inverse_deviation(z, 0.5))
 
     for derivative in (jax.jacfwd, jax.jacrev, jax.hessian):
-        actual, formula = (jax.jit(derivative(f))(logits) for f in (ours, plain))
+        actual, formula = (full_jit(derivative(f))(logits) for f in (ours, plain))
         assert_close(actual, formula, length=125)
 
 
@@ -98,7 +99,7 @@ def test_two_classes_carry_no_gradient(rng):
         rtol=1e-15,
     )
     jacobian = jax.jacobian(lambda x: standard_score(x, epsilon=0.0))
-    np.testing.assert_allclose(jax.jit(jacobian)(logits), 0.0, atol=1e-14)
+    np.testing.assert_allclose(full_jit(jacobian)(logits), 0.0, atol=1e-14)
 
 
 def test_refuses_integer_logits():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from tests.lal_jax.effort import compilations
 from tests.lal_jax.losses import (
     DIFFERENTIABLE,
     FIRST_DERIVATIVE_ONLY,
@@ -23,7 +24,6 @@ from tests.lal_jax.losses import (
     compiled,
     value_and_gradient,
 )
-from tests.lal_jax.quick import compilations, quick_jit
 from tests.tolerances import assert_close
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -52,10 +52,10 @@ def scan(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
 
 TRANSFORMS: dict[str, Callable[..., Callable[..., Any]]] = {
-    "remat": lambda loss: quick_jit(value_and_gradient(jax.checkpoint(loss))),
-    "vmap": lambda loss: quick_jit(value_and_gradient(jax.vmap(loss))),
-    "scan": lambda loss: quick_jit(value_and_gradient(scan(loss))),
-    "vmap of grad": lambda loss: quick_jit(jax.vmap(value_and_gradient(loss))),
+    "remat": lambda loss: jax.jit(value_and_gradient(jax.checkpoint(loss))),
+    "vmap": lambda loss: jax.jit(value_and_gradient(jax.vmap(loss))),
+    "scan": lambda loss: jax.jit(value_and_gradient(scan(loss))),
+    "vmap of grad": lambda loss: jax.jit(jax.vmap(value_and_gradient(loss))),
 }
 IMAGE_BY_IMAGE = ["vmap", "scan", "vmap of grad"]
 
@@ -109,7 +109,7 @@ def test_forward_mode_equals_reverse_mode(name, rng):
     tangent = rng.normal(size=SHAPE)
     logits, labels = batch()
 
-    @quick_jit
+    @jax.jit
     def derivative(x, change):
         def objective(x):
             return jnp.sum(jnp.sin(LOSSES[name].function(x, labels)))
@@ -128,7 +128,7 @@ def test_hessian(name, rng):
     def gradient(x):
         return value_and_gradient(LOSSES[name].function)(x, labels)[1]
 
-    @quick_jit
+    @jax.jit
     def gradient_and_hessian(x):
         return gradient(x), jax.jacfwd(gradient)(x)
 
@@ -166,7 +166,7 @@ def test_sharded(shards, name, layout):
     devices = jax.devices("cpu")[:shards]
     mesh = jax.make_mesh((shards,), ("shards",), axis_types=(kind,), devices=devices)
     arrays = jax.device_put(batch(), NamedSharding(mesh, spec))
-    both = quick_jit(value_and_gradient(LOSSES[name].function))
+    both: Any = jax.jit(value_and_gradient(LOSSES[name].function))
     with jax.set_mesh(mesh):
         compiled = both.lower(*arrays).compile()
         losses, gradient = compiled(*arrays)

@@ -15,6 +15,7 @@ from lal_jax import (
     update_centers,
     valid_mask,
 )
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.ugly import (
     BY_SCORE,
     CLASSES,
@@ -149,7 +150,7 @@ def test_a_label_out_of_range_weighs_nothing_in_a_balanced_mean(stray, logits):
 def test_closed_form_gradient_of_labels_out_of_range(logits):
     strays = LABELS.copy()
     strays[0, 3:5, 1:3], strays[1, 0, 0] = 77, -1
-    closed = jax.jit(gradients.locally_adaptive_gradient)(
+    closed = full_jit(gradients.locally_adaptive_gradient)(
         jnp.asarray(logits), jnp.asarray(strays)
     )
     _, autodiff = evaluate(locally_adaptive_loss, logits, strays)

@@ -9,6 +9,7 @@ import pytest
 
 from lal_jax import locally_adaptive_loss, standard_score
 from tests import reference
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.ugly import (
     BY_DISTANCE,
     BY_FEATURES,
@@ -143,7 +144,9 @@ def test_a_head_of_zeros_can_be_trained(rng):
     labels = jnp.asarray(LABELS)
     head = jnp.zeros((16, CLASSES), "float32")
     loss = BY_SCORE["with a power of 2.5"]
-    objective = jax.jit(jax.value_and_grad(lambda w: loss(features @ w, labels).mean()))
+    objective = full_jit(
+        jax.value_and_grad(lambda w: loss(features @ w, labels).mean())
+    )
     before, slope = objective(head)
     assert jnp.isfinite(slope).all() and slope.any()
     after, _ = objective(head - 1e-3 * slope / jnp.linalg.norm(slope))

@@ -37,7 +37,6 @@ from lal_jax import (
     update_centers,
 )
 from tests.lal_jax.drawn import CLASSES, SHAPE, repeatable, scene, seeds
-from tests.lal_jax.quick import quick_jit
 
 WINDOW: dict[str, Any] = {"kernel_size": 3}
 IMAGE_SCORE: dict[str, Any] = {
@@ -121,7 +120,7 @@ OF_LOSSES: dict[str, Callable[..., jax.Array]] = {
 
 @functools.cache
 def _value(function):
-    return quick_jit(lambda x, labels, where: function(x, labels, where=where))
+    return jax.jit(lambda x, labels, where: function(x, labels, where=where))
 
 
 fillings = st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300])
@@ -129,7 +128,7 @@ fillings = st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300])
 
 @functools.cache
 def _value_and_gradient(function):
-    @quick_jit
+    @jax.jit
     def both(values, *rest):
         result, pullback = jax.vjp(
             lambda x: function(x, *rest[:-1], where=rest[-1]), values

@@ -17,12 +17,12 @@ from lal_jax.kernel_switch import VARIABLE, platform_obstacle
 from lal_jax.window_losses import WindowLoss, xla_losses, xla_residuals
 from lal_jax.window_losses_kernel import losses_and_residuals
 from lal_jax.windows import NO_CLASS
-from tests.lal_jax.quick import quick_jit
+from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import LOPSIDED
 from tests.tolerances import assert_close
 
 MODE = "interpret" if platform_obstacle() else "on"
-some_jit: Any = quick_jit if MODE == "interpret" else jax.jit
+some_jit: Any = jax.jit if MODE == "interpret" else full_jit
 SHAPE = (2, 6, 7, 3)
 
 CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
@@ -218,7 +218,7 @@ def test_the_loss_of_an_image(rng, switch):
     logits, labels = scene(rng, SHAPE)
     loss = functools.partial(locally_adaptive_loss, kernel_size=(1, 3))
     switch(MODE)
-    actual = jax.jit(lambda x: loss(x, labels))(logits)
+    actual = full_jit(lambda x: loss(x, labels))(logits)
     switch("off")
     assert_close(actual, loss(logits.astype(jnp.float64), labels), length=9)
 

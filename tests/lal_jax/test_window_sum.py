@@ -10,7 +10,6 @@ from jax.custom_derivatives import linear_call
 
 from lal_jax import locally_adaptive_loss, window_sum
 from tests import reference
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import LOPSIDED, random_scene
 from tests.tolerances import assert_close
 
@@ -86,7 +85,7 @@ def test_another_implementation_serves_every_derivative(rng, stride):
     def loss(x):
         return locally_adaptive_loss(x, labels, where=where, **window)
 
-    @quick_jit
+    @jax.jit
     def everything(x, change):
         losses, pullback = jax.vjp(loss, x)
         (gradient,) = pullback(jnp.ones_like(losses))

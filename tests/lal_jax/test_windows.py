@@ -18,7 +18,6 @@ from lal_jax import (
 )
 from lal_jax.gradients import locally_adaptive_gradient
 from tests import reference
-from tests.lal_jax.quick import quick_jit
 from tests.lal_jax.scenes import random_scene
 from tests.tolerances import assert_close
 
@@ -36,7 +35,7 @@ def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride, dilatio
         "where": where,
     }
 
-    @quick_jit
+    @jax.jit
     def everything(x):
         loss = functools.partial(locally_adaptive_loss, labels=labels, **options)
         losses, pullback = jax.vjp(loss, x)
@@ -56,7 +55,7 @@ def test_sequences_and_volumes_equal_reference(rng, kernel_size, stride, dilatio
 
 
 def compiled(**options):
-    return quick_jit(functools.partial(locally_adaptive_loss, **options))
+    return jax.jit(functools.partial(locally_adaptive_loss, **options))
 
 
 def test_a_sequence_is_an_image_of_one_row(rng):
@@ -134,7 +133,7 @@ def test_own_weights_may_be_learned(rng):
                 normalizer=normalizer,
             )
 
-        value = quick_jit(loss)
+        value = jax.jit(loss)
         rise = value(weights + step) - value(weights - step)
-        slope = jnp.vdot(quick_jit(jax.grad(loss))(weights), 2 * step)
+        slope = jnp.vdot(jax.jit(jax.grad(loss))(weights), 2 * step)
         np.testing.assert_allclose(rise, slope, rtol=1e-6)

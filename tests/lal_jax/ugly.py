@@ -35,6 +35,7 @@ from lal_jax import (
     tversky_loss,
     valid_mask,
 )
+from tests.lal_jax.effort import full_jit
 
 CLASSES = 21
 BLOCKS = np.kron([[0, 1], [2, 3]], np.ones((4, 4), np.int32))
@@ -152,7 +153,7 @@ def value_and_gradient(loss, logits, labels):
 
 @functools.cache
 def compiled(loss):
-    return jax.jit(functools.partial(value_and_gradient, loss))
+    return full_jit(functools.partial(value_and_gradient, loss))
 
 
 def evaluate(loss, logits, labels=LABELS):

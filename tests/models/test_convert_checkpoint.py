@@ -1,9 +1,13 @@
 """The converter: every tensor is kept, and what a file states is written into it."""
 
+import contextlib
+import io
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -22,10 +26,32 @@ ARRAYS = {
 STATED = ("--style", "caffe", "--preprocessing", "bgr_mean", "--norm-epsilon", "1e-5")
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    program = Path(convert_checkpoint.__file__)
-    words = [sys.executable, str(program), *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True)
+PROGRAM = convert_checkpoint.__file__
+
+
+class Ended(NamedTuple):
+    """How the program ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object) -> Ended:
+    """Runs the program's file here, from its first line to its exit status."""
+    out, error = io.StringIO(), io.StringIO()
+    status: object = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            try:
+                runpy.run_path(PROGRAM, run_name="__main__")
+            except SystemExit as stop:
+                if isinstance(stop.code, str):  # as Python does
+                    print(stop.code, file=sys.stderr)
+                status = 1 if isinstance(stop.code, str) else stop.code or 0
+    assert isinstance(status, int), status
+    return Ended(status, out.getvalue(), error.getvalue())
 
 
 def test_every_tensor_is_kept_and_the_rest_named(tmp_path: Path) -> None:
@@ -99,9 +125,11 @@ def test_names_steer_no_terminal(tmp_path: Path) -> None:
 
 
 def test_files_of_any_name_are_converted(tmp_path: Path) -> None:
+    """By the program as users start it."""
     source = tmp_path / os.fsdecode(b"\xff\x1b[2J.pth")
     write_checkpoint(source, ARRAYS)
-    done = run(source, tmp_path / "w.safetensors")
+    words = [sys.executable, PROGRAM, str(source), str(tmp_path / "w.safetensors")]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0 and "\\udcff\\x1b[2J.pth\n" in done.stdout
 
 

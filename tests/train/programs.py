@@ -23,9 +23,7 @@ OPTIONS = (
     "--learning-rate 0.5 --max-gradient-norm 0.1 --evaluate-every 4 "
     "--checkpoint-every 2 --log-every 1"
 ).split()
-# Compiled as in this process, so that both compute the same, and share what they
-# compile (tests/conftest.py).
-ENVIRONMENT = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}  # and what tests/conftest.py sets
 
 
 class Ended(NamedTuple):

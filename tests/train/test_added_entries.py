@@ -49,12 +49,12 @@ class Finished(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Finished:
     """A run on a kind of data, and with a metric, that the project does not have."""
     folder = tmp_path_factory.mktemp("added")
     paths = ("--workdir", folder / "run", "--prepared", folder / "prepared")
     budget = ("--steps", 2, "--data", "stripes", "--evaluation-batch", 2)
-    often = ("--evaluate-every", 1)
+    often = ("--evaluate-every", 1, "--backbone", tiny, "--dilations", 1)
     words = [word for word in OPTIONS if word not in ("--evaluate-every", "4")]
     with pytest.MonkeyPatch.context() as patch:
         add_entry(patch, DATA_KINDS, "stripes", find_stripes, "for tests")

@@ -15,11 +15,12 @@ from .programs import OPTIONS, Ended, call
 def train(place: Path, *more: object, workdir: str = "run") -> Ended:
     paths = ("--data", place / "voc", "--prepared", place / "prepared")
     budget = ("--steps", 4, "--evaluation-batch", 2, "--workdir", place / workdir)
-    return call("main", "demo", *OPTIONS, *budget, *paths, *more)
+    options = (*OPTIONS, "--backbone", "tiny", "--dilations", 1)
+    return call("main", "demo", *options, *budget, *paths, *more)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Path:
     """A folder with unlisted data, and a finished run on it in `run`."""
     place = tmp_path_factory.mktemp("divided")
     shutil.rmtree(make_folder(place / "voc") / "ImageSets")

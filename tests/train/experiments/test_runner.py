@@ -22,7 +22,7 @@ from ..programs import ENVIRONMENT, OPTIONS, start, wait
 
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets processes that a test starts compile as it does."""
+    """Lets processes that a test starts print at once."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 

@@ -206,20 +206,21 @@ def test_published_counts() -> None:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the programs take the miniatures for the published archives."""
     find = functools.partial(find_voc_archives, published=PUBLISHED)
     monkeypatch.setattr(voc_archives, "find_voc_archives", find)
 
 
-@pytest.mark.usefixtures("tiny")
+@pytest.mark.usefixtures("miniature")
 def test_one_command_from_archives_to_a_trained_run(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, tiny: str
 ) -> None:
     SBD["benchmark.tgz"](folder)
     run = tmp_path / "run"
     paths = ("--data", folder, "--prepared", tmp_path / "prepared", "--workdir", run)
-    options = (*OPTIONS, "--steps", 2, "--evaluation-batch", 2)
+    budget = ("--steps", 2, "--evaluation-batch", 2)
+    options = (*OPTIONS, *budget, "--backbone", tiny, "--dilations", 1)
     done = call("main", "demo", *options, "--train-split", "train_aug", *paths)
     assert done.returncode == 0, done.stderr
     assert "holds the archives of Pascal VOC 2012 and SBD: writing" in done.stderr
