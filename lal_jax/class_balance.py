@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from lal_jax import _checks
+from lal_jax import _checks, _labels
 from lal_jax.masks import mask_of
 from lal_jax.reductions import checked_losses, power_mean
 from lal_jax.targets import has_class, is_target
@@ -97,7 +97,7 @@ def balanced_losses(
     """Checks the arguments; returns losses, mask, axes and weights n^(−e)."""
     _checks.check_exponent(exponent)
     losses, valid, axes = checked_losses(losses, where, axis)
-    labels = _checks.as_indices(labels)
+    labels = _labels.as_indices(labels)
     if labels.shape != losses.shape:
         raise ValueError(
             f"labels must have the shape of the losses: got labels {labels.shape} and "

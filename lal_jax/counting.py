@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
-from lal_jax import _checks
+from lal_jax import _checks, _labels
 from lal_jax.masks import ignored_labels, without
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def as_integers(indices: ArrayLike, name: str) -> Int[Array, "..."]:
     """
     if isinstance(indices, np.ndarray) and np.issubdtype(indices.dtype, np.integer):
         return cast("Array", indices)
-    return _checks.as_indices(indices, name)
+    return _labels.as_indices(indices, name)
 
 
 def pixels(
@@ -49,7 +49,7 @@ def pixels(
     given = [each for each in (predictions, labels, where) if each is not None]
     on_host = all(isinstance(each, np.ndarray) for each in given)
     xp = np if on_host else jnp
-    as_indices = as_integers if on_host else _checks.as_indices
+    as_indices = as_integers if on_host else _labels.as_indices
     found = as_indices(predictions, "predictions")
     truth = as_indices(labels, "labels")
     if found.shape != truth.shape:

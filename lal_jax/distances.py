@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
-from lal_jax import _checks
+from lal_jax import _checks, _labels
 from lal_jax.distance_transform import squared_distances
 from lal_jax.masks import mask_of
 from lal_jax.targets import has_class, is_target
@@ -64,7 +64,7 @@ def signed_distances(
     """
     _checks.check_integer("num_classes", num_classes, least=1)
     steps = checked_spacing(spacing)
-    labels = _checks.as_indices(labels)
+    labels = _labels.as_indices(labels)
     check_spatial_axes("labels", labels.shape, labels.ndim, steps)
     counted = has_class(labels, mask_of(labels, ignore_label, where), num_classes)
     members = is_target(labels, num_classes) & counted[..., None]

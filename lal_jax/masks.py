@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from lal_jax import _checks
+from lal_jax import _checks, _labels
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -42,7 +42,7 @@ def valid_mask(
     >>> valid_mask(jnp.array([[0, 255], [3, 1]])).tolist()
     [[True, False], [True, True]]
     """
-    return mask_of(_checks.as_indices(labels), ignore_label, where)
+    return mask_of(_labels.as_indices(labels), ignore_label, where)
 
 
 def labels_and_mask(
@@ -54,7 +54,7 @@ def labels_and_mask(
     name: str = "logits",
 ) -> tuple[Int[Array, "*pixels"], Bool[Array, "*pixels"]]:
     """Returns labels whose shape fits the predictions of that name, and their mask."""
-    labels = _checks.as_labels(labels, predictions, name)
+    labels = _labels.as_labels(labels, predictions, name)
     return labels, mask_of(labels, ignore_label, where)
 
 

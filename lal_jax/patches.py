@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from lal_jax import _checks
+from lal_jax import _checks, _labels
 from lal_jax.neighbor_weights import chessboard
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def selective_pool_by_patches(
     Source: Eq. 2 of Guo et al. 2018, with the paper's neighbor weights and its ξ.
     """
     predictions = _checks.as_logits(predictions, "predictions")
-    labels = _checks.as_labels(labels, predictions, "predictions")
+    labels = _labels.as_labels(labels, predictions, "predictions")
     valid = _checks.as_where(valid, labels.shape, "labels", argument="valid")
     sizes = _checks.check_kernel_size(kernel_size)
     if not labels.ndim == len(sizes) == 2:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from lal_jax import _checks
+from lal_jax import _checks, _labels
 from lal_jax.masks import mask_of
 from lal_jax.overlap_sums import axes_of_pixels, vanishes
 from lal_jax.pixel_draws import draw_pixels
@@ -140,7 +140,7 @@ def _as_pixels(
     features: ArrayLike, labels: ArrayLike
 ) -> tuple[Shaped[Array, "*pixels depth"], Int[Array, "*pixels"]]:
     """Returns features in their own dtype, and labels whose shape fits them."""
-    features, labels = jnp.asarray(features), _checks.as_indices(labels)
+    features, labels = jnp.asarray(features), _labels.as_indices(labels)
     if features.ndim == 0 or features.shape[-1] == 0:
         raise ValueError(
             "features must have shape [..., depth] with a depth of at least 1, got "

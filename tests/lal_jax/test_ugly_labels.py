@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lal_jax import (
-    _checks,
+    _labels,
     gradients,
     locally_adaptive_loss,
     softmax_cross_entropy,
@@ -72,7 +72,7 @@ def test_labels_beyond_32_bits_are_no_class_and_not_ignored(x64):
         for dtype, value in WIDE:
             labels: Any = np.array([2, value, 255], dtype)
             valid = valid_mask(labels, ignore_label=(255, -1))
-            first, wide, _ = _checks.as_indices(labels).tolist()
+            first, wide, _ = _labels.as_indices(labels).tolist()
             assert valid.tolist() == [True, True, False]
             assert first == 2
             assert wide not in range(-1, 256)

@@ -21,7 +21,7 @@ METRICS = [
             "quotient(part, whole), 0)",
         ),
         ("unknown in the mean", "sum(), known.sum())", "sum(), (known | True).sum())"),
-        ("cut before", "if on_host else _checks.as_indices", "if True else None"),
+        ("cut before", "if on_host else _labels.as_indices", "if True else None"),
         (
             "gathered",
             "spread = PartitionSpec() if explicit else None",
@@ -42,7 +42,7 @@ METRICS = [
         ("equal weights", "truth.astype(float) * iou", "iou"),
     ),
     *of(
-        "lal_jax/_checks.py",
+        "lal_jax/_labels.py",
         "tests/lal_jax/test_ugly_labels.py",
         ("NumPy's cut", "labels = _within_int32(labels, np)", "labels = +labels"),
         ("unsigned cut", "if labels.dtype in (np.uint32, np.uint64):", "if False:"),
