@@ -5,7 +5,7 @@ import io
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.text import inert
@@ -41,6 +41,7 @@ NAMES = st.text(alphabet="\\nux1b20e\n\x1b\u202e\udc80a", max_size=12)
 
 
 @given(NAMES, NAMES)
+@example("\\\udc80", "\\udc80")
 def test_two_names_are_never_printed_as_one(first: str, other: str) -> None:
     def printed(name: str) -> bytes:
         return shown(name).encode(errors="backslashreplace")
