@@ -51,6 +51,14 @@ def test_two_names_are_never_printed_as_one(first: str, other: str) -> None:
     assert (printed(first) == printed(shown(first))) == (shown(first) == first)
 
 
+def test_bytes_that_are_no_text_are_not_printed_as_a_name() -> None:
+    odd, plain = (
+        shown(name).encode(errors="backslashreplace")
+        for name in ("\\\udc80", "\\udc80")
+    )
+    assert odd != plain
+
+
 def test_lines_stay_in_text_and_not_in_names() -> None:
     assert inert("a\n\tb") == "a\n\tb"
     assert shown("a\n\tb") == "a\\n\\tb" and not is_shown("a\nb")
