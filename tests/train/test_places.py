@@ -104,13 +104,14 @@ def test_path_too_long_is_refused_first(make_config: MakeConfig, length: int) ->
 
 
 def test_run_in_folders_of_odd_names_is_used_by_all_programs(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, tiny: str
 ) -> None:
     data = folder.rename(tmp_path / "a [b] #100% $HOME")
     run, out = tmp_path / "exp [1]\nü", tmp_path / "-out*"
     prepared = tmp_path / "\\p'\"?"
     paths = ("--data", data, "--prepared", prepared, "--workdir", run)
-    done = call("main", "demo", *OPTIONS, "--steps", 2, *paths)
+    network = ("--backbone", tiny, "--dilations", 1)
+    done = call("main", "demo", *OPTIONS, *network, "--steps", 2, *paths)
     assert done.returncode == 0, done.stderr
     image = data / "JPEGImages" / "e.jpg"
     for program, *words in (
