@@ -68,3 +68,6 @@ def test_what_is_added_later_validates_nothing(place: Path, tmp_path: Path) -> N
     assert (moved / "run" / "evaluation_val.json").is_file()  # the run's own split
     refused = train(moved, "--split", 0.34)
     assert refused.returncode == 2 and "was trained on other data" in refused.stderr
+    (moved / "run" / "summary.json").unlink()
+    unfinished = train(moved, "--split", 0.34)
+    assert unfinished.returncode == 2 and refused.stderr == unfinished.stderr
