@@ -6,7 +6,7 @@ from collections import Counter
 import jax
 import pytest
 
-from lal_jax import _checks, locally_adaptive_loss
+from lal_jax import _checks, _labels, locally_adaptive_loss
 from tests.lal_jax.functions import CENTERS, LABELS, LOGITS, OF_LABELS, POOLS, every
 
 
@@ -23,9 +23,10 @@ def calls(monkeypatch) -> Counter[tuple[str, ...]]:
 
         return run
 
-    for name, check in inspect.getmembers(_checks, inspect.isfunction):
-        if not name.startswith("_"):
-            monkeypatch.setattr(_checks, name, counted(check))
+    for module in (_checks, _labels):
+        for name, check in inspect.getmembers(module, inspect.isfunction):
+            if not name.startswith("_"):
+                monkeypatch.setattr(module, name, counted(check))
     return seen
 
 

@@ -15,6 +15,7 @@ from train.common.errors import UserError
 from train.data import record_files, shards
 from train.data.dataset import DataOptions, load_dataset
 from train.data.forms import Form
+from train.data.origin import ORIGIN
 from train.data.records import make_record
 from train.data.shards import write_split
 
@@ -27,7 +28,9 @@ MEGABYTE = 2**20
 
 def records_of(folder: Path, prepared: Path) -> list[dict[str, bytes]]:
     data = load_dataset(DataOptions(folder=str(folder), prepared=str(prepared)))
-    return [dict(data.train[index]) for index in range(len(data.train))]
+    records = [dict(data.train[index]) for index in range(len(data.train))]
+    assert all(record.pop(ORIGIN).folder.is_relative_to(prepared) for record in records)
+    return records
 
 
 def test_a_split_is_larger_than_memory_by_tfds(
