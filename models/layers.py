@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from models.depthwise import depthwise_conv
 from models.dilated import dilated_conv
-from models.pointwise import pointwise_conv
+from models.pointwise import pointwise_conv, raised
 
 # What the backward pass computes anew rather than reads: blocks, or of these what is
 # cheap, norms and activations; nothing if False.
@@ -120,7 +120,7 @@ class Conv(nnx.Conv):
             feature_group_count=self.feature_group_count,
         )
         y = checkpoint_name(y, _CONVOLUTION)
-        return y if joined or offset is None else (y + offset).astype(y.dtype)
+        return y if joined or offset is None else raised(y, offset)
 
 
 def _pair(number: int | Sequence[int] | None) -> tuple[int, ...]:

@@ -72,11 +72,7 @@ def pointwise_conv(
     )
 
     def plus_offset(product: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-        def summed(images: jax.Array, kernel: jax.Array, *offset: jax.Array):
-            y = product(images, kernel)
-            return (y + offset[0]).astype(y.dtype) if offset else y
-
-        return summed
+        return lambda images, kernel, *offset: raised(product(images, kernel), *offset)
 
     offsets = () if offset is None else (offset,)
     if rows_are_divided():
@@ -89,6 +85,11 @@ def pointwise_conv(
         cuda=functools.partial(gpu_product, tuple(strides)),
         default=plus_offset(convolve),
     )
+
+
+def raised(y: jax.Array, *offset: jax.Array) -> jax.Array:
+    """Returns y plus an offset, if there is one, rounded once to y's dtype."""
+    return (y + offset[0]).astype(y.dtype) if offset else y
 
 
 def pixel_product(

@@ -250,11 +250,11 @@ def at_height(example: Example, height: int, name: str = "an image") -> Example:
     """
     if not height:
         return example
-    check_enlarged(
-        *(len(example.label), height, name),
+    way_out = (
         "Choose a smaller --image-height (a run's is that of its training), or make "
-        "the images larger first.",
+        "the images larger first."
     )
+    check_enlarged(len(example.label), height, name, way_out)
     scale = height / len(example.label)
     check_pixels(
         round(example.label.size * scale**2),

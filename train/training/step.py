@@ -177,27 +177,16 @@ def make_step(
     return CompiledStep(step)
 
 
-class CompiledStep:
+class CompiledStep(Compiled):
     """A step, compiled at its first call; it consumes the state it is given."""
 
     def __init__(self, step: Step):
+        super().__init__(step, chosen_options())
         self._step = step
-        self._options = chosen_options()
-        self._compiled = Compiled(step, self._options)
-
-    def __call__(
-        self, state: TrainState, batch: Example
-    ) -> tuple[TrainState, dict[str, jax.Array]]:
-        """Returns the next state and metrics."""
-        return self._compiled(state, batch)
 
     def on_leaves(self, structure: Any) -> Compiled:
         """Returns `on_leaves` of the step, compiled."""
-        return Compiled(on_leaves(self._step, structure), self._options)
-
-    def lower(self, state: TrainState, batch: Example) -> jax.stages.Lowered:
-        """Returns the lowered program for arrays, or shapes, like these."""
-        return self._compiled.lower(state, batch)
+        return Compiled(on_leaves(self._step, structure), chosen_options())
 
 
 def on_leaves(step: Step, structure: Any) -> LeafStep:
