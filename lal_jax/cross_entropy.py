@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from lal_jax import _checks
 from lal_jax.masks import labels_and_mask
-from lal_jax.targets import has_class, is_target, smooth_target, target_weight
+from lal_jax.targets import at_label, has_class, smooth_target, target_weight
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Bool, Float, Int
@@ -95,8 +95,7 @@ def _loss_and_probabilities(
     classes = logits.shape[-1]
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
     exponentials = jnp.exp(shifted)
-    # A select, not an index: a gather would not shard.
-    own = jnp.sum(jnp.where(is_target(labels, classes), shifted, 0.0), axis=-1)
+    own = at_label(shifted, labels)
     if label_smoothing:
         uniform = jnp.mean(shifted, axis=-1)
         own = (1.0 - label_smoothing) * own + label_smoothing * uniform

@@ -184,26 +184,23 @@ def scores_and_inverse_deviation(
 ]:
     """Returns x, before its scale, and 1/√(σ² + ε); None if x are the logits."""
     windows = arguments.windows
-    # Before any arithmetic, so that ignored pixels have no effect.
-    logits = jnp.where(windows.valid[..., None], arguments.logits, 0.0)
+    logits, valid = arguments.logits, windows.valid
     if arguments.normalization == "none":
-        return logits, None
+        return jnp.where(valid[..., None], logits, 0.0), None
     if arguments.normalization == "image_score":
-        return image_score_and_inverse_deviation(
-            logits, windows.valid, windows.axes, EPSILON
-        )
-    return score_and_inverse_deviation(logits, EPSILON)
+        return image_score_and_inverse_deviation(logits, valid, windows.axes, EPSILON)
+    return score_and_inverse_deviation(logits, valid, EPSILON)
 
 
 def mean_over_deviation(
     values: Float[Array, "*batch_pixels classes"], arguments: Arguments
 ) -> Float[Array, "..."]:
     """Returns the mean over what the scores' deviation was taken over."""
-    if arguments.normalization == "standard_score":
-        return score_mean(values, 1, ())
     windows = arguments.windows
+    if arguments.normalization == "standard_score":
+        return score_mean(values, windows.valid, 1, ())
     pixels = count_pixels(windows.valid, windows.axes, values.dtype)
-    return score_mean(values, pixels, windows.axes)
+    return score_mean(values, windows.valid, pixels, windows.axes)
 
 
 def pooled_scores(

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float
 
 EPSILON = 1e-6  # joins σ² inside the root, in squared logits
-# Larger logits are clipped: the sum of their differences would overflow float32.
-LARGEST_LOGIT = 3e18
+# A logit that is further below the largest of its pixel counts as this much below, so
+# that no finite logit overflows float32.
+FARTHEST = 1e22
+# Joins the differences before they are squared and leaves with the root; exact.
+DOWN = 2.0**-20
 # Stands for epsilon=0, so that equal logits, of variance 0, have a finite gradient.
 _MINIMAL_EPSILON = 1e-24
 
@@ -49,20 +52,26 @@ def standard_score(
 
     Source: section 3.1 of Guo et al. 2018, which has no epsilon. The variance takes
     two passes, since E[x²] − E[x]² cancels when the logits share a large offset.
-    Logits are clipped to ±3e18, and where their variance still overflows, the score is
-    0. A NaN or infinite logit makes its pixel's scores NaN.
+    A logit more than 1e22 below the largest one of its pixel counts as 1e22 below. A
+    NaN or infinite logit makes its pixel's scores NaN.
     """
     _checks.check_not_negative("epsilon", epsilon)
     logits = _checks.as_logits(logits)
-    score, _ = score_and_inverse_deviation(logits, epsilon)
+    valid = jnp.ones(logits.shape[:-1], bool)
+    score, _ = score_and_inverse_deviation(logits, valid, epsilon)
     return score
 
 
 def score_and_inverse_deviation(
-    logits: Float[Array, "*pixels classes"], epsilon: float
+    logits: Float[Array, "*pixels classes"],
+    valid: Bool[Array, "*pixels"],
+    epsilon: float,
 ) -> tuple[Float[Array, "*pixels classes"], Float[Array, "*pixels 1"]]:
-    """Returns the standard score and 1/√(σ² + ε), σ that of each pixel."""
-    return _score(logits, 1, (), epsilon)
+    """Returns the standard score and 1/√(σ² + ε), σ that of each pixel.
+
+    Both are 0 at ignored pixels, whatever their logits are.
+    """
+    return _score(logits, valid, 1, (), epsilon)
 
 
 def image_score_and_inverse_deviation(
@@ -74,13 +83,13 @@ def image_score_and_inverse_deviation(
     """Returns x = (x̂ − μ)/√(σ² + ε) and 1/√(σ² + ε), σ that of each image.
 
     Args:
-      logits: 0 at ignored pixels.
+      logits: as given; those of ignored pixels have no effect, and a score of 0.
       valid: False at ignored pixels.
       axes: the spatial ones, of `valid`; σ² is the mean of (x̂ − μ)² over them, the
         valid pixels alone, and the classes.
       epsilon: added to the variance.
     """
-    return _score(logits, count_pixels(valid, axes, logits.dtype), axes, epsilon)
+    return _score(logits, valid, count_pixels(valid, axes, logits.dtype), axes, epsilon)
 
 
 def count_pixels(
@@ -91,51 +100,105 @@ def count_pixels(
     return pixels[..., None].astype(dtype)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+# Both derivatives are stated, in terms of x̂ − μ and 1/σ alone, which takes fewer passes
+# over the logits than autodiff's. Products with 1/σ come one after the other, as its
+# square and cube may underflow.
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 def _score(
     logits: Float[Array, "*batch_pixels classes"],
+    valid: Bool[Array, "*batch_pixels"],
     pixels: Float[Array, "..."] | int,
     axes: tuple[int, ...],
     epsilon: float,
 ) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
-    """Returns the score and 1/√(σ² + ε); the pixels along `axes` share their σ.
-
-    The derivative is stated below in terms of these two alone, which takes fewer passes
-    over the logits than autodiff's.
-    """
-    bounded = jnp.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
-    logits = jnp.where(jnp.isinf(logits), jnp.nan, bounded)
-    # Shifting by the largest logit changes nothing but saves the digits that a common
-    # offset would cost.
-    shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
-    centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
-    variance = score_mean(jnp.square(centered), pixels, axes)
-    far = jnp.isinf(variance)  # and not NaN, which must show in all that share it
-    root = jax.lax.rsqrt(variance + max(epsilon, _MINIMAL_EPSILON))
-    inverse = jnp.where(far, 0.0, root)
-    return centered * inverse, inverse
+    """Returns the score and 1/√(σ² + ε); the pixels along `axes` share their σ."""
+    centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    return _where(valid, centered * inverse), inverse
 
 
 @_score.defjvp
 def _score_jvp(axes, epsilon, primals, tangents):
-    """Applies dx = (d − mean d − x mean(x d)) / σ and d(1/σ) = −mean(x d) / σ².
+    (logits, valid, pixels), (change, *_) = primals, tangents
+    centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    score = _where(valid, centered * inverse)
+    # From here on read from memory, lest XLA spread 1/σ over the classes for both.
+    centered, inverse = jax.lax.optimization_barrier((centered, inverse))
+    change = _where(valid, change)
+    d_centered, d_inverse = _changes(change, centered, inverse, valid, pixels, axes)
+    d_score = _where(valid, d_centered * inverse + centered * d_inverse)
+    return (score, inverse), (d_score, d_inverse)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def _centered(
+    logits: Float[Array, "*batch_pixels classes"],
+    valid: Bool[Array, "*batch_pixels"],
+    pixels: Float[Array, "..."] | int,
+    axes: tuple[int, ...],
+    epsilon: float,
+) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
+    """Returns x̂ − μ, without axes of ignored pixels too, and 1/√(σ² + ε)."""
+    # Shifting by the largest logit changes nothing but saves the digits that a common
+    # offset would cost.
+    shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
+    shifted = jnp.maximum(shifted, -FARTHEST)
+    centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
+    squares = jnp.square(centered * DOWN)
+    variance = score_mean(squares, valid, pixels, axes)
+    epsilon = max(epsilon, _MINIMAL_EPSILON) * DOWN**2
+    inverse = jax.lax.rsqrt(variance + epsilon) * DOWN
+    # −inf alone is not NaN by now.
+    infinite = jnp.isinf(jnp.min(logits, axis=-1, keepdims=True))
+    if axes:  # sums over pixels follow
+        infinite = jnp.any(infinite & valid[..., None], axis=axes, keepdims=True)
+        return _where(valid, centered), jnp.where(infinite, jnp.nan, inverse)
+    return centered, _where(valid, jnp.where(infinite, jnp.nan, inverse))
+
+
+@_centered.defjvp
+def _centered_jvp(axes, epsilon, primals, tangents):
+    (logits, valid, pixels), (change, *_) = primals, tangents
+    centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    changes = _changes(change, centered, inverse, valid, pixels, axes)
+    return (centered, inverse), changes
+
+
+def _changes(
+    change: Float[Array, "*batch_pixels classes"],
+    centered: Float[Array, "*batch_pixels classes"],
+    inverse: Float[Array, "..."],
+    valid: Bool[Array, "*batch_pixels"],
+    pixels: Float[Array, "..."] | int,
+    axes: tuple[int, ...],
+) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
+    """Returns those of x̂ − μ, d − mean d, and 1/σ, −mean((x̂ − μ) d) / σ³.
 
     The first mean is over the classes, the second over all that σ is taken over.
     """
-    (logits, pixels), (change, _) = primals, tangents
-    score, inverse = _score(logits, pixels, axes, epsilon)
-    score, inverse = jax.lax.optimization_barrier((score, inverse))
     mean = jnp.mean(change, axis=-1, keepdims=True)
-    overlap = score_mean(score * change, pixels, axes)
-    d_score = inverse * (change - mean - score * overlap)
-    return (score, inverse), (d_score, -jnp.square(inverse) * overlap)
+    overlap = score_mean(centered * change, valid, pixels, axes)
+    return change - mean, -overlap * inverse * inverse * inverse
 
 
 def score_mean(
     values: Float[Array, "*batch_pixels classes"],
+    valid: Bool[Array, "*batch_pixels"],
     pixels: Float[Array, "..."] | int,
     axes: tuple[int, ...],
 ) -> Float[Array, "..."]:
-    """Returns the mean over the classes and, divided by `pixels`, over the axes."""
+    """Returns the mean over the classes or, with axes, over the valid pixels too.
+
+    There are `pixels` of these; without axes ignored pixels have means like the others.
+    """
     of_pixels = jnp.mean(values, axis=-1, keepdims=True)
-    return jnp.sum(of_pixels / pixels, axis=axes, keepdims=True) if axes else of_pixels
+    if not axes:
+        return of_pixels
+    return jnp.sum(_where(valid, of_pixels) / pixels, axis=axes, keepdims=True)
+
+
+def _where(
+    valid: Bool[Array, "*pixels"], values: Float[Array, "*pixels classes"]
+) -> Float[Array, "*pixels classes"]:
+    return jnp.where(valid[..., None], values, 0.0)

@@ -32,6 +32,22 @@ def is_target(
     return indices == labels[..., None]
 
 
+def at_label(
+    values: Float[Array, "*pixels classes"], labels: Int[Array, "*pixels"]
+) -> Float[Array, "*pixels"]:
+    """Returns each pixel's value of its own class; that of a label out of range: any.
+
+    By index, since a select would take another array of the values' size. Only where
+    Explicit mesh axes divide the classes JAX refuses to index along them.
+    """
+    classes = values.shape[-1]
+    if jax.typeof(values).sharding.spec[-1] is not None:
+        return jnp.sum(jnp.where(is_target(labels, classes), values, 0.0), axis=-1)
+    index = jnp.clip(labels, 0, classes - 1)[..., None]
+    found = jnp.take_along_axis(values, index, axis=-1, mode="promise_in_bounds")
+    return found[..., 0]
+
+
 def smooth_target(
     labels: Int[Array, "*pixels"],
     counted: Bool[Array, "*pixels"],

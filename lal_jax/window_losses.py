@@ -115,9 +115,7 @@ def _scores(
     Float[Array, "n height width classes"], Float[Array, "n height width 1"] | None
 ]:
     """Returns what is pooled, 0 at ignored pixels, and of scores 1/√(σ² + ε)."""
-    inside = (marks != NO_CLASS)[..., None]
-    logits = jnp.where(inside, logits, 0.0)
-    if not loss.scored:
-        return logits, None
-    scores, inverse = score_and_inverse_deviation(logits, EPSILON)
-    return scores, jnp.where(inside, inverse, 0.0)
+    inside = marks != NO_CLASS
+    if loss.scored:
+        return score_and_inverse_deviation(logits, inside, EPSILON)
+    return jnp.where(inside[..., None], logits, 0.0), None

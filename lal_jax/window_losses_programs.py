@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from lal_jax.standard_score import EPSILON, LARGEST_LOGIT
+from lal_jax.standard_score import DOWN, EPSILON, FARTHEST
 from lal_jax.window_losses import WindowLoss
 from lal_jax.window_planes import BLOCK, SPAN, TILE, Planes
 from lal_jax.window_tiles import (
@@ -78,15 +78,14 @@ def write_scores(
 
 def _standard_scores(logits: list[Array]) -> tuple[list[Array], Array]:
     """Returns the standard scores of finite logits, and 1/√(σ² + ε)."""
-    share, largest = np.float32(1 / len(logits)), np.float32(LARGEST_LOGIT)
-    values = [jnp.minimum(jnp.maximum(value, -largest), largest) for value in logits]
-    top = functools.reduce(jnp.maximum, values)
-    shifted = [value - top for value in values]
+    share, farthest, down = map(np.float32, (1 / len(logits), FARTHEST, DOWN))
+    top = functools.reduce(jnp.maximum, logits)
+    shifted = [jnp.maximum(value - top, -farthest) for value in logits]
     mean = _sum(shifted) * share
     centered = [value - mean for value in shifted]
-    variance = _sum([value * value for value in centered]) * share
-    # Of up to 32 classes, all bounded, it does not overflow.
-    root = lax.rsqrt(variance + np.float32(EPSILON))
+    lower = [value * down for value in centered]
+    variance = _sum([value * value for value in lower]) * share
+    root = lax.rsqrt(variance + np.float32(EPSILON * DOWN**2)) * down
     return [value * root for value in centered], root
 
 

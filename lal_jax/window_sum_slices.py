@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -34,7 +35,8 @@ def sum_of_slices(
     # These two selects also keep XLA from fusing the sum with what stands before and
     # after it, which would write every slice to memory.
     values = jnp.where((marks != NO_CLASS)[..., None], values, 0.0)  # 0 × NaN is NaN
-    padded = jnp.pad(values, [*batch, *border, (0, 0)])
+    # XLA would compute the slice in the middle, the image itself, once more.
+    padded = jax.lax.optimization_barrier(jnp.pad(values, [*batch, *border, (0, 0)]))
     neighbors = jnp.pad(marks, [*batch, *border], constant_values=NO_CLASS)
     centers = marks[(..., *center_slices(stride, rank))]
     total = jnp.zeros((*centers.shape, values.shape[-1]), values.dtype)

@@ -22,9 +22,9 @@ LOSS: dict[str, Any] = {"kernel_size": 3, "normalization": "image_score"}
 
 
 def image_score(logits, valid, *, rank=2, epsilon=EPSILON):
-    """As the losses call it: with the logits of ignored pixels at 0."""
+    """As the losses call it; ignored pixels hold anything."""
     axes = tuple(range(valid.ndim - rank, valid.ndim))
-    logits = jnp.where(valid[..., None], logits, 0.0)
+    logits = jnp.where(valid[..., None], logits, jnp.nan)
     return image_score_and_inverse_deviation(logits, valid, axes, epsilon)
 
 

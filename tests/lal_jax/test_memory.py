@@ -30,8 +30,9 @@ from tests.lal_jax.functions import DRAWN, OF_SUMS, Function, every
     ids=lambda options: " ".join(options) or "defaults",
 )
 def test_memory_stays_far_below_materialized_patches(options):
-    """Value and gradient take at most 4 × the logits; 5×5 patches alone are 25 ×."""
-    assert temporaries((1, 129, 129, 21), "float32", options) <= 4
+    """Value and gradient take at most 3 × the logits; 5×5 patches alone are 25 ×."""
+    bound = 3.0 if "dilation" in options else 2.5
+    assert temporaries((1, 129, 129, 21), "float32", options) <= bound
 
 
 def test_labels_closed_over_are_not_folded_into_masks(rng):

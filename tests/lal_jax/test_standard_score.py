@@ -46,12 +46,22 @@ def test_constant_logits():
     assert jnp.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("scale", [1e4, 1e18])
+@pytest.mark.parametrize("scale", [1e4, 1e18, 1e21])
 def test_large_logits(rng, scale):
     logits = jnp.asarray(rng.normal(scale=scale, size=(4, 21)), "float32")
     scores, gradient = score_and_gradient(logits, jnp.eye(4, 21, dtype="float32"))
     assert_close(scores, reference_scores.standard_score(np.asarray(logits)), length=21)
     assert jnp.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("size", [1e22, 1e30, 3e38])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logits_far_below_the_largest_are_all_as_far(size, dtype):
+    far = jnp.asarray([size, 0.0, 0.0, -size / 3], dtype)
+    scores, gradient = score_and_gradient(far, jnp.ones(4, dtype))
+    expected = np.array([3.0, -1.0, -1.0, -1.0]) / np.sqrt(3.0)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-21)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -83,7 +93,7 @@ def test_derivative_is_the_matrix_of_the_mathematics(rng):
         return jnp.append(centered * inverse, inverse)
 
     def ours(z):
-        return jnp.concatenate(score_and_inverse_deviation(z, 0.5))
+        return jnp.concatenate(score_and_inverse_deviation(z, jnp.bool(True), 0.5))
 
     for derivative in (jax.jacfwd, jax.jacrev, jax.hessian):
         actual, formula = (full_jit(derivative(f))(logits) for f in (ours, plain))

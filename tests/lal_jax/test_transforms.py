@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from tests.lal_jax.effort import compilations
+from lal_jax import locally_adaptive_loss, softmax_cross_entropy
+from tests.lal_jax.effort import compilations, full_jit
 from tests.lal_jax.losses import (
     DIFFERENTIABLE,
     FIRST_DERIVATIVE_ONLY,
@@ -24,6 +25,7 @@ from tests.lal_jax.losses import (
     compiled,
     value_and_gradient,
 )
+from tests.lal_jax.scenes import random_scene
 from tests.tolerances import assert_close
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -179,3 +181,20 @@ def test_sharded(shards, name, layout):
     if "batch" in layout:
         assert losses.sharding.shard_shape(losses.shape)[0] == IMAGES // shards
         assert not COLLECTIVE.search(compiled.as_text())
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+@pytest.mark.parametrize("loss", [softmax_cross_entropy, locally_adaptive_loss])
+def test_classes_are_divided(rng, loss, kind):
+    """As the last layer of a large network may leave them."""
+    logits, labels, _ = random_scene(rng, (2, 5, 6), classes=8)
+    expected = value_and_gradient(loss)(logits, labels)
+    mesh = jax.make_mesh((4,), ("shards",), axis_types=(kind,))
+    by_class = NamedSharding(mesh, PartitionSpec(None, None, None, "shards"))
+    logits = jax.device_put(logits, by_class)
+    labels = jax.device_put(labels, NamedSharding(mesh, PartitionSpec()))
+    with jax.set_mesh(mesh):
+        losses, gradient = full_jit(value_and_gradient(loss))(logits, labels)
+    assert_close(losses, expected[0], length=8 * 25)
+    assert_close(gradient, expected[1], length=8 * 25)
+    assert gradient.sharding.is_equivalent_to(by_class, gradient.ndim)

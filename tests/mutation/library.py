@@ -52,9 +52,15 @@ LOSSES = [
         "tests/lal_jax/test_standard_score.py",
         (
             "slope without the overlap",
-            "overlap = score_mean(score * change",
-            "overlap = 0 * score_mean(score * change",
+            "overlap = score_mean(centered * change",
+            "overlap = 0 * score_mean(centered * change",
         ),
+        (
+            "differences overflow",
+            "shifted = jnp.maximum(shifted, -FARTHEST)",
+            "shifted = shifted + 0",
+        ),
+        ("squares overflow", "centered * DOWN", "centered"),
     ),
     *of(
         "lal_jax/standard_score.py",
@@ -64,7 +70,17 @@ LOSSES = [
             "jnp.sum(valid, axis=axes, keepdims=True)",
             "jnp.sum(valid | True, axis=axes, keepdims=True)",
         ),
-        ("a NaN is hidden from its image", "jnp.isinf(variance)", "~(variance < 1e38)"),
+        ("−inf is far", "jnp.isinf(jnp.min(", "jnp.isnan(jnp.min("),
+        (
+            "NaN of ignored pixels in their image",
+            "return _where(valid, centered), ",
+            "return centered, ",
+        ),
+        (
+            "infinity of ignored pixels in their image",
+            "jnp.any(infinite & valid[..., None]",
+            "jnp.any(infinite",
+        ),
         (
             "the mean of the image beside those of the pixels",
             "centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)",
