@@ -21,13 +21,10 @@ _VALUES = frozenset(
 )
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _SILENT = frozenset({"PROTO", "FRAME"})
-_KEYS = (
-    str,
-    int,
-    float,
-    bool,
-    type(None),
-)  # a nested tuple's hash could not be trusted
+# Whose hashes a file cannot choose: those of strings differ from process to process. A
+# number is its own, so that only small ones may be keys, as those of parameters are.
+_KEYS = (str, int, bool, type(None))
+_LARGEST_KEY = 2**16
 
 # Each can take 150 bytes of memory; a tensor needs about 30.
 MOST_OPERATIONS = 4_000_000
@@ -132,7 +129,10 @@ class _Machine:
         self.stack[-1].update(checked_pairs(zip(items[::2], items[1::2], strict=True)))
 
     def put(self, index: int | None) -> None:
-        self.memo[len(self.memo) if index is None else index] = self.stack[-1]
+        index = len(self.memo) if index is None else index
+        if index > len(self.memo) + 1:  # some count from 1
+            raise Damaged("objects of a pickle are not numbered in turn")
+        self.memo[index] = self.stack[-1]
 
     def get(self, index: int) -> None:
         self.stack.append(self.memo[index])
@@ -176,14 +176,14 @@ def checked_pairs(pairs: Any) -> list[tuple[Any, Any]]:
     """Returns the items of a dictionary, each a pair with a plain key.
 
     Raises:
-      PickleRefused: a key is none of a string, a number or None.
+      PickleRefused: a key is none of a string, a small number or None.
     """
     items = [(key, value) for key, value in pairs]
     for key, _ in items:
         if type(key) not in _KEYS:
             raise PickleRefused(f"has a key that is not a string but {_kind(key)}")
-        if type(key) is int and key.bit_length() > 63:  # whose hashes could be alike
-            raise PickleRefused("has a key that is an integer of more than 64 bits")
+        if type(key) is int and abs(key) > _LARGEST_KEY:
+            raise PickleRefused(f"has a key that is a number above {_LARGEST_KEY}")
     return items
 
 

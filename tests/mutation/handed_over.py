@@ -187,7 +187,8 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "models/pickles.py",
         "tests/models/test_torch_files.py",
-        ("any hash", "key.bit_length() > 63", "key.bit_length() > 999"),
+        ("any hash", "abs(key) > _LARGEST_KEY", "abs(key) > 2**62"),
+        ("any number of an object", "if index > len(self.memo) + 1:", "if False:"),
     ),
     *of(
         "train/data/convert/conversion.py",

@@ -75,7 +75,7 @@ def drawn(*segmentations: object) -> np.ndarray:
         Annotation(1, 1, segmentation)  # type: ignore[arg-type]
         for segmentation in segmentations
     ]
-    return class_mask(annotations, SIZE, {1: 1}, Path("a.json"))
+    return class_mask(annotations, SIZE, {"1": 1}, Path("a.json"))
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_as_much_as_the_busiest_images_have_is_drawn() -> None:
         Annotation(1, 1, [[x, y, x + side, y, x + side, y + side, x, y + side]])
         for x, y in itertools.product(range(0, 540, 36), range(0, 380, 29))
     ]
-    mask = class_mask(boxes, size, {1: 1}, Path("a.json"))
+    mask = class_mask(boxes, size, {"1": 1}, Path("a.json"))
     assert len(boxes) > 200 and mask.mean() > 0.9

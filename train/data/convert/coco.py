@@ -30,6 +30,7 @@ from train.data.convert.conversion import (
     VocWriter,
     digests_of,
     images_below,
+    key_of,
     read_json,
 )
 from train.data.images import upright_size
@@ -79,7 +80,7 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
     def write(writer: VocWriter) -> None:
         contents = [_read(part.path) for part in parts]
         classes = _classes(parts, contents)
-        names = {category.id: category.name for category in contents[0].categories}
+        names = {key_of(one.id): one.name for one in contents[0].categories}
         background = [] if 0 in classes.values() else [_BACKGROUND]
         writer.name_classes([*background, *(names[key] for key in classes)])
         for part, content in zip(parts, contents, strict=True):
@@ -132,8 +133,8 @@ def _read(path: Path) -> _Content:
     return read_json(path, _Content, "COCO annotations", way_out)
 
 
-def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[int, int]:
-    """Returns the class of each category by its id, in the order of the classes.
+def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[str, int]:
+    """Returns the class of each category by `key_of` its id, in the classes' order.
 
     Raises:
       UserError: files have different categories, or two have one id.
@@ -148,11 +149,11 @@ def _classes(parts: Sequence[_Part], contents: Sequence[_Content]) -> dict[int, 
                 f"{part.path} and {parts[0].path} have different categories. Export "
                 "both from one project."
             )
-        if len(dict(categories)) < len(categories):
+        if len({key_of(id) for id, _ in categories}) < len(categories):
             raise UserError(f"{part.path} gives two categories one id. Renumber them.")
-    of_zero = (key for key, name in named[0] if name.lower() == _BACKGROUND)
-    zero = dict.fromkeys(of_zero)  # in which a key is found at once, however many
-    rest = [key for key, _ in named[0] if key not in zero]
+    keys = [(key_of(id), name.lower() == _BACKGROUND) for id, name in named[0]]
+    zero = [key for key, is_background in keys if is_background]
+    rest = [key for key, is_background in keys if not is_background]
     return {key: index for index, key in enumerate([*zero, *rest], not zero)}
 
 
@@ -161,27 +162,28 @@ def _write(
     root: Path,
     part: _Part,
     content: _Content,
-    classes: dict[int, int],
+    classes: dict[str, int],
 ) -> None:
     """Writes the images of a file of annotations."""
     _check_crowds(part, content)
-    objects: dict[Id, list[Annotation]] = {}
-    known = {image.id for image in content.images}
+    objects: dict[str, list[Annotation]] = {}
+    known = {key_of(image.id) for image in content.images}
     if len(known) < len(content.images):
         raise UserError(f"{part.path} gives two images one id. Renumber them.")
     for annotation in content.annotations:
-        if annotation.image_id not in known or annotation.category_id not in classes:
+        image = key_of(annotation.image_id)
+        if image not in known or key_of(annotation.category_id) not in classes:
             raise UserError(
                 f"{part.path}: annotation {annotation.id} is of image "
                 f"{annotation.image_id} and category {annotation.category_id}, and "
                 "one of them is not listed. Export it once more."
             )
-        objects.setdefault(annotation.image_id, []).append(annotation)
+        objects.setdefault(image, []).append(annotation)
     files = _found(part, content.images)
-    for image in content.images:
-        path = writer.inside.checked(files[image.id])
-        size = _checked_size(image, path, part.path)
-        mask = class_mask(objects.get(image.id, ()), size, classes, part.path)
+    for one in content.images:
+        path = writer.inside.checked(files[key_of(one.id)])
+        size = _checked_size(one, path, part.path)
+        mask = class_mask(objects.get(key_of(one.id), ()), size, classes, part.path)
         name = path.relative_to(root).with_suffix("").as_posix()
         writer.add(part.split, name, path, mask)
 
@@ -197,8 +199,8 @@ def _check_crowds(part: _Part, content: _Content) -> None:
         )
 
 
-def _found(part: _Part, images: Sequence[_Image]) -> dict[Id, Path]:
-    """Returns the file of each image by its id.
+def _found(part: _Part, images: Sequence[_Image]) -> dict[str, Path]:
+    """Returns the file of each image by `key_of` its id.
 
     Raises:
       UserError: a name leads out of the folder, files are missing, or two that differ
@@ -215,7 +217,7 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[Id, Path]:
             )
         places = [folder / inner for folder in part.folders]
         if there := list(filter(os.path.isfile, places)):
-            found[image.id] = there[0]
+            found[key_of(image.id)] = there[0]
             for other in set(there[1:]) - compared:
                 _check_same(there[0], other, part.path)
                 compared.add(other)

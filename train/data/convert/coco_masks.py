@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.convert.conversion import Number
+from train.data.convert.conversion import Number, key_of
 from train.data.convert.run_lengths import Stretches, decode_runs, union
 from train.data.images import IGNORED, Size
 
@@ -49,7 +49,7 @@ class _Drawn(NamedTuple):
 def class_mask(
     annotations: Sequence[Annotation],
     size: Size,
-    classes: Mapping[int, int],
+    classes: Mapping[str, int],
     place: Path,
 ) -> np.ndarray:
     """Returns the class of each pixel, uint8 `[height, width]`; 0 where nothing is.
@@ -59,7 +59,7 @@ def class_mask(
     Args:
       annotations: of one image.
       size: its height and width.
-      classes: of the categories, by their ids.
+      classes: of the categories, by `key_of` their ids.
       place: the file they are from, for messages.
 
     Raises:
@@ -79,7 +79,8 @@ def class_mask(
     # Drawn anew one by one: all together would take as much memory as the file says.
     for *_, index in order:
         annotation = annotations[index]
-        label = IGNORED if annotation.iscrowd else classes[annotation.category_id]
+        key = key_of(annotation.category_id)
+        label = IGNORED if annotation.iscrowd else classes[key]
         _drawn(annotation, size, place).pixels.paint(columns, label)
     return np.ascontiguousarray(columns.reshape(width, height).T)
 

@@ -33,9 +33,17 @@ _VERSION = "1"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
 
-# A whole number of a JSON file. Larger ones do not fit into arrays, and could be chosen
-# to have one hash, and take hours to tell apart.
+# A whole number of a JSON file. Larger ones do not fit into arrays.
 Number = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
+
+
+def key_of(id: int | str) -> str:
+    """Returns an id as the key of a dictionary.
+
+    The hash of an integer is the integer, so that a file could choose some that take
+    hours to tell apart; those of strings differ from process to process.
+    """
+    return repr(id)
 
 
 class Conversion(NamedTuple):

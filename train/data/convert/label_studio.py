@@ -30,6 +30,7 @@ from train.data.convert.conversion import (
     VocWriter,
     digests_of,
     images_below,
+    key_of,
     read_json,
 )
 from train.data.images import read_mask, upright_size
@@ -40,7 +41,7 @@ _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-(.*-\d+)", re.DOTALL)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
 _BACKGROUND = "background"
 
-_Masks = Mapping[tuple[int, int, str], Path]  # by task, annotation, tag-CLASS-NUMBER
+_Masks = Mapping[tuple[str, str, str], Path]  # by task, annotation, tag-CLASS-NUMBER
 
 
 class _Value(msgspec.Struct):
@@ -107,11 +108,11 @@ def _masks(root: Path) -> _Masks:
     Raises:
       UserError: two are of one region, as where two exports lie side by side.
     """
-    masks: dict[tuple[int, int, str], Path] = {}
+    masks: dict[tuple[str, str, str], Path] = {}
     for path in sorted((*root.glob("task-*.png"), *root.glob("*/task-*.png"))):
         if not (found := _MASK.fullmatch(path.stem)):
             continue
-        region = int(found[1]), int(found[2]), found[3]
+        region = key_of(int(found[1])), key_of(int(found[2])), found[3]
         if (first := masks.setdefault(region, path)) != path:
             raise UserError(
                 f"{first} and {path} are both masks of one region: which of them is "
@@ -124,7 +125,7 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
     files = _images(root)
     drawn: dict[Path, list[_Region]] = {}
     tasks = _read(table)
-    if len({task.id for task in tasks}) < len(tasks):
+    if len({key_of(task.id) for task in tasks}) < len(tasks):
         raise UserError(f"{table} gives two tasks one id. Export it once more.")
     for task in tasks:
         if annotation := _annotation(task, table):
@@ -252,7 +253,8 @@ def _regions(
                 f"{place} has a region with {len(labels or ())} labels. Give it one."
             )
         name = f"{from_name}-{labels[0]}"
-        mask = masks.get((task.id, annotation.id, f"{name}-{numbers[name]}"))
+        region = key_of(task.id), key_of(annotation.id), f"{name}-{numbers[name]}"
+        mask = masks.get(region)
         numbers[name] += 1
         if mask is None:
             raise UserError(

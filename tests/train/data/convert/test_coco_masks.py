@@ -21,7 +21,7 @@ def test_masks_are_drawn_one_at_a_time() -> None:
     objects.append(Annotation(1, 8, Runs(SIZE, [0, 500_000, 500_000])))
     tracemalloc.start()
     try:
-        mask = class_mask(objects, SIZE, {7: 1, 8: 2}, PLACE)
+        mask = class_mask(objects, SIZE, {"7": 1, "8": 2}, PLACE)
         assert tracemalloc.get_traced_memory()[1] < 8 * mask.size
     finally:
         tracemalloc.stop()
@@ -32,7 +32,7 @@ def test_of_equal_ones_the_later_is_on_top() -> None:
     runs = Runs((1, 2), [0, 1, 1])
     objects = [Annotation(1, key, runs) for key in (9, 7, 8)]
     np.testing.assert_array_equal(
-        class_mask(objects, (1, 2), {7: 1, 8: 2, 9: 3}, PLACE), [[2, 0]]
+        class_mask(objects, (1, 2), {"7": 1, "8": 2, "9": 3}, PLACE), [[2, 0]]
     )
 
 
@@ -40,6 +40,6 @@ def test_outlines_of_many_corners_are_drawn() -> None:
     corners = [(x, y) for x in range(500) for y in ((0, 999) if x % 2 else (999, 0))]
     corners += [(499, 0), (0, 0)]
     comb = [float(value) for corner in corners for value in corner]
-    assert class_mask([Annotation(1, 7, [comb])], SIZE, {7: 1}, PLACE).any()
+    assert class_mask([Annotation(1, 7, [comb])], SIZE, {"7": 1}, PLACE).any()
     with pytest.raises(UserError, match=r"a\.json: annotation 3 .* of 1.* pixels tog"):
-        class_mask([Annotation(1, 7, 3 * [comb], id=3)], SIZE, {7: 1}, PLACE)
+        class_mask([Annotation(1, 7, 3 * [comb], id=3)], SIZE, {"7": 1}, PLACE)

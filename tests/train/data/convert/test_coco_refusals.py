@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
+from train.data.convert.conversion import key_of
 
 from ..exports import load, write_image
 from .coco_files import (
@@ -195,3 +196,11 @@ def test_a_name_longer_than_any_is_cut(alone: Path) -> None:
     with pytest.raises(UserError, match="1 of which are missing: x+…") as raised:
         load(alone, split=0.5)
     assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("id", [3, -(2**61), 2**61 - 1, "3"])
+def test_the_hash_of_an_id_is_nothing_that_a_file_can_choose(id: int | str) -> None:
+    """It could choose thousands that take hours to tell apart."""
+    key = key_of(id)
+    assert isinstance(key, str)
+    assert key != key_of(str(id) if isinstance(id, int) else int(id))
