@@ -24,7 +24,7 @@ LOSS: dict[str, Any] = {"kernel_size": 3, "normalization": "image_score"}
 def image_score(logits, valid, *, rank=2, epsilon=EPSILON):
     """As the losses call it; ignored pixels hold anything."""
     axes = tuple(range(valid.ndim - rank, valid.ndim))
-    logits = jnp.where(valid[..., None], logits, jnp.nan)
+    logits = jnp.where(valid[..., None], logits, -jnp.inf)
     return image_score_and_inverse_deviation(logits, valid, axes, epsilon)
 
 

@@ -186,7 +186,7 @@ HANDED_OVER: list[Mutant] = [
     ),
     *of(
         "models/pickles.py",
-        "tests/models/test_torch_files.py",
+        "tests/models/test_pickled_keys.py",
         ("any hash", "abs(key) > _LARGEST_KEY", "abs(key) > 2**62"),
         ("any number of an object", "if index > len(self.memo) + 1:", "if False:"),
     ),

@@ -57,7 +57,11 @@ SHARED_FOLDERS = [
         "train/data/convert/label_studio.py",
         "tests/train/data/test_two_of_a_name.py",
         ("last region", "masks.setdefault(region, path)) != path:", "path) != path:"),
-        ("one task", "if len({task.id for task in tasks}) < len(tasks):", "if False:"),
+        (
+            "one task",
+            "if len({key_of(task.id) for task in tasks}) < len(tasks):",
+            "if False:",
+        ),
     ),
     *of(
         "train/data/convert/conversion.py",

@@ -19,6 +19,7 @@ from tests.mutation.overlap import OVERLAP
 from tests.mutation.places import PLACES
 from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
+from tests.mutation.scores import SCORES
 from tests.mutation.shared_folders import SHARED_FOLDERS
 from tests.mutation.strange_files import STRANGE_FILES
 from tests.mutation.strangers import STRANGERS
@@ -45,6 +46,7 @@ MUTANTS = (
     *SURVIVAL,
     *DEVICES,
     *LIBRARY,
+    *SCORES,
     *KERNELS,
     *OVERLAP,
     *METRICS,
