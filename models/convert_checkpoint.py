@@ -10,11 +10,14 @@ both files.
 
 from __future__ import annotations
 
+from models import beginning  # noqa: F401  # isort: skip
 import argparse
 import hashlib
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from models.styles import STYLES
 from models.text import inert, shortened
@@ -45,7 +48,10 @@ def convert(
         raise ValueError(f"{target} is the source: name another target")
     arrays = read_weights(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(arrays, target, {**header.metadata, **(stated or {})})
+    try:
+        write_weights(arrays, target, {**header.metadata, **(stated or {})})
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
     return len(arrays), header.aside
 
 
@@ -56,7 +62,10 @@ def checksum(path: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Converts a checkpoint to safetensors, or states in a file what it "
+        "was trained with."
+    )
     parser.add_argument("source", type=Path, help="PyTorch's or safetensors")
     parser.add_argument("target", type=Path, help="where to write (.safetensors)")
     group = parser.add_argument_group(
@@ -81,14 +90,24 @@ def main() -> None:
     try:
         count, aside = convert(arguments.source, arguments.target, stated)
     except (OSError, ValueError) as error:
-        # Lines after the first are indented: no name can begin one of ours.
-        sys.exit(_printable(f"error: {error}".replace("\n", "\n  ")))
+        _end(f"{error}")
     said = [
         f"{checksum(arguments.source)}  {arguments.source}",
         f"{checksum(arguments.target)}  {arguments.target} ({count} tensors)",
         *([f"left out: {shortened(', '.join(aside), 2000)}"] if aside else []),
     ]
-    print(_printable("\n".join(said)))
+    try:
+        print(_printable("\n".join(said)), flush=True)
+    except OSError as error:
+        with open(os.devnull, "w") as nowhere:  # for what is still in the buffer
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # else its reader went away
+            _end(f"not all could be printed ({error}), but {arguments.target} is whole")
+
+
+def _end(message: str) -> NoReturn:
+    # Lines after the first are indented: no name can begin one of ours.
+    sys.exit(_printable(f"error: {message}".replace("\n", "\n  ")))
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ those of train/evaluate.py, and the mean IoU is the same.
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 from pathlib import Path
 from typing import Annotated
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import json
 from pathlib import Path
 from typing import Annotated

@@ -11,7 +11,7 @@ DIR/SHA256SUMS          checksums of all: sha256sum -c SHA256SUMS
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

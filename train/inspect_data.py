@@ -6,7 +6,7 @@ train/main.py. Exit status: 0, 1 where training would fail, 2 where nothing is f
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import dataclasses
 import sys
 from pathlib import Path

@@ -5,7 +5,7 @@ Called again with the same --workdir it resumes; --help lists every option.
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import dataclasses
 import functools
 import sys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import contextlib
 import dataclasses
 import errno

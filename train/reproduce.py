@@ -6,7 +6,7 @@ Called again it does what is not done.
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import dataclasses
 import math
 import shlex

@@ -6,7 +6,7 @@ in it.
 
 from __future__ import annotations
 
-from train.common import beginning  # noqa: F401  # isort: skip
+from models import beginning  # noqa: F401  # isort: skip
 import dataclasses
 import json
 import tempfile

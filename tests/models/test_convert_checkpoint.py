@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import re
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,7 @@ STATED = ("--style", "caffe", "--preprocessing", "bgr_mean", "--norm-epsilon", "
 
 
 PROGRAM = convert_checkpoint.__file__
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Ended(NamedTuple):
@@ -131,6 +134,31 @@ def test_files_of_any_name_are_converted(tmp_path: Path) -> None:
     words = [sys.executable, PROGRAM, str(source), str(tmp_path / "w.safetensors")]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0 and "\\udcff\\x1b[2J.pth\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "status", "said"),
+    [
+        ("%s >&-", 0, ""),
+        ("%s 2>&-", 0, ""),
+        ("set -o pipefail; %s | true", 0, ""),
+        ("%s >/dev/full", 1, "error: not all could be printed (.*No space left.*whole"),
+        ("ulimit -f 0; %s", 1, "error: .*File too large: '.*w.safetensors'"),
+    ],
+)
+def test_lost_output_and_full_disks(
+    tmp_path: Path, shell: str, status: int, said: str
+) -> None:
+    """As users start it, without docstrings: the file is whole or not there."""
+    source = write_checkpoint(tmp_path / "w.pth", ARRAYS)
+    target = tmp_path / "w.safetensors"
+    words = shlex.join([sys.executable, "-OO", str(PROGRAM), str(source), str(target)])
+    done = subprocess.run(
+        ["bash", "-c", shell % words], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.returncode == status, done.stderr
+    assert re.fullmatch(said.replace("(", r"\(") + "\n?", done.stderr), done.stderr
+    assert target.exists() == ("ulimit" not in shell)
 
 
 def test_unreadable_source_is_one_line(tmp_path: Path) -> None:

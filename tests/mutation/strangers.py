@@ -262,7 +262,7 @@ STRANGERS = [
         ),
     ),
     *of(
-        "train/common/beginning.py",
+        "models/beginning.py",
         "tests/train/common/test_surroundings.py",
         ("traces of imports", "    sys.excepthook = _tell", "    pass"),
         ("stops of imports", "if issubclass(kind, KeyboardInterrupt):", "if False:"),

@@ -97,4 +97,25 @@ KEPT = (
         ("later ones shown", "session_log=begins", "wall_time=1.0"),
     )
 )
-SURVIVAL = [*LOOP, *SIGNALS, *FINITE, *KEPT]
+SURROUNDINGS = (
+    of(
+        "models/beginning.py",
+        "tests/train/common/test_surroundings.py",
+        ("numbers stay closed", "os.fstat(number)", "int(number)"),
+        ("streams stay away", "if getattr(sys, name) is None:", "if False:"),
+    )
+    + of(
+        "train/common/drawing.py",
+        "tests/train/common/test_drawing.py",
+        ("any backend", '_elsewhere(), _without("MPLBACKEND")', "_elsewhere()"),
+        ("any date", 'os.environ.pop("SOURCE_DATE_EPOCH", None)', "None"),
+        ("backend lost", "os.environ[variable] = before", "pass"),
+    )
+    + of(
+        "models/convert_checkpoint.py",
+        "tests/models/test_convert_checkpoint.py",
+        ("no file named", "error.strerror, str(target)", "error.strerror"),
+        ("a reader gone", "if not isinstance(error, BrokenPipeError):", "if True:"),
+    )
+)
+SURVIVAL = [*LOOP, *SIGNALS, *FINITE, *KEPT, *SURROUNDINGS]

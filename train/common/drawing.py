@@ -1,7 +1,8 @@
-"""Matplotlib, in which the folder that a program is started in has no say.
+"""Matplotlib, in which a program's folder and environment have no say.
 
 Matplotlib reads a `matplotlibrc` of the current folder when it is imported. That may be
-a stranger's, and its settings can have programs begun.
+a stranger's, and its settings can have programs begun. Notebooks name a backend in the
+environment, which a program of another environment may lack, and figures need none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+
+# The time of a build, for figures to have as their date: ours have none.
+os.environ.pop("SOURCE_DATE_EPOCH", None)
+
+
+@contextlib.contextmanager
+def _without(variable: str) -> Iterator[None]:
+    """Takes a variable of the environment away within the block."""
+    before = os.environ.pop(variable, None)
+    yield
+    if before is not None:
+        os.environ[variable] = before
 
 
 @contextlib.contextmanager
@@ -26,7 +39,7 @@ def _elsewhere() -> Iterator[None]:
         os.chdir(here)
 
 
-with _elsewhere():
+with _elsewhere(), _without("MPLBACKEND"):
     import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.colors import to_hex

@@ -39,6 +39,30 @@ def test_settings_of_the_current_folder_are_not_read(tmp_path: Path, kind: str) 
     assert str(planted) not in found.stderr
 
 
+def test_the_environment_has_no_say_either() -> None:
+    variables = {
+        "MPLBACKEND": "no backend",
+        "SOURCE_DATE_EPOCH": "abc",
+        "PYTHONPATH": str(ROOT),
+    }
+    draw = "; import io, os; from train.common.drawing import Figure"
+    make = "; figure = Figure(layout='constrained')"
+    save = "; figure.savefig(io.BytesIO(), format='svg', metadata={'Date': None})"
+    left = "; print(os.environ['MPLBACKEND'])"
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SAY.format("lines.linewidth") + draw + make + save + left,
+        ],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert found.stdout == "1.5\nno backend\n", found.stderr
+
+
 def test_a_folder_that_is_gone_has_no_say_either(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

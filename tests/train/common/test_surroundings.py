@@ -59,7 +59,7 @@ PROGRAMS = [
     path
     for path in sorted((ROOT / "train").glob("*.py"))
     if "run_command(" in path.read_text()
-]
+] + [ROOT / "models" / "convert_checkpoint.py"]
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
@@ -71,14 +71,14 @@ def test_programs_begin_with_what_tells_of_their_imports(path: Path) -> None:
     ]
     assert imports[:2] == [
         "from __future__ import annotations",
-        "from train.common import beginning",
+        "from models import beginning",
     ]
 
 
 def ended(code: str, **variables: str) -> tuple[int, str]:
     """Returns status and stderr of a program that begins as ours do."""
     found = subprocess.run(
-        [sys.executable, "-c", f"import train.common.beginning; {code}"],
+        [sys.executable, "-c", f"import models.beginning; {code}"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -103,6 +103,23 @@ def test_variables_that_imports_cannot_read_are_named(
     assert status == 2 and "Traceback" not in said
     assert said.startswith(f"\nerror: {name} of the environment is {value!r} (")
     assert said.endswith(f"). Correct it, or: unset {name}\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_go_nowhere(tmp_path: Path, closed: str) -> None:
+    """Neither into the next file that is opened, nor does a program end for them."""
+    code = (
+        "import models.beginning, os, sys; "
+        "from train.common.command import run_command; "
+        f"file = open({str(tmp_path / 'file')!r}, 'w'); "
+        "run_command(lambda: (print('a'), print('b', file=sys.stderr), "
+        "os.write(1, b'c'), os.write(2, b'd'), file.write('whole'), file.close()))"
+    )
+    words = f'"{sys.executable}" -c "{code}" {closed}'
+    found = subprocess.run(words, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert (tmp_path / "file").read_text() == "whole"
+    assert set(found.stdout) <= set("ac\n") and set(found.stderr) <= set("bd\n")
 
 
 def test_a_stop_of_imports_is_told() -> None:

@@ -1,4 +1,4 @@
-"""The beginning of a program: what its imports fail of ends in one message.
+"""The beginning of a program: its streams are open, its imports fail in one message.
 
 Programs import it before all others, some of which read variables of the environment
 and take seconds. `run_command` tells of what comes later.
@@ -12,6 +12,25 @@ from types import TracebackType
 from typing import NoReturn
 
 _READ = ("JAX_", "TQDM_")  # begin the names of variables that imports read
+
+
+def _open_streams() -> None:
+    """Opens standard streams that are closed: what is printed there goes nowhere.
+
+    Otherwise the next file that is opened would take the number of one, and with it
+    what libraries print.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", closefd=False)
+            setattr(sys, name, stream)
 
 
 def _tell(
@@ -44,5 +63,6 @@ def _leave(status: int, message: str) -> NoReturn:
     os._exit(status)
 
 
+_open_streams()
 if sys.excepthook is sys.__excepthook__:
     sys.excepthook = _tell
