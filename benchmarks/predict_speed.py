@@ -1,8 +1,8 @@
 """How fast masks of a folder are predicted: python benchmarks/predict_speed.py.
 
-Images a second of train/predict.py's stages, from JPEGs of 500×375 to masks and
-overlays on the disk, beside the network alone, from an image in memory to a mask there.
-The two take turns; printed are medians and the median ratio. Then images of 30 sizes,
+Images a second of train/predict.py's stages, from JPEGs of 500×375 to masks on the
+disk, and with overlays, beside the network alone, from an image in memory to a mask there.
+They take turns; printed are medians and the median ratios. Then images of 30 sizes,
 each as it is and padded: seconds, and what the process grew by.
 
 Networks have random weights, of the presets named.
@@ -29,7 +29,7 @@ from train.data.palette import voc_colormap
 from train.evaluation.inference import Predictor
 from train.evaluation.input_images import name_outputs
 from train.evaluation.input_sizes import multiple_for
-from train.evaluation.mask_files import MaskMaker
+from train.evaluation.mask_files import Beside, MaskMaker
 from train.evaluation.spread import replicas
 from train.evaluation.stages import overlapped
 from train.presets import PRESETS
@@ -47,11 +47,13 @@ def untrained(preset: str) -> Trained:
     return Trained(config, names, voc_colormap()[:CLASSES], graph, state)
 
 
-def written(trained: Trained, predictor: Predictor, images: list[Path]) -> float:
+def written(
+    trained: Trained, predictor: Predictor, images: list[Path], *, overlays: bool = True
+) -> float:
     """Returns the seconds that it takes to write the masks of some images."""
     with tempfile.TemporaryDirectory() as out:
         maker = MaskMaker(
-            predictor, trained.class_names, trained.colors, probabilities=False
+            predictor, trained.class_names, trained.colors, beside=Beside(overlays)
         )
         outputs = name_outputs(images, Path(out))
         items = ((item, 500 * 375) for item in outputs.items())
@@ -77,15 +79,20 @@ def compare(preset: str, images: list[Path], turns: int) -> None:
     trained = untrained(preset)
     predictor = trained.predictor()
     alone(trained, predictor, images[:1])  # compiles
-    pairs = [
-        (alone(trained, predictor, images), written(trained, predictor, images))
+    found = [
+        (
+            alone(trained, predictor, images),
+            written(trained, predictor, images, overlays=False),
+            written(trained, predictor, images),
+        )
         for _ in range(turns)
     ]
-    network, whole = (
-        len(images) / statistics.median(side) for side in zip(*pairs, strict=True)
-    )
-    ratio = statistics.median(one / other for one, other in pairs)
-    print(f"{preset:<20} {network:>10.2f} {whole:>10.2f} {ratio:>7.2f}", flush=True)
+    network, masks, whole = zip(*found, strict=True)
+    line = f"{preset:<20} {len(images) / statistics.median(network):>10.2f}"
+    for side in (masks, whole):
+        ratio = statistics.median(a / b for a, b in zip(network, side, strict=True))
+        line += f" {len(images) / statistics.median(side):>10.2f} {ratio:>7.2f}"
+    print(line, flush=True)
 
 
 def of_many_sizes(preset: str, folder: Path) -> None:
@@ -117,7 +124,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     arguments = parser.parse_args()
     print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}")
-    print(f"{'images/s':<20} {'network':>10} {'written':>10} {'ratio':>7}")
+    heads = f"{'masks':>10} {'ratio':>7} {'+ overlays':>10} {'ratio':>7}"
+    print(f"{'images/s':<20} {'network':>10} {heads}")
     with tempfile.TemporaryDirectory() as folder:
         images = [Path(folder) / f"{index}.jpg" for index in range(arguments.images)]
         for path in images:

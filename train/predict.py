@@ -31,7 +31,12 @@ from train.evaluation.input_sizes import (
     size_at_height,
     sizes_of,
 )
-from train.evaluation.mask_files import MaskMaker, check_replaceable, is_written
+from train.evaluation.mask_files import (
+    Beside,
+    MaskMaker,
+    check_replaceable,
+    is_written,
+)
 from train.evaluation.spread import replicas
 from train.evaluation.stages import looked_at, overlapped
 from train.evaluation.views import EvaluationOptions, PredictionOptions
@@ -50,6 +55,7 @@ def predict(
     checkpoint: Checkpoint = "newest",
     probabilities: bool = False,
     skip_existing: bool = False,
+    overlays: bool = True,
     crf: tyro.conf.OmitArgPrefixes[CrfOptions] = WITHOUT,
 ) -> None:
     """Writes OUT/NAME.png, a palette mask, and OUT/NAME_overlay.png for each image.
@@ -70,15 +76,17 @@ def predict(
         [height, width, classes], and `class_names`; with a CRF its marginals.
       skip_existing: leaves out images whose files an earlier call wrote, whatever its
         model and options.
+      overlays: also writes OUT/NAME_overlay.png; masks alone are quicker.
       crf: whether and how a dense CRF refines predictions.
     """
     check_installed(crf)
     limit_pixels(prediction.pixel_limit or PIXEL_LIMIT)
     outputs, areas = name_outputs(find_images(images), out), out / "areas.csv"
-    if skip_existing and not (outputs := _not_written(outputs, areas, probabilities)):
+    beside = Beside(overlays, probabilities)
+    if skip_existing and not (outputs := _not_written(outputs, areas, beside)):
         return
     if not overwrite:
-        check_replaceable(outputs, probabilities)
+        check_replaceable(outputs, beside)
     trained = load_trained(model, checkpoint)
     cache_compilations(prediction.compilation_cache)
     begin_areas(areas, trained.class_names, outputs.keys())
@@ -105,7 +113,7 @@ def predict(
             trained.predictor(options),
             trained.class_names,
             trained.colors,
-            probabilities=probabilities,
+            beside=beside,
             crf=refine,
         )
         work = overlapped(maker.stages, items, states, writers=writers)
@@ -134,14 +142,14 @@ def predict(
 
 
 def _not_written(
-    outputs: dict[Path, MaskFiles], areas: Path, probabilities: bool
+    outputs: dict[Path, MaskFiles], areas: Path, beside: Beside
 ) -> dict[Path, MaskFiles]:
     """Returns the images that lack a file or their line in the table, and says so."""
     lines = images_of(areas)
 
     def is_done(item: tuple[Path, MaskFiles]) -> bool:
         path, files = item
-        return shown(path) in lines and is_written(path, files, probabilities)
+        return shown(path) in lines and is_written(path, files, beside)
 
     done = looked_at(is_done, list(outputs.items()), "what is there")
     left = {

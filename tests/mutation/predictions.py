@@ -112,8 +112,16 @@ PREDICTIONS = (
         ),
         (
             "always written",
-            "                if self._probabilities:\n",
+            "                if self._beside.probabilities:\n",
             "                if True:\n",
+        ),
+        ("another's overlay lost", "yield files.overlay, is_ours", "pass"),
+        ("overlays always", "if self._beside.overlays:", "if True:"),
+        ("an earlier overlay stays", "elif is_ours(files.overlay):", "elif False:"),
+        (
+            "a stranger's overlay goes",
+            "elif is_ours(files.overlay):",
+            "elif files.overlay.exists():",
         ),
     )
     + of(
@@ -134,7 +142,7 @@ PREDICTIONS = (
         "train/predict.py",
         "tests/train/test_many_images.py",
         ("lines not asked", "shown(path) in lines and is_written", "is_written"),
-        ("files not asked", "and is_written(path, files, probabilities)", ""),
+        ("files not asked", "and is_written(path, files, beside)", ""),
     )
     + of(
         "train/evaluation/inference.py",

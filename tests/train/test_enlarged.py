@@ -13,7 +13,7 @@ from train.common.errors import UserError
 from train.data.dataset import load_dataset
 from train.data.images import Example, at_height
 from train.evaluation.inference import Predictor
-from train.evaluation.mask_files import MaskFiles, MaskMaker
+from train.evaluation.mask_files import Beside, MaskFiles, MaskMaker
 from train.evaluation.views import EvaluationOptions
 from train.export import export
 from train.training.step import make_state
@@ -53,7 +53,7 @@ def test_predicting_counts_scales(
         Predictor(graph, IMAGENET, options, height=height),
         ("a", "b", "c"),
         np.zeros((3, 3), np.uint8),
-        probabilities=False,
+        beside=Beside(),
     )
     files = MaskFiles(tmp_path / "b.png", tmp_path / "c.png")
     seen = []

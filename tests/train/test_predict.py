@@ -162,6 +162,25 @@ def test_probabilities_are_written_beside_the_masks(
     assert sorted(os.listdir(out)) == before  # those of an earlier mask are gone
 
 
+def test_masks_alone(model: Path, tmp_path: Path) -> None:
+    """An earlier overlay of ours goes, as it shows another mask; others stay."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    masks = {name: write_image(photos / f"{name}.png", 10) for name in "ab"}
+    words = [str(model), str(photos), "--out", str(out)]
+    alone = [*words, "--no-overlays"]
+    config = (tyro.conf.FlagCreatePairsOff,)
+    tyro.cli(predict.predict, args=words, config=config)
+    (out / "b_overlay.png").write_bytes(b"drawn")
+    tyro.cli(predict.predict, args=alone, config=config)
+    assert sorted(os.listdir(out)) == ["a.png", "areas.csv", "b.png", "b_overlay.png"]
+    assert (out / "b_overlay.png").read_bytes() == b"drawn"
+    for name, mask in masks.items():
+        with Image.open(out / f"{name}.png") as picture:
+            np.testing.assert_array_equal(picture, mask)
+    with pytest.raises(UserError, match="b_overlay.png is there already"):
+        tyro.cli(predict.predict, args=words, config=config)
+
+
 def test_second_call_replaces_the_first(model: Path, tmp_path: Path) -> None:
     image, out = tmp_path / "a.png", tmp_path / "out"
     for rows in (10, 20):

@@ -37,6 +37,13 @@ from train.training.step import TrainState
 _WAY_OUT = "Predict it in windows, or in smaller ones: --window 513 513."
 
 
+class Beside(NamedTuple):
+    """What is written of an image beside its mask."""
+
+    overlays: bool = True
+    probabilities: bool = False
+
+
 class Seen(NamedTuple):
     """An image, `[height, width, channels]`, and the digest of its file."""
 
@@ -75,7 +82,7 @@ class MaskMaker:
       predictor: makes the masks.
       class_names: those of the network.
       colors: uint8 `[classes, 3]`.
-      probabilities: whether those are written too.
+      beside: what is written too.
       crf: refines the predictions, and the probabilities are its marginals then.
     """
 
@@ -85,10 +92,10 @@ class MaskMaker:
         class_names: Sequence[str],
         colors: np.ndarray,
         *,
-        probabilities: bool,
+        beside: Beside,
         crf: Crf | None = None,
     ):
-        self._predictor, self._probabilities = predictor, probabilities
+        self._predictor, self._beside = predictor, beside
         self._crf = crf
         self._class_names, self._colors = class_names, colors
         self._stopped = threading.Event()
@@ -114,7 +121,7 @@ class MaskMaker:
             try:
                 if self._crf:
                     return self._for_the_crf(self._crf, state, seen)
-                if self._probabilities:
+                if self._beside.probabilities:
                     bands = self._predictor.bands(
                         state, seen.image, progress=self._rows
                     )
@@ -151,7 +158,7 @@ class MaskMaker:
         mask = largest_class(marginals)
         rows = (Band(mask[part], marginals[part]) for part in row_bands(len(mask)))
         bands = bands_at_size(rows, mask.shape, seen.image.shape[:2])
-        if self._probabilities:
+        if self._beside.probabilities:
             return Masked(seen, self._with_probabilities(seen, bands))
         return Masked(seen, np.concatenate([band.mask for band in bands]))
 
@@ -168,7 +175,9 @@ class MaskMaker:
         return np.concatenate(masks)
 
     def _write(self, found: Masked | Unrefined) -> Area:
-        """Writes the mask, after its CRF if there is one, and its overlay.
+        """Writes the mask, after its CRF if there is one, and what goes beside it.
+
+        What is there of an earlier mask goes.
 
         Raises:
           UserError: memory does not suffice.
@@ -180,41 +189,49 @@ class MaskMaker:
                 assert self._crf  # noqa: S101 - for the type checker
                 found = self._refined(self._crf, found)
             mask = found.mask
-            photo = shown_image(image)
-            painted = np.empty_like(photo)
-            for rows in row_bands(len(photo)):
-                painted[rows] = overlay(photo[rows], mask[rows], self._colors)
-            replace_bytes(files.overlay, overlay_as_predicted(painted))
+            if self._beside.overlays:
+                replace_bytes(files.overlay, self._overlay(image, mask))
+            elif is_ours(files.overlay):
+                files.overlay.unlink()
             replace_bytes(
                 files.mask, as_predicted(mask_image(mask, self._colors), of=digest)
             )
-            if not self._probabilities and is_probability_file(files.probabilities):
-                files.probabilities.unlink()  # those of an earlier mask
+            kept = self._beside.probabilities
+            if not kept and is_probability_file(files.probabilities):
+                files.probabilities.unlink()
         shares = class_shares(mask, len(self._class_names))
         return Area((mask.shape[0], mask.shape[1]), shares)
+
+    def _overlay(self, image: np.ndarray, mask: np.ndarray) -> bytes:
+        """Returns the mask over the image, as PNG."""
+        photo = shown_image(image)
+        painted = np.empty_like(photo)
+        for rows in row_bands(len(photo)):
+            painted[rows] = overlay(photo[rows], mask[rows], self._colors)
+        return overlay_as_predicted(painted)
 
 
 _Known = Callable[[Path], bool]
 
 
-def _kinds(files: MaskFiles, probabilities: bool) -> Iterator[tuple[Path, _Known]]:
+def _kinds(files: MaskFiles, beside: Beside) -> Iterator[tuple[Path, _Known]]:
     """Yields what is written of an image, with what tells whether we wrote it."""
-    for path in files:
-        yield path, is_ours
-    if probabilities:
+    yield files.mask, is_ours
+    if beside.overlays:
+        yield files.overlay, is_ours
+    if beside.probabilities:
         yield files.probabilities, is_probability_file
 
 
-def is_written(path: Path, files: MaskFiles, probabilities: bool) -> bool:
+def is_written(path: Path, files: MaskFiles, beside: Beside) -> bool:
     """Returns whether all files of an image are there, as a prediction wrote them."""
     with contextlib.suppress(OSError, UserError):  # of an image that cannot be read
-        return all(
-            known(file) for file, known in _kinds(files, probabilities)
-        ) and image_of(files.mask) == digest_of(path)
+        is_there = all(known(file) for file, known in _kinds(files, beside))
+        return is_there and image_of(files.mask) == digest_of(path)
     return False
 
 
-def check_replaceable(outputs: dict[Path, MaskFiles], probabilities: bool) -> None:
+def check_replaceable(outputs: dict[Path, MaskFiles], beside: Beside) -> None:
     """Refuses to write over files that no prediction wrote, such as drawn masks.
 
     Raises:
@@ -222,7 +239,7 @@ def check_replaceable(outputs: dict[Path, MaskFiles], probabilities: bool) -> No
     """
 
     def foreign(files: MaskFiles) -> Path | None:
-        for path, known in _kinds(files, probabilities):
+        for path, known in _kinds(files, beside):
             if os.path.lexists(path) and not known(path):
                 return path
         return None
