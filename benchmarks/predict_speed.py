@@ -1,9 +1,9 @@
 """How fast masks of a folder are predicted: python benchmarks/predict_speed.py.
 
 Images a second of train/predict.py's stages, from JPEGs of 500×375 to masks on the
-disk, and with overlays, beside the network alone, from an image in memory to a mask there.
-They take turns; printed are medians and the median ratios. Then images of 30 sizes,
-each as it is and padded: seconds, and what the process grew by.
+disk, and with overlays, beside the network alone, from an image in memory to a mask
+there. They take turns; printed are medians and the median ratios. Then images of 30
+sizes, each as it is and padded: seconds, and what the process grew by.
 
 Networks have random weights, of the presets named.
 """
