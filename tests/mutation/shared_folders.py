@@ -116,8 +116,8 @@ SHARED_FOLDERS = [
         ("names", "if origin and not is_shown(name):", "if False:"),
         (
             "unblamed",
-            "        raise _refusal(origin.folder, origin.split, error) from error\n",
-            "        raise\n",
+            "    with blaming_records(origin.folder, origin.split, but=MemoryError):\n",
+            "    if True:\n",
         ),
     ),
     *of(

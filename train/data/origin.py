@@ -31,14 +31,26 @@ class Origin(NamedTuple):
 
 
 @contextlib.contextmanager
-def blaming_records(folder: Path, split: str) -> Iterator[None]:
-    """Makes whatever is raised within the block the refusal of prepared records."""
+def blaming_records(
+    folder: Path, split: str, *, but: type[Exception] = UserError
+) -> Iterator[None]:
+    """Makes what is raised within the block the refusal of prepared records.
+
+    Args:
+      folder: of the records.
+      split: theirs.
+      but: passes as it is, beside a lack of memory.
+    """
     try:
         yield
-    except (UserError, MemoryError):
+    except (but, MemoryError):
         raise
-    except Exception as error:  # array_record raises various ones
-        raise _refusal(folder, split, error) from error
+    except Exception as error:  # array_record and decoders raise various ones
+        raise UserError(
+            f"{folder}: the prepared records of split {split!r} cannot be read "
+            f"({error!s:.300}). Move that folder elsewhere; the next run writes it "
+            "again."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -48,21 +60,11 @@ def checking(record: Mapping[str, Any]) -> Iterator[Origin | None]:
     A record without one, as those of tests, is blamed for nothing.
     """
     origin = record.get(ORIGIN)
-    try:
+    if origin is None:
+        yield None
+        return
+    with blaming_records(origin.folder, origin.split, but=MemoryError):
         yield origin
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a decoder raises
-        if origin is None:
-            raise
-        raise _refusal(origin.folder, origin.split, error) from error
-
-
-def _refusal(folder: Path, split: str, error: Exception) -> UserError:
-    return UserError(
-        f"{folder}: the prepared records of split {split!r} cannot be read "
-        f"({error!s:.300}). Move that folder elsewhere; the next run writes it again."
-    )
 
 
 def check_label(label: np.ndarray, origin: Origin | None) -> None:
