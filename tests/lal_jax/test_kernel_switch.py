@@ -173,8 +173,7 @@ def test_explicit_meshes_are_left_to_xla(rng, monkeypatch, kind):
 )
 def test_programs_for_cuda_have_the_kernels(monkeypatch, options):
     monkeypatch.setenv(VARIABLE, "on")
-    raw = options.get("normalization") == "none"
-    assert kernels(lowered(**options)) == KERNELS_PER_GRADIENT - raw
+    assert kernels(lowered(**options)) == KERNELS_PER_GRADIENT
 
 
 @no_gpu
