@@ -145,4 +145,28 @@ SHARED_FOLDERS = [
         "tests/train/evaluation/test_areas.py",
         ("lines of two", " or _ESCAPE.search(name)", ""),
     ),
+    *of(
+        "train/data/tiff_pictures.py",
+        "tests/train/data/test_tiff_pictures.py",
+        ("deep planes", "if tags.get(Tag.PLANAR, (1,))[0] != 1 and", "if False and"),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_coco.py",
+        (
+            "objects of the first",
+            "if self._masks.setdefault(name, digest) != digest:",
+            "if False:",
+        ),
+    ),
+    *of(
+        "train/data/kinds.py",
+        "tests/train/data/test_mask_checks.py",
+        ("palettes forgotten", "if unwritten and not folder.by_color:", "if False:"),
+    ),
+    *of(
+        "train/evaluation/mask_files.py",
+        "tests/train/test_many_images.py",
+        ("digest of the next", "if digest_of(path) != digest:", "if False:"),
+    ),
 ]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from train import predict
+from train.common.errors import UserError
+from train.data.forms import Form
+from train.data.images import read_image
+from train.evaluation import mask_files
 from train.evaluation.views import PredictionOptions
 
 from .standins import Brightest
@@ -79,6 +84,24 @@ def test_a_mask_of_another_image_is_not_taken_for_it(
     write_image(second, 20, size=(32, 64))  # edited since
     predict.predict(model, (second,), out, PredictionOptions(), skip_existing=True)
     assert "0 of 1 images are done" in capsys.readouterr().out
+
+
+def test_an_image_that_changes_while_it_is_read(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mask would be the old one's, and pass for the new one's for ever."""
+    photo, out = tmp_path / "a.png", tmp_path / "out"
+    write_image(photo, 10)
+
+    def replaced(path: Path, form: Form) -> np.ndarray:
+        pixels = read_image(path, form)
+        write_image(path, 20)
+        return pixels
+
+    monkeypatch.setattr(mask_files, "read_image", replaced)
+    with pytest.raises(UserError, match=r"a\.png has changed while it was read"):
+        call(model, photo, out=out)
+    assert not (out / "a.png").exists()
 
 
 def test_many_sizes_are_few_programs(

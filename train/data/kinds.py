@@ -116,15 +116,22 @@ def _found_in_place(
 
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
         digests.save()
+        checks = MaskChecks(converted=converted)  # over all splits
         more: Any = {
             "height": options.image_height,
             "data_dir": options.prepared,
-            "checks": MaskChecks(converted=converted),  # over all splits
+            "checks": checks,
             "form": options.form,
         }
+        builders = {
+            split: VocLayout(folder=folder, split=split, **more) for split in splits
+        }
+        unwritten = {split for split in splits if not builders[split].is_prepared()}
+        if unwritten and not folder.by_color:
+            others = folder.splits.keys() - unwritten
+            checks.add_others([mask for s in others for *_, mask in folder.splits[s]])
         sources: dict[str, Source] = {}
-        for split in splits:
-            builder = VocLayout(folder=folder, split=split, **more)
+        for split, builder in builders.items():
             sources |= open_splits(builder, (split,))
         return sources
 

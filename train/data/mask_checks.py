@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.data.image_files import opened
-from train.data.images import IGNORED
+from train.data.images import IGNORED, read_mask
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS, first_few
 
@@ -41,6 +42,9 @@ class MaskChecks:
         used = set(np.unique(labels).tolist())
         self._values |= used
         self._masks[path] = used
+        self._check_palette(path, used)
+
+    def _check_palette(self, path: Path, used: Collection[int]) -> None:
         for color, value in _palette(path).items():
             if value not in used or value == IGNORED:
                 continue
@@ -53,6 +57,16 @@ class MaskChecks:
                     "in the folder of the data, a line NAME:red,green,blue:: for each "
                     "class, and masks are read by color."
                 )
+
+    def add_others(self, paths: Sequence[Path]) -> None:
+        """Takes the palettes of masks into account whose records are there already.
+
+        Raises:
+          UserError: as `add`, or one cannot be read.
+        """
+        for path in tqdm(paths, "palettes", unit="mask", dynamic_ncols=True):
+            if _palette(path):
+                self._check_palette(path, set(np.unique(read_mask(path)).tolist()))
 
     def finish(self, root: Path, mask: Path) -> None:
         """Refuses masks that have nothing but one class and ignored pixels.

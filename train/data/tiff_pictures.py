@@ -9,7 +9,13 @@ from typing import IO, Any
 from PIL import Image
 
 from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
-from train.data.tiff_files import Kind, TiffFile, check_tiff_kind, strips_or_tiles
+from train.data.tiff_files import (
+    Kind,
+    TiffFile,
+    check_tiff_kind,
+    not_read,
+    strips_or_tiles,
+)
 
 # Beside the colors of other channels those whose 0 is white, and palettes.
 _KIND = Kind(
@@ -36,6 +42,13 @@ def check_tiff(file: IO[bytes], name: str) -> None:
     if Tag.PHOTOMETRIC not in tags:
         raise ValueError("it does not say whether 0 is black or white")
     check_tiff_kind(read, tags, _KIND)
+    if tags.get(Tag.PLANAR, (1,))[0] != 1 and tags.get(Tag.BITS, (1,))[0] > 8:
+        raise not_read(
+            read,
+            "of 16 bits whose channels lie apart",
+            "Save it with each pixel's channels together, or with 8 bits; or train "
+            "with --bit-depth 16 (and --channels).",
+        )
     strips_or_tiles(read, tags, lists)
 
 

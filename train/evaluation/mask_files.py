@@ -104,9 +104,14 @@ class MaskMaker:
     def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
         path, files = named
         with memory_for(str(path), _WAY_OUT):
+            digest = digest_of(path)
             image = read_image(path, self._predictor.form)
+            if digest_of(path) != digest:  # the mask would pass for the new one's
+                raise UserError(
+                    f"{path} has changed while it was read. Predict it anew."
+                )
             self._predictor.check(image.shape[0], str(path))
-            return Seen(path, files, image, digest_of(path))
+            return Seen(path, files, image, digest)
 
     def _predict(self, state: TrainState, seen: Seen) -> Masked | Unrefined:
         """Returns the mask; probabilities are written as they come.

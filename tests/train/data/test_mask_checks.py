@@ -18,6 +18,7 @@ from train.data.voc_classes import VOC_CLASSES, read_classes
 
 from ..conftest import MakeConfig, batches_of
 
+SPLITS = ("train", "val")
 COLORS = np.array([(0, 0, 0), (48, 112, 32), (176, 112, 32)], np.uint8)
 
 
@@ -57,6 +58,28 @@ def test_palettes_in_different_orders_need_colors(
     for index in range(4):
         label = read_mask(found.train[index]["label"])
         np.testing.assert_array_equal(label, drawn[index])
+
+
+@pytest.mark.parametrize("changed", ["train", "val"])
+def test_palettes_of_splits_that_are_there_already_count(
+    folder: Path, make_config: MakeConfig, changed: str
+) -> None:
+    """Where one split's masks were exported anew, the other's records are not."""
+    lists = folder / "ImageSets" / "Segmentation"
+    names = {split: (lists / f"{split}.txt").read_text().split() for split in SPLITS}
+    for path in masks(folder):
+        reorder(path, (0, 1, 2))
+    load_dataset(make_config().data)
+    for path in masks(folder):
+        if path.stem in names[changed]:
+            reorder(path, (0, 2, 1))
+    with pytest.raises(UserError, match="palettes are in different orders"):
+        load_dataset(make_config().data)
+    for path in masks(folder):
+        if path.stem in names[changed]:
+            image = Image.fromarray(read_mask(path))  # gray now
+            image.save(path)
+    load_dataset(make_config().data)
 
 
 def test_equal_palettes_are_fine(folder: Path, make_config: MakeConfig) -> None:

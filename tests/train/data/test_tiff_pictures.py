@@ -100,6 +100,18 @@ def test_other_layouts_are_read(read: Read, how: dict[str, Any]) -> None:
     np.testing.assert_array_equal(read(tiff(PIXELS, **how)), PIXELS)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("tile", [0, 16])
+@pytest.mark.parametrize("deflate", [False, True])
+def test_sixteen_bits(read: Read, order: Any, tile: int, deflate: bool) -> None:
+    """Of channels that lie apart Pillow would take two rows of bytes for one."""
+    deep = PIXELS * np.uint16(256) + PIXELS[::-1]
+    how: Any = {"order": order, "tile": tile, "deflate": deflate}
+    np.testing.assert_array_equal(read(tiff(deep, **how)), PIXELS)
+    with pytest.raises(UserError, match="16 bits whose channels lie apart"):
+        read(tiff(deep, separate=True, **how))
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4])
 @pytest.mark.parametrize("white", [0, 1])
 def test_few_bits_and_white_for_0(read: Read, bits: int, white: int) -> None:

@@ -111,6 +111,7 @@ class VocWriter:
         self.root, self._original, self.inside = root, original, inside
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
+        self._masks: dict[str, str] = {}  # their digests
 
     def name_classes(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the masks' values.
@@ -140,8 +141,8 @@ class VocWriter:
             indices, uint8 `[height, width]`.
 
         Raises:
-          UserError: the name or its ending is not read, another image has it, or a
-            link leads out of the data.
+          UserError: the name or its ending is not read, another image has it, another
+            list has another mask for it, or a link leads out of the data.
         """
         _check_name(name, image)
         listed = self._lists.setdefault(split, {})
@@ -152,14 +153,25 @@ class VocWriter:
             of = split and f" of {split}"
             raise UserError(f"two images{of} are called {name!r}. Rename one.")
         listed[name] = None
+        if isinstance(mask, np.ndarray):
+            mask = mask_png(mask, voc_colormap())
+        if isinstance(mask, Path):
+            content = read_regular(self.inside.checked(mask))
+        else:
+            content = mask
+        digest = hashlib.sha256(content).hexdigest()
+        if self._masks.setdefault(name, digest) != digest:
+            raise UserError(
+                f"{self._original} has image {name!r} twice, with other objects in "
+                f"{split or 'the second'!r}: which are meant is not said. Take it out "
+                "of one, or move the file of those that you do not need, such as a "
+                "test list without objects, elsewhere."
+            )
         if name in self._written:
             return
         self._written[name] = file
         self._put(f"{IMAGES}/{name}{_suffix(image)}", image)
-        if isinstance(mask, np.ndarray):
-            self._put(f"{_MASKS}/{name}.png", mask_png(mask, voc_colormap()))
-        else:
-            self._put(f"{_MASKS}/{name}.png", mask)
+        self._put(f"{_MASKS}/{name}.png", mask)
 
     def finish(self) -> None:
         """Writes the lists.

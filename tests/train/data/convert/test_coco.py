@@ -43,6 +43,24 @@ def test_cocos_own_layout_is_read(tmp_path: Path, folders: tuple[str, str]) -> N
     assert_same(together(found), expected)
 
 
+def test_images_in_two_files(tmp_path: Path) -> None:
+    """Each may have its objects; where they differ, which are meant is not said."""
+    root = tmp_path / "coco"
+    for index in range(3):
+        write_image(root / "images" / f"{index}.jpg", index, SIZE)
+    place = root / "annotations"
+    write_json(place / "instances_train.json", content(["0.jpg", "1.jpg"]))
+    write_json(place / "instances_val.json", content(["2.jpg"], 2))
+    write_json(place / "instances_test.json", content(["2.jpg"], 2))
+    found = load(root)
+    assert len(found.train) == 2 and len(found.val) == 1
+    listed = content(["2.jpg"], 2) | {"annotations": []}
+    write_json(place / "instances_test.json", listed)
+    said = r"coco has image 'images/2' twice, with other objects in 'val'"
+    with pytest.raises(UserError, match=said):
+        load(root)
+
+
 def test_roboflows_layout_is_read(tmp_path: Path) -> None:
     root = tmp_path / "roboflow"
     for number, part in enumerate(("train", "valid", "test")):
