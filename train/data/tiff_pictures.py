@@ -26,6 +26,9 @@ _KIND = Kind(
 )
 
 
+_OF_ONE = (0, 1, 3)  # colors that are one channel
+
+
 def check_tiff(file: IO[bytes], name: str) -> None:
     """Refuses a TIFF that Pillow would misread, or take for whole where it is not.
 
@@ -48,6 +51,12 @@ def check_tiff(file: IO[bytes], name: str) -> None:
             "of 16 bits whose channels lie apart",
             "Save it with each pixel's channels together, or with 8 bits; or train "
             "with --bit-depth 16 (and --channels).",
+        )
+    if tags[Tag.PHOTOMETRIC][0] in _OF_ONE and tags.get(Tag.SAMPLES, (1,))[0] > 2:
+        raise not_read(
+            read,
+            "of gray levels or a palette with more channels than opacity",
+            "Save it as RGB; or train with --channels.",
         )
     strips_or_tiles(read, tags, lists)
 

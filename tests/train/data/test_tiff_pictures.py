@@ -175,6 +175,7 @@ def test_fewer_parts_without_compression(read: Read, tile: int) -> None:
         ({266: [2]}, "lowest bit"),
         ({262: [6]}, "YCbCr.*Save it as gray levels, RGB"),
         ({262: [8]}, "Lab"),
+        ({262: [1], 338: [0, 0]}, "more channels than opacity.*Save it as RGB"),
         ({262: []}, "whether 0 is black or white"),
         ({339: [2] * 3}, "without a sign"),
         ({339: [3] * 3}, "without a sign"),
