@@ -170,4 +170,51 @@ SHARED_FOLDERS = [
         "tests/train/test_many_images.py",
         ("digest of the next", "if digest_of(path) != digest:", "if False:"),
     ),
+    *of(
+        "train/data/masks.py",
+        "tests/train/data/convert/test_tfds_sets.py",
+        (
+            "red of gray",
+            'raise UserError(f"{name} holds no colors, whose red are its classes.")',
+            "return pixels",
+        ),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_label_studio.py",
+        ("own names first", "files.own.get(names[0])", "files.own.get(short)"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/test_two_of_a_name.py",
+        (
+            "files of one split",
+            "raise two_of_split(part.split, earlier, part.path)",
+            "continue",
+        ),
+    ),
+    *of(
+        "train/data/convert/roboflow.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("parts of one split", "if other != table and other.is_file():", "if False:"),
+    ),
+    *of(
+        "train/data/voc_lists.py",
+        "tests/train/data/test_two_of_a_name.py",
+        (
+            "paths of one name",
+            "(pair.name, pair.image)) != pair.image:",
+            "(pair.name, pair.image)) == 0:",
+        ),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("links unsaid", "if path.is_symlink() and path.is_dir()", "if False"),
+    ),
+    *of(
+        "train/data/plain_pairs.py",
+        "tests/train/data/test_two_of_a_name.py",
+        ("images beside unsaid", "        if aside:", "        if False:"),
+    ),
 ]

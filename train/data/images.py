@@ -108,12 +108,15 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
         return _upright(np.asarray(image.convert("RGB")), turned)
 
 
-def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndarray:
+def read_mask(
+    source: Path | bytes, colors: np.ndarray | None = None, *, red: bool = False
+) -> np.ndarray:
     """Decodes a mask to class indices, uint8 `[height, width]`, upright as images are.
 
     Args:
       source: the file.
       colors: uint8 `[classes, 3]` of labelmap.txt, by which colors are read.
+      red: whether the red of its colors is what is read.
 
     Raises:
       UserError: the file is missing, broken, or its indices cannot be told.
@@ -127,7 +130,7 @@ def read_mask(source: Path | bytes, colors: np.ndarray | None = None) -> np.ndar
         check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()
         turned = orientation_of(image)
-        return _upright(mask_indices(image, content, name, colors), turned)
+        return _upright(mask_indices(image, content, name, colors, red), turned)
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -26,7 +26,7 @@ _CODE = np.array([65536, 256, 1], np.int32)  # by which a color becomes a number
 
 
 def mask_indices(
-    image: Image.Image, content: bytes, name: str, colors: np.ndarray | None = None
+    image: Image.Image, content: bytes, name: str, colors: np.ndarray | None, red: bool
 ) -> np.ndarray:
     """Returns the class indices of a mask, uint8 `[height, width]`.
 
@@ -35,6 +35,7 @@ def mask_indices(
       content: the file, since Pillow scales or cuts some depths.
       name: of the file, for messages.
       colors: uint8 `[classes, 3]` of labelmap.txt; None where there is none.
+      red: whether the mask is of colors, whose red are the indices.
 
     Raises:
       UserError: the file does not hold its pixels as they were drawn, or what they mean
@@ -42,9 +43,13 @@ def mask_indices(
     """
     _check_lossless(image, content, name)
     _check_opaque(_clear(image, content), name)
-    if image.mode == "P":
+    if image.mode == "P" and not red:
         return _of_palette(image, name, colors)
     pixels, depth = _opaque_pixels(image, content, name)
+    if red:
+        if pixels.ndim == 2:
+            raise UserError(f"{name} holds no colors, whose red are its classes.")
+        return pixels[..., 0]
     if pixels.ndim == 2:
         return _of_gray(pixels, depth, name, colors)
     if colors is not None:

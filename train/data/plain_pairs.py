@@ -13,13 +13,21 @@ like.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
+from train.common.text import shown
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
-from train.data.voc_files import IMAGES, READ_SUFFIXES, Files, files_below
+from train.data.voc_files import (
+    IMAGES,
+    READ_SUFFIXES,
+    Files,
+    files_below,
+    first_few,
+)
 
 IMAGE_FOLDERS = ("images", "imgs")
 MASK_FOLDERS = ("masks", "labels", "annotations")
@@ -82,6 +90,15 @@ def plain_listing(
 
     parts = of_splits(images, splits, "/", beside)
     if parts:
+        aside = [
+            path.name for path in files_below(images, read) if path.parent == images
+        ]
+        if aside:
+            print(
+                f"{images} has {len(aside)} images beside the folders of its splits, "
+                f"which are left out: {shown(first_few(aside))}.",
+                file=sys.stderr,
+            )
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
     return Listing({}, files.pairs())
 

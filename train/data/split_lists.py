@@ -85,11 +85,12 @@ def _check_one_name(files: Files, splits: Sequence[str]) -> None:
             first, *others = [_file(place, name) for name in aliases(split)]
             for other in filter(None, others):
                 if first and list_text(first, files) != list_text(other, files):
-                    raise _two_of_split(split, str(first), str(other))
+                    raise two_of_split(split, str(first), str(other))
                 first = first or other
 
 
-def _two_of_split(split: str, first: str, other: str) -> UserError:
+def two_of_split(split: str, first: object, other: object) -> UserError:
+    """Returns the refusal of two files or folders of one split."""
     return UserError(
         f"{first} and {other} are both of {split}: which of them counts is not said. "
         "Move one of them elsewhere, or rename it."
@@ -119,7 +120,7 @@ def of_splits(
     for split in splits:
         if end == "/" and len(every[split]) > 1:  # lists may be the same
             first, other, *_ = (f"{root / name}{end}" for name in every[split])
-            raise _two_of_split(split, first, other)
+            raise two_of_split(split, first, other)
     there = {split: next(iter(of.values())) for split, of in every.items() if of}
     for split in splits if there else ():
         if split not in there:

@@ -133,9 +133,11 @@ class Files:
         """Returns all images in the order of their names, each with its mask.
 
         Raises:
-          UserError: images have no masks, masks no images, names are not unique, or a
-            link leads out of the folder.
+          UserError: images have no masks, masks no images, names are not unique, a link
+            leads out of the folder, or one is to a folder.
         """
+        for folder in (self.images, *self.masks):
+            _check_no_link_of_folders(self.root / folder)
         names = _by_name(self.root / self.images, self.read)
         for path in names.values():
             self.inside.checked(path)
@@ -256,6 +258,17 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
+
+
+def _check_no_link_of_folders(folder: Path) -> None:
+    """Refuses a link to a folder, in which no images would be found."""
+    for path in below(folder):
+        if path.is_symlink() and path.is_dir() and not path.name.startswith("."):
+            raise UserError(
+                f"{path} is a link to a folder, into which nobody looks without lists. "
+                "Put the folder in its place, or write lists of the images to use, "
+                "train.txt and val.txt."
+            )
 
 
 def _by_name(folder: Path, read: Sequence[str]) -> dict[str, Path]:

@@ -74,18 +74,26 @@ def read_list(
         folder, and raises it, or leaves the line out.
 
     Raises:
-      UserError: the list is empty, or an image or a mask is missing, or outside.
+      UserError: the list is empty, or an image or a mask is missing, or outside, or two
+        images would have one name.
     """
     whole_lines = enumerate(list_text(path, files).split("\n"), start=1)
     lines = [_Line(it, path, number) for number, it in whole_lines if it.strip()]
     if not lines:
         raise UserError(f"{path} is empty. Write one image name a line.")
     column = all(_COLUMN.search(line.text[-_LONGEST:]) for line in lines)
-    pairs = []
+    pairs: list[Pair] = []
+    images: dict[str, Path] = {}
     for line in lines:
         try:
             with _not_too_long(line):
-                pairs.append(_pair(files, line, column=column))
+                pair = _pair(files, line, column=column)
+            if (known := images.setdefault(pair.name, pair.image)) != pair.image:
+                raise UserError(
+                    f"{line.place}: {pair.image} would be called {pair.name!r}, as "
+                    f"{known} is. Rename one of them, or its folder."
+                )
+            pairs.append(pair)
         except UserError as error:
             refuse(error)
     return counted_once(pairs, path, refuse)

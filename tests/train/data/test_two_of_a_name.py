@@ -202,3 +202,64 @@ def test_members_of_archives(tmp_path: Path, again: str) -> None:
     with pytest.raises(UserError, match="has two files for '"):
         converted(found, str(root), tmp_path / "prepared")
     assert np.all([not path.is_dir() for path in tmp_path.glob("prepared/converted/*")])
+
+
+def test_two_paths_of_one_name(tmp_path: Path) -> None:
+    """Their masks could not be told apart where they are shown by their names."""
+    root = write_pairs(tmp_path / "pairs", "JPEGImages", "SegmentationClass")
+    for folder in ("other", "JPEGImages/other"):
+        write_image(root / folder / "a.jpg", 3)
+    mask = "/SegmentationClass/photo 3.png"
+    lists = root / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    for split in ("train", "val"):
+        lines = f"/JPEGImages/other/a.jpg {mask}\n/other/a.jpg {mask}\n"
+        (lists / f"{split}.txt").write_text(lines)
+    refused(root, "other/a.jpg", "JPEGImages/other/a.jpg")
+
+
+def test_two_coco_files_of_one_split(tmp_path: Path) -> None:
+    root = tmp_path / "coco"
+    for index, year in enumerate((2014, 2017)):
+        write_image(root / "images" / f"{index}.jpg", index, coco_files.SIZE)
+        path = root / "annotations" / f"instances_val{year}.json"
+        coco_files.write_json(path, coco_files.content([f"{index}.jpg"], index))
+    names = ("val2014", "val2017")
+    refused(root, *(f"annotations/instances_{name}.json" for name in names))
+
+
+@pytest.mark.parametrize("kind", ["masks", "COCO"])
+def test_two_parts_of_roboflow_of_one_split(tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "roboflow"
+    if kind == "masks":
+        test_roboflow.write_export(root)
+    else:
+        content = coco_files.content(["a.jpg"])
+        write_image(root / "valid" / "a.jpg", 0, coco_files.SIZE)
+        coco_files.write_json(root / "valid" / "_annotations.coco.json", content)
+    shutil.copytree(root / "valid", root / "val")
+    refused(root, "val", "valid")
+
+
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_links_to_folders_are_named(tmp_path: Path, folder: str) -> None:
+    """Nobody looks into them without lists, and their images would be missing."""
+    root = write_pairs(tmp_path / "pairs", "images", "masks")
+    (root / "more").mkdir()
+    (root / folder / "more").symlink_to("../more")
+    refused(root, f"{folder}/more")
+    for split, names in (("train", NAMES[:6]), ("val", NAMES[6:])):
+        (root / f"{split}.txt").write_text("\n".join(names))
+    assert_same(together(load(root)), labels())
+
+
+def test_images_beside_the_folders_of_splits_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_pairs(tmp_path / "pairs", "images/train", "masks/train")
+    for kind in ("images", "masks"):
+        shutil.copytree(root / kind / "train", root / kind / "val")
+    write_image(root / "images" / "a\x1b.jpg", 0)
+    load(root)
+    said = "images has 1 images beside the folders of its splits, which are left out: "
+    assert f"{said}a\\x1b.jpg." in capsys.readouterr().err

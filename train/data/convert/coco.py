@@ -35,6 +35,7 @@ from train.data.convert.conversion import (
 )
 from train.data.images import upright_size
 from train.data.plain_pairs import has_plain_pairs
+from train.data.split_lists import two_of_split
 from train.data.splits import ALIASES, split_called
 from train.data.voc_files import LISTS, MASKS, first_few
 
@@ -70,10 +71,18 @@ class _Part(NamedTuple):
 
 
 def find_coco(root: Path, prepared: Path) -> Conversion | None:
-    """Returns how COCO annotations are converted, None of any other folder."""
+    """Returns how COCO annotations are converted, None of any other folder.
+
+    Raises:
+      UserError: there are two files of one split.
+    """
     parts = _roboflow(root) or _instances(root) or _alone(root)
     if not parts:
         return None
+    first: dict[str, Path] = {}
+    for part in parts:
+        if (earlier := first.setdefault(part.split, part.path)) != part.path:
+            raise two_of_split(part.split, earlier, part.path)
     if len(parts) == 1:
         parts = [parts[0]._replace(split="")]
 

@@ -160,22 +160,24 @@ def _read(table: Path) -> list[_Task]:
     return read_json(table, list[_Task], "Label Studio's export JSON", way_out)
 
 
-def _images(root: Path) -> dict[str, list[Path]]:
-    """Returns the images by their files' names, in which folders are left out.
+class _Images(NamedTuple):
+    """Images by their files' names, without folders, and by those of their uploads."""
 
-    Uploads have other names, but for those of files whose own they are.
-    """
+    own: dict[str, list[Path]]
+    uploads: dict[str, list[Path]]
+
+
+def _images(root: Path) -> _Images:
     paths = [
         path
         for folder in IMAGE_FOLDERS
         for path in files_below(root / folder, READ_SUFFIXES)
     ]
-    found: dict[str, list[Path]] = {}
-    uploads: dict[str, list[Path]] = {}
+    found = _Images({}, {})
     for path in paths:
-        found.setdefault(path.name, []).append(path)
-        uploads.setdefault(_uploaded(path.name), []).append(path)
-    return uploads | found
+        found.own.setdefault(path.name, []).append(path)
+        found.uploads.setdefault(_uploaded(path.name), []).append(path)
+    return found
 
 
 def _uploaded(name: str) -> str:
@@ -199,7 +201,7 @@ def _annotation(task: _Task, table: Path) -> _Annotation | None:
     return next(iter(true or found), None)
 
 
-def _file(task: _Task, files: Mapping[str, Sequence[Path]], table: Path) -> Path:
+def _file(task: _Task, files: _Images, table: Path) -> Path:
     """Returns the file of a task's image.
 
     Raises:
@@ -212,7 +214,11 @@ def _file(task: _Task, files: Mapping[str, Sequence[Path]], table: Path) -> Path
             f"{table}: task {task.id} names {len(names)} images in its data, not one."
         )
     short = _UPLOAD.sub("", names[0])
-    found = files.get(names[0]) or files.get(short) or ()
+    found = (
+        files.own.get(names[0])
+        or files.uploads.get(short)  # of which there may be several
+        or files.own.get(short, [])
+    )
     if len(found) != 1:
         these = f" ({first_few([*map(str, found)])})" if found else ""
         raise UserError(

@@ -18,7 +18,8 @@ import numpy as np
 from train.common.errors import UserError
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.images import IGNORED, read_mask
-from train.data.splits import split_called
+from train.data.split_lists import two_of_split
+from train.data.splits import aliases, split_called
 from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
 from train.data.voc_lists import read_lines
 
@@ -33,7 +34,8 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     """Returns how an export is converted, None of any other folder.
 
     Raises:
-      UserError: a table cannot be read, they differ, or files do not match.
+      UserError: a table cannot be read, they differ, files do not match, or a split
+        is there under two of its names.
     """
     tables = [root / part / _TABLE for part in _PARTS]
     tables = [table for table in tables if table.is_file() and _is_of_masks(table)]
@@ -45,6 +47,11 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
                 f"{part} has masks, and {_TABLE} is missing there or of another "
                 "export. Export it anew from Roboflow."
             )
+    for table in tables:
+        split = split_called(table.parent.name)
+        for other in (root / name / _TABLE for name in aliases(split)):
+            if other != table and other.is_file():
+                raise two_of_split(split, table.parent, other.parent)
     classes = _read_classes(tables)
     parts = {split_called(table.parent.name): table.parent for table in tables}
     images = {split: _images(root, part) for split, part in parts.items()}

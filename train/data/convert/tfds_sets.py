@@ -31,7 +31,7 @@ from train.data.convert.tfds_files import (
     how_to_build,
 )
 from train.data.convert.tfds_masks import KNOWN, Meaning
-from train.data.images import read_image, read_mask
+from train.data.images import read_mask
 from train.data.inside import Inside
 from train.data.places import TFDS
 from train.data.record_files import check_records
@@ -164,7 +164,7 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
 def _read_mask(content: bytes, meaning: Meaning, name: str) -> np.ndarray:
     """Returns the class indices of a record's mask."""
     try:
-        stored = read_image(content)[..., 0] if meaning.red else read_mask(content)
+        stored = read_mask(content, red=meaning.red)
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     return meaning.classes(stored, name)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -107,8 +108,12 @@ def test_images_are_found_by_the_names_of_their_uploads(
     tasks[0]["data"]["image"] = f"/data/upload/7/{uploaded}"
     write_tasks(export, tasks)
     assert f"images/{Path(own).stem}" in together(load(export, split=0.5))
-    write_image(export / "images" / uploaded[9:])  # an own name goes first
-    assert f"images/{Path(uploaded[9:]).stem}" in together(load(export, split=0.5))
+    write_image(export / "images" / uploaded[9:])  # which may be the one, too
+    with pytest.raises(UserError, match="images/ has 2 of that name"):
+        load(export, split=0.5)
+    tasks[0]["data"]["image"] = f"/data/local-files/?d=images/{quote(own)}"
+    write_tasks(export, tasks)
+    assert f"images/{Path(own).stem}" in together(load(export, split=0.5))
 
 
 def test_one_image_of_two_tasks_is_named(export: Path) -> None:

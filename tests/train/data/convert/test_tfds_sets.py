@@ -2,10 +2,12 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from train.common.errors import UserError
 from train.data import record_files
@@ -56,6 +58,26 @@ def test_scenes_have_the_category_in_red(tmp_path: Path, place: Path) -> None:
     assert (dataset.class_names[0], dataset.class_names[99]) == ("bed", "flag")
     label = decode(dataset.train[0]).label
     np.testing.assert_array_equal(label, stripes(255, 0, 0, 99))
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "said"),
+    [("RGB", "JPEG", "holds JPEG"), ("L", "PNG", "no colors"), ("P", "PNG", "no col")]
+    + [("RGBA", "PNG", "transparent")],
+)
+def test_masks_in_red_are_read_as_other_masks_are(
+    tmp_path: Path, place: Path, mode: str, form: str, said: str
+) -> None:
+    mask = io.BytesIO()
+    Image.new(mode, (8, 8)).save(mask, form)
+
+    def drawn(index: int) -> dict[str, Any]:
+        return scene(index) | {"annotation": mask.getvalue()}
+
+    prepare(place, "scene_parse150", SCENES, drawn, {"train": 1, "test": 1})
+    config = options(tmp_path, "tfds:scene_parse150", "train", "test")
+    with pytest.raises(UserError, match=f"train, record 1: .*{said}"):
+        load_dataset(config.data)
 
 
 @pytest.mark.parametrize("config", ["", "/semantic_segmentation", ":1.0.0"])
