@@ -20,6 +20,7 @@ from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.chunks import check_chunks
 from train.training.finiteness import all_finite
+from train.training.newest import newest_sound
 from train.training.position import (
     DamagedError,
     Position,
@@ -188,24 +189,13 @@ class Checkpoints:
           UserError: all are damaged, or one belongs to another model, seed or data
             set.
         """
-        failures: list[str] = []
-        for step in sorted(self._manager.all_steps(), reverse=True):
-            try:
-                restored = self._restore(step, like)
-            except DamagedError as error:
-                failures.append(str(error))
-                self._damaged.append(step)
-                continue
-            if failures:
-                listed = "\n".join(failures)
-                print(f"warning: {listed}\nThe one of step {step} is taken instead.")
-            return restored
-        if failures:
-            raise UserError(
-                "\n".join(failures) + "\nNo other checkpoint is there. Restore that "
-                "folder from a copy, or train again in another --workdir."
-            )
-        return None
+        found, damaged = newest_sound(
+            self.folder,
+            self._manager.all_steps(),
+            lambda step: self._restore(step, like),
+        )
+        self._damaged += damaged
+        return found
 
     def newest(self) -> Position | None:
         """Returns the position of the newest checkpoint, None if it is damaged.
