@@ -227,7 +227,7 @@ def _write(
         if not experiment.confirms:  # a search goes on where earlier calls ended
             entries = with_earlier(entries, json)
         report = make_report(asked.experiment, experiment, entries, command=command)
-        report.sections += _figure3(runs) if experiment.shows else []
+        report.sections.extend(_figure3(runs) if experiment.shows else ())
         write_json(entries, new / json.name)
         tables = write_markdown(report, new, asked.preset, photographs=photographs)
     write_page(report, page := workdir / f"{asked.experiment}.html")

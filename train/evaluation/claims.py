@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from train.common.errors import UserError
-from train.common.files import naming
+from train.common.files import append_text
 from train.common.locks import holder, locked, take
 from train.common.regular import open_regular
 from train.common.text import shown
@@ -40,12 +40,10 @@ def claimed(out: Path, outputs: Mapping[Path, MaskFiles]) -> Iterator[None]:
         with locked(out):
             for other in sorted(out.glob(f"{_BEGINS}*")):
                 _check(other, lines)
-            with naming(path):
-                file = stack.enter_context(path.open("x", errors="surrogateescape"))
-                stack.callback(path.unlink, missing_ok=True)
-                take(file.fileno())  # while it is empty, which no claim is
-                file.writelines([_MARK, *lines])
-                file.flush()
+            file = stack.enter_context(path.open("x"))
+            stack.callback(path.unlink, missing_ok=True)
+            take(file.fileno())  # while it is empty, which no claim is
+            append_text(path, "".join([_MARK, *lines]))
         yield
 
 
