@@ -26,7 +26,7 @@ from flax import nnx
 
 from train.common.command import run_command
 from train.common.errors import NotFinite, UserError
-from train.common.files import beside, naming, replace_bytes
+from train.common.files import naming, replace_bytes, together
 from train.common.locks import locked
 from train.data.images import check_enlarged
 from train.evaluation.preparation import prepared_images
@@ -82,7 +82,7 @@ def export(
     with locked(out):  # another export may have been there meanwhile
         _check_replaceable(run, out, names, overwrite=overwrite)
         outdated = not onnx and _is_ours(out, FILES[2])
-        with beside(out) as place:
+        with together(out) as place:
             with naming(model):
                 save_trained(trained, place / model.name)
             replace_bytes(place / function.name, compiled)

@@ -121,7 +121,7 @@ SHARED_OUTPUTS = [
             "    print(\n        [*merged.values()],",
         ),
         ("data of one call", "    check_same_data(entries)\n", ""),
-        ("one call's alone", "with locked(results), beside", "with beside"),
+        ("one call's alone", "with locked(results), together", "with together"),
     ),
     *of(
         "train/reproduce.py",

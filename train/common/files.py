@@ -121,7 +121,7 @@ def _not_through_links(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def beside(folder: Path) -> Iterator[Path]:
+def together(folder: Path) -> Iterator[Path]:
     """Yields an empty folder in another, where files wait that belong together.
 
     Once the block ends well they take their places; until then, what has their names

@@ -14,7 +14,7 @@ import msgspec
 
 from train.common.drawing import Figure, matplotlib
 from train.common.errors import UserError
-from train.common.files import beside, replace_bytes, replace_text
+from train.common.files import replace_bytes, replace_text, together
 from train.common.locks import locked
 from train.common.regular import read_regular
 from train.common.sealed import parse_json
@@ -34,7 +34,7 @@ def publishing(results: Path) -> Iterator[Path]:
 
     Another process that publishes there waits until the block ends.
     """
-    with locked(results), beside(results) as new:
+    with locked(results), together(results) as new:
         yield new
 
 

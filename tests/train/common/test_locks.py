@@ -57,3 +57,12 @@ def test_folder_that_is_held_is_refused_with_its_holder(
         other.kill()  # which leaves nothing behind
     with held(folder, "", ""):
         assert not list(folder.iterdir())
+    assert folder.is_dir()
+
+
+def test_folder_that_is_made_for_nothing_is_removed(tmp_path: Path) -> None:
+    for name in ("", "a"):
+        with held(tmp_path / "new", "", ""):
+            if name:
+                (tmp_path / "new" / name).touch()
+        assert (tmp_path / "new").exists() == bool(name)
