@@ -20,7 +20,7 @@ from train.evaluation.crf import check_installed, refiner
 from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.views import PredictionOptions
 from train.report.browsing import PAGE_FILES, write_browsing
-from train.report.own_folder import OwnFolder
+from train.report.own_folder import own_folder
 from train.workdir.evaluated import SplitOptions, load_split
 
 
@@ -55,8 +55,11 @@ def browse(
     place = out or run / f"browse_{'_'.join([*split.words, *crf.named()])}"
     if out is None and place.is_symlink():
         raise UserError(f"{place} is a link. Name the folder for the page with --out.")
-    folder = OwnFolder(place, PAGE_FILES)
-    with refiner(crf, split.dataset.void) as refine, stop_told():
+    with (
+        own_folder(place, PAGE_FILES) as folder,
+        refiner(crf, split.dataset.void) as refine,
+        stop_told(),
+    ):
         page = write_browsing(split, run.resolve().name, folder, limit, refine)
     print(f"Page: {page}")
 

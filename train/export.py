@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from models import beginning  # noqa: F401  # isort: skip
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -25,12 +26,13 @@ from flax import nnx
 
 from train.common.command import run_command
 from train.common.errors import NotFinite, UserError
-from train.common.files import naming, replace_bytes
+from train.common.files import naming, replace_bytes, together
+from train.common.locks import locked
 from train.data.images import check_enlarged
 from train.evaluation.preparation import prepared_images
 from train.evaluation.scores import probabilities, scores
 from train.training.scales import shrink_labels
-from train.workdir.sums import SUMS, not_ours, write_sums
+from train.workdir.sums import SUMS, add_sums, not_ours, write_sums
 from train.workdir.trained import Checkpoint, Trained, load_trained, save_trained
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -74,24 +76,31 @@ def export(
     )
     _check_finite(run, trained, (height, width))
     graph = for_onnx(trained, None if size == (0, 0) else size) if for_onnx else b""
-    outdated = not onnx and _is_ours(out, FILES[2])
+    compiled = serialized(trained, (height, width))
     out.mkdir(parents=True, exist_ok=True)
     model, function, other = (out / name for name in FILES)
-    with naming(model):
-        save_trained(trained, model)
+    with locked(out):  # another export may have been there meanwhile
+        _check_replaceable(run, out, names, overwrite=overwrite)
+        outdated = not onnx and _is_ours(out, FILES[2])
+        with together(out) as place:
+            with naming(model):
+                save_trained(trained, place / model.name)
+            replace_bytes(place / function.name, compiled)
+            if onnx:
+                replace_bytes(place / other.name, graph)
+            add_sums(out, place, names)  # before these files are there
+        if outdated:
+            other.unlink()
+        write_sums(out, names)
     print(f"{model}: for train/predict.py, or train/main.py --weights")
-    replace_bytes(function, serialized(trained, (height, width)))
     print(
         f"{function}: jax.export.deserialize(…).call(images), {form.dtype} [batch, "
         f"{height}, {width}, {form.channels}] → masks and confidence"
     )
     if onnx:
-        replace_bytes(other, graph)
         print(f"{other}: the same for onnxruntime and others")
     elif outdated:
-        other.unlink()
         print(f"{other}: removed, it was of an earlier export; --onnx writes it anew")
-    write_sums(out, names)
     _say_what_differs(trained, names[1:])
 
 
@@ -166,7 +175,8 @@ def _check_finite(run: Path, trained: Trained, size: tuple[int, int]) -> None:
     shape, levels = (1, height, width, form.channels), 2**form.bits
     noise = np.random.default_rng(0).integers(0, levels, shape, form.dtype)
     try:
-        trained.predictor().batch(trained.state, noise)
+        whole = dataclasses.replace(trained.use.evaluation, window=(0, 0))
+        trained.predictor(whole).batch(trained.state, noise)
     except NotFinite as error:
         raise UserError(f"{run}: {error}") from error
 

@@ -22,6 +22,7 @@ from train.common.text import shown
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Size
 from train.evaluation.areas import add_area, begin_areas, images_of, largest_areas
+from train.evaluation.claims import claimed
 from train.evaluation.crf import check_installed, processes, refiner
 from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.input_images import MaskFiles, find_images, name_outputs
@@ -89,7 +90,6 @@ def predict(
         check_replaceable(outputs, beside)
     trained = load_trained(model, checkpoint)
     cache_compilations(prediction.compilation_cache)
-    begin_areas(areas, trained.class_names, outputs.keys())
     limit_pixels(prediction.pixel_limit or trained.use.pixel_limit)
     sizes, height = sizes_of(list(outputs)), trained.use.image_height
     if height:
@@ -108,7 +108,8 @@ def predict(
     items = ((item, pixels.get(item[0], 0)) for item in outputs.items())
     states, writers = replicas(trained.state), processes() if crf.on else 2
     shares, failures, began = [], [], time.perf_counter()
-    with refiner(crf, trained.void) as refine:
+    with claimed(out, outputs), refiner(crf, trained.void) as refine:
+        begin_areas(areas, trained.class_names, outputs.keys())
         maker = MaskMaker(
             trained.predictor(options),
             trained.class_names,

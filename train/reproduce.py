@@ -35,6 +35,7 @@ from train.experiments.findings import Section, make_report
 from train.experiments.paper import FIGURE3, OURS
 from train.experiments.plans import FIRST_SEED, Plan, Planned, Setting
 from train.experiments.publish import (
+    publishing,
     with_earlier,
     write_json,
     write_markdown,
@@ -219,19 +220,18 @@ def _write(
 ) -> None:
     """Writes the results and prints where they are."""
     experiment = EXPERIMENTS[asked.experiment]
-    path = results / f"{asked.preset}_{asked.experiment}.json"
-    if not experiment.confirms:  # a search goes on where earlier calls ended
-        entries = with_earlier(entries, path)
-    write_json(entries, path)
-    report = make_report(asked.experiment, experiment, entries, command=command)
-    if experiment.shows:
-        report.sections.extend(_figure3(runs))
     # Images of a data set may not be ours to hand on; those of the scenes are.
     photographs = not runs[0].config.data.folder or results == workdir
-    markdown = write_markdown(report, results, asked.preset, photographs=photographs)
-    page = workdir / f"{asked.experiment}.html"
-    write_page(report, page)
-    print(f"\nTables: {markdown}\nPage: {page}")
+    json = results / f"{asked.preset}_{asked.experiment}.json"
+    with publishing(results) as new:
+        if not experiment.confirms:  # a search goes on where earlier calls ended
+            entries = with_earlier(entries, json)
+        report = make_report(asked.experiment, experiment, entries, command=command)
+        report.sections.extend(_figure3(runs) if experiment.shows else ())
+        write_json(entries, new / json.name)
+        tables = write_markdown(report, new, asked.preset, photographs=photographs)
+    write_page(report, page := workdir / f"{asked.experiment}.html")
+    print(f"\nTables: {results / tables.name}\nPage: {page}")
     if not photographs and any(section.photographs for section in report.sections):
         print("Figure 3 is on the page alone, since it shows images of --data.")
 

@@ -74,7 +74,7 @@ BROWSING = [
             "return lines",
         ),
         ("anybody's mark", "if first == MARK else", "if text else"),
-        ("unmarked is replaced", "found is None and sums.exists()", "False"),
+        ("unmarked is replaced", "found is None and (folder / SUMS).exists()", "False"),
     ),
     *of(
         "train/report/browse_layers.py",

@@ -22,8 +22,8 @@ HANDED_OVER: list[Mutant] = [
         "tests/train/training/test_checkpoint.py tests/train/training/test_position.py",
         (
             "left in place",
-            "failures.append(str(error))\n                self._damaged.append(step)",
-            "failures.append(str(error))",
+            "        self._damaged += damaged\n",
+            "        str()\n",
         ),
         ("arrays unchecked", "elif position.checksum != ", "elif False and 0 != "),
         ("other configuration", '"config": (config, ""),', '"config": {config},'),
@@ -93,7 +93,6 @@ HANDED_OVER: list[Mutant] = [
         "train/common/files.py",
         "tests/train/common/test_files.py",
         ("through a link", "if path.is_symlink():", "if False:"),
-        ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
     ),
     *of(
         "models/files.py",

@@ -21,6 +21,7 @@ from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
 from tests.mutation.scores import SCORES
 from tests.mutation.shared_folders import SHARED_FOLDERS
+from tests.mutation.shared_outputs import SHARED_OUTPUTS
 from tests.mutation.strange_files import STRANGE_FILES
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
@@ -42,6 +43,7 @@ MUTANTS = (
     *STRANGE_FILES,
     *STRANGERS,
     *SHARED_FOLDERS,
+    *SHARED_OUTPUTS,
     *HANDED_OVER,
     *SURVIVAL,
     *DEVICES,

@@ -172,7 +172,7 @@ IMAGES = of(
 ) + of(
     "train/evaluation/areas.py",
     "tests/train/test_predict.py",
-    ("lines of others dropped", "if line and line[0] not in again]", "if False]"),
+    ("lines of others dropped", "if line[0] not in again]", "if False]"),
     ("line not written", "        append_text(path, ", "        str, (path, "),
     ("second lines", "line[0] not in again", "line[0]"),
 )
@@ -245,7 +245,6 @@ RUNS = (
     + of(
         "train/workdir/run.py",
         "tests/train/workdir/test_run.py",
-        ("two at a time", "fcntl.LOCK_EX |", "fcntl.LOCK_SH |"),
         (
             "lost configuration",
             "                if kept\n",

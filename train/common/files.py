@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import os
 import re
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from models.files import replace_file
+from models.files import PARTIAL, replace_file
 from train.common.errors import UserError
 from train.common.text import is_count
 
@@ -42,6 +41,8 @@ def append_bytes(path: Path, content: bytes) -> None:
     """Adds bytes at the end of a file.
 
     One that has other names, as copies by hard links have, gets a content of its own.
+    Where there is no room for all of them, or the program is stopped, none is there:
+    half a line would pass for one, or join the next.
 
     Raises:
       OSError: it names the file, also where the disk is full, or is a link.
@@ -51,8 +52,14 @@ def append_bytes(path: Path, content: bytes) -> None:
             raise OSError(errno.ELOOP, "It is a link, which is not written through")
         if path.is_file() and path.stat().st_nlink > 1:
             replace_file(path, path.read_bytes())
-        with open(path, "ab", opener=_not_through_links) as file:
-            file.write(content)
+        with open(path, "ab", buffering=0, opener=_not_through_links) as file:
+            before, left = file.tell(), memoryview(content)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                file.truncate(before)
+                raise
 
 
 def append_text(path: Path, text: str) -> None:
@@ -114,15 +121,21 @@ def _not_through_links(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes that lock a folder out within the block."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)  # which lets go of it
+def together(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder in another, where files wait that belong together.
+
+    Once the block ends well they take their places; until then, what has their names
+    stays as it is, and a full disk leaves that alone.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", suffix=PARTIAL, dir=folder) as place:
+        try:
+            yield Path(place)
+        except OSError as error:  # which is to name the file that was meant
+            if error.filename and Path(error.filename).parent == Path(place):
+                error.filename = str(folder / Path(error.filename).name)
+            raise
+        for path in sorted(Path(place).iterdir()):
+            path.replace(folder / path.name)
 
 
 @contextlib.contextmanager

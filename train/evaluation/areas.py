@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from train.common.errors import UserError
-from train.common.files import append_text, locked, replace_bytes
+from train.common.files import append_text, replace_bytes
+from train.common.locks import locked
 from train.common.regular import read_regular
 from train.common.text import csv_text, plain_cell, shown
 from train.data.images import Size
@@ -21,6 +23,8 @@ def begin_areas(
     path: Path, class_names: Sequence[str], images: Collection[Path]
 ) -> None:
     """Writes the table without the lines of images; makes its folder if need be.
+
+    Lines that are not whole are left out, and of several of an image all but the last.
 
     Raises:
       UserError: what is there is of other classes, or another's.
@@ -34,7 +38,8 @@ def begin_areas(
             raise UserError(
                 f"{path} is of a model with other classes. Choose another --out."
             )
-        kept = [line for line in lines if line and line[0] not in again]
+        whole = {line[0]: line for line in lines if _is_whole(line, header)}
+        kept = [line for line in whole.values() if line[0] not in again]
         replace_bytes(path, csv_text([header, *kept]).encode(errors="surrogateescape"))
 
 
@@ -47,12 +52,31 @@ def add_area(path: Path, image: Path, size: Size, shares: np.ndarray) -> None:
 
 
 def images_of(path: Path) -> set[str]:
-    """Returns the images that a table has lines of.
+    """Returns the images that a table has lines of, whole ones that agree.
 
     Raises:
       UserError: it is another's.
     """
-    return {line[0] for line in _lines(path)[1:] if line}
+    header, *lines = _lines(path) or [[]]
+    of: dict[str, list[list[str]]] = {}
+    for line in lines:
+        if line:
+            of.setdefault(line[0], []).append(line)
+    return {
+        image
+        for image, (first, *others) in of.items()
+        if _is_whole(first, header) and all(other == first for other in others)
+    }
+
+
+def _is_whole(line: Sequence[str], header: Sequence[str]) -> bool:
+    """Returns whether a line is as it was written: one that was cut lacks something."""
+    try:
+        total = sum(map(float, line[3:]))
+    except ValueError:
+        return False
+    rounded = 1e-6 * len(header)
+    return len(line) == len(header) and math.isclose(total, 1, abs_tol=rounded)
 
 
 def _lines(path: Path) -> list[list[str]]:

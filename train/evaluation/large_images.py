@@ -50,7 +50,8 @@ def check_windows(window: Size, largest: float) -> None:
         raise UserError(
             f"windows of {window[0]}×{window[1]} at a scale of {largest:g} have a side "
             f"of {max(window) * largest:g} pixels, more than {LONGEST_SEEN}. Choose "
-            "smaller ones with --window, or smaller --scales."
+            "smaller ones with --window, or smaller scales with --scales "
+            "(--evaluation-scales of train/main.py)."
         )
 
 

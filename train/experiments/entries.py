@@ -194,8 +194,14 @@ def best_settings(runs: Sequence[Planned]) -> dict[str, Setting]:
     }
 
 
-def check_same_data(entries: Sequence[Entry]) -> None:
+def check_same_data(
+    entries: Sequence[Entry], way_out: str = "Choose another --workdir."
+) -> None:
     """Refuses to compare runs that were trained on different data.
+
+    Args:
+      entries: of the runs.
+      way_out: what to do where they are.
 
     Raises:
       UserError: it names both.
@@ -206,7 +212,7 @@ def check_same_data(entries: Sequence[Entry]) -> None:
             names = [f"{e['label']}, seed {e['seed']}" for e in (known[0], entry)]
             raise UserError(
                 f"the data set has changed between the runs of {names[0]} and of "
-                f"{names[1]}. Choose another --workdir."
+                f"{names[1]}. {way_out}"
             )
 
 

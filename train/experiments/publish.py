@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,28 @@ import msgspec
 
 from train.common.drawing import Figure, matplotlib
 from train.common.errors import UserError
-from train.common.files import replace_bytes, replace_text
+from train.common.files import replace_bytes, replace_text, together
+from train.common.locks import locked
 from train.common.regular import read_regular
 from train.common.sealed import parse_json
 from train.common.text import markdown, shown
-from train.experiments.entries import Entry, check_entry
+from train.experiments.entries import Entry, check_entry, check_same_data
 from train.experiments.findings import Report
 from train.experiments.tables import Table
 from train.report.html import CHART_STYLE, svg, template
 
 # A span of code; of names with several backticks none is made.
 _CODE = re.compile(r"(?<!`)(`[^`\n]+`)(?!`)")
+
+
+@contextlib.contextmanager
+def publishing(results: Path) -> Iterator[Path]:
+    """Yields a folder whose files take their places in the results' together.
+
+    Another process that publishes there waits until the block ends.
+    """
+    with locked(results), together(results) as new:
+        yield new
 
 
 def write_json(entries: Sequence[Entry], path: Path) -> None:
@@ -36,9 +48,17 @@ def with_earlier(entries: Sequence[Entry], path: Path) -> list[Entry]:
     """Returns the entries of a JSON list that `write_json` wrote, and these.
 
     An entry of the same command is replaced; the others keep their order.
+
+    Raises:
+      UserError: they are of other data, or damaged.
     """
+    check_same_data(entries)
     earlier = _read_json(path) if path.is_file() else []
     merged = {entry["command"]: entry for entry in [*earlier, *entries]}
+    check_same_data(
+        [*merged.values()],
+        f"{path} has those of earlier calls: choose another --results.",
+    )
     return list(merged.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -11,11 +12,25 @@ from pathlib import Path
 from models.files import PARTIAL
 from train.common.errors import UserError
 from train.common.files import append_text, replace_bytes, replace_text
+from train.common.locks import held
 from train.common.regular import read_regular
 from train.data.fingerprint import digest_of
 from train.workdir.sums import MARK, SUMS, own_lines
 
 _MOST = 2**27  # bytes of the checksums
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path, names: re.Pattern[str]) -> Iterator[OwnFolder]:
+    """Opens such a folder for one process at a time.
+
+    Raises:
+      UserError: another process fills it, or as `OwnFolder`.
+    """
+    next(_files(folder), None)  # refuses what is no folder
+    way_out = "Wait for that one, stop it, or choose another --out."
+    with held(folder, f"{folder} is being written", way_out):
+        yield OwnFolder(folder, names)
 
 
 class OwnFolder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from train.data.inside import check_kinds_below
 from train.training import manifest
 from train.training.chunks import check_chunks
 from train.training.finiteness import all_finite
+from train.training.newest import newest_sound
 from train.training.position import (
     DamagedError,
     Position,
@@ -29,6 +31,11 @@ from train.training.position import (
     sealed,
 )
 from train.training.step import TrainState
+
+# Of a checkpoint that is removed while it is read, Python tells of every array.
+logging.getLogger("asyncio").addFilter(
+    lambda record: "exception was never retrieved" not in record.getMessage()
+)
 
 _all_finite = jax.jit(all_finite)
 
@@ -188,24 +195,13 @@ class Checkpoints:
           UserError: all are damaged, or one belongs to another model, seed or data
             set.
         """
-        failures: list[str] = []
-        for step in sorted(self._manager.all_steps(), reverse=True):
-            try:
-                restored = self._restore(step, like)
-            except DamagedError as error:
-                failures.append(str(error))
-                self._damaged.append(step)
-                continue
-            if failures:
-                listed = "\n".join(failures)
-                print(f"warning: {listed}\nThe one of step {step} is taken instead.")
-            return restored
-        if failures:
-            raise UserError(
-                "\n".join(failures) + "\nNo other checkpoint is there. Restore that "
-                "folder from a copy, or train again in another --workdir."
-            )
-        return None
+        found, damaged = newest_sound(
+            self.folder,
+            self._manager.all_steps(),
+            lambda step: self._restore(step, like),
+        )
+        self._damaged += damaged
+        return found
 
     def newest(self) -> Position | None:
         """Returns the position of the newest checkpoint, None if it is damaged.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from models.files import PARTIAL
 from train.common.errors import UserError
 from train.common.files import numbered
+from train.common.locks import hold
 from train.common.processes import index_of_process
 from train.common.sealed import checksum_of, write_sealed
 from train.config import Config, differing_options, load_config, save_config
@@ -236,15 +236,11 @@ class Run:
             return (yield)
         # Open for writing, as network file systems want it.
         with self.config_path.open("a") as file:
-            try:  # the system lets go of it when the process ends, however that comes
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"{self.workdir} is being trained by another process. Wait for "
-                    "that one, stop it, or choose another folder with --workdir."
-                ) from None
-            except OSError:  # a file system without locks
-                pass
+            hold(
+                file.fileno(),
+                f"{self.workdir} is being trained",
+                "Wait for that one, stop it, or choose another folder with --workdir.",
+            )
             self._check_same(config)
             yield
 

@@ -16,8 +16,29 @@ _MOST = 2**20  # bytes of it
 
 def write_sums(folder: Path, names: Sequence[str]) -> None:
     """Writes the checksums of files of a folder."""
-    lines = (f"{digest_of(folder / name)}  {name}\n" for name in names)
-    replace_text(folder / SUMS, "".join([f"{MARK}\n", *lines]))
+    _write(folder, _sums(folder, names))
+
+
+def add_sums(folder: Path, waiting: Path, names: Sequence[str]) -> None:
+    """Adds the checksums of files that are about to take their places in a folder.
+
+    Until `write_sums` both are there, so that a stop leaves none of another.
+    """
+    _write(folder, [*(_listed(folder) or ()), *_sums(waiting, names)])
+
+
+def _sums(folder: Path, names: Sequence[str]) -> list[str]:
+    return [f"{digest_of(folder / name)}  {name}" for name in names]
+
+
+def _write(folder: Path, lines: Sequence[str]) -> None:
+    replace_text(folder / SUMS, "".join(f"{line}\n" for line in (MARK, *lines)))
+
+
+def _listed(folder: Path) -> list[str] | None:
+    """Returns the lines of a folder's checksums, None where there are none of ours."""
+    sums = folder / SUMS
+    return own_lines(read_regular(sums, _MOST)) if sums.is_file() else None
 
 
 def own_lines(text: bytes) -> list[str] | None:
@@ -32,8 +53,7 @@ def not_ours(folder: Path, names: Sequence[str]) -> list[str]:
     That file is another's where it tells of files other than these, or has no mark:
     checksums alone, anybody may have written of files of their own.
     """
-    sums = folder / SUMS
-    found = own_lines(read_regular(sums, _MOST)) if sums.is_file() else None
+    found = _listed(folder)
     listed = found or []
     others = [
         name
@@ -41,6 +61,6 @@ def not_ours(folder: Path, names: Sequence[str]) -> list[str]:
         if (folder / name).exists()
         and f"{digest_of(folder / name)}  {name}" not in listed
     ]
-    foreign = found is None and sums.exists()
+    foreign = found is None and (folder / SUMS).exists()
     foreign |= any(line.partition("  ")[2] not in names for line in listed)
     return [*others, SUMS] if foreign else others

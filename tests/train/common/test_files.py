@@ -5,7 +5,6 @@ import os
 import resource
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from train.common.files import (
     append_text,
     begin_file,
-    locked,
     naming,
     plain_path,
     replace_bytes,
@@ -49,7 +47,8 @@ def test_line_that_does_not_fit_is_named(tmp_path: Path, full: None) -> None:
     with pytest.raises(OSError) as raised:
         append_text(path, "x" * 5000)
     assert raised.value.filename == str(path)
-    assert path.read_text().startswith("first\n")
+    append_text(path, "next\n")
+    assert path.read_text() == "first\nnext\n"  # nothing of what did not fit
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -109,22 +108,6 @@ def test_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
         os.umask(before)
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o777 == 0o640
-
-
-def test_locked_folder_waits_for_the_other(tmp_path: Path) -> None:
-    came: list[str] = []
-
-    def enter() -> None:
-        with locked(tmp_path):
-            came.append("other")
-
-    with locked(tmp_path):
-        other = threading.Thread(target=enter)
-        other.start()
-        other.join(0.2)
-        came.append("first")
-    other.join()
-    assert came == ["first", "other"]
 
 
 def test_error_that_names_a_file_keeps_it(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""Mistakes in what several processes write, or a full disk cuts."""
+
+from .trainer import of
+
+_OUTPUTS = "tests/train/test_shared_outputs.py"
+_PUBLISHED = "tests/train/experiments/test_published.py"
+
+SHARED_OUTPUTS = [
+    *of(
+        "train/common/locks.py",
+        "tests/train/common/test_locks.py",
+        ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
+        ("held by two", "if not take(descriptor):", "if False:"),
+        ("holder untold", 'if kind == "FLOCK" and', "if False and"),
+        (
+            "made for nothing",
+            "                if made:\n",
+            "                if False:\n",
+        ),
+    ),
+    *of(
+        "train/common/locks.py",
+        "tests/train/workdir/test_run.py",
+        ("two at a time", "fcntl.LOCK_EX |", "fcntl.LOCK_SH |"),
+    ),
+    *of(
+        "train/common/files.py",
+        "tests/train/common/test_files.py",
+        ("half a line stays", "file.truncate(before)", "pass"),
+    ),
+    *of(
+        "train/common/files.py",
+        _OUTPUTS,
+        (
+            "at their places",
+            "            yield Path(place)\n",
+            "            yield folder\n",
+        ),
+        ("places of before", "error.filename = str(", "str("),
+    ),
+    *of(
+        "train/evaluation/areas.py",
+        _OUTPUTS,
+        ("cut is whole", "if _is_whole(line, header)}", "if line}"),
+        ("shares of any sum", "math.isclose(total, 1, abs_tol=rounded)", "True"),
+        ("first of two", "all(other == first for other in others)", "True"),
+    ),
+    *of(
+        "train/evaluation/claims.py",
+        _OUTPUTS,
+        ("claims of the dead", "if take(file.fileno()):", "if False:"),
+        ("claims of the living", "if take(file.fileno()):", "if True:"),
+        ("notes of others", "if first != _MARK:", "if False:"),
+        ("links", "if other.is_symlink():", "if False:"),
+        (
+            "masks of two",
+            "in outputs.items() for text in _lines(*item))",
+            "in outputs.items() for text in _lines(*item)[:1])",
+        ),
+    ),
+    *of(
+        "train/predict.py",
+        _OUTPUTS,
+        ("unclaimed", "with claimed(out, outputs), refiner", "with refiner"),
+    ),
+    *of(
+        "train/report/own_folder.py",
+        _OUTPUTS,
+        (
+            "pages of two",
+            'held(folder, f"{folder} is being written", way_out)',
+            "contextlib.nullcontext(way_out)",
+        ),
+    ),
+    *of(
+        "train/export.py",
+        _OUTPUTS,
+        (
+            "unknown halfway",
+            "            add_sums(out, place, names)",
+            "            str()",
+        ),
+        ("exports of two", "with locked(out):", "with contextlib.nullcontext():"),
+        (
+            "windows tried",
+            "dataclasses.replace(trained.use.evaluation, window=(0, 0))",
+            "trained.use.evaluation",
+        ),
+    ),
+    *of(
+        "train/training/newest.py",
+        "tests/train/training/test_newest.py",
+        (
+            "listed once",
+            "{int(place.name) for place in numbered(folder)} - failures.keys()",
+            "left - {step}",
+        ),
+        (
+            "removed is damaged",
+            "for failed in failures if failed > step]",
+            "for failed in failures]",
+        ),
+        ("gone is damaged", "if (folder / str(step)).is_dir()]", "]"),
+        (
+            "for ever",
+            "while left and len(failures) < _MOST:",
+            "while left and len(failures) < 99:",
+        ),
+    ),
+    *of(
+        "train/training/checkpoint.py",
+        "tests/train/training/test_newest.py",
+        ("arrays told", '"exception was never retrieved" not in', '"" in'),
+    ),
+    *of(
+        "train/experiments/publish.py",
+        _PUBLISHED,
+        (
+            "data of two calls",
+            "    check_same_data(\n        [*merged.values()],",
+            "    print(\n        [*merged.values()],",
+        ),
+        ("data of one call", "    check_same_data(entries)\n", ""),
+        ("one call's alone", "with locked(results), together", "with together"),
+    ),
+    *of(
+        "train/reproduce.py",
+        _PUBLISHED,
+        (
+            "figures first",
+            "write_json(entries, new / json.name)",
+            "write_json(entries, json)",
+        ),
+    ),
+]
