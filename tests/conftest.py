@@ -11,12 +11,14 @@ from pathlib import Path
 
 # Divides the CPU for the tests of sharding; programs that tests start compute alike.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
-# Most is compiled to run once: with little effort, by the quicker of two code
-# generators. What is compiled as users do says so (tests/lal_jax/effort.py).
+# Most is compiled to run once: with little effort, in one piece, by the quicker of two
+# code generators. What is compiled as users do says so (tests/lal_jax/effort.py).
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-FLAGS, QUICK = os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false"
-if tuple(map(int, version("jax").split(".")[:2])) < (0, 11) and QUICK not in FLAGS:
-    os.environ["XLA_FLAGS"] = f"{FLAGS} {QUICK}".strip()  # later ones have the other
+QUICK = ["--xla_cpu_parallel_codegen_split_count=1"]
+if tuple(map(int, version("jax").split(".")[:2])) < (0, 11):  # later ones have one
+    QUICK.append("--xla_cpu_use_fusion_emitters=false")
+FLAGS = os.environ.get("XLA_FLAGS", "").split()
+os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys([*FLAGS, *QUICK]))
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402  # reads the environment
@@ -85,8 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spares the garbage collector what is loaded by now, which stays."""
+    """Spares the garbage collector what is loaded by now, which stays.
+
+    It comes seldom, since a trace makes much that stays and little that goes round.
+    """
     gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 @pytest.fixture(autouse=True, scope="module")

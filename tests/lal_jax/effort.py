@@ -11,6 +11,7 @@ import jax.numpy as jnp
 _FULL: dict[str, Any] = {
     "xla_backend_optimization_level": 3,
     "xla_llvm_disable_expensive_passes": False,
+    "xla_cpu_parallel_codegen_split_count": 32,
 }
 if jax.__version_info__ < (0, 11):  # which has no other code generator
     _FULL["xla_cpu_use_fusion_emitters"] = True

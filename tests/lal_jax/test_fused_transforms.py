@@ -70,9 +70,9 @@ def test_under(rng, monkeypatch, name):
     x, y = scene(rng, SHAPE)
     d = jnp.asarray(rng.standard_normal(SHAPE, "float32"))
     monkeypatch.setenv(VARIABLE, MODE)
-    traced = jax.make_jaxpr(TRANSFORMS[name])(x, y, d)
-    assert "window_losses" in str(traced)
-    actual = some_jit(lambda *given: TRANSFORMS[name](*given))(x, y, d)
+    traced = some_jit(lambda *given: TRANSFORMS[name](*given)).trace(x, y, d)
+    assert "window_losses" in str(traced.jaxpr)
+    actual = traced.lower().compile()(x, y, d)
     monkeypatch.setenv(VARIABLE, "off")
     expected = some_jit(lambda *given: TRANSFORMS[name](*given))(x, y, d)
     for ours, theirs in zip(*map(jax.tree.leaves, (actual, expected)), strict=True):

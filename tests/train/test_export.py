@@ -76,7 +76,8 @@ def test_exported_function_needs_none_of_our_code(
     command += [str(path) for path in (function, stored, results)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = np.load(results)
+    with np.load(results) as file:
+        found = dict(file)
     expected = trained.predictor().batch(trained.state, images)
     assert len(np.unique(expected)) > 1
     np.testing.assert_array_equal(found["masks"], expected)

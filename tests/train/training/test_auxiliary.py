@@ -70,12 +70,13 @@ def test_heads_add_cross_entropy_on_shrunk_labels(deep: Config, batch: Example) 
         stages = [(heads[0], outputs.maps[1]), (heads[1], outputs.maps[0])]
         return [outputs.logits, *(head(x, train=True) for head, x in stages)]
 
-    def mean_loss(logits: jax.Array) -> float:
+    @jax.jit
+    def mean_loss(logits: jax.Array) -> jax.Array:
         labels = shrink_labels(jnp.asarray(batch.label), logits.shape[1:3])
         losses = lal_jax.softmax_cross_entropy(logits, labels, label_smoothing=0.1)
-        return float(lal_jax.masked_mean(losses, where=labels != 255).mean())
+        return lal_jax.masked_mean(losses, where=labels != 255).mean()
 
-    main, second, first = map(mean_loss, logits_of(model, images))
+    main, second, first = (float(mean_loss(x)) for x in logits_of(model, images))
     before = [np.asarray(x) for x in jax.tree.leaves(state.params["auxiliary_heads"])]
     new, metrics = make_step(graph, deep)(state, batch)
     assert float(metrics["loss/auxiliary_2"]) == pytest.approx(second, rel=1e-4)

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,11 @@ import pytest
 from train.common.errors import Diverged
 from train.config import Config
 from train.data.dataset import load_dataset
-from train.data.images import Example
 from train.training.checkpoint import Checkpoints
 from train.training.finiteness import FAULT, FaultWatch, all_finite, first_fault
-from train.training.losses import LOSSES
-from train.training.step import Step, TrainState, make_state, make_step
 from train.workdir.batch import batch_at, told_batch
 
-from ..conftest import CLASSES, MakeConfig, batches_of
+from ..conftest import MakeConfig, batches_of
 from ..programs import OPTIONS, call
 from ..standins import STATE
 
@@ -46,46 +42,6 @@ def test_first_fault_is_named(index: int) -> None:
         if index and place:
             parts[place - 1] = jax.tree.map(lambda x: x * NAN, parts[place - 1])
     assert int(first_fault(*parts)) == index  # type: ignore[arg-type]
-
-
-def run(step: Step, state: TrainState, batches: Sequence[Example]) -> TrainState:
-    state = jax.tree.map(jnp.copy, state)
-    for batch in batches:
-        state, _ = step(state, batch)
-    return state
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_every_loss_resumes_exactly_and_survives_void_and_nan(
-    make_config: MakeConfig, tmp_path: Path, tiny: str, name: str
-) -> None:
-    config = make_config(backbone=tiny, loss=name, kernel_size=3, steps=4)
-    graph, begin = make_state(config, CLASSES, seed=0)
-    step = make_step(graph, config)
-    batches = batches_of(load_dataset(config.data).train, config)
-    wanted = run(step, begin, batches)
-    half = run(step, begin, batches[:2])
-    with Checkpoints(tmp_path / "kept", 0, "data") as checkpoints:
-        checkpoints.save(half, 1.0)
-    with Checkpoints(tmp_path / "kept", 0, "data") as checkpoints:
-        restored = checkpoints.restore(begin)
-    assert restored is not None
-    again = batches_of(load_dataset(config.data).train, config, start=2)
-    found = run(step, restored.state, again)
-    jax.tree.map(np.testing.assert_array_equal, found, wanted)
-
-    void = Example(batches[0].image, np.full_like(batches[0].label, 255))
-    after, metrics = step(jax.tree.map(jnp.copy, half), void)
-    assert int(metrics[FAULT]) == 0 and all_finite(after)
-    image = batches[0].image.astype(np.float32)
-    image[0] = NAN
-    after, metrics = step(
-        jax.tree.map(jnp.copy, half), Example(image, batches[0].label)
-    )
-    assert int(metrics[FAULT]) > 0
-    for new, old in zip(jax.tree.leaves(after), jax.tree.leaves(half), strict=True):
-        counts = jnp.issubdtype(old.dtype, jnp.integer)
-        np.testing.assert_array_equal(new, old + 1 if counts else old)
 
 
 def watch_of(skip: int, said: list[str]) -> FaultWatch:

@@ -87,10 +87,11 @@ def test_steps_carry_the_centers_and_checkpoints_keep_them(
     batch: Example,
     tmp_path: Path,
     seen: str,
+    tiny: str,
 ) -> None:
-    config = make_config(loss="center", center_features=seen)
+    config = make_config(backbone=tiny, loss="center", center_features=seen)
     graph, state = make_state(config, CLASSES, seed=0)
-    depth = 128 if seen == "head_input" else CLASSES
+    depth = 8 if seen == "head_input" else CLASSES
     assert state.centers.shape == (CLASSES, depth)
     assert state.centers.dtype == jnp.float32 and not state.centers.any()
     step = make_step(graph, config)
