@@ -291,8 +291,8 @@ CONVERSIONS = [
         ("quoted names", "unquote(path)", "path"),
         (
             "two files",
-            "found = files.get(names[0]) or files.get(short) or ()",
-            "found = (files.get(names[0]) or files.get(short) or ())[:1]",
+            "    if len(found) != 1:\n        these",
+            "    if not found:\n        these",
         ),
         ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
     ),

@@ -30,7 +30,7 @@ from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
-from train.data.parts import hold_out
+from train.data.parts import held_and_kept, hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
 from train.data.voc_files import READ_SUFFIXES, WITH_TIFF, first_few
@@ -228,12 +228,14 @@ def find_dataset(options: DataOptions) -> Found:
 def check_shared(found: Found, options: DataOptions) -> None:
     """Refuses images that are trained on and evaluated, unless that is meant.
 
-    It is where one list is named for both, or by --shared-images.
+    It is where one list is named for both, or by --shared-images. What is held out of a
+    list may not be in the rest of it under another name.
 
     Raises:
       UserError: it counts and names them.
     """
-    meant = options.shared_images or options.train_split == options.val_split
+    same = options.train_split == options.val_split and not options.holdout
+    meant = options.shared_images or same
     if (said := _shared(found, options)) and not meant:
         raise UserError(f"{said} If it is meant, add --shared-images.")
 
@@ -245,14 +247,23 @@ def warn_of_shared(found: Found, options: DataOptions) -> None:
 
 
 def _shared(found: Found, options: DataOptions) -> str:
-    if options.holdout or not found.shared:
+    trained, names = options.train_split, found.shared
+    evaluated = f"evaluated (list {options.val_split})"
+    way_out = (
+        "Take the lines out of one list, or evaluate on a part of the training list "
+        "with --holdout 0.2."
+    )
+    if options.holdout:
+        folder, evaluated = found.folder, "held out"
+        pairs = folder.splits[trained] if folder else []
+        names = held_and_kept(pairs, folder.digests if folder else {}, options.holdout)
+        way_out = "They are there under other names: take them out of the list."
+    if not names:
         return ""
     return (
-        f"{len(found.shared)} of the images evaluated (list {options.val_split}) are "
-        f"trained on as well (list {options.train_split}): "
-        f"{shown(first_few(found.shared))}. Metrics are not those of new images. Take "
-        "the lines out of one list, or evaluate on a part of the training list with "
-        "--holdout 0.2."
+        f"{len(names)} of the images {evaluated} are trained on as well (list "
+        f"{trained}): {shown(first_few(names))}. Metrics are not those of new images. "
+        f"{way_out}"
     )
 
 

@@ -97,7 +97,7 @@ def _found_in_place(
     from train.data.records import open_splits
     from train.data.splits import shared_names
     from train.data.voc import read_voc_folder
-    from train.data.voc_records import VocLayout
+    from train.data.voc_records import VocLayout, check_records_of
 
     root, splits = Path(options.folder), (options.train_split, options.val_split)
     digests = Digests(memory_of(root, Path(options.prepared)))
@@ -133,6 +133,7 @@ def _found_in_place(
         sources: dict[str, Source] = {}
         for split, builder in builders.items():
             sources |= open_splits(builder, (split,))
+            check_records_of(sources[split], folder, split, builder.data_dir)
         return sources
 
     return Found(

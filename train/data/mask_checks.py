@@ -64,6 +64,8 @@ class MaskChecks:
         Raises:
           UserError: as `add`, or one cannot be read.
         """
+        if not paths:  # else there would be a bar of nothing
+            return
         for path in tqdm(paths, "palettes", unit="mask", dynamic_ncols=True):
             if _palette(path):
                 self._check_palette(path, set(np.unique(read_mask(path)).tolist()))

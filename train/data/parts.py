@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from train.common.errors import UserError
 from train.data.images import Source
+from train.data.voc_files import Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,3 +67,18 @@ def held_out(count: int, fraction: float) -> tuple[list[int], list[int]]:
         kept += stretch[:end].tolist()
         held += stretch[end:].tolist()
     return kept, held
+
+
+def held_and_kept(
+    pairs: Sequence[Pair], digests: Mapping[Path, str], fraction: float
+) -> tuple[str, ...]:
+    """Returns the names of images held out that are trained on under other names.
+
+    Args:
+      pairs: images and masks of a list.
+      digests: of each file.
+      fraction: to hold out.
+    """
+    kept, held = held_out(len(pairs), fraction)
+    known = {digests[pairs[index].image] for index in kept}
+    return tuple(pairs[i].name for i in held if digests[pairs[i].image] in known)

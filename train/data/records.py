@@ -109,8 +109,13 @@ def make_record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
         "image": io.BytesIO(image),
         "label": io.BytesIO(encoded),
         # Of one line; file names may be no UTF-8.
-        "name": shown(name).encode(errors="backslashreplace"),
+        "name": recorded(name).encode(),
     }
+
+
+def recorded(name: str) -> str:
+    """Returns the name of an image as a record has it."""
+    return shown(name).encode(errors="backslashreplace").decode()
 
 
 def open_splits(

@@ -8,13 +8,20 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from train.common.errors import UserError
 from train.common.regular import read_regular
 from train.data.channels import encode_array
 from train.data.fingerprint import check_unchanged
 from train.data.forms import RGB, Form
-from train.data.images import at_height, encode
+from train.data.images import Source, at_height, encode
 from train.data.mask_checks import MaskChecks
-from train.data.records import SegmentationBuilder, make_record, progress
+from train.data.origin import name_of
+from train.data.records import (
+    SegmentationBuilder,
+    make_record,
+    progress,
+    recorded,
+)
 from train.data.voc import VocFolder, read_pair
 from train.data.void import without_void
 
@@ -85,6 +92,25 @@ class VocLayout(SegmentationBuilder):
             print(f"warning: {said}", file=sys.stderr)
         if split == next(iter(folder.splits)):  # what is trained on
             self._checks.finish(folder.root, files[0].mask)
+
+
+def check_records_of(source: Source, folder: VocFolder, split: str, place: str) -> None:
+    """Refuses records of other images than the data have, by number, first and last.
+
+    Raises:
+      UserError: it names the folder of the records.
+    """
+    pairs = folder.splits[split]
+    ends = (0, len(source) - 1)
+    found = [name_of(source[index]) for index in ends]
+    expected = [recorded(pairs[index].name) for index in (0, -1)]
+    if len(source) != len(pairs) or found != expected:
+        raise UserError(
+            f"{place}: the prepared records of split {split!r} are {len(source)}, from "
+            f"{' to '.join(found)}, and {folder.root} has {len(pairs)} images, from "
+            f"{' to '.join(expected)}. Move that folder elsewhere; the next run writes "
+            "it again."
+        )
 
 
 def _make_voc_layout(

@@ -182,3 +182,17 @@ def test_images_of_both_splits_are_refused_unless_meant(
     options = make_config(shared_images=True).data
     warn_of_shared(find_dataset(options), options)
     assert "warning: 1 of the images evaluated" in capsys.readouterr().err
+
+
+def test_images_held_out_are_not_kept_under_other_names(
+    folder: Path, make_config: MakeConfig
+) -> None:
+    for place, end in (("JPEGImages", ".jpg"), ("SegmentationClass", ".png")):
+        shutil.copy(folder / place / f"a{end}", folder / place / f"z{end}")
+    write_list(folder, ["a", "b", "c", "d", "z"], "train")
+    options = make_config(holdout=0.25, val_split="train").data
+    said = r"1 of the images held out are trained on as well \(list train\): z\."
+    with pytest.raises(UserError, match=said + ".*under other names.*--shared-images"):
+        check_shared(find_dataset(options), options)
+    options = make_config(holdout=0.25, val_split="train", shared_images=True).data
+    check_shared(find_dataset(options), options)

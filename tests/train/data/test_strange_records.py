@@ -70,8 +70,12 @@ def test_record_that_does_not_fit_is_refused_where_it_is_decoded(
 ) -> None:
     said = bend(monkeypatch, kind).format("train")
     config = make_config()
-    source = load_dataset(config.data).train
     place = f"^{config.data.prepared}/voc_layout/train_.*"
+    if kind in ("bytes", "controls", "lines"):  # of the first and the last at once
+        with pytest.raises(UserError, match=place + said):
+            load_dataset(config.data)
+        monkeypatch.setattr(voc_records, "check_records_of", lambda *arguments: None)
+    source = load_dataset(config.data).train
     with pytest.raises(UserError, match=place + said) as raised:
         decode(source[0])
     assert str(raised.value).endswith("elsewhere; the next run writes it again.")
@@ -83,6 +87,32 @@ def test_record_that_does_not_fit_is_refused_where_it_is_decoded(
     for read in readers.get(kind, ()):
         with pytest.raises(UserError, match=place + said):
             read()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda items: items[:2], r"are 2, from a to b, and .* has 4 images, from a"),
+        (lambda items: [items[0], items[-1]], "are 2, from a to d, and .* 4 images"),
+        (lambda items: items[:1] * 4, "are 4, from a to a, and .*4 images, from a to "),
+        (lambda items: items[::-1], "are 4, from . to a, and .* has 4 images, from a "),
+    ],
+)
+def test_records_of_other_images_are_refused(
+    make_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], Any],
+    said: str,
+) -> None:
+    config = make_config()
+    with monkeypatch.context() as patch:
+        patch.setattr(voc_records, "progress", lambda items, split: change(items))
+        patch.setattr(voc_records, "check_records_of", lambda *arguments: None)
+        load_dataset(config.data)
+    place = f"^{config.data.prepared}/voc_layout/train_"
+    said = f"{place}.*: the prepared records of split 'train' {said}.*Move that folder"
+    with pytest.raises(UserError, match=said):
+        load_dataset(config.data)
 
 
 def test_void_classes_are_in_no_record(
