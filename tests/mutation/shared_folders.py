@@ -218,6 +218,11 @@ SHARED_FOLDERS = [
         ("images beside unsaid", "        if aside:", "        if False:"),
     ),
     *of(
+        "train/data/mask_checks.py",
+        "tests/train/data/test_mask_checks.py",
+        ("colors numbered anew", "if known != color and", "if False and"),
+    ),
+    *of(
         "train/data/voc_records.py",
         "tests/train/data/test_strange_records.py",
         ("any number", "len(source) != len(pairs) or found", "found"),

@@ -32,6 +32,9 @@ class MaskChecks:
         self._masks: dict[Path, set[int]] = {}
         self._white = 0  # of those, that it was said of
         self._places: dict[tuple[int, ...], tuple[int, Path]] = {}
+        self._colors: dict[int, tuple[tuple[int, ...], Path]] = {}
+        # What is to be said of a value of two colors; None once it was.
+        self._renumbered: str | None = ""
 
     def add(self, path: Path, labels: np.ndarray) -> None:
         """Takes a mask's labels into account.
@@ -48,10 +51,17 @@ class MaskChecks:
         for color, value in _palette(path).items():
             if value not in used or value == IGNORED:
                 continue
+            known, place = self._colors.setdefault(value, (color, path))
+            if known != color and self._renumbered == "":
+                self._renumbered = (
+                    f"{path} shows {_text(color)} where the value is {value}, but "
+                    f"{place} {_text(known)}. Values are the classes. If colors are, "
+                    "as where a program numbers each file's anew, write labelmap.txt."
+                )
             first, where = self._places.setdefault(color, (value, path))
             if first != value:
                 raise UserError(
-                    f"{path} shows {','.join(map(str, color))} where the value is "
+                    f"{path} shows {_text(color)} where the value is "
                     f"{value}, but {where} where it is {first}: their palettes are in "
                     "different orders, so values are no classes. Write labelmap.txt "
                     "in the folder of the data, a line NAME:red,green,blue:: for each "
@@ -85,6 +95,9 @@ class MaskChecks:
 
     def warning(self) -> str:
         """Returns what is to be said of masks so far, and was not said before."""
+        if said := self._renumbered:
+            self._renumbered = None
+            return said
         white = white_beside_classes(list(self._masks.values()))
         if self._converted or len(white) <= self._white:
             return ""
@@ -152,6 +165,10 @@ def _copying(root: Path, copy: Path, mask: Path) -> str:
         ".save(path) for path in pathlib.Path(new).rglob(masks + '/**/*.[pP][nN][gG]')]"
     )
     return f'python -c "{code}" {shlex.join((str(root), str(copy), folder))}'
+
+
+def _text(color: tuple[int, ...]) -> str:
+    return ",".join(map(str, color))
 
 
 def _palette(path: Path) -> dict[tuple[int, ...], int]:

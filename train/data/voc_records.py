@@ -88,7 +88,7 @@ class VocLayout(SegmentationBuilder):
             for path in (image, mask):  # after it was read
                 check_unchanged(path, digests[path])
             yield index, make_record(encoded, example.label, name)
-        if said := self._checks.warning():
+        while said := self._checks.warning():
             print(f"warning: {said}", file=sys.stderr)
         if split == next(iter(folder.splits)):  # what is trained on
             self._checks.finish(folder.root, files[0].mask)

@@ -82,6 +82,22 @@ def test_palettes_of_splits_that_are_there_already_count(
     load_dataset(make_config().data)
 
 
+def test_values_of_two_colors_are_told(
+    folder: Path, make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a program numbers each file's colors anew: values may be no classes."""
+    for number, path in enumerate(masks(folder)):
+        image = Image.fromarray(np.minimum(read_mask(path), 1))
+        image.putpalette([0, 0, 0, *((200, 0, 0), (0, 200, 0))[number % 2]])
+        image.save(path)
+    assert len(load_dataset(make_config().data).train) == 4
+    said = capsys.readouterr().err
+    first, second = masks(folder)[:2]
+    assert said.count("warning") == 1
+    assert f"warning: {second} shows 0,200,0 where the value is 1, but {first} " in said
+    assert "200,0,0. Values are the classes. If colors are" in said
+
+
 def test_equal_palettes_are_fine(folder: Path, make_config: MakeConfig) -> None:
     for path in masks(folder):
         image = Image.fromarray(read_mask(path))
