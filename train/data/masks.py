@@ -227,11 +227,13 @@ def _of_palette(image: Image.Image, name: str, colors: np.ndarray | None) -> np.
     palette[: len(listed)] = listed
     if (palette[used] == used[:, None]).all():
         return _of_gray(indices, 8, name, colors)
-    classes = used[used < len(colors)]
-    if len(classes) and (palette[classes] == colors[classes]).all():
-        return indices  # a value that is no class is refused as such
-    if not len(classes) and set(used.tolist()) <= {IGNORED}:
-        return indices
+    classes, last = used[used < len(colors)], palette[IGNORED]
+    is_own = (palette == last).all(axis=1).sum() == 1  # no filling of a palette
+    if not (IGNORED in used and is_own and (colors == last).all(axis=1).any()):
+        if len(classes) and (palette[classes] == colors[classes]).all():
+            return indices  # a value that is no class is refused as such
+        if set(used.tolist()) <= {IGNORED}:
+            return indices
     return _by_color(palette[indices], name, colors)
 
 

@@ -137,6 +137,17 @@ def test_palette_in_another_order_is_read_by_color(
     np.testing.assert_array_equal(read_mask(path, COLORS), drawn)
 
 
+def test_value_255_of_a_color_of_a_class(tmp_path: Path) -> None:
+    """A class, if no other value has the color: palettes are filled up with black."""
+    values = np.array([[0, 1, 255]], np.uint8)
+    for color, label in (((176, 112, 32), 2), ((0, 0, 0), 255), (VOID, 255)):
+        palette = np.zeros((256, 3), np.uint8)
+        palette[:2], palette[255] = COLORS[:2], color
+        path = tmp_path / "mask.png"
+        write_png(path, values, depth=8, palette=palette.tobytes())
+        assert read_mask(path, COLORS).tolist() == [[0, 1, label]]
+
+
 @pytest.mark.parametrize("rest", [0, 9, None])
 def test_palette_as_labelmap_has_it_is_read_as_indices(
     tmp_path: Path, drawn: np.ndarray, rest: int | None
