@@ -128,6 +128,13 @@ def _check_asked(asked: Sequence[str], names: Sequence[str], path: Path) -> None
     )
 
 
+def _byte(text: str) -> int:
+    """Returns a number as labelmap.txt writes it; Python reads more than that."""
+    if not re.fullmatch(r"\s*[0-9]+\s*", text):
+        raise ValueError(f"no number: {text}")
+    return int(text)
+
+
 def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """Reads CVAT's `name:r,g,b:parts:actions` lines."""
     names, colors = [], []
@@ -136,7 +143,7 @@ def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
             continue
         try:
             name, color = line.split(":")[:2]
-            red, green, blue = (int(part) for part in color.split(","))
+            red, green, blue = map(_byte, color.split(","))
             colors.append(np.array([red, green, blue], np.uint8))
         except (ValueError, OverflowError) as error:
             raise UserError(

@@ -137,6 +137,10 @@ def bad_labelmap(folder: Path) -> None:
     (folder / "labelmap.txt").write_text("sky:1,2,3::\nroad\n")
 
 
+def strange_digits(folder: Path) -> None:
+    (folder / "labelmap.txt").write_text("sky:1,2, 3::\nroad:1_0,٣,0::\n")
+
+
 def nameless_class(folder: Path) -> None:
     (folder / "labelmap.txt").write_text("sky:1,2,3::\n :4,5,6::\n")
 
@@ -181,6 +185,7 @@ def deep_image(folder: Path) -> None:
         (color_mask, r"b\.png holds colors \(RGB\).*: 128,0,0\. Write labelmap"),
         (truncate_image, r"b\.jpg cannot be decoded"),
         (bad_labelmap, r"labelmap\.txt, line 2: expected name:red,green,blue"),
+        (strange_digits, r"labelmap\.txt, line 2: expected .*got 'road:1_0,"),
         (nameless_class, r"labelmap\.txt has a class called ''\. Give it a name"),
         (repeated_class, r"class_names\.txt must name each class once; repeated: red"),
         (lone_class, r"class_names\.txt must name 2 to 255 classes, it has 1"),
