@@ -123,15 +123,17 @@ def _found_in_place(
             "checks": checks,
             "form": options.form,
         }
-        builders = {
-            split: VocLayout(folder=folder, split=split, **more) for split in splits
-        }
-        unwritten = {split for split in splits if not builders[split].is_prepared()}
+
+        def records_of(split: str) -> VocLayout:  # as they are at this moment
+            return VocLayout(folder=folder, split=split, **more)
+
+        unwritten = {split for split in splits if not records_of(split).is_prepared()}
         if unwritten and not folder.by_color:
             others = folder.splits.keys() - unwritten
             checks.add_others([mask for s in others for *_, mask in folder.splits[s]])
         sources: dict[str, Source] = {}
-        for split, builder in builders.items():
+        for split in splits:
+            builder = records_of(split)
             sources |= open_splits(builder, (split,))
             check_records_of(sources[split], folder, split, builder.data_dir)
         return sources
