@@ -14,6 +14,7 @@ from flax import nnx
 from train.common.errors import UserError
 from train.config import portable
 from train.evaluation.preparation import prepared
+from train.evaluation.views import EvaluationOptions
 from train.export import FILES, _check_finite, export, serialized
 from train.training.step import make_state
 from train.workdir.sums import not_ours
@@ -30,7 +31,8 @@ def test_what_is_finite_is_seen_on_a_small_image() -> None:
     network: Any = SimpleNamespace(
         preprocess=SimpleNamespace(form=form),
         state=None,
-        predictor=lambda: SimpleNamespace(batch=lambda _, x: seen.append(x.shape)),
+        use=SimpleNamespace(evaluation=EvaluationOptions()),
+        predictor=lambda _: SimpleNamespace(batch=lambda _, x: seen.append(x.shape)),
     )
     for size in ((4096, 33), (48, 64)):
         _check_finite(Path("model.safetensors"), network, size)

@@ -82,10 +82,11 @@ def test_claims_of_the_dead_are_taken_away_and_others_files_stay(
     dead, theirs, link = (tmp_path / f".predicting_{name}" for name in "abc")
     dead.write_bytes(content)  # as a kill leaves it
     theirs.write_text("notes")
-    link.symlink_to(dead)
+    (tmp_path / "kept").write_bytes(content)
+    link.symlink_to(tmp_path / "kept")
     with claimed(tmp_path, outputs):
         assert not dead.exists()
-    assert set(tmp_path.iterdir()) == {theirs, link}
+    assert set(tmp_path.iterdir()) == {theirs, link, tmp_path / "kept"}
 
 
 @pytest.mark.parametrize("kept", [1, 9, 20, 25, 30])

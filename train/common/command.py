@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import io
 import logging
 import os
@@ -89,6 +90,7 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
         jax.config.update(name, value)
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("absl").addFilter(_nothing_told_twice)
+    logging.getLogger("asyncio").addFilter(_no_lost_reads)
     sys.unraisablehook = _interrupt_again
     threading.excepthook = _trace_of_thread
     with _steady("stdout") as output, _steady("stderr", bars=True):
@@ -232,8 +234,13 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
         if noted or issubclass(lost.exc_type, Terminated):
             number = signal.SIGTERM
         threading.Timer(0.1, signal.pthread_kill, (main, number)).start()
-    else:
+    elif not inspect.iscoroutine(lost.object):  # as `_no_lost_reads`
         sys.__unraisablehook__(lost)
+
+
+def _no_lost_reads(record: logging.LogRecord) -> bool:
+    """Drops what is told of each array of a checkpoint that cannot be read."""
+    return "exception was never retrieved" not in record.getMessage()
 
 
 def _nothing_told_twice(record: logging.LogRecord) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +30,6 @@ from train.training.position import (
     sealed,
 )
 from train.training.step import TrainState
-
-# Of a checkpoint that is removed while it is read, Python tells of every array.
-logging.getLogger("asyncio").addFilter(
-    lambda record: "exception was never retrieved" not in record.getMessage()
-)
 
 _all_finite = jax.jit(all_finite)
 

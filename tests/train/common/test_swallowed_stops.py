@@ -1,10 +1,12 @@
 """A stop that JAX's garbage collection callback swallows is raised again."""
 
+import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import types
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -55,3 +57,35 @@ def test_a_stop_during_an_evaluation_is_not_lost(
     assert ended.value.code == status
     printed = capsys.readouterr().out
     assert "evaluation ended" in printed and "Stopped.Again." in printed
+
+
+@types.coroutine
+def _wait() -> Generator[None, None, None]:
+    yield
+
+
+@pytest.mark.usefixtures("before")
+def test_arrays_of_a_checkpoint_that_went_are_not_told(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Late:
+        def __del__(self) -> None:
+            raise ValueError("what else went wrong")
+
+    async def read() -> None:
+        try:
+            await _wait()
+        finally:
+            raise ValueError("one of a hundred arrays")
+
+    def main() -> None:
+        reading, late = read(), Late()
+        reading.send(None)
+        del reading, late
+        for text in ("Task exception was never retrieved\nfuture: <", "another"):
+            logging.getLogger("asyncio").error(text)
+
+    run_command(main)
+    said = capsys.readouterr().err
+    assert "what else went wrong" in said and "a hundred arrays" not in said
+    assert caplog.messages == ["another"]

@@ -70,8 +70,7 @@ def test_a_full_disk_leaves_the_results_before(
 def test_results_of_two_calls_at_once_are_both_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = publish.with_earlier
-    calls: list[threading.Thread] = []
+    whole, calls = publish.with_earlier, list[threading.Thread]()
 
     def slow(*arguments: Any) -> Any:
         found = whole(*arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from pathlib import Path
 
@@ -105,12 +104,3 @@ def test_a_network_is_read_from_a_run_that_goes_on(
     with Checkpoints(folder, 0, "data") as checkpoints:
         restored = checkpoints.restore(STATE)
     assert restored is not None and int(restored.state.step) == 2
-
-
-def test_what_python_tells_of_each_array_is_not_printed(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    logger = logging.getLogger("asyncio")
-    logger.error("Task exception was never retrieved\nfuture: <Task finished")
-    logger.error("another")
-    assert caplog.messages == ["another"]
