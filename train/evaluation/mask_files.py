@@ -104,13 +104,14 @@ class MaskMaker:
     def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
         path, files = named
         with memory_for(str(path), _WAY_OUT):
-            digest = digest_of(path)
+            before = _version(path)
             image = read_image(path, self._predictor.form)
-            if digest_of(path) != digest:  # the mask would pass for the new one's
+            self._predictor.check(image.shape[0], str(path))
+            digest = digest_of(path)
+            if _version(path) != before:  # the mask would pass for the new one's
                 raise UserError(
                     f"{path} has changed while it was read. Predict it anew."
                 )
-            self._predictor.check(image.shape[0], str(path))
             return Seen(path, files, image, digest)
 
     def _predict(self, state: TrainState, seen: Seen) -> Masked | Unrefined:
@@ -214,6 +215,14 @@ class MaskMaker:
         for rows in row_bands(len(photo)):
             painted[rows] = overlay(photo[rows], mask[rows], self._colors)
         return overlay_as_predicted(painted)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Returns what changes with a file, nothing of one that is not there."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return ()
 
 
 _Known = Callable[[Path], bool]

@@ -10,7 +10,7 @@ import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from train.common.errors import UserError
-from train.data import record_files
+from train.data import record_files, voc_records
 from train.data.dataset import DataOptions, find_dataset, load_dataset
 from train.data.record_files import check_records
 
@@ -81,16 +81,21 @@ def of_split(options: DataOptions, split: str, pattern: str) -> Path:
     return path
 
 
-def test_a_damaged_record_is_named_by_its_folder(make_config: MakeConfig) -> None:
+def test_a_damaged_record_is_named_by_its_folder(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = make_config().data
     load_dataset(options)
     path = of_split(options, "train", "*array_record*")
     content = bytearray(path.read_bytes())
-    content[80:90] = b"0123456789"  # the first: the last is looked at when it is opened
+    content[80:90] = b"0123456789"  # the first
     path.write_bytes(content)
+    said = f"^{path.parent}: the prepared records of split 'train' cannot be read"
+    with pytest.raises(UserError, match=said):
+        load_dataset(options)
+    monkeypatch.setattr(voc_records, "check_records_of", lambda *arguments: None)
     source = load_dataset(options).train
     assert len(source) == 4 and source[3]["name"] == b"d"
-    said = f"^{path.parent}: the prepared records of split 'train' cannot be read"
     with pytest.raises(UserError, match=said):
         source[0]
 
