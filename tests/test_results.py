@@ -266,6 +266,27 @@ def test_dense_crf_has_the_numbers_of_its_evaluations(preset: str) -> None:
     assert evaluations[2]["options"] == measured["tuning"][-1]["options"]
 
 
+def test_heads_have_the_numbers_of_their_runs() -> None:
+    content = (DOCS / "results" / "heads" / "camvid_small.json").read_text()
+    assert not re.search(r"/(home|work|tmp|root|Users)/", content)
+    of: dict[str, dict[int, dict[str, Any]]] = {}
+    for run in json.loads(content)["runs"]:
+        of.setdefault(run["head"], {})[run["seed"]] = run
+    base = {seed: 100 * run["mean_iou"] for seed, run in of["v2"].items()}
+    section = TEXT.split("## Other heads")[1].split("\n## ")[0]
+    rows = [row for row in section.split("\n") if row.startswith("|")][2:]
+    for row, (head, runs) in zip(rows, of.items(), strict=True):
+        name, *ious, gains, right = row.strip("| ").split(" | ")
+        assert name == head.upper().replace("PLUS", "+")
+        percent = {seed: 100 * run["mean_iou"] for seed, run in runs.items()}
+        assert ious == [f"{percent[s]:.1f}" if s in percent else "–" for s in base]
+        changes = [f"{percent[seed] - base[seed]:+.1f}" for seed in percent]
+        text = ", ".join(changes).replace("-0.0", "0.0").replace("-", "−")
+        assert gains == (text if head != "v2" else "–")
+        rights = (f"{100 * run['pixel_accuracy']:.1f}" for run in runs.values())
+        assert right == ", ".join(rights)
+
+
 def test_links_lead_somewhere() -> None:
     assert RESULTS
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
