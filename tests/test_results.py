@@ -280,9 +280,8 @@ def test_heads_have_the_numbers_of_their_runs() -> None:
         assert name == head.upper().replace("PLUS", "+")
         percent = {seed: 100 * run["mean_iou"] for seed, run in runs.items()}
         assert ious == [f"{percent[s]:.1f}" if s in percent else "–" for s in base]
-        changes = [f"{percent[seed] - base[seed]:+.1f}" for seed in percent]
-        text = ", ".join(changes).replace("-0.0", "0.0").replace("-", "−")
-        assert gains == (text if head != "v2" else "–")
+        text = ", ".join(f"{percent[seed] - base[seed]:+.1f}" for seed in percent)
+        assert gains == (text.replace("-0.0", "0.0") if head != "v2" else "–")
         rights = (f"{100 * run['pixel_accuracy']:.1f}" for run in runs.values())
         assert right == ", ".join(rights)
 
