@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lal_jax import _checks
+from lal_jax.kernel_switch import several_devices
 from lal_jax.masks import ignored_labels, labels_and_mask
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ def at_label(
 ) -> Float[Array, "*pixels"]:
     """Returns each pixel's value of its own class; that of a label out of range: any.
 
-    By index, since a select would take another array of the values' size. Only where
-    Explicit mesh axes divide the classes JAX refuses to index along them.
+    By index, since a select would take another array of the values' size. Of programs
+    that may be divided by a select: by index all values might be gathered, and JAX
+    refuses it along classes that Explicit mesh axes divide.
     """
     classes = values.shape[-1]
-    if jax.typeof(values).sharding.spec[-1] is not None:
+    if several_devices() or jax.typeof(values).sharding.spec[-1] is not None:
         return jnp.sum(jnp.where(is_target(labels, classes), values, 0.0), axis=-1)
     index = jnp.clip(labels, 0, classes - 1)[..., None]
     found = jnp.take_along_axis(values, index, axis=-1, mode="promise_in_bounds")

@@ -6,11 +6,19 @@ import numpy as np
 import optax
 import pytest
 
-from lal_jax import selective_cross_entropy, softmax_cross_entropy
+from lal_jax import selective_cross_entropy, softmax_cross_entropy, targets
 from tests import reference
 from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, OPTIONS, TARGETS, random_scene
 from tests.tolerances import assert_close
+
+
+@pytest.fixture(autouse=True, params=["one device", "several"])
+def _devices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own logits are read by index, or selected where programs may be divided."""
+    several = request.param == "several"
+    monkeypatch.setattr(targets, "several_devices", lambda: several)
+
 
 LOSSES = {
     "selective": partial(selective_cross_entropy, kernel_size=3),

@@ -10,9 +10,16 @@ from lal_jax import (
     locally_adaptive_loss,
     lovasz_softmax_loss,
     region_mutual_information_loss,
+    targets,
 )
 from tests.lal_jax.effort import full_jit
 from tests.lal_jax.functions import DRAWN, OF_SUMS, Function, every
+
+
+@pytest.fixture(autouse=True)
+def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As users mostly have it; programs that may be divided take more."""
+    monkeypatch.setattr(targets, "several_devices", lambda: False)
 
 
 @pytest.mark.parametrize(
