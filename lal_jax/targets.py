@@ -38,9 +38,9 @@ def at_label(
 ) -> Float[Array, "*pixels"]:
     """Returns each pixel's value of its own class; that of a label out of range: any.
 
-    By index, since a select would take another array of the values' size. Of programs
-    that may be divided by a select: by index all values might be gathered, and JAX
-    refuses it along classes that Explicit mesh axes divide.
+    By index, since a select would take another array of the values' size. Programs that
+    may be divided select all the same: by index all values might be gathered, and JAX
+    refuses to index along classes that Explicit mesh axes divide.
     """
     classes = values.shape[-1]
     if several_devices() or jax.typeof(values).sharding.spec[-1] is not None:

@@ -14,7 +14,7 @@ IDENTITY = (
         ("just written", "began - changed > _SETTLED", "True"),
         ("coarse times", "changed % _COARSE != 0", "True"),
         ("damage believed", "if checksum == _checksum(kept) else {}", ""),
-        ("always read", "if signature == _signature(path)", "if False"),
+        ("always read", "if signature == signature_of(path)", "if False"),
         ("images by name", "(name, digests[image], ", "(name, image.name, "),
         ("colors ignored", "tuple(class_names), colors.tolist()", "tuple(class_names)"),
         (

@@ -168,7 +168,7 @@ SHARED_FOLDERS = [
     *of(
         "train/evaluation/mask_files.py",
         "tests/train/test_many_images.py",
-        ("digest of the next", "if _version(path) != before:", "if False:"),
+        ("digest of the next", "if signature_of(path) != before:", "if False:"),
     ),
     *of(
         "train/data/masks.py",

@@ -254,9 +254,10 @@ def _shared(found: Found, options: DataOptions) -> str:
         "with --holdout 0.2."
     )
     if options.holdout:
-        folder, evaluated = found.folder, "held out"
-        pairs = folder.splits[trained] if folder else []
-        names = held_and_kept(pairs, folder.digests if folder else {}, options.holdout)
+        names, evaluated = (), "held out"
+        if folder := found.folder:
+            pairs = folder.splits[trained]
+            names = held_and_kept(pairs, folder.digests, options.holdout)
         way_out = "They are there under other names: take them out of the list."
     if not names:
         return ""

@@ -84,7 +84,7 @@ class Digests:
 
     def _remembered(self, path: Path) -> str:
         digest, signature = self._kept.get(str(path.resolve()), ("", None))
-        return digest if signature == _signature(path) else ""
+        return digest if signature == signature_of(path) else ""
 
 
 def memory_of(folder: Path, prepared: Path) -> Path:
@@ -162,18 +162,19 @@ def earlier_fingerprint(
 
 def _take(path: Path) -> tuple[str, _Signature | None]:
     """Returns a file's digest, and its signature where that may be believed again."""
-    began, before = time.time_ns(), _signature(path)
+    began, before = time.time_ns(), signature_of(path)
     digest = digest_of(path)
     changed = before[-1]
     certain = (
-        _signature(path) == before
+        signature_of(path) == before
         and began - changed > _SETTLED
         and changed % _COARSE != 0
     )
     return digest, before if certain else None
 
 
-def _signature(path: Path) -> _Signature:
+def signature_of(path: Path) -> _Signature:
+    """Returns what no change of a file leaves as it is."""
     found = path.stat()
     return [
         found.st_dev,

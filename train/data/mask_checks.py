@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +45,12 @@ class MaskChecks:
         used = set(np.unique(labels).tolist())
         self._values |= used
         self._masks[path] = used
-        self._check_palette(path, used)
+        self._check_palette(path, _palette(path), used)
 
-    def _check_palette(self, path: Path, used: Collection[int]) -> None:
-        for color, value in _palette(path).items():
+    def _check_palette(
+        self, path: Path, palette: Mapping[tuple[int, ...], int], used: Collection[int]
+    ) -> None:
+        for color, value in palette.items():
             if value not in used or value == IGNORED:
                 continue
             known, place = self._colors.setdefault(value, (color, path))
@@ -77,8 +79,9 @@ class MaskChecks:
         if not paths:  # else there would be a bar of nothing
             return
         for path in tqdm(paths, "palettes", unit="mask", dynamic_ncols=True):
-            if _palette(path):
-                self._check_palette(path, set(np.unique(read_mask(path)).tolist()))
+            if palette := _palette(path):
+                used = set(np.unique(read_mask(path)).tolist())
+                self._check_palette(path, palette, used)
 
     def finish(self, root: Path, mask: Path) -> None:
         """Refuses masks that have nothing but one class and ignored pixels.

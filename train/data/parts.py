@@ -11,6 +11,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.data.images import Source
+from train.data.splits import shared_names
 from train.data.voc_files import Pair
 
 
@@ -79,6 +80,6 @@ def held_and_kept(
       digests: of each file.
       fraction: to hold out.
     """
-    kept, held = held_out(len(pairs), fraction)
-    known = {digests[pairs[index].image] for index in kept}
-    return tuple(pairs[i].name for i in held if digests[pairs[i].image] in known)
+    parts = zip(("kept", "held"), held_out(len(pairs), fraction), strict=True)
+    splits = {part: [pairs[index] for index in of] for part, of in parts}
+    return shared_names(splits, digests)

@@ -91,7 +91,11 @@ def plain_listing(
     parts = of_splits(images, splits, "/", beside)
     if parts:
         aside = [
-            path.name for path in files_below(images, read) if path.parent == images
+            path.name
+            for path in sorted(images.iterdir())
+            if path.suffix.lower() in read
+            and not path.name.startswith(".")
+            and path.is_file()
         ]
         if aside:
             print(

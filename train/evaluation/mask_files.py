@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from train.common.errors import NotFinite, UserError, memory_for
 from train.common.files import replace_bytes
-from train.data.fingerprint import digest_of
+from train.data.fingerprint import digest_of, signature_of
 from train.data.forms import shown_image
 from train.data.images import Size, read_image
 from train.data.palette import mask_image, overlay
@@ -104,11 +104,11 @@ class MaskMaker:
     def _read(self, named: tuple[Path, MaskFiles]) -> Seen:
         path, files = named
         with memory_for(str(path), _WAY_OUT):
-            before = _version(path)
+            before = signature_of(path) if path.exists() else None
             image = read_image(path, self._predictor.form)
             self._predictor.check(image.shape[0], str(path))
             digest = digest_of(path)
-            if _version(path) != before:  # the mask would pass for the new one's
+            if signature_of(path) != before:  # the mask would pass for the new one's
                 raise UserError(
                     f"{path} has changed while it was read. Predict it anew."
                 )
@@ -215,14 +215,6 @@ class MaskMaker:
         for rows in row_bands(len(photo)):
             painted[rows] = overlay(photo[rows], mask[rows], self._colors)
         return overlay_as_predicted(painted)
-
-
-def _version(path: Path) -> tuple[int, ...]:
-    """Returns what changes with a file, nothing of one that is not there."""
-    with contextlib.suppress(OSError):
-        found = path.stat()
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-    return ()
 
 
 _Known = Callable[[Path], bool]

@@ -118,13 +118,13 @@ def test_a_file_just_written_is_read_again(
 def test_coarse_times_are_not_believed(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signature = fingerprint._signature
+    signature = fingerprint.signature_of
 
     def coarse(path: Path) -> list[int]:
         *more, changed = signature(path)
         return [*more, changed // 10**9 * 10**9]
 
-    monkeypatch.setattr(fingerprint, "_signature", coarse)
+    monkeypatch.setattr(fingerprint, "signature_of", coarse)
     memory = tmp_path / "digests.json"
     read_by(monkeypatch, memory, files)
     assert read_by(monkeypatch, memory, files)[0] == sorted(files)

@@ -153,12 +153,10 @@ class VocWriter:
             of = split and f" of {split}"
             raise UserError(f"two images{of} are called {name!r}. Rename one.")
         listed[name] = None
-        if isinstance(mask, np.ndarray):
-            mask = mask_png(mask, voc_colormap())
         if isinstance(mask, Path):
             content = read_regular(self.inside.checked(mask))
         else:
-            content = mask
+            content = bytes(mask)
         digest = hashlib.sha256(content).hexdigest()
         if self._masks.setdefault(name, digest) != digest:
             raise UserError(
@@ -171,6 +169,8 @@ class VocWriter:
             return
         self._written[name] = file
         self._put(f"{IMAGES}/{name}{_suffix(image)}", image)
+        if isinstance(mask, np.ndarray):
+            mask = mask_png(mask, voc_colormap())
         self._put(f"{_MASKS}/{name}.png", mask)
 
     def finish(self) -> None:
