@@ -115,7 +115,7 @@ def _score(
 ) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
     """Returns the score and 1/√(σ² + ε); the pixels along `axes` share their σ."""
     centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
-    return _where(valid, centered * inverse), inverse
+    return _where(valid, centered * inverse), _of_valid(valid, inverse, axes)
 
 
 @_score.defjvp
@@ -125,9 +125,9 @@ def _score_jvp(axes, epsilon, primals, tangents):
     score = _where(valid, centered * inverse)
     # From here on read from memory, lest XLA spread 1/σ over the classes for both.
     centered, inverse = jax.lax.optimization_barrier((centered, inverse))
-    change = _where(valid, change)
     d_centered, d_inverse = _changes(change, centered, inverse, valid, pixels, axes)
     d_score = _where(valid, d_centered * inverse + centered * d_inverse)
+    inverse, d_inverse = (_of_valid(valid, it, axes) for it in (inverse, d_inverse))
     return (score, inverse), (d_score, d_inverse)
 
 
@@ -139,7 +139,7 @@ def _centered(
     axes: tuple[int, ...],
     epsilon: float,
 ) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
-    """Returns x̂ − μ, without axes of ignored pixels too, and 1/√(σ² + ε)."""
+    """Returns x̂ − μ and 1/√(σ² + ε), without axes anything at ignored pixels."""
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
@@ -153,8 +153,8 @@ def _centered(
     infinite = jnp.isinf(jnp.min(logits, axis=-1, keepdims=True))
     if axes:  # sums over pixels follow
         infinite = jnp.any(infinite & valid[..., None], axis=axes, keepdims=True)
-        return _where(valid, centered), jnp.where(infinite, jnp.nan, inverse)
-    return centered, _where(valid, jnp.where(infinite, jnp.nan, inverse))
+        centered = _where(valid, centered)
+    return centered, jnp.where(infinite, jnp.nan, inverse)
 
 
 @_centered.defjvp
@@ -175,8 +175,10 @@ def _changes(
 ) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
     """Returns those of x̂ − μ, d − mean d, and 1/σ, −mean((x̂ − μ) d) / σ³.
 
-    The first mean is over the classes, the second over all that σ is taken over.
+    The first mean is over the classes, the second over all that σ is taken over. Those
+    of ignored logits count as 0.
     """
+    change = _where(valid, change)
     mean = jnp.mean(change, axis=-1, keepdims=True)
     overlap = score_mean(centered * change, valid, pixels, axes)
     return change - mean, -overlap * inverse * inverse * inverse
@@ -196,6 +198,13 @@ def score_mean(
     if not axes:
         return of_pixels
     return jnp.sum(_where(valid, of_pixels) / pixels, axis=axes, keepdims=True)
+
+
+def _of_valid(
+    valid: Bool[Array, "*pixels"], inverse: Float[Array, "..."], axes: tuple[int, ...]
+) -> Float[Array, "..."]:
+    """Returns 0 for ignored pixels, unless the pixels share one number."""
+    return inverse if axes else _where(valid, inverse)
 
 
 def _where(

@@ -180,3 +180,37 @@ def test_void_pixels_may_hold_any_losses(function, seed, filling):
         np.testing.assert_array_equal(after, before)
         assert jnp.isfinite(after).all()
     assert not filled[1][~where].any()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        softmax_cross_entropy,
+        *(
+            functools.partial(locally_adaptive_loss, kernel_size=3, normalization=name)
+            for name in ("standard_score", "image_score", "none")
+        ),
+    ],
+    ids=["cross-entropy", "standard score", "image score", "logits"],
+)
+@pytest.mark.parametrize("filling", [np.nan, -np.inf])
+def test_void_pixels_leave_second_derivatives_alone(loss, filling):
+    """Forward over reverse and reverse over reverse."""
+    rng, logits, labels, where = scene(0)
+    void = ~where | (labels == 255)
+    way = jnp.asarray(rng.normal(size=logits.shape))
+
+    def gradient(x):
+        rest = jnp.asarray(labels)
+        return jax.grad(lambda x: loss(x, rest, where=jnp.asarray(where)).sum())(x)
+
+    @jax.jit
+    def twice(x):
+        _, forward = jax.jvp(gradient, (x,), (way,))
+        return forward, jax.grad(lambda x: (gradient(x) * way).sum())(x)
+
+    clean = twice(jnp.asarray(logits))
+    filled = twice(jnp.asarray(np.where(void[..., None], filling, logits)))
+    for before, after in zip(clean, filled, strict=True):
+        np.testing.assert_array_equal(after, before)
+        assert not after[void].any() and after.any()

@@ -31,8 +31,8 @@ SCORES = [
         ("−inf is far", "jnp.isinf(jnp.min(", "jnp.isnan(jnp.min("),
         (
             "NaN of ignored pixels in their image",
-            "return _where(valid, centered), ",
-            "return centered, ",
+            "        centered = _where(valid, centered)\n",
+            "        centered = centered * 1\n",
         ),
         (
             "infinity of ignored pixels in their image",
@@ -43,6 +43,15 @@ SCORES = [
             "the mean of the image beside those of the pixels",
             "centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)",
             "centered = shifted - jnp.mean(shifted, axis=(*axes, -1), keepdims=True)",
+        ),
+    ),
+    *of(
+        "lal_jax/standard_score.py",
+        "tests/lal_jax/test_void.py",
+        (
+            "ignored pixels in second derivatives",
+            "    change = _where(valid, change)\n    mean",
+            "    mean",
         ),
     ),
 ]
