@@ -143,18 +143,16 @@ def _centered(
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
-    shifted = jnp.maximum(shifted, -FARTHEST)
+    # x − x is NaN for −inf, the only logit that the bound would make finite; a look for
+    # it in the smallest of a pixel's logits would be a pass of its own.
+    shifted = jnp.maximum(shifted, -FARTHEST) + (logits - logits)
     centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
     squares = jnp.square(centered * DOWN)
     variance = score_mean(squares, valid, pixels, axes)
     epsilon = max(epsilon, _MINIMAL_EPSILON) * DOWN**2
-    inverse = jax.lax.rsqrt(variance + epsilon) * DOWN
-    # −inf alone is not NaN by now.
-    infinite = jnp.isinf(jnp.min(logits, axis=-1, keepdims=True))
     if axes:  # sums over pixels follow
-        infinite = jnp.any(infinite & valid[..., None], axis=axes, keepdims=True)
         centered = _where(valid, centered)
-    return centered, jnp.where(infinite, jnp.nan, inverse)
+    return centered, jax.lax.rsqrt(variance + epsilon) * DOWN
 
 
 @_centered.defjvp
