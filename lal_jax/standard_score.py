@@ -114,19 +114,19 @@ def _score(
     epsilon: float,
 ) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
     """Returns the score and 1/√(σ² + ε); the pixels along `axes` share their σ."""
-    centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    centered, _, inverse = _centered(logits, valid, pixels, axes, epsilon)
     return _where(valid, centered * inverse), _of_valid(valid, inverse, axes)
 
 
 @_score.defjvp
 def _score_jvp(axes, epsilon, primals, tangents):
     (logits, valid, pixels), (change, *_) = primals, tangents
-    centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    centered, again, inverse = _centered(logits, valid, pixels, axes, epsilon)
     score = _where(valid, centered * inverse)
-    # From here on read from memory, lest XLA spread 1/σ over the classes for both.
-    centered, inverse = jax.lax.optimization_barrier((centered, inverse))
-    d_centered, d_inverse = _changes(change, centered, inverse, valid, pixels, axes)
-    d_score = _where(valid, d_centered * inverse + centered * d_inverse)
+    # From here on read from memory, lest XLA spread it over the classes.
+    inverse = jax.lax.optimization_barrier(inverse)
+    d_centered, d_inverse = _changes(change, again, inverse, valid, pixels, axes)
+    d_score = _where(valid, d_centered * inverse + again * d_inverse)
     inverse, d_inverse = (_of_valid(valid, it, axes) for it in (inverse, d_inverse))
     return (score, inverse), (d_score, d_inverse)
 
@@ -138,29 +138,43 @@ def _centered(
     pixels: Float[Array, "..."] | int,
     axes: tuple[int, ...],
     epsilon: float,
-) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
-    """Returns x̂ − μ and 1/√(σ² + ε), without axes anything at ignored pixels."""
+) -> tuple[
+    Float[Array, "*batch_pixels classes"],
+    Float[Array, "*batch_pixels classes"],
+    Float[Array, "..."],
+]:
+    """Returns x̂ − μ, the same once more, and 1/√(σ² + ε).
+
+    The second x̂ − μ is for derivatives: computed from the logits and two numbers a
+    pixel, so that no array of the logits' size is kept for them. Without axes both are
+    anything at ignored pixels.
+    """
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
-    shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
-    # x − x is NaN for −inf, the only logit that the bound would make finite; a look for
-    # it in the smallest of a pixel's logits would be a pass of its own.
-    shifted = jnp.maximum(shifted, -FARTHEST) + (logits - logits)
-    centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)
+    largest = jnp.max(logits, axis=-1, keepdims=True)
+    # x − x is NaN for −inf, the only logit that the bound would make finite; looking for
+    # the smallest of a pixel's logits would be a pass of its own.
+    shifted = jnp.maximum(logits - largest, -FARTHEST) + (logits - logits)
+    mean = jnp.mean(shifted, axis=-1, keepdims=True)
+    centered = shifted - mean
     squares = jnp.square(centered * DOWN)
     variance = score_mean(squares, valid, pixels, axes)
     epsilon = max(epsilon, _MINIMAL_EPSILON) * DOWN**2
+    inverse = jax.lax.rsqrt(variance + epsilon) * DOWN
+    # The other way around, as XLA would take equal terms from memory.
+    largest, mean = jax.lax.optimization_barrier((largest, mean))
+    again = -(jnp.minimum(largest - logits, FARTHEST) + mean)
     if axes:  # sums over pixels follow
-        centered = _where(valid, centered)
-    return centered, jax.lax.rsqrt(variance + epsilon) * DOWN
+        centered, again = _where(valid, centered), _where(valid, again)
+    return centered, again, inverse
 
 
 @_centered.defjvp
 def _centered_jvp(axes, epsilon, primals, tangents):
     (logits, valid, pixels), (change, *_) = primals, tangents
-    centered, inverse = _centered(logits, valid, pixels, axes, epsilon)
-    changes = _changes(change, centered, inverse, valid, pixels, axes)
-    return (centered, inverse), changes
+    centered, again, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    d_centered, d_inverse = _changes(change, again, inverse, valid, pixels, axes)
+    return (centered, again, inverse), (d_centered, d_centered, d_inverse)
 
 
 def _changes(

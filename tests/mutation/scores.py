@@ -15,10 +15,15 @@ SCORES = [
         ),
         (
             "differences overflow",
-            "shifted = jnp.maximum(shifted, -FARTHEST)",
-            "shifted = shifted + 0",
+            "jnp.maximum(logits - largest, -FARTHEST)",
+            "(logits - largest)",
         ),
         ("squares overflow", "centered * DOWN", "centered"),
+        (
+            "differences overflow in the derivative",
+            "jnp.minimum(largest - logits, FARTHEST)",
+            "(largest - logits)",
+        ),
     ),
     *of(
         "lal_jax/standard_score.py",
@@ -28,21 +33,30 @@ SCORES = [
             "jnp.sum(valid, axis=axes, keepdims=True)",
             "jnp.sum(valid | True, axis=axes, keepdims=True)",
         ),
-        ("−inf is far", "jnp.isinf(jnp.min(", "jnp.isnan(jnp.min("),
+        ("−inf is far", " + (logits - logits)", ""),
         (
             "NaN of ignored pixels in their image",
-            "        centered = _where(valid, centered)\n",
-            "        centered = centered * 1\n",
+            "        centered, again = _where(valid, centered), _where(valid, again)\n",
+            "        centered, again = centered * 1, again * 1\n",
         ),
         (
             "infinity of ignored pixels in their image",
-            "jnp.any(infinite & valid[..., None]",
-            "jnp.any(infinite",
+            "jnp.sum(_where(valid, of_pixels) / pixels",
+            "jnp.sum(of_pixels / pixels",
         ),
         (
             "the mean of the image beside those of the pixels",
-            "centered = shifted - jnp.mean(shifted, axis=-1, keepdims=True)",
-            "centered = shifted - jnp.mean(shifted, axis=(*axes, -1), keepdims=True)",
+            "mean = jnp.mean(shifted, axis=-1, keepdims=True)",
+            "mean = jnp.mean(shifted, axis=(*axes, -1), keepdims=True)",
+        ),
+    ),
+    *of(
+        "lal_jax/standard_score.py",
+        "tests/lal_jax/test_memory.py",
+        (
+            "differences kept for the derivative",
+            "again = -(jnp.minimum(largest - logits, FARTHEST) + mean)",
+            "again = centered + 0",
         ),
     ),
     *of(
