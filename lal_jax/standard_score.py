@@ -152,7 +152,7 @@ def _centered(
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
     largest = jnp.max(logits, axis=-1, keepdims=True)
-    # x − x is NaN for −inf, the only logit that the bound would make finite; looking for
+    # x − x is NaN for −inf, the only logit that the bound makes finite. Looking for
     # the smallest of a pixel's logits would be a pass of its own.
     shifted = jnp.maximum(logits - largest, -FARTHEST) + (logits - logits)
     mean = jnp.mean(shifted, axis=-1, keepdims=True)
