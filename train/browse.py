@@ -21,7 +21,7 @@ from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.views import PredictionOptions
 from train.report.browsing import PAGE_FILES, write_browsing
 from train.report.own_folder import own_folder
-from train.workdir.evaluated import SplitOptions, load_split
+from train.workdir.evaluated import SplitOptions, load_split, name_of_result
 
 
 def browse(
@@ -52,7 +52,7 @@ def browse(
     check_installed(crf)
     split = load_split(run, prediction, chosen)
     cache_compilations(prediction.compilation_cache)
-    place = out or run / f"browse_{'_'.join([*split.words, *crf.named()])}"
+    place = out or run / name_of_result("browse", [*split.words, *crf.named()])
     if out is None and place.is_symlink():
         raise UserError(f"{place} is a link. Name the folder for the page with --out.")
     with (

@@ -23,7 +23,7 @@ from train.evaluation.crf_options import WITHOUT, CrfOptions
 from train.evaluation.metrics import table
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import Evaluator
-from train.workdir.evaluated import SplitOptions, load_split
+from train.workdir.evaluated import SplitOptions, load_split, name_of_result
 
 
 def evaluate(
@@ -53,7 +53,8 @@ def evaluate(
         evaluator = Evaluator(predictor, dataset.val, dataset.class_names, refine)
         counts = evaluator.counts(trained.state)
     cut = predictor.cut
-    path = run / f"evaluation_{'_'.join([*split.words, *crf.named()])}.json"
+    name = name_of_result("evaluation", [*split.words, *crf.named()])
+    path = run / f"{name}.json"
     result = {
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,

@@ -33,6 +33,7 @@ from train.evaluation.crf_worker import Parameters
 from train.evaluation.spread import replicas
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import evenly
+from train.workdir.evaluated import name_of_result
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, load_run
 
@@ -135,7 +136,7 @@ def tune_crf(
     }
     which = [] if checkpoint == "newest" else [checkpoint]
     words = [where.train_split, *which, *prediction.named()]
-    path = run / f"crf_{'_'.join(words)}.json"
+    path = run / f"{name_of_result('crf', words)}.json"
     replace_text(path, json.dumps(result, indent=2) + "\n")
     if ends := ", ".join(f"--{flag(name)}" for name in grid.ends(tried[0].parameters)):
         print(f"The best lies at an end of {ends}: others may be better.")

@@ -77,11 +77,22 @@ KEPT = (
         "tests/train/training/test_best.py",
         ("any is best", "or not mean_iou > highest", ""),
         ("same step again", "step >= int(state.step)", "step > int(state.step)"),
+        ("better is not told", "if best.mean_iou > kept.mean_iou:", "if False:"),
         (
             "damaged in the way",
             "            checkpoints.newest()  #",
             "            pass  #",
         ),
+    )
+    + of(
+        "train/workdir/contents.py",
+        "tests/train/workdir/test_run.py",
+        ("anybody's result", '"") not in ("", config):', '"") is None:'),
+    )
+    + of(
+        "train/workdir/evaluated.py",
+        "tests/train/workdir/test_evaluated.py",
+        ("names of any length", "if len(encoded) <= _LONGEST:", "if True:"),
     )
     + of(
         "train/training/manifest.py",

@@ -87,7 +87,7 @@ def test_descriptions_of_data(tmp_path: Path, content: bytes) -> None:
 @given(content=tables({"steps": 3, "mean_iou": 0.5}))
 def test_results(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "summary.json"
-    check(lambda path: read_result(path, "steps", "mean_iou"), path, content)
+    check(lambda path: read_result(path, "", "steps", "mean_iou"), path, content)
 
 
 @drawn

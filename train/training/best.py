@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from train.training.checkpoint import Checkpoints
+from train.training.checkpoint import Checkpoints, Restored
 from train.training.step import TrainState
 
 Evaluate = Callable[[TrainState], dict[str, Any]]
@@ -61,3 +62,30 @@ class Best:
         if self._best is None:
             return {}
         return {"best": self._best._asdict()}
+
+
+def warn_of_better(
+    folder: Path, kept: Restored, lines: Iterable[Mapping[str, Any]]
+) -> None:
+    """Says where a run evaluated better since, when it kept no best one.
+
+    Args:
+      folder: where the best checkpoint is.
+      kept: what is in it.
+      lines: the metrics of the run.
+    """
+    evaluated = [
+        _Kept(line["step"], line["mean_iou"])
+        for line in lines
+        if line["split"] == "val" and line.get("mean_iou") is not None
+    ]
+    if kept.mean_iou is None or not evaluated:
+        return
+    best = max(evaluated, key=lambda one: one.mean_iou)
+    if best.mean_iou > kept.mean_iou:
+        print(
+            f"warning: {folder} has the network of step {int(kept.state.step)}, mean "
+            f"IoU {100 * kept.mean_iou:.1f} %. The run reached "
+            f"{100 * best.mean_iou:.1f} % at step {best.step}, which was not kept: it "
+            "was trained without --keep-best then."
+        )

@@ -87,15 +87,16 @@ def read_described(path: Path) -> Described:
     )
 
 
-def read_result(path: Path, *numbers: str) -> dict[str, Any] | None:
+def read_result(path: Path, config: str, *numbers: str) -> dict[str, Any] | None:
     """Reads a run's result, None while there is none.
 
     Args:
       path: of the file.
+      config: checksum of the run's config.json, which the file names as `config`.
       numbers: fields that it has to have.
 
     Raises:
-      UserError: the file is damaged; it is named.
+      UserError: the file is damaged, or another run's; it is named.
     """
     if not path.is_file():
         return None
@@ -103,13 +104,21 @@ def read_result(path: Path, *numbers: str) -> dict[str, Any] | None:
         result = msgspec.convert(read_sealed(path), dict[str, Any])
         for name in numbers:
             _check_number(name, result.get(name))
-        return result
     except ValueError as error:
+        raise UserError(f"{path} is damaged ({error!s:.300}). {_ANEW}") from error
+    # Those of earlier versions do not say whose they are.
+    if result.pop("config", "") not in ("", config):
         raise UserError(
-            f"{path} is damaged ({error!s:.300}). Move it elsewhere and give the "
-            "command again: the run goes on from its last checkpoint and writes it "
-            "anew."
-        ) from error
+            f"{path} is the result of another run than that of the config.json beside "
+            f"it. {_ANEW}"
+        )
+    return result
+
+
+_ANEW = (
+    "Move it elsewhere and give the command again: the run goes on from its last "
+    "checkpoint and writes its own."
+)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +13,8 @@ from train.data.dataset import DataOptions, Dataset, load_dataset
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, Trained, load_run
+
+_LONGEST = 200  # bytes of a result's name; endings follow, and 255 are the most
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,19 @@ class EvaluatedSplit(NamedTuple):
     image_height: int  # that images and masks are prepared at, 0 for their own
     name: str  # of the split
     words: list[str]  # for names of results: the split, and what is not the run's own
+
+
+def name_of_result(kind: str, words: Sequence[str]) -> str:
+    """Returns the name of what a way of evaluating found: its kind and its words.
+
+    One that is longer than file systems take ends in a digest of them instead.
+    """
+    name = "_".join([kind, *words])
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f"{encoded[: _LONGEST - 17].decode(errors='ignore')}_{digest}"
 
 
 def load_split(

@@ -254,7 +254,7 @@ class Run:
 
     def summary(self) -> dict[str, Any] | None:
         """Returns the summary of a finished run, None while it is unfinished."""
-        return read_result(self._summary, "steps", "mean_iou")
+        return read_result(self._summary, self._sum(), "steps", "mean_iou")
 
     def fingerprint(self) -> str | None:
         """Returns the fingerprint of the data it was trained on, None before that."""
@@ -264,11 +264,11 @@ class Run:
 
     def divergence(self) -> dict[str, Any] | None:
         """Returns the record of a divergence, None if there was none."""
-        return read_result(self._divergence, "diverged_at")
+        return read_result(self._divergence, self._sum(), "diverged_at")
 
     def write_divergence(self, divergence: dict[str, Any]) -> None:
         """Marks the run as one that cannot be finished."""
-        write_sealed(self._divergence, divergence)
+        write_sealed(self._divergence, {**divergence, "config": self._sum()})
 
     def completion_notice(self, summary: dict[str, Any]) -> str:
         """Returns the message for a run that is already finished."""
@@ -281,4 +281,7 @@ class Run:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Marks the run as finished."""
         if self._writes:
-            write_sealed(self._summary, summary)
+            write_sealed(self._summary, {**summary, "config": self._sum()})
+
+    def _sum(self) -> str:
+        return checksum_of(self.config_path) if self.config_path.is_file() else ""

@@ -39,6 +39,7 @@ from train.data.void import void_values
 from train.evaluation.inference import Predictor
 from train.evaluation.views import EvaluationOptions
 from train.training.additions import network_alone
+from train.training.best import warn_of_better
 from train.training.initial_weights import loaded_state
 from train.training.step import TrainState, abstract_state
 from train.workdir.contents import Colors, Names, check_named_and_colored
@@ -47,12 +48,7 @@ from train.workdir.run import Run
 Checkpoint = Literal["newest", "best"]  # of a run
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
-_UNREADABLE = (
-    *(KeyError, ValueError, TypeError),
-    *(RecursionError, msgspec.DecodeError),
-)
-
-
+_UNREADABLE = KeyError, ValueError, TypeError, RecursionError, msgspec.DecodeError
 # Of a file that `save_trained` wrote.
 _METADATA = {"config", "class_names", "colors", "step", "statistics", FIELD}
 
@@ -180,6 +176,8 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
             restored = checkpoints.restore(state)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
+    if best:
+        warn_of_better(run.best, restored, run.history.lines())
     colors = np.array(described.colors, np.uint8)
     averaged = restored.state.averaged()
     return Trained(config, class_names, colors, graph, averaged, found)

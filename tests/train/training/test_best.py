@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 from train.common.errors import UserError
-from train.training.best import Best
-from train.training.checkpoint import Checkpoints
+from train.training.best import Best, warn_of_better
+from train.training.checkpoint import Checkpoints, Restored
 from train.training.step import TrainState
 
 from ..standins import STATE
@@ -83,3 +83,21 @@ def test_none_is_kept_unless_asked_for(tmp_path: Path) -> None:
     best.offer(state_of(1), 0.5)
     assert best.described() == {}
     assert best.watching(lambda state: {"mean_iou": 1.0})(STATE) == {"mean_iou": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("later", "said"), [(0.75, "reached 75.0 % at step 9"), (0.5, ""), (None, "")]
+)
+def test_a_better_evaluation_that_was_not_kept_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], later: float | None, said: str
+) -> None:
+    """A run may be resumed without --keep-best."""
+    lines = [
+        {"step": 3, "split": "val", "mean_iou": 0.5},
+        {"step": 9, "split": "val", "mean_iou": later},
+        {"step": 9, "split": "train", "loss": 0.1},
+    ]
+    warn_of_better(tmp_path, Restored(state_of(3), mean_iou=0.5), lines)
+    told = capsys.readouterr().out
+    assert said in told and told.startswith("warning" if said else "")
+    assert bool(told) == bool(said)

@@ -74,9 +74,9 @@ def test_result_without_numbers_is_named(
     path.write_text(json.dumps({"steps": 7, "mean_iou": 0.5} | changes))
     (name,) = changes
     with pytest.raises(UserError, match=rf"{path} is damaged \({name}.*Move it else"):
-        read_result(path, "steps", "mean_iou")
+        read_result(path, "", "steps", "mean_iou")
     path.write_text(json.dumps({"steps": 7, "mean_iou": 0.5, "others": "any"}))
-    assert read_result(path, "steps", "mean_iou") is not None
+    assert read_result(path, "", "steps", "mean_iou") is not None
 
 
 @pytest.mark.parametrize("field", sorted(WHOLE))

@@ -214,3 +214,20 @@ def test_batch_of_a_stranger_s_run_takes_its_options_of_safety_from_the_call(
         batch.batch_of(run.workdir, 1, links=given)
     assert asked == [(False, 10**9), (True, 10**9)]
     assert "1, links=True)" in batch.told_batch(config, dataset.train, 1)
+
+
+def test_the_result_of_another_run_is_not_this_ones(make_config: MakeConfig) -> None:
+    """A file put into the wrong folder would be published as this run's."""
+    run = Run.open(config := make_config())
+    run.begin(config)
+    run.write_summary({"steps": 8, "mean_iou": 0.25})
+    assert run.summary() == {"steps": 8, "mean_iou": 0.25}
+    path = run.workdir / "summary.json"
+    result = path.read_bytes()
+    run.config_path.unlink()
+    path.unlink()
+    other = make_config(seed=1)
+    run.begin(other)
+    path.write_bytes(result)
+    with pytest.raises(UserError, match=f"{path} is the result of another run .*Move"):
+        Run.open(other).summary()
