@@ -29,10 +29,10 @@ from train.data.convert.conversion import (
     Number,
     VocWriter,
     digests_of,
-    images_below,
     key_of,
     read_json,
 )
+from train.data.convert.links import image_places
 from train.data.images import upright_size
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
@@ -97,8 +97,9 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
 
     tables = [part.path for part in parts]
     known = digests_of(root, tables, prepared)
-    key = (*known, *(part.split for part in parts), *images_below(root, "."))
     folders = [folder for part in parts for folder in part.folders]
+    images = image_places(root, {root, *folders}, prepared)
+    key = (*known, *(part.split for part in parts), *images)
     return Conversion("COCO annotations", key, write, folders, tables)
 
 

@@ -29,10 +29,10 @@ from train.data.convert.conversion import (
     Number,
     VocWriter,
     digests_of,
-    images_below,
     key_of,
     read_json,
 )
+from train.data.convert.links import image_places
 from train.data.images import read_mask, upright_size
 from train.data.plain_pairs import IMAGE_FOLDERS
 from train.data.voc_files import READ_SUFFIXES, files_below, first_few
@@ -95,11 +95,12 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
     def write(writer: VocWriter) -> None:
         _write(writer, root, tables[0], masks)
 
-    files = [tables[0], *sorted(masks.values())]
-    key = (*digests_of(root, files, prepared), *images_below(root, *IMAGE_FOLDERS))
+    read = [tables[0], *sorted(masks.values())]
     folders = [root / name for name in IMAGE_FOLDERS]
+    images = image_places(root, folders, prepared)
+    key = (*digests_of(root, read, prepared), *images)
     folders += {path.parent for path in masks.values()}
-    return Conversion("Label Studio's brush masks", key, write, folders, tables[:1])
+    return Conversion("Label Studio's brush masks", key, write, folders, read)
 
 
 def _masks(root: Path) -> _Masks:
