@@ -113,7 +113,7 @@ def _instances(root: Path) -> list[_Part]:
     parts = []
     for path in sorted((root / "annotations").glob("instances_*.json")):
         name = path.stem.removeprefix("instances_")
-        split = split_called(re.sub(r"\d+$", "", name))
+        split = split_called(re.sub("[0-9]+$", "", name))
         folders = (name, split, f"images/{name}", f"images/{split}", "images", ".")
         parts.append(_Part(split, path, tuple(root / folder for folder in folders)))
     return parts

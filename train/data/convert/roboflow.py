@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.text import whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
@@ -99,8 +100,8 @@ def _read_table(table: Path) -> dict[int, str]:
         row: list[str] = []
         try:
             (row,) = csv.reader([line], skipinitialspace=True)
-            value, name = int(row[0]), row[1].strip()
-            if not 0 <= value < IGNORED or value in classes or not name:
+            value, name = whole_number(row[0]), row[1].strip()
+            if value >= IGNORED or value in classes or not name:
                 raise ValueError
         except (ValueError, IndexError, csv.Error) as error:
             raise UserError(
