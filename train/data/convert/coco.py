@@ -14,6 +14,7 @@ from __future__ import annotations
 import filecmp
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,6 +24,7 @@ import msgspec
 from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import open_regular
+from train.common.text import shown
 from train.data.convert.coco_masks import Annotation, Id, class_mask
 from train.data.convert.conversion import (
     Conversion,
@@ -189,13 +191,17 @@ def _write(
                 "one of them is not listed. Export it once more."
             )
         objects.setdefault(image, []).append(annotation)
-    files = _found(part, content.images)
+    files, unseen = _found(part, content.images), list[str]()
     for one in content.images:
         path = writer.inside.checked(files[key_of(one.id)])
         size = _checked_size(one, path, part.path)
-        mask = class_mask(objects.get(key_of(one.id), ()), size, classes, part.path)
+        of_image = objects.get(key_of(one.id), ())
+        mask = class_mask(of_image, size, classes, part.path, unseen)
         name = path.relative_to(root).with_suffix("").as_posix()
         writer.add(part.split, name, path, mask)
+    if unseen:
+        told = f"{len(unseen)} objects cover no pixel: annotations {first_few(unseen)}"
+        print(f"{part.path}: {shown(told)}", file=sys.stderr)
 
 
 def _check_crowds(part: _Part, content: _Content) -> None:
