@@ -38,7 +38,7 @@ class _Value(msgspec.Struct):
     bitmap: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="imageDataURL")
 
 
-class Result(msgspec.Struct):
+class BrushResult(msgspec.Struct):
     """A region of an image, or what is said of it or of a region."""
 
     value: _Value = msgspec.field(default_factory=_Value)
@@ -56,7 +56,7 @@ class BrushRegion(NamedTuple):
 
 
 def brush_regions(
-    results: Sequence[Result], ids: tuple[int, int], masks: Masks, table: Path
+    results: Sequence[BrushResult], ids: tuple[int, int], masks: Masks, table: Path
 ) -> list[BrushRegion]:
     """Returns the regions of an annotation in the order in which they were drawn.
 
@@ -97,11 +97,11 @@ def brush_regions(
     return regions
 
 
-def _labels(result: Result) -> list[str] | None:
+def _labels(result: BrushResult) -> list[str] | None:
     return result.value.brushlabels or result.value.labels
 
 
-def _pixels(result: Result) -> tuple[str, bytes]:
+def _pixels(result: BrushResult) -> tuple[str, bytes]:
     """Returns what results of one region have in common."""
     return repr(result.id), bytes(result.value.rle)
 
@@ -110,7 +110,7 @@ def _given(content: msgspec.Raw) -> bool:
     return bytes(content) not in (b"", b"null")
 
 
-def _check_no_region(result: Result, place: str) -> None:
+def _check_no_region(result: BrushResult, place: str) -> None:
     """Refuses a result without a mask that has a place in the image.
 
     Raises:

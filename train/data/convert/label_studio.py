@@ -25,8 +25,8 @@ import numpy as np
 from train.common.errors import UserError
 from train.data.convert.brush_regions import (
     BrushRegion,
+    BrushResult,
     Masks,
-    Result,
     brush_regions,
 )
 from train.data.convert.conversion import (
@@ -49,7 +49,7 @@ _BACKGROUND = "background"
 
 class _Annotation(msgspec.Struct):
     id: Number
-    result: list[Result]
+    result: list[BrushResult]
     was_cancelled: bool = False
     ground_truth: bool = False
 

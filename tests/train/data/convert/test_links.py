@@ -98,6 +98,23 @@ def test_folders_within_may_be_links_too(tmp_path: Path) -> None:
     assert min(reds(found(root, "COCO"))) > 200
 
 
+def test_links_in_a_folder_elsewhere_are_followed(tmp_path: Path) -> None:
+    """The folder of the images may be a link, and those in it links within it."""
+    root, elsewhere = tmp_path / "export", tmp_path / "elsewhere"
+    coco_files.write_alone(root)
+    second_day(root, "images")
+    elsewhere.mkdir()
+    for day in ("day1", "day2"):
+        (root / day).rename(elsewhere / day)
+    (root / "images").symlink_to(elsewhere)
+    for number, day in ((0, "day1"), (1, "day2")):
+        for index in range(4):
+            path = elsewhere / f"{index}.jpg"
+            path.unlink(missing_ok=True)
+            path.symlink_to(elsewhere / day / path.name)
+        assert (min(reds(found(root, "COCO"))) > 200) == number
+
+
 @pytest.mark.parametrize("form", ["Label Studio", "Roboflow"])
 def test_masks_are_those_that_links_lead_to_now(tmp_path: Path, form: str) -> None:
     root = tmp_path / "export"
