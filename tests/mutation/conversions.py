@@ -6,9 +6,14 @@ CONVERTED = [
     *of(
         "train/data/convert/links.py",
         "tests/train/data/convert/test_links.py",
-        ("names alone", "\\0{os.path.realpath(path)}", ""),
+        ("names alone", "\\0{leads_to}", ""),
+        (
+            "its folder",
+            "        if path.is_symlink():\n            leads",
+            "        if False:\n            leads",
+        ),
         ("links to folders", " and not path.is_symlink():", ":"),
-        ("its own", "if not hidden and not f", "if not hidden and f"),
+        ("its own", "if not hidden and not str", "if not hidden and str"),
         ("converted images", ".startswith(made)", '.startswith("\\0")'),
         ("any original", "        if name is None:", "        if False:"),
         ("as it was", "if os.path.realpath(original) != leads_to or", "if"),

@@ -6,8 +6,9 @@ of what the folder is known by, and looked at again whenever the folder is found
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,14 +23,19 @@ ORIGINALS = "originals.json"  # of a converted folder; its links, and what they 
 
 def file_places(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
     """Returns the names of files, and where links lead to from there, for a key."""
-    return tuple(
-        f"{path.relative_to(root).as_posix()}\0{os.path.realpath(path)}"
-        for path in paths
-    )
+    of_folder = functools.cache(os.path.realpath)
+    places = []
+    for path in paths:
+        if path.is_symlink():
+            leads_to = os.path.realpath(path)
+        else:  # without asking for each of its folders again
+            leads_to = os.path.join(of_folder(path.parent), path.name)
+        places.append(f"{path.relative_to(root).as_posix()}\0{leads_to}")
+    return tuple(places)
 
 
 def image_places(
-    root: Path, folders: Iterable[Path], prepared: Path
+    root: Path, folders: Collection[Path], prepared: Path
 ) -> tuple[str, ...]:
     """Returns `file_places` of images in some folders, and of links to folders there.
 
@@ -42,13 +48,16 @@ def image_places(
     made = os.path.realpath(prepared / "converted") + os.sep
     found = set[Path]()
     for folder in folders:
-        real = os.path.realpath(folder)  # below it no links are followed
+        real = Path(os.path.realpath(folder))  # below it no links are followed
+        own = os.path.realpath(root) / folder.relative_to(root)
+        if folder != root and root in folders and real == own:
+            continue  # a part of the whole
         for path in below(folder):
-            inner = path.relative_to(folder)
             if path.suffix.lower() not in READ_SUFFIXES and not path.is_symlink():
                 continue
+            inner = path.relative_to(folder)
             hidden = any(part.startswith(".") for part in inner.parts)
-            if not hidden and not f"{real}{os.sep}{inner}".startswith(made):
+            if not hidden and not str(real / inner).startswith(made):
                 found.add(path)
     return file_places(root, sorted(found))
 
