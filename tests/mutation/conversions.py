@@ -8,7 +8,7 @@ CONVERTED = [
         "tests/train/data/convert/test_links.py",
         ("names alone", "\\0{leads_to}", ""),
         (
-            "its folder",
+            "files as they lie",
             "        if path.is_symlink():\n            leads",
             "        if False:\n            leads",
         ),
