@@ -246,7 +246,7 @@ CONVERSIONS = [
             "or key_of(annotation.category_id) not in classes:",
             "or False:",
         ),
-        ("year in the split", 're.sub(r"\\d+$", "", name)', "name"),
+        ("year in the split", 're.sub("[0-9]+$", "", name)', "name"),
         ("one part listed", "if len(parts) == 1:", "if False:"),
         (
             "background twice",
@@ -273,8 +273,6 @@ CONVERSIONS = [
         ("cancelled", "if not it.was_cancelled]", "]"),
         ("several", "if len(found) > 1 and len(true) != 1:", "if False:"),
         ("ground truth", "iter(true or found)", "iter(found)"),
-        ("numbers", "        numbers[name] += 1\n", ""),
-        ("labels", "if not labels or len(labels) != 1:", "if not labels:"),
         ("size", "if pixels.shape != mask.shape:", "if False:"),
         (
             "unknown masks",

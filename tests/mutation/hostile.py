@@ -220,7 +220,7 @@ SIZES = [
     *of(
         "train/data/convert/conversion.py",
         "tests/train/data/test_hostile_folders.py",
-        ("linked tables", "        inside.checked(table)\n", "        str()\n"),
+        ("linked tables", "        inside.checked(path)\n", "        str()\n"),
     ),
     *of(
         "train/data/voc.py",

@@ -182,7 +182,7 @@ SHARED_FOLDERS = [
     *of(
         "train/data/convert/label_studio.py",
         "tests/train/data/convert/test_label_studio.py",
-        ("own names first", "files.own.get(names[0])", "files.own.get(short)"),
+        ("own names first", "files.own.get(names[0], [])", "files.own.get(short, [])"),
     ),
     *of(
         "train/data/convert/coco.py",
@@ -216,11 +216,6 @@ SHARED_FOLDERS = [
         "train/data/plain_pairs.py",
         "tests/train/data/test_two_of_a_name.py",
         ("images beside unsaid", "        if aside:", "        if False:"),
-    ),
-    *of(
-        "train/data/voc_classes.py",
-        "tests/train/data/test_voc.py",
-        ("any digits", r'if not re.fullmatch(r"\s*[0-9]+\s*", text):', "if False:"),
     ),
     *of(
         "train/data/mask_checks.py",

@@ -149,7 +149,7 @@ STRANGERS = [
         "tests/train/data/test_hostile_folders.py",
         (
             "links of before",
-            "        _check_links(folder, inside)\n",
+            "        check_links(folder, inside)\n",
             "        str()\n",
         ),
     ),

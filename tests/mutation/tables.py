@@ -2,6 +2,7 @@
 
 from tests.mutation.browsing import BROWSING
 from tests.mutation.channels import CHANNEL_MISTAKES
+from tests.mutation.conversions import CONVERTED
 from tests.mutation.crf import CRF
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
@@ -39,6 +40,7 @@ MUTANTS = (
     *ONNX_FILES,
     *PLACES,
     *SOURCES,
+    *CONVERTED,
     *HOSTILE,
     *STRANGE_FILES,
     *STRANGERS,

@@ -20,6 +20,7 @@ _ESCAPE = re.compile(r"\\(?:[\\tnr]|x[0-9a-f]{2}|u[0-9a-f]{4})|[\ud800-\udfff]")
 _FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 _SEPARATED = re.compile("[;|:\t]")  # where some programs end a cell that is not quoted
 _COUNT = re.compile("0|[1-9][0-9]{0,9}")
+_DIGITS = re.compile(r"\s*[0-9]+\s*")
 _LONGEST_PATH = 4096  # bytes, as Linux has it
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
@@ -52,6 +53,20 @@ def is_count(text: str) -> bool:
     (True, False, False, False)
     """
     return bool(_COUNT.fullmatch(text))
+
+
+def whole_number(text: str) -> int:
+    r"""Returns the number that a text says in the digits 0 to 9, spaces around or not.
+
+    Raises:
+      ValueError: it says none. Python itself reads 1_0, +1 and digits of all scripts.
+
+    >>> whole_number(" 07 ")
+    7
+    """
+    if not _DIGITS.fullmatch(text):
+        raise ValueError(f"no whole number: {text}")
+    return int(text)
 
 
 def single(text: str) -> float:

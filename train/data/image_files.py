@@ -267,7 +267,8 @@ def orientation_of(image: Image.Image) -> int:
     EXIF that cannot be read turns nothing, as in programs that show images.
     """
     try:
-        found = int(image.getexif().get(_ORIENTATION, 1))
+        found = image.getexif().get(_ORIENTATION, 1)
+        number = 1 if isinstance(found, str | bytes) else int(found)
     except Exception:
         return 1
-    return found if found in range(1, 9) else 1
+    return number if number in range(1, 9) else 1

@@ -73,7 +73,7 @@ class Inside:
     """
 
     def __init__(self, root: Path, folders: Sequence[Path] = (), *, links: bool):
-        self._root, self._links = root, links
+        self.root, self._links = root, links
         self._real = {folder.resolve() for folder in (root, *folders)}
 
     def checked(self, path: Path) -> Path:
@@ -88,6 +88,6 @@ class Inside:
         if not self._real.isdisjoint((real, *real.parents)):  # of any number
             return path
         raise UserError(
-            f"{path} leads out of {self._root}, by a link to {real}. Put the file "
+            f"{path} leads out of {self.root}, by a link to {real}. Put the file "
             "itself there, or add --links if files elsewhere are meant."
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.text import shortened
 from train.common.errors import UserError
-from train.common.text import is_shown
+from train.common.text import is_shown, whole_number
 from train.data.images import IGNORED, read_mask
 from train.data.inside import Inside
 from train.data.mask_checks import black_and_white
@@ -128,13 +128,6 @@ def _check_asked(asked: Sequence[str], names: Sequence[str], path: Path) -> None
     )
 
 
-def _byte(text: str) -> int:
-    """Returns a number as labelmap.txt writes it; Python reads more than that."""
-    if not re.fullmatch(r"\s*[0-9]+\s*", text):
-        raise ValueError(f"no number: {text}")
-    return int(text)
-
-
 def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """Reads CVAT's `name:r,g,b:parts:actions` lines."""
     names, colors = [], []
@@ -143,7 +136,7 @@ def _read_labelmap(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
             continue
         try:
             name, color = line.split(":")[:2]
-            red, green, blue = map(_byte, color.split(","))
+            red, green, blue = map(whole_number, color.split(","))
             colors.append(np.array([red, green, blue], np.uint8))
         except (ValueError, OverflowError) as error:
             raise UserError(

@@ -137,7 +137,8 @@ def _stated(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    # As programs write one: Python reads 1_0 and digits of all scripts, too.
+    value = float(text if text.isascii() and "_" not in text else "nan")
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"norm_epsilon must be above 0, got {text!r}")
     return value

@@ -43,8 +43,8 @@ def write_mask(path: Path, mask: np.ndarray, *, palette: bool = True) -> None:
 
 
 def options(root: Path, **more: object) -> DataOptions:
-    prepared = str(root.parent / "prepared")
-    return DataOptions(folder=str(root), prepared=prepared, **more)  # type: ignore
+    usual = {"folder": str(root), "prepared": str(root.parent / "prepared")}
+    return DataOptions(**usual | more)  # type: ignore
 
 
 def load(root: Path, **more: object) -> Dataset:

@@ -189,9 +189,11 @@ def test_images_are_upright(tmp_path: Path, turned: int, format: str) -> None:
         b"Exif\0\0garbage, and no TIFF",
         b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
         b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04abc\0\0\0\0\0",  # text
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04006\0\0\0\0\0",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x07\0\0\0\x04006\x20\0\0\0\0",
         b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\xff\xff\0\0\0\0\0\0",
     ],
-    ids=["garbage", "short", "text", "65535"],
+    ids=["garbage", "short", "text", "digits", "bytes", "65535"],
 )
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about EXIF

@@ -116,6 +116,8 @@ def test_presumed_epsilon_is_checked_and_the_way_to_state_another_named(
         ("preprocessing", "none", "no preprocessing 'none'"),
         ("norm_epsilon", "small", "could not convert.*'small'"),
         ("norm_epsilon", "nan", "must be above 0, got 'nan'"),
+        ("norm_epsilon", "1_0", "must be above 0, got '1_0'"),
+        ("norm_epsilon", "٢", "must be above 0, got '٢'"),
         ("norm_epsilon", "0", "must be above 0, got '0'"),
     ],
 )

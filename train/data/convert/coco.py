@@ -14,6 +14,7 @@ from __future__ import annotations
 import filecmp
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,16 +24,17 @@ import msgspec
 from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import open_regular
+from train.common.text import shown
 from train.data.convert.coco_masks import Annotation, Id, class_mask
 from train.data.convert.conversion import (
     Conversion,
     Number,
     VocWriter,
     digests_of,
-    images_below,
     key_of,
     read_json,
 )
+from train.data.convert.links import image_places
 from train.data.images import upright_size
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
@@ -97,8 +99,9 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
 
     tables = [part.path for part in parts]
     known = digests_of(root, tables, prepared)
-    key = (*known, *(part.split for part in parts), *images_below(root, "."))
     folders = [folder for part in parts for folder in part.folders]
+    images = image_places(root, {root, *folders}, prepared)
+    key = (*known, *(part.split for part in parts), *images)
     return Conversion("COCO annotations", key, write, folders, tables)
 
 
@@ -112,7 +115,7 @@ def _instances(root: Path) -> list[_Part]:
     parts = []
     for path in sorted((root / "annotations").glob("instances_*.json")):
         name = path.stem.removeprefix("instances_")
-        split = split_called(re.sub(r"\d+$", "", name))
+        split = split_called(re.sub("[0-9]+$", "", name))
         folders = (name, split, f"images/{name}", f"images/{split}", "images", ".")
         parts.append(_Part(split, path, tuple(root / folder for folder in folders)))
     return parts
@@ -188,13 +191,17 @@ def _write(
                 "one of them is not listed. Export it once more."
             )
         objects.setdefault(image, []).append(annotation)
-    files = _found(part, content.images)
+    files, unseen = _found(part, content.images), list[str]()
     for one in content.images:
         path = writer.inside.checked(files[key_of(one.id)])
         size = _checked_size(one, path, part.path)
-        mask = class_mask(objects.get(key_of(one.id), ()), size, classes, part.path)
+        of_image = objects.get(key_of(one.id), ())
+        mask = class_mask(of_image, size, classes, part.path, unseen)
         name = path.relative_to(root).with_suffix("").as_posix()
         writer.add(part.split, name, path, mask)
+    if unseen:
+        told = f"{len(unseen)} objects cover no pixel: annotations {first_few(unseen)}"
+        print(f"{part.path}: {shown(told)}", file=sys.stderr)
 
 
 def _check_crowds(part: _Part, content: _Content) -> None:

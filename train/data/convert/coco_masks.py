@@ -51,6 +51,7 @@ def class_mask(
     size: Size,
     classes: Mapping[str, int],
     place: Path,
+    unseen: list[str] | None = None,
 ) -> np.ndarray:
     """Returns the class of each pixel, uint8 `[height, width]`; 0 where nothing is.
 
@@ -61,6 +62,7 @@ def class_mask(
       size: its height and width.
       classes: of the categories, by `key_of` their ids.
       place: the file they are from, for messages.
+      unseen: the ids of those that cover no pixel are added to it.
 
     Raises:
       UserError: a segmentation is missing, or cannot be right, or all of them together
@@ -73,6 +75,8 @@ def class_mask(
         drawn = _drawn(annotation, size, place)
         area = drawn.pixels.area()
         order.append((not annotation.iscrowd, -area, index))
+        if not area and unseen is not None:
+            unseen.append(str(annotation.id))
         edges, painted = edges + drawn.edges, painted + area
         _check_together(annotation, size, place, edges, painted)
     order.sort()

@@ -21,12 +21,13 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
+from train.data.convert.links import ORIGINALS, check_links, originals_text
 from train.data.fingerprint import Digests, memory_of
-from train.data.inside import Inside, below
+from train.data.inside import Inside
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
 from train.data.voc_classes import check_names
-from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES, files_below
+from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
 _MASKS = "SegmentationClass"
 _VERSION = "1"  # raise it whenever the same data give another folder
@@ -51,11 +52,11 @@ class Conversion(NamedTuple):
 
     form: str  # as in "COCO annotations"
     # All that the folder is made from, files by their digests. What is linked to is of
-    # the folder's own fingerprint, and of the key by its name alone.
+    # the folder's own fingerprint, and of the key by its name and where links lead to.
     key: Sequence[str]
     write: Callable[[VocWriter], None]
     folders: Sequence[Path] = ()  # of its images and masks, which may be links
-    tables: Sequence[Path] = ()  # that say what those are
+    read: Sequence[Path] = ()  # tables and masks, which may be links as well
 
 
 def digests_of(root: Path, files: Sequence[Path], prepared: Path) -> tuple[str, ...]:
@@ -90,14 +91,6 @@ def read_json(
         ) from error
 
 
-def images_below(root: Path, *folders: str) -> tuple[str, ...]:
-    """Returns the places of images in some folders, for a key: links lead to them."""
-    paths = (
-        path for name in folders for path in files_below(root / name, READ_SUFFIXES)
-    )
-    return tuple(path.relative_to(root).as_posix() for path in paths)
-
-
 class VocWriter:
     """A folder in VOC layout while it is written.
 
@@ -112,6 +105,7 @@ class VocWriter:
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
         self._masks: dict[str, str] = {}  # their digests
+        self._originals: dict[str, str] = {}  # of links
 
     def name_classes(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the masks' values.
@@ -174,13 +168,15 @@ class VocWriter:
         self._put(f"{_MASKS}/{name}.png", mask)
 
     def finish(self) -> None:
-        """Writes the lists.
+        """Writes the lists, and what the links are of.
 
         Raises:
           UserError: there are no images.
         """
         if not self._written:
             raise UserError(f"{self._original} has no images. Export it once more.")
+        if self._originals:
+            _write(self.root / ORIGINALS, originals_text(self._originals))
         self._lists.pop("", None)
         for split, names in self._lists.items():
             path = self.root / LISTS / f"{split}.txt"
@@ -194,6 +190,7 @@ class VocWriter:
                 _write(path, content)
             else:
                 os.symlink(self.inside.checked(content).resolve(), path)
+                self._originals[place] = str(content.relative_to(self.inside.root))
         except FileExistsError as error:  # on a disk that takes a and A for one name
             raise UserError(
                 f"{path} is there already: another image has a name that is the same "
@@ -254,29 +251,18 @@ def converted(
       UserError: the data are not sound.
     """
     inside = Inside(Path(original), conversion.folders, links=links)
-    for table in conversion.tables:
-        inside.checked(table)
+    for path in conversion.read:  # also where it was converted before
+        inside.checked(path)
     place = resolved(original)  # which links lead to
     parts = (_VERSION, conversion.form, place, *conversion.key)
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key
     if folder.is_dir():
-        _check_links(folder, inside)
+        check_links(folder, inside)
     else:
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
         _write_whole(conversion, original, folder, inside)
     return folder
-
-
-def _check_links(folder: Path, inside: Inside) -> None:
-    """Refuses what is linked to as when it was written: it may have changed since.
-
-    Raises:
-      UserError: a link leads out of the data.
-    """
-    for path in below(folder):
-        if path.is_symlink():
-            inside.checked(path)
 
 
 def _write_whole(

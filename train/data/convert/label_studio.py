@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,40 +23,33 @@ import msgspec
 import numpy as np
 
 from train.common.errors import UserError
+from train.data.convert.brush_regions import (
+    BrushRegion,
+    BrushResult,
+    Masks,
+    brush_regions,
+)
 from train.data.convert.conversion import (
     Conversion,
     Number,
     VocWriter,
     digests_of,
-    images_below,
     key_of,
     read_json,
 )
+from train.data.convert.links import image_places
 from train.data.images import read_mask, upright_size
 from train.data.plain_pairs import IMAGE_FOLDERS
 from train.data.voc_files import READ_SUFFIXES, files_below, first_few
 
-_MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-(.*-\d+)", re.DOTALL)
+_MASK = re.compile(r"task-([0-9]+)-annotation-([0-9]+)-by-[^-]*-(.*-[0-9]+)", re.DOTALL)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
 _BACKGROUND = "background"
-
-_Masks = Mapping[tuple[str, str, str], Path]  # by task, annotation, tag-CLASS-NUMBER
-
-
-class _Value(msgspec.Struct):
-    brushlabels: list[str] | None = None
-    labels: list[str] | None = None
-    rle: msgspec.Raw = msgspec.Raw()  # whose pixels the PNG has
-
-
-class _Result(msgspec.Struct):
-    value: _Value = msgspec.field(default_factory=_Value)
-    from_name: str = ""
 
 
 class _Annotation(msgspec.Struct):
     id: Number
-    result: list[_Result]
+    result: list[BrushResult]
     was_cancelled: bool = False
     ground_truth: bool = False
 
@@ -66,13 +58,6 @@ class _Task(msgspec.Struct):
     id: Number
     data: dict[str, Any]
     annotations: list[_Annotation]
-
-
-class _Region(NamedTuple):
-    """A region of an image, and the file of its pixels."""
-
-    label: str
-    mask: Path
 
 
 def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
@@ -95,14 +80,15 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
     def write(writer: VocWriter) -> None:
         _write(writer, root, tables[0], masks)
 
-    files = [tables[0], *sorted(masks.values())]
-    key = (*digests_of(root, files, prepared), *images_below(root, *IMAGE_FOLDERS))
+    read = [tables[0], *sorted(masks.values())]
     folders = [root / name for name in IMAGE_FOLDERS]
+    images = image_places(root, folders, prepared)
+    key = (*digests_of(root, read, prepared), *images)
     folders += {path.parent for path in masks.values()}
-    return Conversion("Label Studio's brush masks", key, write, folders, tables[:1])
+    return Conversion("Label Studio's brush masks", key, write, folders, read)
 
 
-def _masks(root: Path) -> _Masks:
+def _masks(root: Path) -> Masks:
     """Returns the masks of an export.
 
     Raises:
@@ -121,9 +107,9 @@ def _masks(root: Path) -> _Masks:
     return masks
 
 
-def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
+def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
     files = _images(root)
-    drawn: dict[Path, list[_Region]] = {}
+    drawn: dict[Path, list[BrushRegion]] = {}
     tasks = _read(table)
     if len({key_of(task.id) for task in tasks}) < len(tasks):
         raise UserError(f"{table} gives two tasks one id. Export it once more.")
@@ -135,7 +121,8 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: _Masks) -> None:
                     f"{table}: task {task.id} is of {image}, and so is another task. "
                     "Delete one of them in Label Studio."
                 )
-            drawn[image] = _regions(task, annotation, masks, table)
+            ids = task.id, annotation.id
+            drawn[image] = brush_regions(annotation.result, ids, masks, table)
     if left := len(tasks) - len(drawn):
         print(f"{table}: {left} tasks without annotation left out.", file=sys.stderr)
     used = {region.mask for regions in drawn.values() for region in regions}
@@ -214,11 +201,9 @@ def _file(task: _Task, files: _Images, table: Path) -> Path:
             f"{table}: task {task.id} names {len(names)} images in its data, not one."
         )
     short = _UPLOAD.sub("", names[0])
-    found = (
-        files.own.get(names[0])
-        or files.uploads.get(short)  # of which there may be several
-        or files.own.get(short, [])
-    )
+    found = files.own.get(names[0], [])
+    if not found and short != names[0]:  # of an upload, which there may be several of
+        found = files.uploads.get(short) or files.own.get(short, [])
     if len(found) != 1:
         these = f" ({first_few([*map(str, found)])})" if found else ""
         raise UserError(
@@ -240,39 +225,9 @@ def _name(text: str) -> str:
     return name if name.lower().endswith(READ_SUFFIXES) else ""
 
 
-def _regions(
-    task: _Task, annotation: _Annotation, masks: _Masks, table: Path
-) -> list[_Region]:
-    """Returns the regions of an annotation in the order in which they were drawn.
-
-    Raises:
-      UserError: one has several labels, or no mask.
-    """
-    regions, numbers = [], Counter[str]()
-    for from_name, value in ((it.from_name, it.value) for it in annotation.result):
-        labels = value.brushlabels or value.labels
-        if not bytes(value.rle):
-            continue
-        place = f"{table}: annotation {annotation.id} of task {task.id}"
-        if not labels or len(labels) != 1:
-            raise UserError(
-                f"{place} has a region with {len(labels or ())} labels. Give it one."
-            )
-        name = f"{from_name}-{labels[0]}"
-        region = key_of(task.id), key_of(annotation.id), f"{name}-{numbers[name]}"
-        mask = masks.get(region)
-        numbers[name] += 1
-        if mask is None:
-            raise UserError(
-                f"{place} has a region of {labels[0]!r} whose mask is missing, "
-                f"…-{name}-{numbers[name] - 1}.png. Export both JSON and masks anew, "
-                "at one time."
-            )
-        regions.append(_Region(labels[0], mask))
-    return regions
-
-
-def _mask(image: Path, regions: Sequence[_Region], names: Sequence[str]) -> np.ndarray:
+def _mask(
+    image: Path, regions: Sequence[BrushRegion], names: Sequence[str]
+) -> np.ndarray:
     """Returns the class of each pixel of an image.
 
     Raises:

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.text import whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
+from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
 from train.data.split_lists import two_of_split
 from train.data.splits import aliases, split_called
@@ -57,15 +59,15 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     images = {split: _images(root, part) for split, part in parts.items()}
     if len(images) == 1:
         images = {"": next(iter(images.values()))}  # for --split
-    masks = [mask for of in images.values() for _, _, mask in of]
-    names = [name for of in images.values() for name, _, _ in of]
+    files = [path for of in images.values() for _, *both in of for path in both]
+    masks = [mask for of in images.values() for *_, mask in of]
 
     def write(writer: VocWriter) -> None:
         _write(writer, classes, images)
 
-    key = (*digests_of(root, [*tables, *masks], prepared), *names)
-    folders = list(parts.values())
-    return Conversion("Roboflow's semantic masks", key, write, folders, tables)
+    read, folders = [*tables, *masks], list(parts.values())
+    key = (*digests_of(root, read, prepared), *file_places(root, files))
+    return Conversion("Roboflow's semantic masks", key, write, folders, read)
 
 
 def _is_of_masks(table: Path) -> bool:
@@ -98,8 +100,8 @@ def _read_table(table: Path) -> dict[int, str]:
         row: list[str] = []
         try:
             (row,) = csv.reader([line], skipinitialspace=True)
-            value, name = int(row[0]), row[1].strip()
-            if not 0 <= value < IGNORED or value in classes or not name:
+            value, name = whole_number(row[0]), row[1].strip()
+            if value >= IGNORED or value in classes or not name:
                 raise ValueError
         except (ValueError, IndexError, csv.Error) as error:
             raise UserError(

@@ -107,9 +107,9 @@ def _told(data: str, words: Sequence[str]) -> dict[str, Any]:
         key, _, value = word.partition("=")
         if key in ("image", "mask") and value:
             told[key] = value
-        elif key == "shift" and re.fullmatch(r"-?\d{1,3}", value):
+        elif key == "shift" and re.fullmatch("-?[0-9]{1,3}", value):
             told[key] = int(value)
-        elif key == "void" and re.fullmatch(r"\d{1,3}", value) and int(value) < 256:
+        elif key == "void" and re.fullmatch("[0-9]{1,3}", value) and int(value) < 256:
             told[key] = int(value)
         else:
             raise UserError(

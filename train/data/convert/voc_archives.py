@@ -36,7 +36,7 @@ VOC_ARCHIVE = "VOCtrainval_11-May-2012.tar"
 AUGMENTED = "train_aug"
 PUBLISHED = {"train": 1464, "val": 1449, AUGMENTED: 10_582}  # images
 
-_ID = r"(\d{4}_\d{6})"
+_ID = "([0-9]{4}_[0-9]{6})"
 _VOC_LIST = re.compile(r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val)\.txt")
 _VOC_MASK = re.compile(rf"VOCdevkit/VOC2012/SegmentationClass/{_ID}\.png")
 _VOC_IMAGE = re.compile(rf"VOCdevkit/VOC2012/JPEGImages/{_ID}\.jpg")

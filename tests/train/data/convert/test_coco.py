@@ -43,6 +43,18 @@ def test_cocos_own_layout_is_read(tmp_path: Path, folders: tuple[str, str]) -> N
     assert_same(together(found), expected)
 
 
+def test_objects_that_cover_nothing_are_said(
+    alone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(alone, split=0.5, prepared=str(alone.parent / "first"))
+    assert "cover no pixel" not in capsys.readouterr().err
+    beside = [-9, -9, -4, -9, -4, -4]
+    change(alone, segmentation=[beside], id="a\x1b[2J")
+    load(alone, split=0.5)
+    said = r"export.json: 1 objects cover no pixel: annotations a\x1b[2J" + "\n"
+    assert said in capsys.readouterr().err
+
+
 def test_images_in_two_files(tmp_path: Path) -> None:
     """Each may have its objects; where they differ, which are meant is not said."""
     root = tmp_path / "coco"

@@ -116,6 +116,31 @@ def test_images_are_found_by_the_names_of_their_uploads(
     assert f"images/{Path(own).stem}" in together(load(export, split=0.5))
 
 
+@pytest.mark.parametrize(
+    ("own", "stated"),
+    [("a b.png", "a_b.png"), ("d(1).png", "d1.png"), ("e_f.png", "e f.png")],
+)
+def test_names_are_as_they_stand_where_nothing_was_uploaded(
+    export: Path, own: str, stated: str
+) -> None:
+    (export / "images" / "photo_0.jpg").rename(export / "images" / own)
+    tasks = read_tasks(export)
+    tasks[0]["data"]["image"] = f"/data/local-files/?d=photos/{stated}"
+    write_tasks(export, tasks)
+    with pytest.raises(UserError, match=f"image '{stated}', and images/ has 0 of that"):
+        load(export, split=0.5)
+    (export / "images" / own).rename(export / "images" / stated)
+    assert f"images/{Path(stated).stem}" in together(load(export, split=0.5))
+
+
+@pytest.mark.parametrize("number", ["١", "1_0", "²"])
+def test_masks_of_other_digits_are_none(export: Path, number: str) -> None:
+    path = export / "brush" / "task-1-annotation-11-by-1-tag-Car-1.png"
+    path.rename(path.with_name(path.name.replace("task-1", f"task-{number}")))
+    with pytest.raises(UserError, match="region of 'Car' whose mask is missing"):
+        load(export, split=0.5)
+
+
 def test_one_image_of_two_tasks_is_named(export: Path) -> None:
     tasks = read_tasks(export)
     tasks[0]["annotations"] = [{"id": 1, "result": []}]

@@ -105,6 +105,9 @@ def test_one_part_is_divided(tmp_path: Path) -> None:
     [
         ("Pixel Value, Class\n0, none\nx, cat\n", "line 3: expected VALUE, .*'x, cat'"),
         ("Pixel Value, Class\n0, none\n1\n", "line 3: expected VALUE, CLASS"),
+        ("Pixel Value, Class\n0, none\n1_0, cat\n", "line 3: .*'1_0, cat'"),
+        ("Pixel Value, Class\n0, none\n٢, cat\n", "line 3: .*'٢, cat'"),
+        ("Pixel Value, Class\n0, none\n+1, cat\n", "line 3: .*'.1, cat'"),
         ("Pixel Value, Class\n0, none\n0, cat\n", "line 3: .*another value"),
         (
             "Pixel Value, Class\n0, none\n255, cat\n",

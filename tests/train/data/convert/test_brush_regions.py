@@ -1,0 +1,115 @@
+"""Label Studio's results: regions of other tools are refused, remarks are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from train.common.errors import UserError
+
+from ..exports import assert_same, load, together
+from .test_label_studio import read_tasks, region, write_export, write_tasks
+
+SIZED = {"original_width": 8, "original_height": 6, "image_rotation": 0}
+BOX = {"x": 10, "y": 10, "width": 40, "height": 40, "rotation": 0}
+CORNERS = [[0, 0], [50, 0], [50, 100]]
+
+
+def add(root: Path, *results: dict[str, Any], first: bool = False) -> None:
+    """Adds results to the annotation of the second task."""
+    tasks = read_tasks(root)
+    there = tasks[1]["annotations"][0]["result"]
+    tasks[1]["annotations"][0]["result"] = (
+        [*results, *there] if first else [*there, *results]
+    )
+    write_tasks(root, tasks)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("tool", "value", "more"),
+    [
+        ("polygonlabels", {"points": CORNERS, "polygonlabels": ["Car"]}, SIZED),
+        ("polygon", {"points": CORNERS, "closed": True}, {}),
+        ("rectanglelabels", {**BOX, "rectanglelabels": ["dog"]}, SIZED),
+        ("rectangle", BOX, {}),
+        ("labels", {**BOX, "labels": ["dog"]}, {}),
+        ("textarea", {**BOX, "text": ["a sign"]}, {}),  # whose rectangle is missing
+        ("ellipselabels", {"x": 1, "y": 1, "radiusX": 2, "radiusY": 2}, {}),
+        ("keypointlabels", {"x": 1, "y": 1, "width": 0.1}, {}),
+        ("vectorlabels", {"vertices": [{"x": 1, "y": 1}], "closed": False}, {}),
+        ("bitmask", {"imageDataURL": "data:image/png;base64,AA"}, {}),
+        ("something new", {"corners": CORNERS}, SIZED),
+        ("brushlabels", {"format": "rle", "brushlabels": ["Car"]}, {}),
+        ("brush", {"format": "rle", "rle": None}, {}),
+        (None, {"brushlabels": ["Car"]}, {}),
+        (None, {"points": CORNERS}, {}),
+    ],
+)
+def test_regions_of_other_tools_are_refused(
+    tmp_path: Path, tool: str | None, value: object, more: dict[str, Any], alone: bool
+) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    result = {"id": "p", "from_name": "shape", "type": tool, "value": value, **more}
+    if alone:
+        tasks = read_tasks(root)
+        tasks[1]["annotations"][0]["result"] = [result]
+        write_tasks(root, tasks)
+    else:
+        add(root, result)
+    said = (
+        rf"json: annotation 11 of task 1 has a region by '{tool or 'another tool'}' of "
+        "'shape', .*would be background. Draw it with the brush, .* as COCO"
+    )
+    with pytest.raises(UserError, match=said):
+        load(root, split=0.5)
+    assert not list((tmp_path / "prepared" / "converted").iterdir())
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("choices", {"choices": ["sharp"]}),
+        ("textarea", {"text": ["two\nlines"]}),
+        ("rating", {"rating": 4}),
+        ("number", {"number": 4}),
+        ("taxonomy", {"taxonomy": [["a", "b"]]}),
+        ("datetime", {"datetime": "2024-01-10"}),
+        ("labels", {"start": 0, "end": 3, "text": "cat", "labels": ["noun"]}),
+        ("brush", {}),
+    ],
+)
+def test_remarks_are_no_regions(
+    tmp_path: Path, kind: str, value: dict[str, Any], first: bool
+) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(root)
+    own = region("Car")["value"] | value  # said of the region "x", whose pixels it has
+    del own["brushlabels"]
+    remark = {"id": "x", "type": kind, "from_name": "remark", "value": own, **SIZED}
+    whole = {"id": "w", "type": kind, "from_name": "remark", "value": value}
+    if kind == "labels":
+        add(root, whole, first=first)
+    elif kind == "brush":
+        add(root, remark, first=first)
+    else:
+        add(root, remark, whole, whole | SIZED, first=first)
+    assert_same(together(load(root, split=0.5)), drawn)
+
+
+@pytest.mark.parametrize("more", [{"id": "other"}, {"rle": [0, 0, 9]}])
+def test_regions_without_a_label_are_refused(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    bare = {"id": "x", "type": "brush", "value": {"format": "rle", "rle": [0, 0, 1, 2]}}
+    if "rle" in more:
+        bare["value"] = more
+    add(root, bare | {key: it for key, it in more.items() if key == "id"})
+    with pytest.raises(UserError, match="of task 1 has a region with 0 labels. Give"):
+        load(root, split=0.5)

@@ -1,0 +1,129 @@
+"""Regions of an annotation of Label Studio: each has a mask, or is refused.
+
+A project may have other tools than the brush. What they drew is in the table alone, and
+would be background. What is chosen, written or rated is no region, nor is it one again
+where that is said of a region.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from models.text import shortened
+from train.common.errors import UserError
+from train.data.convert.conversion import Number, key_of
+
+Masks = Mapping[tuple[str, str, str], Path]  # by task, annotation, tag-CLASS-NUMBER
+
+_BRUSH = ("brush", "brushlabels")
+_ATTRIBUTES = frozenset(
+    ("choices", "textarea", "rating", "number", "taxonomy", "datetime", "pairwise")
+)
+
+
+class _Value(msgspec.Struct):
+    brushlabels: list[str] | None = None
+    labels: list[str] | None = None
+    rle: msgspec.Raw = msgspec.Raw()  # whose pixels the PNG has
+    # Places of what other tools draw: rectangles, ellipses and points; polygons and
+    # lines; vectors; pictures.
+    x: msgspec.Raw = msgspec.Raw()
+    points: msgspec.Raw = msgspec.Raw()
+    vertices: msgspec.Raw = msgspec.Raw()
+    bitmap: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="imageDataURL")
+
+
+class BrushResult(msgspec.Struct):
+    """A region of an image, or what is said of it or of a region."""
+
+    value: _Value = msgspec.field(default_factory=_Value)
+    from_name: str = ""
+    type: str | None = None
+    id: Number | str | None = None
+    original_width: msgspec.Raw = msgspec.Raw()
+
+
+class BrushRegion(NamedTuple):
+    """A region of an image, and the file of its pixels."""
+
+    label: str
+    mask: Path
+
+
+def brush_regions(
+    results: Sequence[BrushResult], ids: tuple[int, int], masks: Masks, table: Path
+) -> list[BrushRegion]:
+    """Returns the regions of an annotation in the order in which they were drawn.
+
+    Args:
+      results: of the annotation.
+      ids: of the task and of the annotation.
+      masks: of all annotations.
+      table: where they are from, for messages.
+
+    Raises:
+      UserError: one has several labels or no mask, or is not drawn with the brush.
+    """
+    regions, numbers = [], Counter[str]()
+    task, annotation = ids
+    place = f"{table}: annotation {annotation} of task {task}"
+    labeled = {_pixels(result) for result in results if _labels(result)}
+    for result in results:
+        labels = _labels(result)
+        if not _given(result.value.rle):
+            _check_no_region(result, place)
+            continue
+        if not labels and _pixels(result) in labeled:
+            continue  # its tool, or what is said of it
+        if not labels or len(labels) != 1:
+            raise UserError(
+                f"{place} has a region with {len(labels or ())} labels. Give it one."
+            )
+        name = f"{result.from_name}-{labels[0]}"
+        mask = masks.get((key_of(task), key_of(annotation), f"{name}-{numbers[name]}"))
+        numbers[name] += 1
+        if mask is None:
+            raise UserError(
+                f"{place} has a region of {labels[0]!r} whose mask is missing, "
+                f"…-{name}-{numbers[name] - 1}.png. Export both JSON and masks anew, "
+                "at one time."
+            )
+        regions.append(BrushRegion(labels[0], mask))
+    return regions
+
+
+def _labels(result: BrushResult) -> list[str] | None:
+    return result.value.brushlabels or result.value.labels
+
+
+def _pixels(result: BrushResult) -> tuple[str, bytes]:
+    """Returns what results of one region have in common."""
+    return repr(result.id), bytes(result.value.rle)
+
+
+def _given(content: msgspec.Raw) -> bool:
+    return bytes(content) not in (b"", b"null")
+
+
+def _check_no_region(result: BrushResult, place: str) -> None:
+    """Refuses a result without a mask that has a place in the image.
+
+    Raises:
+      UserError: it names the tool that drew it.
+    """
+    value = result.value
+    drawn = any(map(_given, (value.x, value.points, value.vertices, value.bitmap)))
+    sized = _given(result.original_width) and result.type not in _ATTRIBUTES
+    brush = result.type in _BRUSH or bool(value.brushlabels)
+    if drawn or sized or brush:
+        tool = shortened(result.type or "another tool", 100)
+        raise UserError(
+            f"{place} has a region by {tool!r} of {result.from_name!r}, which is no "
+            "brush mask: it would be background. Draw it with the brush, or delete it, "
+            "and export JSON and masks anew; or export a project of polygons as COCO."
+        )
