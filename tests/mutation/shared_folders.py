@@ -162,8 +162,8 @@ SHARED_FOLDERS = [
     ),
     *of(
         "train/data/kinds.py",
-        "tests/train/data/test_mask_checks.py",
-        ("palettes forgotten", "if unwritten and not folder.by_color:", "if False:"),
+        "tests/train/data/test_mask_colors.py",
+        ("palettes forgotten", "checks.colors.add(builder.shown())", "pass"),
     ),
     *of(
         "train/evaluation/mask_files.py",
@@ -223,9 +223,9 @@ SHARED_FOLDERS = [
         ("any digits", r'if not re.fullmatch(r"\s*[0-9]+\s*", text):', "if False:"),
     ),
     *of(
-        "train/data/mask_checks.py",
-        "tests/train/data/test_mask_checks.py",
-        ("colors numbered anew", "if known != color and", "if False and"),
+        "train/data/mask_colors.py",
+        "tests/train/data/test_mask_colors.py",
+        ("colors numbered anew", "if known and one.color not in", "if False and"),
     ),
     *of(
         "train/data/voc_records.py",
@@ -234,7 +234,7 @@ SHARED_FOLDERS = [
         ("any images", " or found != expected:", ":"),
     ),
     *of(
-        "train/data/dataset.py",
+        "train/data/shared_images.py",
         "tests/train/data/test_inside.py",
         ("held out and kept", "and not options.holdout", ""),
     ),

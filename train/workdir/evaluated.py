@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.data.dataset import DataOptions, Dataset, load_dataset
+from train.data.mask_colors import Shown, ShownColors
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, Trained, load_run
@@ -67,6 +69,7 @@ def load_split(
         links=chosen.links,
     )
     dataset = load_dataset(options_of_data)
+    check_colors(Run(run), dataset)
     if dataset.class_names != trained.class_names:
         raise UserError(
             f"{run} was trained on the classes {', '.join(trained.class_names)}; "
@@ -79,6 +82,25 @@ def load_split(
     elsewhere = _of_other_data(run, name, options_of_data, dataset)
     words = [name, *which, *elsewhere, *prediction.named()]
     return EvaluatedSplit(trained, dataset, options, where.image_height, name, words)
+
+
+def check_colors(run: Run, dataset: Dataset) -> None:
+    """Refuses masks in whose palettes a color has another value than in training.
+
+    Masks without palettes, those that labelmap.txt tells of, and runs of before, which
+    have not recorded the colors, are taken as they are.
+
+    Raises:
+      UserError: it names the mask, the run, the color and both values.
+    """
+    if dataset.by_color:
+        return
+    place = f"the masks that {run.workdir} was trained with"
+    known = run.described().mask_colors.items()
+    colors = ShownColors(Shown(color, value, place) for color, value in known)
+    colors.add(dataset.shown)
+    if said := colors.renumbered():
+        note(f"warning: {said}")
 
 
 def _of_other_data(
