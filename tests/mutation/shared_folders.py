@@ -161,11 +161,6 @@ SHARED_FOLDERS = [
         ),
     ),
     *of(
-        "train/data/kinds.py",
-        "tests/train/data/test_mask_colors.py",
-        ("palettes forgotten", "checks.colors.add(builder.shown())", "pass"),
-    ),
-    *of(
         "train/evaluation/mask_files.py",
         "tests/train/test_many_images.py",
         ("digest of the next", "if signature_of(path) != before:", "if False:"),
@@ -221,11 +216,6 @@ SHARED_FOLDERS = [
         "train/data/voc_classes.py",
         "tests/train/data/test_voc.py",
         ("any digits", r'if not re.fullmatch(r"\s*[0-9]+\s*", text):', "if False:"),
-    ),
-    *of(
-        "train/data/mask_colors.py",
-        "tests/train/data/test_mask_colors.py",
-        ("colors numbered anew", "if known and one.color not in", "if False and"),
     ),
     *of(
         "train/data/voc_records.py",

@@ -69,12 +69,12 @@ def load_split(
         links=chosen.links,
     )
     dataset = load_dataset(options_of_data)
-    check_colors(Run(run), dataset)
     if dataset.class_names != trained.class_names:
         raise UserError(
             f"{run} was trained on the classes {', '.join(trained.class_names)}; "
             f"{dataset.name} has {', '.join(dataset.class_names)}."
         )
+    check_colors(Run(run), dataset)
     options = prediction.applied(trained.use.evaluation)
     if chosen.evaluation_batch:
         options = dataclasses.replace(options, batch_size=chosen.evaluation_batch)
