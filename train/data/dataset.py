@@ -29,7 +29,7 @@ from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
-from train.data.mask_colors import Shown
+from train.data.mask_colors import ShownColor
 from train.data.parts import hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
@@ -50,7 +50,7 @@ class Dataset(NamedTuple):
     earlier: str = ""
     val_names: tuple[str, ...] = ()
     void: tuple[int, ...] = ()  # values that do not count, beside 255
-    shown: tuple[Shown, ...] = ()  # colors of the masks' values, as far as they tell
+    shown: tuple[ShownColor, ...] = ()  # as far as masks have palettes
     by_color: bool = False  # whether labelmap.txt says what they are
 
 

@@ -20,7 +20,7 @@ from train.data.places import is_name
 if TYPE_CHECKING:
     from train.data.convert.conversion import Conversion
     from train.data.dataset import DataOptions
-    from train.data.mask_colors import Shown
+    from train.data.mask_colors import ShownColor
     from train.data.splits import Listing
     from train.data.voc import VocFolder
 
@@ -39,7 +39,7 @@ class Found(NamedTuple):
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
     folder: VocFolder | None = None  # whose files are prepared, where there is one
     # What the masks of named splits show, once these are prepared.
-    shown: Callable[[Sequence[str]], tuple[Shown, ...]] = lambda splits: ()
+    shown: Callable[[Sequence[str]], tuple[ShownColor, ...]] = lambda splits: ()
 
 
 # A finder returns what it found by the options, None where another kind is meant.
@@ -143,7 +143,7 @@ def _found_in_place(
             note(f"warning: {said}")
         return sources
 
-    def shown(splits: Sequence[str]) -> tuple[Shown, ...]:
+    def shown(splits: Sequence[str]) -> tuple[ShownColor, ...]:
         colors, checks = ShownColors(), MaskChecks(converted=converted)
         for split in dict.fromkeys(splits):
             colors.add(records_of(split, checks).shown())

@@ -10,7 +10,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.data.images import IGNORED
-from train.data.mask_colors import Shown, ShownColors, shown_by
+from train.data.mask_colors import ShownColor, ShownColors, shown_by
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS, first_few
 
@@ -32,7 +32,7 @@ class MaskChecks:
         self._white = 0  # of those, that it was said of
         self.colors = ShownColors()
 
-    def add(self, path: Path, labels: np.ndarray) -> list[Shown]:
+    def add(self, path: Path, labels: np.ndarray) -> list[ShownColor]:
         """Takes a mask's labels into account, and returns what its palette shows.
 
         Raises:
@@ -45,7 +45,7 @@ class MaskChecks:
         self.colors.add(shown)
         return shown
 
-    def shown_by(self, path: Path, used: Collection[int]) -> list[Shown]:
+    def shown_by(self, path: Path, used: Collection[int]) -> list[ShownColor]:
         """Returns what the palette of a mask shows, its values being `used`.
 
         Nothing, of a mask that a conversion wrote: the colors are not the user's.

@@ -20,12 +20,12 @@ from train.data.masks import IGNORED
 
 _LEVEL = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # Red, green and blue, as labelmap.txt writes them.
-Color = Annotated[str, msgspec.Meta(pattern=rf"\A{_LEVEL},{_LEVEL},{_LEVEL}\Z")]
-Value = Annotated[int, msgspec.Meta(ge=0, lt=IGNORED)]
+MaskColor = Annotated[str, msgspec.Meta(pattern=rf"\A{_LEVEL},{_LEVEL},{_LEVEL}\Z")]
+MaskValue = Annotated[int, msgspec.Meta(ge=0, lt=IGNORED)]
 _Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Shown(NamedTuple):
+class ShownColor(NamedTuple):
     """That a color stands for a value in some place, the first of them."""
 
     color: str
@@ -40,7 +40,7 @@ class ShownColors:
       known: what is taken for granted.
     """
 
-    def __init__(self, known: Iterable[Shown] = ()) -> None:
+    def __init__(self, known: Iterable[ShownColor] = ()) -> None:
         self._by_color = {one.color: one for one in known}
         self._by_value: dict[int, dict[str, Path | str]] = {}
         for one in self._by_color.values():
@@ -48,7 +48,7 @@ class ShownColors:
         # What is to be said of a value of two colors; None once it was.
         self._renumbered: str | None = ""
 
-    def add(self, shown: Iterable[Shown]) -> None:
+    def add(self, shown: Iterable[ShownColor]) -> None:
         """Takes colors into account.
 
         Raises:
@@ -81,12 +81,12 @@ class ShownColors:
             self._renumbered = None
         return said or ""
 
-    def listed(self) -> tuple[Shown, ...]:
+    def listed(self) -> tuple[ShownColor, ...]:
         """Returns every color with its value and its first place."""
         return tuple(self._by_color.values())
 
 
-def shown_by(path: Path, used: Collection[int]) -> list[Shown]:
+def shown_by(path: Path, used: Collection[int]) -> list[ShownColor]:
     """Returns the colors that a mask's palette gives to values, each to one alone.
 
     Args:
@@ -100,7 +100,7 @@ def shown_by(path: Path, used: Collection[int]) -> list[Shown]:
     return [one for one in _alone(colors, path) if one.value in used]
 
 
-def shown_by_list(path: Path, colors: np.ndarray) -> tuple[Shown, ...]:
+def shown_by_list(path: Path, colors: np.ndarray) -> tuple[ShownColor, ...]:
     """Returns the colors that are those of one class alone.
 
     Args:
@@ -110,7 +110,7 @@ def shown_by_list(path: Path, colors: np.ndarray) -> tuple[Shown, ...]:
     return tuple(_alone(colors, path))
 
 
-def _alone(colors: np.ndarray, place: Path) -> Iterable[Shown]:
+def _alone(colors: np.ndarray, place: Path) -> Iterable[ShownColor]:
     found, first, times = np.unique(
         colors, axis=0, return_index=True, return_counts=True
     )
@@ -118,16 +118,18 @@ def _alone(colors: np.ndarray, place: Path) -> Iterable[Shown]:
         found.tolist(), first.tolist(), times.tolist(), strict=True
     ):
         if count == 1 and value != IGNORED:
-            yield Shown(",".join(map(str, color)), value, place)
+            yield ShownColor(",".join(map(str, color)), value, place)
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
     """The content of a file beside prepared records."""
 
-    colors: dict[Color, tuple[Value, _Number]]  # and the number of the first mask
+    colors: dict[
+        MaskColor, tuple[MaskValue, _Number]
+    ]  # and the number of the first mask
 
 
-def keep_shown(path: Path, shown: Iterable[Shown], masks: Iterable[Path]) -> None:
+def keep_shown(path: Path, shown: Iterable[ShownColor], masks: Iterable[Path]) -> None:
     """Writes what the masks of a split show, each mask by its number in the split."""
     numbers: dict[Path | str, int] = {}
     for number, mask in enumerate(masks):
@@ -136,7 +138,7 @@ def keep_shown(path: Path, shown: Iterable[Shown], masks: Iterable[Path]) -> Non
     write_sealed(path, {"colors": colors})
 
 
-def kept_shown(path: Path, masks: Mapping[int, Path]) -> list[Shown]:
+def kept_shown(path: Path, masks: Mapping[int, Path]) -> list[ShownColor]:
     """Returns what `keep_shown` wrote.
 
     Raises:
@@ -145,4 +147,4 @@ def kept_shown(path: Path, masks: Mapping[int, Path]) -> list[Shown]:
     kept = msgspec.convert(read_sealed(path, always=bool), _Kept)
     if strange := [n for _, n in kept.colors.values() if n not in masks]:
         raise ValueError(f"{path.name} tells of a mask {strange[0]}")
-    return [Shown(it, value, masks[n]) for it, (value, n) in kept.colors.items()]
+    return [ShownColor(it, value, masks[n]) for it, (value, n) in kept.colors.items()]

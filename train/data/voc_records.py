@@ -21,7 +21,7 @@ from train.data.forms import RGB, Form
 from train.data.images import IGNORED, Source, at_height, encode, read_mask
 from train.data.mask_checks import MaskChecks
 from train.data.mask_colors import (
-    Shown,
+    ShownColor,
     ShownColors,
     keep_shown,
     kept_shown,
@@ -109,7 +109,7 @@ class VocLayout(SegmentationBuilder):
             self._checks.finish(folder.root, files[0].mask)
         self._keep(shown)
 
-    def shown(self) -> tuple[Shown, ...]:
+    def shown(self) -> tuple[ShownColor, ...]:
         """Returns the colors that the masks of prepared records have.
 
         Where records are of a version that kept none, the masks are read once more.

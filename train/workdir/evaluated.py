@@ -9,7 +9,7 @@ from typing import NamedTuple
 from train.common.errors import UserError
 from train.common.notes import note
 from train.data.dataset import DataOptions, Dataset, load_dataset
-from train.data.mask_colors import Shown, ShownColors
+from train.data.mask_colors import ShownColor, ShownColors
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, Trained, load_run
@@ -97,7 +97,7 @@ def check_colors(run: Run, dataset: Dataset) -> None:
         return
     place = f"the masks that {run.workdir} was trained with"
     known = run.described().mask_colors.items()
-    colors = ShownColors(Shown(color, value, place) for color, value in known)
+    colors = ShownColors(ShownColor(color, value, place) for color, value in known)
     colors.add(dataset.shown)
     if said := colors.renumbered():
         note(f"warning: {said}")

@@ -12,7 +12,7 @@ from train.config import Config, save_config
 from train.data.dataset import Dataset
 from train.data.images import Source
 from train.data.kinds import Found
-from train.data.mask_colors import Shown
+from train.data.mask_colors import ShownColor
 from train.evaluation.views import PredictionOptions
 from train.workdir import evaluated
 from train.workdir.evaluated import SplitOptions, check_colors
@@ -28,7 +28,7 @@ TRAINED = {"0,0,0": 0, "200,0,0": 1, "0,0,200": 2, "0,0,201": 2}
 def dataset(colors: dict[str, int], *, by_color: bool = False) -> Dataset:
     source: Source = []  # type: ignore[assignment]
     palette = np.zeros((3, 3), np.uint8)
-    shown = tuple(Shown(color, value, "b.png") for color, value in colors.items())
+    shown = tuple(ShownColor(color, value, "b.png") for color, value in colors.items())
     return Dataset(
         *("data", NAMES, palette, "f", source, source), shown=shown, by_color=by_color
     )
