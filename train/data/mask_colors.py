@@ -124,9 +124,7 @@ def _alone(colors: np.ndarray, place: Path) -> Iterable[ShownColor]:
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
     """The content of a file beside prepared records."""
 
-    colors: dict[
-        MaskColor, tuple[MaskValue, _Number]
-    ]  # and the number of the first mask
+    colors: dict[MaskColor, tuple[MaskValue, _Number]]  # value and first mask
 
 
 def keep_shown(path: Path, shown: Iterable[ShownColor], masks: Iterable[Path]) -> None:

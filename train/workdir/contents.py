@@ -37,9 +37,7 @@ class Described(msgspec.Struct, forbid_unknown_fields=True):
     prepared: str = ""  # where their records are
     channel_mean: tuple[float, ...] = ()  # over the training split, if it was measured
     channel_std: tuple[float, ...] = ()
-    mask_colors: dict[
-        MaskColor, MaskValue
-    ] = {}  # that the masks showed, as far as they did
+    mask_colors: dict[MaskColor, MaskValue] = {}  # of the masks' palettes
 
     def __post_init__(self) -> None:
         """Validates classes, paths and statistics.

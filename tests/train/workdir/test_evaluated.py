@@ -26,7 +26,7 @@ TRAINED = {"0,0,0": 0, "200,0,0": 1, "0,0,200": 2, "0,0,201": 2}
 
 
 def dataset(colors: dict[str, int], *, by_color: bool = False) -> Dataset:
-    source: Source = []  # type: ignore[assignment]
+    source: Source = []
     palette = np.zeros((3, 3), np.uint8)
     shown = tuple(ShownColor(color, value, "b.png") for color, value in colors.items())
     return Dataset(
