@@ -140,6 +140,24 @@ def test_splits_that_were_prepared_apart_are_compared(
         assert len(alone(make_config, split).train) == (4 if split == "train" else 2)
 
 
+def test_values_of_two_colors_are_told_of_splits_prepared_apart(
+    folder: Path, make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in masks(folder):
+        image = Image.fromarray(np.minimum(read_mask(path), 1))
+        image.putpalette([0, 0, 0, *((200, 0, 0), (0, 200, 0))[path.stem in "ef"]])
+        image.save(path)
+    for split in SPLITS:
+        alone(make_config, split)
+    assert "warning" not in capsys.readouterr().err
+    load_dataset(make_config().data)
+    said = capsys.readouterr().err
+    assert said.count("warning") == 1
+    assert (
+        f"warning: {masks(folder)[4]} shows 0,200,0 where the value is 1, but" in said
+    )
+
+
 def test_records_of_before_learn_what_masks_show(
     folder: Path,
     make_config: MakeConfig,
