@@ -23,14 +23,10 @@ from train.common.processes import (
 from train.config import Config
 from train.data.batches import check_batch_size
 from train.data.class_counts import class_counts
-from train.data.dataset import (
-    check_shared,
-    find_dataset,
-    prepare_dataset,
-    warn_of_shared,
-)
+from train.data.dataset import find_dataset, prepare_dataset
 from train.data.kinds import Found
 from train.data.preprocessing import preprocessing_of
+from train.data.shared_images import check_shared, warn_of_shared
 from train.data.statistics import channel_statistics
 from train.evaluation.inference import Predictor
 from train.evaluation.whole_split import Evaluator

@@ -33,7 +33,7 @@ from train.evaluation.crf_worker import Parameters
 from train.evaluation.spread import replicas
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import evenly
-from train.workdir.evaluated import name_of_result
+from train.workdir.evaluated import check_colors, name_of_result
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, load_run
 
@@ -97,6 +97,7 @@ def tune_crf(
     )
     where = dataclasses.replace(where, prepared=prepared or where.prepared)
     dataset = load_dataset(_of_training(where))
+    check_colors(Run(run), dataset)
     source = Part(dataset.val, evenly(len(dataset.val), images))
     if not where.holdout:
         print(

@@ -40,7 +40,7 @@ SPLITS = [
         "tests/train/data/test_splits.py",
         (
             "said nothing",
-            "        if val:\n            print(",
+            "        if val:\n            note(",
             "        if val:\n            str(",
         ),
         (

@@ -135,7 +135,7 @@ PLACES_OF_FILES = [
         ),
     ),
     *of(
-        "train/data/dataset.py",
+        "train/data/shared_images.py",
         "tests/train/data/test_inside.py",
         (
             "shared images",

@@ -161,11 +161,6 @@ SHARED_FOLDERS = [
         ),
     ),
     *of(
-        "train/data/kinds.py",
-        "tests/train/data/test_mask_checks.py",
-        ("palettes forgotten", "if unwritten and not folder.by_color:", "if False:"),
-    ),
-    *of(
         "train/evaluation/mask_files.py",
         "tests/train/test_many_images.py",
         ("digest of the next", "if signature_of(path) != before:", "if False:"),
@@ -218,18 +213,13 @@ SHARED_FOLDERS = [
         ("images beside unsaid", "        if aside:", "        if False:"),
     ),
     *of(
-        "train/data/mask_checks.py",
-        "tests/train/data/test_mask_checks.py",
-        ("colors numbered anew", "if known != color and", "if False and"),
-    ),
-    *of(
         "train/data/voc_records.py",
         "tests/train/data/test_strange_records.py",
         ("any number", "len(source) != len(pairs) or found", "found"),
         ("any images", " or found != expected:", ":"),
     ),
     *of(
-        "train/data/dataset.py",
+        "train/data/shared_images.py",
         "tests/train/data/test_inside.py",
         ("held out and kept", "and not options.holdout", ""),
     ),

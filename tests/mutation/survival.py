@@ -91,7 +91,7 @@ KEPT = (
     )
     + of(
         "train/workdir/evaluated.py",
-        "tests/train/workdir/test_evaluated.py",
+        "tests/train/workdir/test_names_of_results.py",
         ("names of any length", "if len(encoded) <= _LONGEST:", "if True:"),
     )
     + of(

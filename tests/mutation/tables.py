@@ -17,6 +17,7 @@ from tests.mutation.metrics import METRICS
 from tests.mutation.onnx_files import ONNX_FILES
 from tests.mutation.optimizers import OPTIMIZERS
 from tests.mutation.overlap import OVERLAP
+from tests.mutation.palettes import PALETTES
 from tests.mutation.places import PLACES
 from tests.mutation.predictions import PREDICTIONS
 from tests.mutation.regions import REGIONS
@@ -45,6 +46,7 @@ MUTANTS = (
     *STRANGE_FILES,
     *STRANGERS,
     *SHARED_FOLDERS,
+    *PALETTES,
     *SHARED_OUTPUTS,
     *HANDED_OVER,
     *SURVIVAL,

@@ -18,6 +18,7 @@ from train.common.errors import UserError
 from train.config import Config, save_config
 from train.data.dataset import DataOptions
 from train.data.images import encode
+from train.data.mask_colors import ShownColor
 from train.evaluation import crf
 from train.evaluation.crf_options import CrfOptions
 from train.evaluation.crf_search import Grid
@@ -151,6 +152,8 @@ def run(
         fingerprint="f",
         splits={},
         void=(),
+        shown=(),
+        by_color=False,
     )
 
     found.dataset = dataset
@@ -187,6 +190,19 @@ def test_an_evaluation_is_of_the_refined_masks(run: SimpleNamespace) -> None:
     plain = json.loads((run.folder / "evaluation_val.json").read_text())
     assert plain["crf"] is None
     assert plain["pixel_accuracy"] < result["pixel_accuracy"] - 0.1
+
+
+def test_masks_of_other_palettes_are_refused(run: SimpleNamespace) -> None:
+    path = run.folder / "dataset.json"
+    described = json.loads(path.read_text())
+    path.write_text(json.dumps({**described, "mask_colors": {"7,8,9": 2}}))
+    run.dataset.shown = (ShownColor("7,8,9", 1, "a.png"),)
+    said = f"^a.png shows 7,8,9 where the value is 1, but the masks that {run.folder} w"
+    with pytest.raises(UserError, match=said):
+        tune_crf.tune_crf(run.folder, PredictionOptions(), Grid(), tune_crf.Fixed())
+    for program in (evaluate.evaluate, browse.browse):
+        with pytest.raises(UserError, match=said):
+            program(run.folder, PredictionOptions(), SplitOptions())
 
 
 @pytest.mark.parametrize("holdout", [0.0, 0.3])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.common.errors import UserError, memory_for
+from train.common.notes import note
 from train.common.options import (
     BELOW_ONE,
     POSITIVE,
@@ -24,16 +24,16 @@ from train.common.options import (
     Rule,
     option,
 )
-from train.common.text import shown
 from train.data.forms import BITS, CHANNELS, Form
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
-from train.data.parts import held_and_kept, hold_out
+from train.data.mask_colors import ShownColor
+from train.data.parts import hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
-from train.data.voc_files import READ_SUFFIXES, WITH_TIFF, first_few
+from train.data.voc_files import READ_SUFFIXES, WITH_TIFF
 from train.data.void import VOID
 
 
@@ -50,6 +50,8 @@ class Dataset(NamedTuple):
     earlier: str = ""
     val_names: tuple[str, ...] = ()
     void: tuple[int, ...] = ()  # values that do not count, beside 255
+    shown: tuple[ShownColor, ...] = ()  # as far as masks have palettes
+    by_color: bool = False  # whether labelmap.txt says what they are
 
 
 _SPLIT = Limit(
@@ -180,10 +182,9 @@ class DataOptions(Group):
         """
         val = division(images, self.split)
         if val:
-            print(
+            note(
                 f"{len(images)} images without lists: {len(images) - len(val)} to "
-                f"train, {len(val)} to val, by --split {self.split:g}",
-                file=sys.stderr,
+                f"train, {len(val)} to val, by --split {self.split:g}"
             )
         return val
 
@@ -220,52 +221,9 @@ def find_dataset(options: DataOptions) -> Found:
     for kind, find in reversed(tuple(DATA_KINDS.items())):
         if found := find(options):
             if found.folder and (said := what_is_left(Path(options.folder), kind)):
-                print(said, file=sys.stderr)
+                note(said)
             return found
     raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")
-
-
-def check_shared(found: Found, options: DataOptions) -> None:
-    """Refuses images that are trained on and evaluated, unless that is meant.
-
-    It is where one list is named for both, or by --shared-images. What is held out of a
-    list may not be in the rest of it under another name.
-
-    Raises:
-      UserError: it counts and names them.
-    """
-    same = options.train_split == options.val_split and not options.holdout
-    meant = options.shared_images or same
-    if (said := _shared(found, options)) and not meant:
-        raise UserError(f"{said} If it is meant, add --shared-images.")
-
-
-def warn_of_shared(found: Found, options: DataOptions) -> None:
-    """Says which images are trained on and evaluated, if any."""
-    if said := _shared(found, options):
-        print(f"warning: {said}", file=sys.stderr)
-
-
-def _shared(found: Found, options: DataOptions) -> str:
-    trained, names = options.train_split, found.shared
-    evaluated = f"evaluated (list {options.val_split})"
-    way_out = (
-        "Take the lines out of one list, or evaluate on a part of the training list "
-        "with --holdout 0.2."
-    )
-    if options.holdout:
-        names, evaluated = (), "held out"
-        if folder := found.folder:
-            pairs = folder.splits[trained]
-            names = held_and_kept(pairs, folder.digests, options.holdout)
-        way_out = "They are there under other names: take them out of the list."
-    if not names:
-        return ""
-    return (
-        f"{len(names)} of the images {evaluated} are trained on as well (list "
-        f"{trained}): {shown(first_few(names))}. Metrics are not those of new images. "
-        f"{way_out}"
-    )
 
 
 def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
@@ -274,9 +232,10 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
     Raises:
       UserError: an image or a mask is not sound, or the holdout leaves a side empty.
     """
+    named, folder = (options.train_split, options.val_split), found.folder
     way_out = "Prepare it smaller, by --image-height, or leave it out."
     with memory_for(f"an image of {found.name}", way_out):
-        sources = found.prepare((options.train_split, options.val_split))
+        sources = found.prepare(named)
     train, val = sources[options.train_split], sources[options.val_split]
     if options.holdout:
         train, val = hold_out(train, options.holdout, options.train_split)
@@ -290,7 +249,9 @@ def prepare_dataset(found: Found, options: DataOptions) -> Dataset:
         found.splits,
         found.earlier,
         found.val_names,
-        found.folder.void if found.folder else (),
+        folder.void if folder else (),
+        found.shown(named),
+        folder is not None and folder.by_color,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.registry import Registry
 from train.common.errors import UserError
+from train.common.notes import note
 from train.data.images import Source
 from train.data.palette import voc_colormap
 from train.data.places import is_name
@@ -19,6 +20,7 @@ from train.data.places import is_name
 if TYPE_CHECKING:
     from train.data.convert.conversion import Conversion
     from train.data.dataset import DataOptions
+    from train.data.mask_colors import ShownColor
     from train.data.splits import Listing
     from train.data.voc import VocFolder
 
@@ -36,6 +38,8 @@ class Found(NamedTuple):
     earlier: str = ""  # fingerprint that runs begun before have
     val_names: tuple[str, ...] = ()  # of the images to validate on, by --split
     folder: VocFolder | None = None  # whose files are prepared, where there is one
+    # What the masks of named splits show, once these are prepared.
+    shown: Callable[[Sequence[str]], tuple[ShownColor, ...]] = lambda splits: ()
 
 
 # A finder returns what it found by the options, None where another kind is meant.
@@ -94,6 +98,7 @@ def _found_in_place(
     """
     from train.data.fingerprint import Digests, memory_of
     from train.data.mask_checks import MaskChecks
+    from train.data.mask_colors import ShownColors
     from train.data.records import open_splits
     from train.data.splits import shared_names
     from train.data.voc import read_voc_folder
@@ -114,29 +119,35 @@ def _found_in_place(
             "are trained on and which validate. Leave it out."
         )
 
-    def prepare(splits: Sequence[str]) -> dict[str, Source]:
-        digests.save()
-        checks = MaskChecks(converted=converted)  # over all splits
+    def records_of(split: str, checks: MaskChecks) -> VocLayout:  # as they are now
         more: Any = {
             "height": options.image_height,
             "data_dir": options.prepared,
             "checks": checks,
             "form": options.form,
         }
+        return VocLayout(folder=folder, split=split, **more)
 
-        def records_of(split: str) -> VocLayout:  # as they are at this moment
-            return VocLayout(folder=folder, split=split, **more)
-
-        unwritten = {split for split in splits if not records_of(split).is_prepared()}
-        if unwritten and not folder.by_color:
-            others = folder.splits.keys() - unwritten
-            checks.add_others([mask for s in others for *_, mask in folder.splits[s]])
+    def prepare(splits: Sequence[str]) -> dict[str, Source]:
+        digests.save()
+        checks = MaskChecks(converted=converted)  # over all splits
+        for split in dict.fromkeys(splits):  # first what is there, which takes no time
+            if (builder := records_of(split, checks)).is_prepared():
+                checks.colors.add(builder.shown())
         sources: dict[str, Source] = {}
         for split in splits:
-            builder = records_of(split)
+            builder = records_of(split, checks)
             sources |= open_splits(builder, (split,))
             check_records_of(sources[split], folder, split, builder.data_dir)
+        while said := checks.warning():
+            note(f"warning: {said}")
         return sources
+
+    def shown(splits: Sequence[str]) -> tuple[ShownColor, ...]:
+        colors, checks = ShownColors(), MaskChecks(converted=converted)
+        for split in dict.fromkeys(splits):
+            colors.add(records_of(split, checks).shown())
+        return colors.listed()
 
     return Found(
         options.folder,
@@ -149,6 +160,7 @@ def _found_in_place(
         folder.earlier,
         folder.val_names,
         folder,
+        shown,
     )
 
 

@@ -6,19 +6,25 @@ A folder may hold several, of which the finders of `kinds.py` choose one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from train.common.errors import UserError
 from train.data.inside import below
 from train.data.plain_pairs import ENDS, IMAGE_FOLDERS, MASK_FOLDERS, folders_in
 from train.data.splits import ALIASES
-from train.data.voc_files import IMAGES, MASKS, READ_SUFFIXES, first_few
+from train.data.voc_files import IMAGES, MASKS, READ_SUFFIXES, WITH_TIFF, first_few
 
 _PARTS = (*(name for names in ALIASES.values() for name in names), "test")
 _ENDS = tuple(f"{end}.png" for end in ENDS if end)
 _COCO = re.compile(rb'"(images|annotations|categories|licenses)"\s*:')
 _HEAD = 4096  # bytes of a file of COCO annotations, which has one of these words
+_TARS = (".tar.gz", ".tgz", ".tar")
+_UNPACKED = "SegmentationClassAug"  # a folder of masks in VOC layout as well
+# Pascal VOC 2012 and further masks for it, that first which is read.
+VOC_ARCHIVE = "VOCtrainval_11-May-2012.tar"
+SBD_ARCHIVES = (*(f"benchmark{end}" for end in _TARS), "benchmark_RELEASE")
+MASK_ARCHIVES = tuple(f"{_UNPACKED}{end}" for end in (".zip", *_TARS, ""))
 _BRUSH = "task-"  # begins the names of Label Studio's masks
 
 
@@ -29,9 +35,11 @@ def what_is_left(root: Path, kind: str) -> str:
       root: the folder.
       kind: of the data that it was found to be.
     """
-    found = _layouts(root)
-    read = found.pop(kind, "")
-    left = [*found.values(), *(_beside(root) if kind == "plain pairs" else ())]
+    layouts = _layouts(root)
+    read, *others = layouts.pop(kind, [""])
+    if kind == "plain pairs":
+        others += _beside(root)
+    left = [*others, *(what for of in layouts.values() for what in of)]
     if not read or not left:
         return ""
     return (
@@ -62,36 +70,66 @@ def way_out(root: Path) -> str:
 
 def _texts(root: Path) -> Iterable[str]:
     try:
-        return _layouts(root).values()
+        return [what for of in _layouts(root).values() for what in of]
     except (OSError, UserError):  # of another user, or too deep
         return ()
 
 
-def _layouts(root: Path) -> dict[str, str]:
-    """Returns what a folder has of each kind of data, by the kind."""
+def _layouts(root: Path) -> dict[str, list[str]]:
+    """Returns what a folder has of each kind of data, that first which is read."""
     parts = [root / name for name in _PARTS]
     tables = [part / "_classes.csv" for part in parts]
     found = {
-        "VOC layout": _together(root, [IMAGES], MASKS),
-        "plain pairs": next(filter(None, map(_pairs, (root, *parts))), ""),
-        "Roboflow semantic masks": _names(root, filter(Path.is_file, tables)),
-        "COCO": _names(root, _annotations(root, parts)),
-        "Label Studio brush masks": _names(
-            root, (*root.glob(f"{_BRUSH}*.png"), *root.glob(f"*/{_BRUSH}*.png"))
-        ),
+        "VOC layout": [_together(root, [IMAGES], MASKS)],
+        "plain pairs": [_pairs(root), ", ".join(filter(None, _pairs_of_splits(root)))],
+        "Roboflow semantic masks": [_names(root, filter(Path.is_file, tables))],
+        "COCO": [_names(root, files) for files in _annotations(root, parts)],
+        "Label Studio brush masks": [
+            _names(root, (*root.glob(f"{_BRUSH}*.png"), *root.glob(f"*/{_BRUSH}*.png")))
+        ],
+        "archives of Pascal VOC 2012": [_names(root, of) for of in _archives(root)],
     }
-    return {kind: what for kind, what in found.items() if what}
+    there = {kind: list(filter(None, of)) for kind, of in found.items()}
+    return {kind: of for kind, of in there.items() if of}
 
 
-def _annotations(root: Path, parts: Iterable[Path]) -> Iterable[Path]:
-    """Yields the files of COCO annotations."""
-    yield from filter(Path.is_file, (it / "_annotations.coco.json" for it in parts))
-    tables = (*sorted(root.glob("*.json")), *sorted(root.glob("annotations/*.json")))
-    for path in filter(Path.is_file, tables):  # no pipe, which would be waited for
-        with path.open("rb") as file:
-            head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if head.startswith(b"{") and _COCO.search(head):
-            yield path
+def _annotations(root: Path, parts: Iterable[Path]) -> Iterator[list[Path]]:
+    """Yields the files of each layout of COCO annotations, that first which is read."""
+    files = (part / "_annotations.coco.json" for part in parts)
+    yield [path for path in files if path.is_file()]
+    beside = sorted(root.glob("annotations/*.json"))
+    named = [path for path in beside if path.name.startswith("instances_")]
+    yield [path for path in named if path.is_file()]
+    yield list(filter(_is_coco, sorted(root.glob("*.json"))))
+    yield [path for path in beside if path not in named and _is_coco(path)]
+
+
+def _archives(root: Path) -> Iterator[list[Path]]:
+    """Yields the archives that are read together, and those that are not."""
+    further = [root / name for name in (*SBD_ARCHIVES, *MASK_ARCHIVES)]
+    if (root / IMAGES).exists():
+        further.remove(root / _UNPACKED)
+    first, *others = [path for path in further if path.exists()] or [root / "none"]
+    yield [path for path in (root / VOC_ARCHIVE, first) if path.exists()]
+    yield others
+
+
+def _is_coco(path: Path) -> bool:
+    """Returns whether a file begins as COCO annotations do."""
+    if not path.is_file():  # a pipe, which would be waited for
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return head.startswith(b"{") and bool(_COCO.search(head))
+
+
+def _pairs_of_splits(root: Path) -> Iterator[str]:
+    """Yields the folders of images and of masks within those of splits."""
+    there = folders_in(root)
+    for folder in (there[name] for name in _PARTS if name in there):
+        if found := _pairs(folder):
+            images, _, masks = found.partition(" and ")
+            yield f"{folder.name}/{images} and {folder.name}/{masks}"
 
 
 def _pairs(folder: Path) -> str:
@@ -103,17 +141,25 @@ def _pairs(folder: Path) -> str:
 
 def _together(folder: Path, images: Iterable[str], masks: Iterable[str]) -> str:
     """Returns the first of each that is there, "" if one is without pictures."""
-    first = next((it for it in images if _has(folder / it, READ_SUFFIXES)), "")
+    first = next((it for it in images if _has(folder / it, WITH_TIFF)), "")
     second = next((it for it in masks if _has(folder / it, (".png",))), "")
     return f"{first}/ and {second}/" if first and second else ""
 
 
 def _beside(root: Path) -> Iterable[str]:
     """Yields the folders of pictures that plain pairs are not read from."""
-    there = folders_in(root)
-    for names, read in ((IMAGE_FOLDERS, READ_SUFFIXES), (MASK_FOLDERS, (".png",))):
-        first, *others = [there[name] for name in names if name in there] or [root]
-        yield from (f"{path.name}/" for path in others if _has(path, read))
+    if _pairs(root):
+        folders = [root]
+    else:
+        there = folders_in(root)
+        folders = [there[name] for name in _PARTS if name in there]
+    for folder in folders:
+        there = folders_in(folder)
+        for names, read in ((IMAGE_FOLDERS, WITH_TIFF), (MASK_FOLDERS, (".png",))):
+            _, *others = [there[name] for name in names if name in there] or [folder]
+            for path in others:
+                if _has(path, read):
+                    yield f"{path.relative_to(root)}/"
 
 
 def _has(folder: Path, read: Iterable[str]) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from train.common.errors import UserError
-from train.data.image_files import opened
-from train.data.images import IGNORED, read_mask
+from train.data.images import IGNORED
+from train.data.mask_colors import ShownColor, ShownColors, shown_by
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS, first_few
 
@@ -31,13 +30,10 @@ class MaskChecks:
         self._values: set[int] = set()
         self._masks: dict[Path, set[int]] = {}
         self._white = 0  # of those, that it was said of
-        self._places: dict[tuple[int, ...], tuple[int, Path]] = {}
-        self._colors: dict[int, tuple[tuple[int, ...], Path]] = {}
-        # What is to be said of a value of two colors; None once it was.
-        self._renumbered: str | None = ""
+        self.colors = ShownColors()
 
-    def add(self, path: Path, labels: np.ndarray) -> None:
-        """Takes a mask's labels into account.
+    def add(self, path: Path, labels: np.ndarray) -> list[ShownColor]:
+        """Takes a mask's labels into account, and returns what its palette shows.
 
         Raises:
           UserError: a color of its palette has another value in an earlier mask.
@@ -45,43 +41,18 @@ class MaskChecks:
         used = set(np.unique(labels).tolist())
         self._values |= used
         self._masks[path] = used
-        self._check_palette(path, _palette(path), used)
+        shown = self.shown_by(path, used)
+        self.colors.add(shown)
+        return shown
 
-    def _check_palette(
-        self, path: Path, palette: Mapping[tuple[int, ...], int], used: Collection[int]
-    ) -> None:
-        for color, value in palette.items():
-            if value not in used or value == IGNORED:
-                continue
-            known, place = self._colors.setdefault(value, (color, path))
-            if known != color and self._renumbered == "":
-                self._renumbered = (
-                    f"{path} shows {_text(color)} where the value is {value}, but "
-                    f"{place} {_text(known)}. Values are the classes. If colors are, "
-                    "as where a program numbers each file's anew, write labelmap.txt."
-                )
-            first, where = self._places.setdefault(color, (value, path))
-            if first != value:
-                raise UserError(
-                    f"{path} shows {_text(color)} where the value is "
-                    f"{value}, but {where} where it is {first}: their palettes are in "
-                    "different orders, so values are no classes. Write labelmap.txt "
-                    "in the folder of the data, a line NAME:red,green,blue:: for each "
-                    "class, and masks are read by color."
-                )
+    def shown_by(self, path: Path, used: Collection[int]) -> list[ShownColor]:
+        """Returns what the palette of a mask shows, its values being `used`.
 
-    def add_others(self, paths: Sequence[Path]) -> None:
-        """Takes the palettes of masks into account whose records are there already.
-
-        Raises:
-          UserError: as `add`, or one cannot be read.
+        Nothing, of a mask that a conversion wrote: the colors are not the user's.
         """
-        if not paths:  # else there would be a bar of nothing
-            return
-        for path in tqdm(paths, "palettes", unit="mask", dynamic_ncols=True):
-            if palette := _palette(path):
-                used = set(np.unique(read_mask(path)).tolist())
-                self._check_palette(path, palette, used)
+        if self._converted and not path.is_symlink():
+            return []
+        return shown_by(path, used)
 
     def finish(self, root: Path, mask: Path) -> None:
         """Refuses masks that have nothing but one class and ignored pixels.
@@ -98,8 +69,7 @@ class MaskChecks:
 
     def warning(self) -> str:
         """Returns what is to be said of masks so far, and was not said before."""
-        if said := self._renumbered:
-            self._renumbered = None
+        if said := self.colors.renumbered():
             return said
         white = white_beside_classes(list(self._masks.values()))
         if self._converted or len(white) <= self._white:
@@ -168,25 +138,3 @@ def _copying(root: Path, copy: Path, mask: Path) -> str:
         ".save(path) for path in pathlib.Path(new).rglob(masks + '/**/*.[pP][nN][gG]')]"
     )
     return f'python -c "{code}" {shlex.join((str(root), str(copy), folder))}'
-
-
-def _text(color: tuple[int, ...]) -> str:
-    return ",".join(map(str, color))
-
-
-def _palette(path: Path) -> dict[tuple[int, ...], int]:
-    """Returns the value of each color that a file's palette has once."""
-    with opened(path) as image:
-        if image.mode != "P":
-            return {}
-        colors = np.array(image.getpalette("RGB")).reshape(-1, 3)
-    found, first, times = np.unique(
-        colors, axis=0, return_index=True, return_counts=True
-    )
-    return {
-        tuple(color): value
-        for color, value, count in zip(
-            found.tolist(), first.tolist(), times.tolist(), strict=True
-        )
-        if count == 1
-    }

@@ -14,7 +14,7 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.data.image_files import opened
-from train.data.palette import VOID_COLOR
+from train.data.palette import VOID_COLOR, color_codes, colors_of
 from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
@@ -22,7 +22,6 @@ IGNORED = 255  # the label of pixels that do not count
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "lossy WebP")
 _READ = ("PNG", "BMP", "WEBP")  # writers of GIF number their palettes anew
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
-_CODE = np.array([65536, 256, 1], np.int32)  # by which a color becomes a number
 
 
 def mask_indices(
@@ -180,19 +179,22 @@ def _of_gray(
     used, places = np.unique(values.astype(np.int64), return_inverse=True)
     levels = _levels(used, depth)
     grays = colors[(colors == colors[:, :1]).all(axis=1), 0]
-    if not np.isin(levels, grays).all():
+    known = np.isin(levels, grays)
+    counts = used != IGNORED  # of indices, that which needs no color
+    beyond = (used[counts] >= len(colors)).any()
+    if not known.any() or not (known if beyond else known[counts]).all():
         return _as_indices(values, name)
-    if ((used >= len(colors)) & (used != IGNORED)).any():
+    if beyond:
         shown = levels[places].reshape(*values.shape, 1).repeat(3, axis=-1)
         return _by_color(shown, name, colors)
-    if used[-1] < len(colors) and (colors[used] == levels[:, None]).all():
+    index = used[known]
+    if index[-1] < len(colors) and (colors[index] == levels[known, None]).all():
         return values.astype(np.uint8)  # both say the same
-    listed = ", ".join(map(str, used.tolist()))
     raise UserError(
-        f"{name} is grayscale with the values {listed}, which are class indices (255 "
-        "is ignored) and colors of labelmap.txt as well, of other classes. If they are "
-        "indices, give the gray classes of labelmap.txt other colors; if they are "
-        "colors, save the mask as RGB."
+        f"{name} is grayscale with the values {', '.join(map(str, used.tolist()))}, "
+        "which are class indices (255 is ignored) and colors of labelmap.txt as well, "
+        "of other classes. If they are indices, give the gray classes of labelmap.txt "
+        "other colors; if they are colors, save the mask as RGB."
     )
 
 
@@ -243,9 +245,9 @@ def _by_color(pixels: np.ndarray, name: str, colors: np.ndarray) -> np.ndarray:
     Raises:
       UserError: a color is no class's, or that of several.
     """
-    seen, places = np.unique(pixels @ _CODE, return_inverse=True)
-    known = {int(VOID_COLOR @ _CODE): IGNORED}
-    known |= {code: index for index, code in enumerate((colors @ _CODE).tolist())}
+    seen, places = np.unique(color_codes(pixels), return_inverse=True)
+    known = {int(color_codes(VOID_COLOR)): IGNORED}
+    known |= {code: index for index, code in enumerate(color_codes(colors).tolist())}
     classes = np.full(len(seen), -1)
     for code, index in known.items():
         classes[seen == code] = index
@@ -278,21 +280,6 @@ def _unknown_colors(pixels: np.ndarray, name: str) -> str:
         "without. If its values are class indices whatever its colors, save it as "
         "grayscale."
     )
-
-
-def colors_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the colors that there are, uint8 `[n, 3]` in order, and pixels of each.
-
-    By a number for each color: a picture may have as many colors as pixels, of which
-    sorting rows takes minutes.
-
-    Args:
-      pixels: `[..., 3]`, values of 8 bits.
-    """
-    codes, counts = np.unique(pixels @ _CODE, return_counts=True)
-    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).astype(
-        np.uint8
-    ), counts
 
 
 def _listed(colors: np.ndarray) -> str:

@@ -102,3 +102,27 @@ def overlay(
     if void.any():
         laid[void] = image[void]
     return laid
+
+
+def color_codes(pixels: np.ndarray) -> np.ndarray:
+    """Returns a number for the color of each pixel, by which colors are told apart.
+
+    Args:
+      pixels: `[..., 3]`, values of 8 bits.
+    """
+    return pixels @ np.array([65536, 256, 1], np.int32)
+
+
+def colors_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the colors that there are, uint8 `[n, 3]` in order, and pixels of each.
+
+    By a number for each color: a picture may have as many colors as pixels, of which
+    sorting rows takes minutes.
+
+    Args:
+      pixels: `[..., 3]`, values of 8 bits.
+    """
+    codes, counts = np.unique(color_codes(pixels), return_counts=True)
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).astype(
+        np.uint8
+    ), counts

@@ -13,11 +13,11 @@ like.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.common.text import shown
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
@@ -98,10 +98,9 @@ def plain_listing(
             and path.is_file()
         ]
         if aside:
-            print(
+            note(
                 f"{images} has {len(aside)} images beside the folders of its splits, "
-                f"which are left out: {shown(first_few(aside))}.",
-                file=sys.stderr,
+                f"which are left out: {shown(first_few(aside))}."
             )
         return Listing({split: part.pairs() for split, part in parts.items()}, [])
     return Listing({}, files.pairs())

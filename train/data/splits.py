@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.data.voc_files import Pair, first_few
 
 # What others call the splits; a split of any other name has no other.
@@ -104,9 +104,8 @@ def divided(
     if not val and listing.only_list:
         for split in dict.fromkeys(splits):
             missing = listing.only_list.with_stem(split)
-            print(
-                f"{missing} is missing: {split} is {listing.only_list}, the only list.",
-                file=sys.stderr,
+            note(
+                f"{missing} is missing: {split} is {listing.only_list}, the only list."
             )
         return Splits(dict.fromkeys(splits, listing.whole))
     if not val:

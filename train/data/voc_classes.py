@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from models.text import shortened
 from train.common.errors import UserError
+from train.common.notes import note
 from train.common.text import is_shown, whole_number
 from train.data.images import IGNORED, read_mask
 from train.data.inside import Inside
@@ -119,7 +119,7 @@ def _check_asked(asked: Sequence[str], names: Sequence[str], path: Path) -> None
     if not asked or tuple(asked) == tuple(names):
         return
     if list(asked) == VOC_CLASSES:
-        print(f"{path} names the classes, in place of Pascal VOC's.", file=sys.stderr)
+        note(f"{path} names the classes, in place of Pascal VOC's.")
         return
     raise UserError(
         f"{path} names the classes {', '.join(names)}, but --classes (or the trained "

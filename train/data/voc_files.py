@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import filecmp
-import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.common.text import shown
 from train.data.inside import Inside, below
 from train.data.unread import of_unread
@@ -207,10 +207,9 @@ def counted_once(
                 )
             )
     if again:
-        print(
+        note(
             f"{place} names {len(again)} images again, which count once: "
-            f"{shown(first_few(again))}",
-            file=sys.stderr,
+            f"{shown(first_few(again))}"
         )
     return list(first.values())
 

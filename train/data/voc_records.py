@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
+from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.common.regular import read_regular
 from train.data.channels import encode_array
 from train.data.fingerprint import check_unchanged
 from train.data.forms import RGB, Form
-from train.data.images import Source, at_height, encode
+from train.data.images import IGNORED, Source, at_height, encode, read_mask
 from train.data.mask_checks import MaskChecks
-from train.data.origin import name_of
+from train.data.mask_colors import (
+    ShownColor,
+    ShownColors,
+    keep_shown,
+    kept_shown,
+    shown_by_list,
+)
+from train.data.origin import blaming_records, name_of
 from train.data.records import (
     SegmentationBuilder,
     make_record,
@@ -24,6 +36,8 @@ from train.data.records import (
 )
 from train.data.voc import VocFolder, read_pair
 from train.data.void import without_void
+
+_COLORS = "mask_colors.json"  # beside the records
 
 
 class VocLayout(SegmentationBuilder):
@@ -71,11 +85,12 @@ class VocLayout(SegmentationBuilder):
         classes, digests = len(folder.class_names), folder.digests
         colors = folder.colors if folder.by_color else None
         files = folder.splits[split]
+        shown = ShownColors()  # of this split alone
         for index, (name, image, mask) in enumerate(progress(files, split)):
             known = classes, colors, folder.void, self.form
             example = read_pair(image, mask, *known)
             if colors is None:
-                self._checks.add(mask, example.label)
+                shown.add(self._checks.add(mask, example.label))
             label = without_void(example.label, folder.void)
             example = example._replace(label=label)
             example = at_height(example, self._height, str(image))
@@ -89,9 +104,40 @@ class VocLayout(SegmentationBuilder):
                 check_unchanged(path, digests[path])
             yield index, make_record(encoded, example.label, name)
         while said := self._checks.warning():
-            print(f"warning: {said}", file=sys.stderr)
+            note(f"warning: {said}")
         if split == next(iter(folder.splits)):  # what is trained on
             self._checks.finish(folder.root, files[0].mask)
+        self._keep(shown)
+
+    def shown(self) -> tuple[ShownColor, ...]:
+        """Returns the colors that the masks of prepared records have.
+
+        Where records are of a version that kept none, the masks are read once more.
+
+        Raises:
+          UserError: what was kept is damaged, or a mask cannot be read.
+        """
+        folder = self._folder
+        if folder.by_color:
+            return shown_by_list(folder.root / "labelmap.txt", folder.colors)
+        masks = [mask for *_, mask in folder.splits[self._split]]
+        path = Path(self.data_dir, _COLORS)
+        if os.path.lexists(path):
+            with blaming_records(path.parent, self._split):
+                return tuple(kept_shown(path, dict(enumerate(masks))))
+        shown = ShownColors()
+        for mask in tqdm(masks, "palettes", unit="mask", dynamic_ncols=True):
+            if self._checks.shown_by(mask, range(IGNORED)):  # else it is not decoded
+                used = set(np.unique(read_mask(mask)).tolist())
+                shown.add(self._checks.shown_by(mask, used))
+        with contextlib.suppress(OSError):  # prepared by someone else
+            self._keep(shown)
+        return shown.listed()
+
+    def _keep(self, shown: ShownColors) -> None:
+        masks = [mask for *_, mask in self._folder.splits[self._split]]
+        if not self._folder.by_color:
+            keep_shown(Path(self.data_dir, _COLORS), shown.listed(), masks)
 
 
 def check_records_of(source: Source, folder: VocFolder, split: str, place: str) -> None:

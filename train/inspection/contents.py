@@ -16,16 +16,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from train.common.errors import UserError
-from train.data.dataset import (
-    DataOptions,
-    check_shared,
-    find_dataset,
-)
+from train.common.notes import kept_notes
+from train.data.dataset import DataOptions, find_dataset
 from train.data.forms import RGB, Form
 from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
 from train.data.parts import Part, held_out
 from train.data.plain_pairs import plain_files
+from train.data.shared_images import check_shared
 from train.data.split_lists import all_list_paths
 from train.data.voc import VocFolder
 from train.data.voc_classes import Classes, read_classes
@@ -54,6 +52,7 @@ class Contents(NamedTuple):
     one_list: bool = False  # whether the same is trained on and evaluated
     void: tuple[int, ...] = ()  # values that do not count, beside 255
     form: Form = RGB  # of the images
+    notes: tuple[str, ...] = ()  # what training says of them as well
 
     def pair(self, split: str, index: int) -> Pair | None:
         """Returns the files of an image, None of a prepared record."""
@@ -70,6 +69,12 @@ def list_contents(options: DataOptions) -> Contents:
     Raises:
       UserError: nothing is found, nor is there a folder to look into.
     """
+    with kept_notes() as notes:
+        contents = _list(options)
+    return contents._replace(notes=tuple(notes))
+
+
+def _list(options: DataOptions) -> Contents:
     try:
         found = find_dataset(options)
     except UserError as error:

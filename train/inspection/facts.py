@@ -30,8 +30,8 @@ from train.data.images import (
     read_image,
     read_mask,
 )
-from train.data.masks import colors_of
 from train.data.origin import name_of
+from train.data.palette import colors_of
 from train.data.record_files import check_record
 from train.data.voc import read_pair
 from train.data.voc_files import Pair

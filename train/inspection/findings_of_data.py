@@ -37,26 +37,26 @@ class Finding(NamedTuple):
     places: tuple[Listed, ...] = ()
 
 
-def faults_of(contents: Contents, facts: FactsOf) -> list[Finding]:
+def faults_of(contents: Contents, facts: FactsOf, together: Together) -> list[Finding]:
     """Returns what ends a training, one of each kind, with all its images.
 
     Args:
       contents: what was listed, and what could not be.
       facts: of each image.
+      together: what all masks are.
     """
     first: dict[str, str] = {}
     places: dict[str, list[Listed]] = defaultdict(list)
     by_image = {text for of in facts.values() for each in of for text in each.faults}
     listed = _alike([text for text in contents.faults if text not in by_image])
-    whole, alone = _checked_together(contents, facts)
-    for place, pair, text in [*_faults_by_image(contents, facts), *alone]:
+    for place, pair, text in [*_faults_by_image(contents, facts), *together.alone]:
         kind = _kind(text, pair)
         first.setdefault(kind, text)
         places[kind].append(place)
     found = [Finding(text, tuple(places[kind])) for kind, text in first.items()]
     known = {finding.text for finding in listed}
-    together = [Finding(text) for text in whole if text not in known]
-    return [*listed, *together, *found]
+    of_all = [Finding(text) for text in together.whole if text not in known]
+    return [*listed, *of_all, *found]
 
 
 def _alike(texts: Sequence[str]) -> list[Finding]:
@@ -83,31 +83,38 @@ def _faults_by_image(contents: Contents, facts: FactsOf) -> Iterator[_Fault]:
                 yield Listed(split, index), contents.pair(split, index), text
 
 
-def _checked_together(
-    contents: Contents, facts: FactsOf
-) -> tuple[list[str], list[_Fault]]:
-    """Returns what training finds of all masks together, as a whole and by image."""
-    whole: list[str] = []
-    alone: list[_Fault] = []
+class Together(NamedTuple):
+    """What training finds of all masks together."""
+
+    whole: list[str]  # faults of all
+    alone: list[_Fault]  # of masks that contradict earlier ones
+    renumbered: list[Finding]  # a value of two colors
+
+
+def checked_together(contents: Contents, facts: FactsOf) -> Together:
+    """Returns what training finds of all masks together, nothing where colors tell."""
+    found = Together([], [], [])
     checks = MaskChecks(converted=contents.converted)
     if contents.by_color:
-        return whole, alone
+        return found
     ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
     for split, of in facts.items():
         for index, known in enumerate(of):
-            pair = contents.pair(split, index)
+            pair, place = contents.pair(split, index), Listed(split, index)
             if pair is None or known.faults:
                 continue  # records have been checked
             try:
                 checks.add(pair.mask, np.array(known.written, np.uint8))
             except UserError as error:
-                alone.append((Listed(split, index), pair, str(error)))
+                found.alone.append((place, pair, str(error)))
+            if said := checks.colors.renumbered():
+                found.renumbered.append(Finding(said, (place,)))
         if split == ends_training and (pair := contents.pair(split, 0)):
             try:
                 checks.finish(contents.root, pair.mask)
             except UserError as error:
-                whole.append(str(error))
-    return whole, alone
+                found.whole.append(str(error))
+    return found
 
 
 def _kind(text: str, pair: Pair | None = None) -> str:
@@ -117,9 +124,12 @@ def _kind(text: str, pair: Pair | None = None) -> str:
     return re.sub(r"\d+(\D{1,2}\d+)*", "#", text)
 
 
-def warnings_of(contents: Contents, facts: FactsOf) -> list[Finding]:
+def warnings_of(
+    contents: Contents, facts: FactsOf, together: Together
+) -> list[Finding]:
     """Returns what does not end a training, but may spoil it or its metrics."""
     return [
+        *together.renumbered,
         *_repeated(contents, facts),
         *_white(contents, facts),
         *_classes_of_one_split(contents, facts),

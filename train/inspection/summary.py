@@ -19,6 +19,7 @@ from train.inspection.findings_of_data import (
     FactsOf,
     Finding,
     Listed,
+    checked_together,
     faults_of,
     images_with,
     warnings_of,
@@ -95,12 +96,14 @@ def summarize(contents: Contents, facts: FactsOf) -> Summary:
       contents: what was listed.
       facts: of each of its images.
     """
-    colors, faults = _stray_colors(contents, facts), faults_of(contents, facts)
+    together = checked_together(contents, facts)
+    faults = faults_of(contents, facts, together)
+    colors = _stray_colors(contents, facts)
     return Summary(
         contents,
         facts,
         faults,
-        warnings_of(contents, facts),
+        warnings_of(contents, facts, together),
         {split: sizes for split, of in facts.items() if (sizes := _sizes(of))},
         {split: _ignored(of) for split, of in facts.items()},
         _classes(contents, facts, weighted=not faults),

@@ -11,6 +11,7 @@ from train.common.errors import UserError
 from train.common.regular import read_regular
 from train.common.sealed import parse_json, read_sealed
 from train.common.text import is_path, shown
+from train.data.mask_colors import MaskColor, MaskValue
 from train.data.masks import IGNORED
 from train.data.statistics import Statistics, check_statistics
 from train.data.voc_classes import fault_of_names
@@ -36,6 +37,7 @@ class Described(msgspec.Struct, forbid_unknown_fields=True):
     prepared: str = ""  # where their records are
     channel_mean: tuple[float, ...] = ()  # over the training split, if it was measured
     channel_std: tuple[float, ...] = ()
+    mask_colors: dict[MaskColor, MaskValue] = {}  # of the masks' palettes
 
     def __post_init__(self) -> None:
         """Validates classes, paths and statistics.

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.data.dataset import DataOptions, Dataset, load_dataset
+from train.data.mask_colors import ShownColor, ShownColors
 from train.evaluation.views import EvaluationOptions, PredictionOptions
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, Trained, load_run
@@ -89,6 +91,7 @@ def load_split(
             f"{run} was trained on the classes {', '.join(trained.class_names)}; "
             f"{dataset.name} has {', '.join(dataset.class_names)}."
         )
+    check_colors(Run(run), dataset)
     options = prediction.applied(trained.use.evaluation)
     if chosen.evaluation_batch:
         options = dataclasses.replace(options, batch_size=chosen.evaluation_batch)
@@ -96,6 +99,25 @@ def load_split(
     elsewhere = _of_other_data(run, name, options_of_data, dataset)
     words = [name, *which, *elsewhere, *prediction.named()]
     return EvaluatedSplit(trained, dataset, options, where.image_height, name, words)
+
+
+def check_colors(run: Run, dataset: Dataset) -> None:
+    """Refuses masks in whose palettes a color has another value than in training.
+
+    Masks without palettes, those that labelmap.txt tells of, and runs of before, which
+    have not recorded the colors, are taken as they are.
+
+    Raises:
+      UserError: it names the mask, the run, the color and both values.
+    """
+    if dataset.by_color:
+        return
+    place = f"the masks that {run.workdir} was trained with"
+    known = run.described().mask_colors.items()
+    colors = ShownColors(ShownColor(color, value, place) for color, value in known)
+    colors.add(dataset.shown)
+    if said := colors.renumbered():
+        note(f"warning: {said}")
 
 
 def _of_other_data(

@@ -135,9 +135,14 @@ class Run:
         """Writes dataset.json: what is trained on, and where it is now.
 
         At each start: until the first checkpoint the data may be mended, and they may
-        be moved at any time.
+        be moved at any time. What masks show is told by those that are prepared; else
+        it stays.
         """
         mean, std = statistics or ((), ())
+        if isinstance(dataset, Dataset):
+            colors = {one.color: one.value for one in dataset.shown}
+        else:
+            colors = self.described().mask_colors if self.is_described() else {}
         described = Described(
             name=dataset.name,
             class_names=dataset.class_names,
@@ -150,6 +155,7 @@ class Run:
             prepared=resolved(options.prepared),
             channel_mean=mean,
             channel_std=std,
+            mask_colors=colors,
         )
         if self._writes:
             write_sealed(self.dataset_path, msgspec.to_builtins(described))

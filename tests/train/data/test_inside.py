@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from train.common.errors import UserError
-from train.data.dataset import DataOptions, check_shared, find_dataset, warn_of_shared
+from train.data.dataset import DataOptions, find_dataset
 from train.data.inside import within
+from train.data.shared_images import check_shared, warn_of_shared
 
 from ..conftest import MakeConfig
 from .convert.coco_files import write_alone

@@ -1,5 +1,6 @@
 """Folders with several layouts, or with none: what is read, what is left, a way out."""
 
+import itertools
 import os
 import re
 import shutil
@@ -73,6 +74,57 @@ def test_masks_beside_annotations_are_named(
         r"instances_train\.json \(COCO\) will be read; left aside: images/ and masks/"
     )
     assert re.search(said, said_of(root, capsys))
+
+
+# Files of each layout, those of one kind in the order in which they are read.
+_FILES = {
+    "JPEGImages/ and SegmentationClass/": ("VOC layout", "a.jpg", "a.png"),
+    "images/ and masks/": ("plain pairs", "a.tif", "a.png"),
+    "train/imgs/ and train/labels/, Validation/images/ and Validation/masks/": (
+        *("plain pairs", "a.jpg", "a.png", "b.jpg", "b.png"),
+    ),
+    "train/_classes.csv, valid/_classes.csv": ("Roboflow semantic masks", "", ""),
+    "train/_annotations.coco.json, test/_annotations.coco.json": ("COCO", "", ""),
+    "annotations/instances_train.json": ("COCO", ""),
+    "export.json": ("COCO", ""),
+    "annotations/export.json": ("COCO", ""),
+    "masks/task-1.png": ("Label Studio brush masks", ""),
+    "VOCtrainval_11-May-2012.tar, benchmark.tgz": (
+        *("archives of Pascal VOC 2012", "", ""),
+    ),
+    "SegmentationClassAug.zip": ("archives of Pascal VOC 2012", ""),
+}
+
+
+@pytest.mark.parametrize(("first", "other"), list(itertools.combinations(_FILES, 2)))
+def test_any_two_layouts_are_told(tmp_path: Path, first: str, other: str) -> None:
+    for layout in (first, other):
+        for place, name in zip(
+            re.split(", | and ", layout), _FILES[layout][1:], strict=True
+        ):
+            path = tmp_path / place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text('{"images": []}')
+    kinds = _FILES[first][0], _FILES[other][0]
+    for kind, read, left in ((kinds[0], first, other), (kinds[1], other, first)):
+        if kinds[0] == kinds[1]:
+            read, left = first, other
+        said = f"{tmp_path}: {read} ({kind}) will be read; left aside: {left}. If it"
+        assert what_is_left(tmp_path, kind).startswith(said)
+
+
+def test_folders_of_splits_beside_pairs_are_named(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(pairs / "train", "images", "masks")
+    write_pairs(pairs / "val", "images", "masks")
+    said = "left aside: train/images/ and train/masks/, val/images/ and val/masks/. If"
+    assert said in said_of(pairs, capsys)
+    shutil.rmtree(pairs / "masks")
+    (pairs / "images").rename(pairs / "train" / "imgs")
+    for path in (pairs / "train" / "imgs").iterdir():
+        path.rename(path.with_stem(f"of another {path.stem}"))
+    assert "left aside: train/imgs/. If" in said_of(pairs, capsys, split=0.0)
 
 
 @pytest.mark.parametrize(("other", "kind"), [("labels", "masks"), ("imgs", "images")])

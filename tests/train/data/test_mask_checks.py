@@ -13,7 +13,6 @@ from train.common.errors import UserError
 from train.data.dataset import find_dataset, load_dataset
 from train.data.images import read_mask
 from train.data.mask_checks import MaskChecks, black_and_white
-from train.data.palette import voc_colormap
 from train.data.voc_classes import VOC_CLASSES, read_classes
 
 from ..conftest import MakeConfig, batches_of
@@ -26,97 +25,11 @@ def masks(folder: Path) -> list[Path]:
     return sorted((folder / "SegmentationClass").iterdir())
 
 
-def reorder(path: Path, order: tuple[int, ...]) -> None:
-    """Writes a mask with class `order[i]` stored as i, and the colors of that."""
-    stored = np.full(256, 255, np.uint8)
-    stored[list(order)] = np.arange(len(order))
-    image = Image.fromarray(stored[read_mask(path)])
-    palette = np.full((256, 3), (224, 224, 192), np.uint8)
-    palette[: len(order)] = COLORS[list(order)]
-    image.putpalette(palette.tobytes())
-    image.save(path)
-
-
 def write_labelmap(folder: Path) -> None:
     lines = zip(("ground", "red", "blue"), COLORS.tolist(), strict=True)
     (folder / "labelmap.txt").write_text(
         "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in lines)
     )
-
-
-def test_palettes_in_different_orders_need_colors(
-    folder: Path, make_config: MakeConfig
-) -> None:
-    drawn = [read_mask(path) for path in masks(folder)]
-    for number, path in enumerate(masks(folder)):
-        reorder(path, (0, 1, 2) if number % 2 else (0, 2, 1))
-    said = r"b\.png shows 48,112,32 where the value is 1, but .*a\.png where it is 2"
-    with pytest.raises(UserError, match=said + ".*Write labelmap"):
-        load_dataset(make_config().data)
-    write_labelmap(folder)
-    found = load_dataset(make_config().data)
-    for index in range(4):
-        label = read_mask(found.train[index]["label"])
-        np.testing.assert_array_equal(label, drawn[index])
-
-
-@pytest.mark.parametrize("changed", ["train", "val"])
-def test_palettes_of_splits_that_are_there_already_count(
-    folder: Path, make_config: MakeConfig, changed: str
-) -> None:
-    """Where one split's masks were exported anew, the other's records are not."""
-    lists = folder / "ImageSets" / "Segmentation"
-    names = {split: (lists / f"{split}.txt").read_text().split() for split in SPLITS}
-    for path in masks(folder):
-        reorder(path, (0, 1, 2))
-    load_dataset(make_config().data)
-    for path in masks(folder):
-        if path.stem in names[changed]:
-            reorder(path, (0, 2, 1))
-    with pytest.raises(UserError, match="palettes are in different orders"):
-        load_dataset(make_config().data)
-    for path in masks(folder):
-        if path.stem in names[changed]:
-            image = Image.fromarray(read_mask(path))  # gray now
-            image.save(path)
-    load_dataset(make_config().data)
-
-
-def test_values_of_two_colors_are_told(
-    folder: Path, make_config: MakeConfig, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As where a program numbers each file's colors anew: values may be no classes."""
-    for number, path in enumerate(masks(folder)):
-        image = Image.fromarray(np.minimum(read_mask(path), 1))
-        image.putpalette([0, 0, 0, *((200, 0, 0), (0, 200, 0))[number % 2]])
-        image.save(path)
-    assert len(load_dataset(make_config().data).train) == 4
-    said = capsys.readouterr().err
-    first, second = masks(folder)[:2]
-    assert said.count("warning") == 1
-    assert f"warning: {second} shows 0,200,0 where the value is 1, but {first} " in said
-    assert "200,0,0. Values are the classes. If colors are" in said
-
-
-def test_equal_palettes_are_fine(folder: Path, make_config: MakeConfig) -> None:
-    for path in masks(folder):
-        image = Image.fromarray(read_mask(path))
-        image.putpalette(voc_colormap().tobytes())
-        image.save(path)
-    Image.fromarray(read_mask(masks(folder)[1])).save(masks(folder)[1])  # one gray
-    assert len(load_dataset(make_config().data).train) == 4
-
-
-def test_colors_of_several_values_say_nothing_of_order(
-    folder: Path, make_config: MakeConfig
-) -> None:
-    for path, colors in zip(masks(folder), ((1, 2, 2), (1, 3, 2)) * 3, strict=True):
-        image = Image.fromarray(read_mask(path))
-        palette = np.full((256, 3), 9, np.uint8)
-        palette[:3] = np.array(colors)[:, None]
-        image.putpalette(palette.tobytes())
-        image.save(path)
-    assert len(load_dataset(make_config().data).train) == 4
 
 
 def test_colors_of_labelmap_are_of_the_fingerprint(

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from train.common.errors import UserError
 from train.data.images import orientation, read_image, read_mask, upright_size
-from train.data.masks import colors_of
+from train.data.palette import colors_of
 
 from .png_files import write_png
 
@@ -167,39 +167,6 @@ def gray_ramp(drawn: np.ndarray) -> Image.Image:
 def test_palette_of_grays_is_grayscale(tmp_path: Path, drawn: np.ndarray) -> None:
     path = saved(gray_ramp(drawn), tmp_path / "mask.png")
     np.testing.assert_array_equal(read_mask(path, COLORS), drawn)
-
-
-def test_gray_that_can_only_be_a_color_is_read_by_color(tmp_path: Path) -> None:
-    colors = np.array([(0, 0, 0), (128, 128, 128), (200, 200, 200)], np.uint8)
-    path = saved(
-        Image.fromarray(np.array([[0, 128, 200]], np.uint8)), tmp_path / "m.png"
-    )
-    assert read_mask(path, colors).tolist() == [[0, 1, 2]]
-
-
-def test_gray_that_is_index_and_color_of_other_classes_is_refused(
-    tmp_path: Path,
-) -> None:
-    colors = np.array([(0, 0, 0), (255, 255, 255)], np.uint8)
-    path = saved(Image.fromarray(np.array([[0, 255]], np.uint8)), tmp_path / "m.png")
-    said = "m.png is grayscale with the values 0, 255, .*save the mask as RGB"
-    with pytest.raises(UserError, match=said):
-        read_mask(path, colors)
-    black = saved(Image.new("L", (2, 1)), tmp_path / "m.png")
-    with pytest.raises(UserError, match="m.png is grayscale with the values 0, which"):
-        read_mask(black, colors[::-1])
-    bits = saved(Image.fromarray(np.array([[False, True]])), tmp_path / "bits.png")
-    assert read_mask(bits, colors).tolist() == [[0, 1]]  # both say the same
-
-
-def test_gray_of_two_classes_is_refused_as_a_color_alone(tmp_path: Path) -> None:
-    colors = np.array([(0, 0, 0), (128, 128, 128), (128, 128, 128)], np.uint8)
-    path = saved(Image.fromarray(np.array([[0, 128]], np.uint8)), tmp_path / "m.png")
-    with pytest.raises(UserError, match="gives 128,128,128 to several classes"):
-        read_mask(path, colors)
-    colors[:, 0] = (0, 1, 2)  # index and color say the same but for the colors' grays
-    path = saved(Image.fromarray(np.array([[0, 1, 2]], np.uint8)), tmp_path / "n.png")
-    assert read_mask(path, colors).tolist() == [[0, 1, 2]]
 
 
 def transparent(drawn: np.ndarray, path: Path) -> None:

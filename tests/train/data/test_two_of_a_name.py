@@ -12,8 +12,9 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.data.convert.conversion import converted
-from train.data.convert.voc_archives import VOC_ARCHIVE, find_voc_archives
+from train.data.convert.voc_archives import find_voc_archives
 from train.data.dataset import find_dataset
+from train.data.layouts import VOC_ARCHIVE
 
 from ..conftest import MakeConfig
 from .convert import coco_files, test_label_studio, test_roboflow, voc_downloads

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from train.common.errors import UserError
-from train.data.dataset import find_dataset, warn_of_shared
+from train.data.dataset import find_dataset
+from train.data.shared_images import warn_of_shared
 from train.data.voc import read_voc_folder
 from train.data.voc_lists import Pair
 

@@ -139,6 +139,28 @@ def test_white_beside_classes_is_warned_of(
     assert str(mask(folder, "f")) in said
 
 
+def test_values_of_two_colors_are_warned_of(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In training's own words; and so is what is said of lists and layouts."""
+    for number, path in enumerate(sorted((folder / "SegmentationClass").iterdir())):
+        values = Image.fromarray(np.minimum(np.array(Image.open(path)) % 255, 1))
+        values.putpalette([0, 0, 0, *((200, 0, 0), (0, 200, 0))[number % 2]])
+        values.save(path)
+    train = folder / "ImageSets" / "Segmentation" / "train.txt"
+    train.write_text("a\nb\nb\n")
+    summary = inspect(folder)
+    load_dataset(options_of(folder))
+    said = capsys.readouterr().err
+    (found,) = (w for w in summary.warnings if "anew" in w.text)
+    assert f"warning: {found.text}\n" in said
+    assert [(p.split, p.number) for p in found.places] == [("train", 1)]
+    assert found.text in text_of_summary(summary)
+    (note,) = summary.contents.notes
+    assert f"{note}\n" in said and "names 1 images again, which count once: b" in note
+    assert note in write_inspection(summary, tmp_path / "out").read_text()
+
+
 def test_few_masks_with_void_alone_are_sound(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

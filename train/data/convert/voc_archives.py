@@ -28,11 +28,11 @@ from train.data.convert.archives import Member, open_archive
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.sbd_masks import sbd_mask
 from train.data.inside import below
+from train.data.layouts import MASK_ARCHIVES, SBD_ARCHIVES, VOC_ARCHIVE
 from train.data.palette import mask_png, voc_colormap
 from train.data.voc_classes import VOC_CLASSES
 from train.data.voc_files import IMAGES, first_few
 
-VOC_ARCHIVE = "VOCtrainval_11-May-2012.tar"
 AUGMENTED = "train_aug"
 PUBLISHED = {"train": 1464, "val": 1449, AUGMENTED: 10_582}  # images
 
@@ -41,7 +41,6 @@ _VOC_LIST = re.compile(r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val)\.t
 _VOC_MASK = re.compile(rf"VOCdevkit/VOC2012/SegmentationClass/{_ID}\.png")
 _VOC_IMAGE = re.compile(rf"VOCdevkit/VOC2012/JPEGImages/{_ID}\.jpg")
 _KEPT_LIMIT = 2**30  # bytes of masks kept at once; the published ones have 50 MB
-_TARS = (".tar.gz", ".tgz", ".tar")
 
 
 class _More(NamedTuple):
@@ -61,14 +60,14 @@ def _sbd_png(content: bytes, name: str) -> bytes:
 _MORE = (
     _More(
         "SBD",
-        (*(f"benchmark{ending}" for ending in _TARS), "benchmark_RELEASE"),
+        SBD_ARCHIVES,
         re.compile(rf"benchmark_RELEASE/dataset/cls/{_ID}\.mat"),
         re.compile(r"benchmark_RELEASE/dataset/(train|val)\.txt"),
         _sbd_png,
     ),
     _More(
         "SegmentationClassAug",
-        tuple(f"SegmentationClassAug{ending}" for ending in (".zip", *_TARS, "")),
+        MASK_ARCHIVES,
         re.compile(rf"(?:VOCdevkit/VOC2012/)?SegmentationClassAug/{_ID}\.png"),
         None,
         lambda content, name: content,

@@ -12,7 +12,8 @@ import pytest
 from train.common.errors import UserError
 from train.data.convert import voc_archives
 from train.data.convert.conversion import converted
-from train.data.convert.voc_archives import VOC_ARCHIVE, find_voc_archives
+from train.data.convert.voc_archives import find_voc_archives
+from train.data.layouts import VOC_ARCHIVE
 from train.data.voc_classes import VOC_CLASSES
 
 from ...programs import OPTIONS, call
