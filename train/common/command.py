@@ -25,7 +25,7 @@ from train.common.errors import (
     lacks_memory,
     reason_unwritten,
 )
-from train.common.processes import leave
+from train.common.endings import leave
 from train.common.signals import Terminated, terminable
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
