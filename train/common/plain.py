@@ -54,8 +54,8 @@ class PlainPath:
             self.path.symlink_to(self.folder)
         if not self.leads():
             raise UserError(
-                f"{self.folder} is no longer the folder that it was: it has been moved, "
-                "deleted or replaced. What was written last may lie in "
+                f"{self.folder} is no longer the folder that it was: it has been "
+                "moved, deleted or replaced. What was written last may lie in "
                 f"{os.path.realpath(self.path)}. Put that in its place; then the same "
                 "command goes on."
             )

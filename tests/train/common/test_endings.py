@@ -88,18 +88,19 @@ def test_what_ends_in_time_is_waited_for() -> None:
 def child() -> None:
     """Ends with its parent alone."""
     end_with_parent()
-    time.sleep(100)
+    time.sleep(1000)
 
 
 def test_child_ends_with_a_parent_that_is_killed() -> None:
-    parent = program(_STARTS_A_CHILD)
-    assert parent.stdout
-    number = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    parent.stdout.read()  # until the child, which has it too, has ended
-    with pytest.raises(ProcessLookupError):
-        os.kill(number, signal.SIGKILL)
+    with program(_STARTS_A_CHILD) as parent:
+        assert parent.stdout
+        number = int(parent.stdout.readline())
+        parent.kill()
+        try:
+            parent.communicate(timeout=50)  # until the child, which has it too, ends
+        except subprocess.TimeoutExpired:
+            os.kill(number, signal.SIGKILL)
+            raise
 
 
 def test_process_without_a_parent_goes_on() -> None:

@@ -21,7 +21,6 @@ from train.common.files import (
 )
 
 
-
 @pytest.fixture
 def full() -> Iterator[None]:
     """Lets no file grow beyond 4 KiB, as if the disk were full."""
