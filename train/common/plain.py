@@ -95,11 +95,16 @@ _links: list[Path] = []  # that this process has made
 def _new_link(folder: Path) -> Path:
     """Makes a link in a folder of its own; it ends with the process at the latest."""
     if not _links:
-        atexit.register(lambda: [_remove_link(link) for link in _links])
+        atexit.register(_remove_links)
     link = Path(tempfile.mkdtemp(prefix="links_")) / "0"
     link.symlink_to(folder)
     _links.append(link)
     return link
+
+
+def _remove_links() -> None:
+    for link in _links:
+        _remove_link(link)
 
 
 def _remove_link(link: Path) -> None:
