@@ -38,6 +38,11 @@ ENDINGS = [
         "train/data/records.py",
         "tests/train/data/test_record_places.py",
         ("another's number", "str(self.plain.folder)", "str(self.plain.path)"),
+        (
+            "another's records",
+            '    def __reduce__(self) -> tuple[Any, ...]:\n        """Opens',
+            '    def again(self):\n        """Opens',
+        ),
         ("records in a race", "error.errno == ENOTEMPTY", "False"),
     ),
     *of(

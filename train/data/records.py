@@ -148,16 +148,16 @@ def open_splits(
 
 
 def _open(builder: SegmentationBuilder, split: str) -> Source:
-    raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
     folder = Path(builder.data_dir).resolve()
     with blaming_records(folder, split):
         for path in map(Path, builder.info.splits[split].filepaths):
             if path.resolve().parent != folder:
                 raise ValueError(f"they name a file elsewhere, {path}")
             check_records(path)
-        source = builder.as_data_source(split, decoders=raw)
-        source[len(source) - 1]
-    return _Records(source, Origin(folder, split, builder.classes, builder.form))
+        origin = Origin(folder, split, builder.classes, builder.form)
+        records = _Records.of(builder, origin)
+        records.source[len(records) - 1]
+    return records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +166,16 @@ class _Records:
 
     source: Source
     origin: Origin
+    builder: SegmentationBuilder
+
+    @classmethod
+    def of(cls, builder: SegmentationBuilder, origin: Origin) -> _Records:
+        raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
+        return cls(builder.as_data_source(origin.split, decoders=raw), origin, builder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Opens them anew in a data-loading process: paths may be of this one alone."""
+        return self.of, (self.builder, self.origin)
 
     def __len__(self) -> int:
         return len(self.source)
