@@ -21,7 +21,7 @@ from models.upsamplings import UPSAMPLINGS
 from train.common.errors import UserError
 from train.common.options import earlier_names, flag, marked, option_names
 from train.common.processes import ProcessOptions
-from train.common.sealed import read_sealed, write_sealed
+from train.common.sealed import create_sealed, read_sealed
 from train.common.text import is_path
 from train.data.augment import AugmentationOptions
 from train.data.dataset import DataOptions
@@ -151,12 +151,14 @@ def save_config(
 ) -> None:
     """Writes the configuration as JSON, every option by its name.
 
+    One that is there stays: of several processes that begin a run, one begins it.
+
     Args:
       config: what to write.
       path: of the file.
       began: with what code, and where, the run began; for the record.
     """
-    write_sealed(path, describe(config) | ({"began": began} if began else {}))
+    create_sealed(path, describe(config) | ({"began": began} if began else {}))
 
 
 def describe(config: Config) -> dict[str, Any]:

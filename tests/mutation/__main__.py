@@ -56,6 +56,7 @@ def run_tests(tests: tuple[str, ...], copy: Path) -> tuple[int, str]:
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
+        errors="replace",  # names of files may be no UTF-8
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -4,14 +4,14 @@ from .trainer import of
 
 PLACES = [
     *of(
-        "train/common/files.py",
+        "train/common/plain.py",
         "tests/train/training/test_checkpoint.py",
-        ("own path", "if _PLAIN.fullmatch(str(path)) else _link(path)", ""),
+        ("own path", "if _PLAIN.fullmatch(str(self.folder)):", "if True:"),
     ),
     *of(
         "train/data/records.py",
         "tests/train/test_places.py",
-        ("own path", "str(plain_path(Path(data_dir)))", "data_dir"),
+        ("own path", "data_dir=str(self.plain.path)", "data_dir=data_dir"),
     ),
     *of(
         "train/common/files.py",

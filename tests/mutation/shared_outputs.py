@@ -10,7 +10,7 @@ SHARED_OUTPUTS = [
         "train/common/locks.py",
         "tests/train/common/test_locks.py",
         ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
-        ("held by two", "if not take(descriptor):", "if False:"),
+        ("held by two", "take(descriptor):\n        raise", "holder:\n        raise"),
         ("holder untold", 'if kind == "FLOCK" and', "if False and"),
         (
             "made for nothing",

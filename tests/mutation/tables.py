@@ -6,6 +6,7 @@ from tests.mutation.conversions import CONVERTED
 from tests.mutation.crf import CRF
 from tests.mutation.devices import DEVICES
 from tests.mutation.distances import DISTANCES
+from tests.mutation.endings import ENDINGS
 from tests.mutation.features import FEATURES
 from tests.mutation.folders import SOURCES
 from tests.mutation.handed_over import HANDED_OVER
@@ -50,6 +51,7 @@ MUTANTS = (
     *SHARED_OUTPUTS,
     *HANDED_OVER,
     *SURVIVAL,
+    *ENDINGS,
     *DEVICES,
     *LIBRARY,
     *SCORES,

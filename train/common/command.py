@@ -20,12 +20,12 @@ from typing import Any, TextIO, cast
 import jax
 
 from models.text import inert, shortened
+from train.common.endings import leave
 from train.common.errors import (
     UserError,
     lacks_memory,
     reason_unwritten,
 )
-from train.common.processes import leave
 from train.common.signals import Terminated, terminable
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up

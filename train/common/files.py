@@ -1,12 +1,11 @@
-"""Files: whole or not there, of any name, and named where they cannot be written."""
+"""Files: whole or not there, and named where they cannot be written."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
-import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,8 @@ from typing import BinaryIO
 
 from models.files import PARTIAL, replace_file
 from train.common.errors import UserError
+from train.common.locks import locked
 from train.common.text import is_count
-
-# What every library takes literally; others read [, \ and gs:/ in a path as their own.
-_PLAIN = re.compile(r"[A-Za-z0-9_./ -]{1,1024}")
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
@@ -35,6 +32,45 @@ def replace_bytes(path: Path, content: bytes) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Replaces a text file atomically; what UTF-8 cannot hold is written as escapes."""
     replace_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def create_bytes(path: Path, content: bytes) -> bool:
+    """Writes a file that is not there yet, as a whole or not at all.
+
+    Of several processes that do so at once, one succeeds, whatever delays them: by a
+    hard link, which never replaces, or, on file systems without them, by a lock.
+
+    Returns:
+      Whether it was not there.
+
+    Raises:
+      OSError: it names the file, also where the disk is full.
+    """
+    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
+    with naming(path), locked(path.parent):
+        try:
+            replace_file(partial, content)
+            if not os.path.lexists(path):
+                with contextlib.suppress(FileExistsError):
+                    _name(partial, path)
+                    return True
+        finally:
+            partial.unlink(missing_ok=True)
+    return False
+
+
+def _name(partial: Path, path: Path) -> None:
+    """Gives a file a name that no other file has.
+
+    Raises:
+      FileExistsError: another one has it.
+    """
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # of various numbers where there are no hard links
+        partial.replace(path)
 
 
 def append_bytes(path: Path, content: bytes) -> None:
@@ -147,28 +183,3 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def plain_path(folder: Path) -> Path:
-    """Returns a path of a folder that any library takes as it is.
-
-    That is its own, or a link for as long as this process lives (the folder is made for
-    it): some libraries take brackets and backslashes in a path for a pattern, and some
-    pass on UTF-8 alone.
-    """
-    path = folder.resolve()
-    return path if _PLAIN.fullmatch(str(path)) else _link(path)
-
-
-@functools.cache
-def _link(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    link = Path(_links().name) / str(_link.cache_info().currsize)
-    os.symlink(path, link)
-    return link
-
-
-@functools.cache
-def _links() -> tempfile.TemporaryDirectory[str]:
-    """Returns the folder of all links, removed with them when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="links_")

@@ -10,24 +10,47 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from train.common.errors import UserError
 
+_PATIENCE = 2.0  # seconds that are waited without a word
 _LOCKS = Path("/proc/locks")  # of Linux: all that are held
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes that lock a folder waiting within the block."""
+    """Keeps other processes that lock a folder waiting within the block.
+
+    One that waits for long says for whom.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not take(descriptor):
+            _wait(descriptor, folder)
         yield
     finally:
         os.close(descriptor)  # which lets go of it
+
+
+def _wait(descriptor: int, folder: Path) -> None:
+    """Waits for the process that holds a folder, and then holds it."""
+
+    def tell() -> None:
+        who = holder(descriptor)
+        print(f"Waiting for {who}, which holds {folder}.", file=sys.stderr, flush=True)
+
+    patience = threading.Timer(_PATIENCE, tell)
+    patience.daemon = True
+    patience.start()
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        patience.cancel()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from train.common.errors import UserError
 from train.common.options import Group, Limit, Rule, option
@@ -142,17 +142,6 @@ def join_processes(options: ProcessOptions) -> None:
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     if jax.process_index() != 0:  # process 0 tells what all would
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
-
-
-def leave(status: int) -> NoReturn:
-    """Ends this process for an error, without waiting for others that wait for it."""
-    import jax
-
-    if jax.distributed.is_initialized():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
 
 
 def _manager() -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from train.common.files import replace_text
+from train.common.files import create_bytes, replace_text
 from train.common.regular import read_regular
 
 _FIELD = "checksum"
@@ -22,8 +22,17 @@ _MOST = 2**26  # bytes of a file
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a table as JSON, with its checksum, as a whole or not at all."""
+    replace_text(path, _sealed(content))
+
+
+def create_sealed(path: Path, content: Mapping[str, Any]) -> bool:
+    """Writes one that is not there yet; returns whether no other process was first."""
+    return create_bytes(path, _sealed(content).encode(errors="backslashreplace"))
+
+
+def _sealed(content: Mapping[str, Any]) -> str:
     text = json.dumps({**content, _FIELD: _NONE}, indent=2) + "\n"
-    replace_text(path, _with(text, _NONE, _checksum(text)))
+    return _with(text, _NONE, _checksum(text))
 
 
 def read_sealed(

@@ -11,6 +11,7 @@ import grain
 import numpy as np
 from absl import flags
 
+from train.common.endings import end_with_parent
 from train.common.errors import UserError
 from train.data.augment import Augment
 from train.data.images import (
@@ -77,13 +78,14 @@ def train_batches(
         if _TRACKED not in sys.warnoptions:  # with which Python starts its tracker
             sys.warnoptions.append(_TRACKED)
         options = grain.MultiprocessingOptions(num_workers=workers)
-        batches = batches.mp_prefetch(options, worker_init_fn=_outlive_interruptions)
+        batches = batches.mp_prefetch(options, worker_init_fn=_begin_worker)
     return iter(batches)
 
 
-def _outlive_interruptions(worker: int, count: int) -> None:
+def _begin_worker(worker: int, count: int) -> None:
     """Leaves Ctrl-C, which a terminal sends to workers too, to the program."""
     del worker, count
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

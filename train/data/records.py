@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from errno import ENOTEMPTY
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +22,7 @@ from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tqdm import tqdm
 
 from train.common.errors import UserError
-from train.common.files import plain_path
+from train.common.plain import plain_path
 from train.common.text import shown
 from train.data.forms import RGB
 from train.data.images import Source, encode
@@ -50,8 +52,9 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
         records = place / config.name if config else place
         check_no_link(records)
         check_kinds_below(records)
+        self.plain = plain_path(Path(data_dir))
         try:  # which reads what has been written there
-            super().__init__(data_dir=str(plain_path(Path(data_dir))), **options)
+            super().__init__(data_dir=str(self.plain.path), **options)
         except Exception as error:  # TFDS raises various ones
             if isinstance(error, OSError) or not place.is_dir():
                 raise
@@ -59,6 +62,10 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
                 f"{place}: prepared records cannot be read ({error}). Move that folder "
                 "elsewhere; the next run writes it again."
             ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Recreates the builder in a data-loading process, by paths that it knows."""
+        return functools.partial(type(self), data_dir=str(self.plain.folder)), ()
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -130,22 +137,27 @@ def open_splits(
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS's own messages
         try:
             builder.download_and_prepare()
-        except FileExistsError:  # another run that began with this one was faster
+        except OSError as error:  # another run that began with this one was faster
+            # TFDS's, which has no number, and the system's.
+            is_there = isinstance(error, FileExistsError), error.errno == ENOTEMPTY
+            if not any(is_there):
+                raise
             builder.download_and_prepare()
+    builder.plain.check()
     return {split: _open(builder, split) for split in splits}
 
 
 def _open(builder: SegmentationBuilder, split: str) -> Source:
-    raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
     folder = Path(builder.data_dir).resolve()
     with blaming_records(folder, split):
         for path in map(Path, builder.info.splits[split].filepaths):
             if path.resolve().parent != folder:
                 raise ValueError(f"they name a file elsewhere, {path}")
             check_records(path)
-        source = builder.as_data_source(split, decoders=raw)
-        source[len(source) - 1]
-    return _Records(source, Origin(folder, split, builder.classes, builder.form))
+        origin = Origin(folder, split, builder.classes, builder.form)
+        records = _Records.of(builder, origin)
+        records.source[len(records) - 1]
+    return records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +166,16 @@ class _Records:
 
     source: Source
     origin: Origin
+    builder: SegmentationBuilder
+
+    @classmethod
+    def of(cls, builder: SegmentationBuilder, origin: Origin) -> _Records:
+        raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
+        return cls(builder.as_data_source(origin.split, decoders=raw), origin, builder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Opens them anew in a data-loading process: paths may be of this one alone."""
+        return self.of, (self.builder, self.origin)
 
     def __len__(self) -> int:
         return len(self.source)

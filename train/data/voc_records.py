@@ -72,7 +72,7 @@ class VocLayout(SegmentationBuilder):
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (
-            *(self._folder, self._split, self._height, self._data_dir_root),
+            *(self._folder, self._split, self._height, str(self.plain.folder)),
             self.form,
         )
         return _make_voc_layout, arguments

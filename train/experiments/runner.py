@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -15,6 +16,7 @@ import jax
 from tqdm import tqdm
 
 from train.common.command import cache_compilations, run_command
+from train.common.endings import end_with_parent
 from train.common.errors import Diverged, UserError
 from train.common.files import begin_file
 from train.config import Config
@@ -170,6 +172,9 @@ def _work(
     # The names of JAX's own settings; elsewhere than on such GPUs they do nothing.
     for setting in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
         jax.config.update(setting, str(index))
+
+    # As if it had been told to stop: the step in flight is saved.
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     def work() -> None:
         done = 0

@@ -13,7 +13,8 @@ import orbax.checkpoint as ocp
 
 from train.common.command import uninterrupted
 from train.common.errors import Diverged, UserError, lacks_memory, reason_unwritten
-from train.common.files import check_in_place, numbered, place_of, plain_path
+from train.common.files import check_in_place, numbered, place_of
+from train.common.plain import PlainPath
 from train.common.processes import index_of_process, is_of_lost_process, wait_for_all
 from train.common.sealed import say_unsealed
 from train.data.inside import check_kinds_below
@@ -25,6 +26,7 @@ from train.training.position import (
     DamagedError,
     Position,
     check_is_here,
+    check_is_saved,
     checksum_of_arrays,
     read_position,
     sealed,
@@ -82,11 +84,12 @@ class Checkpoints:
             "config": (config, ""),  # earlier ones do not say
         }
         self._damaged: list[int] = []
-        self._saved = False
+        self._saving: int | None = None  # the step that was saved last
         self._home = place_of(folder.parent)
         check_kinds_below(folder)  # Orbax would wait for a pipe
+        self._plain = PlainPath(folder)
         self._manager = ocp.CheckpointManager(
-            plain_path(folder),
+            self._plain.path,
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=keep,
                 lightweight_initialize=True,  # damage to one would be an error here
@@ -128,11 +131,12 @@ class Checkpoints:
             position["mean_iou"] = mean_iou
         with self._written():
             self._manager.wait_until_finished()
+            self._check_saved()
             self._set_damaged_aside()
             self._write_manifests()
-        self._saved = True
         # Stopped halfway, it would leave threads that wait for it for many minutes.
         with uninterrupted(), self._written():
+            self._saving = step
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -156,6 +160,12 @@ class Checkpoints:
                 "there, or see that it is there and may be written to; then the same "
                 f"command goes on {goes_on}."
             ) from error
+
+    def _check_saved(self) -> None:
+        """Sees that what was saved last lies in the folder, once it is finished."""
+        self._plain.check()
+        if self._saving is not None and index_of_process() == 0:
+            check_is_saved(self.folder / str(self._saving))
 
     def _write_manifests(self) -> None:
         """Completes what has been saved since, which Orbax does in the background."""
@@ -258,15 +268,14 @@ class Checkpoints:
         """
         try:
             if "state" in wanted:
-                check_chunks(self.folder / str(step))
+                check_chunks(self._plain, step)
             return self._manager.restore(step, args=ocp.args.Composite(**wanted))
-        except DamagedError:
-            raise
         except Exception as error:  # Orbax raises a bare Exception for damaged arrays
-            if lacks_memory(error) or isinstance(error, PermissionError):
+            if lacks_memory(error) or isinstance(error, DamagedError | PermissionError):
                 raise
+            told = str(error).replace(str(self._plain.path), str(self.folder))
             raise DamagedError(
-                f"{self.folder / str(step)} cannot be restored: {str(error)[:300]}\n"
+                f"{self.folder / str(step)} cannot be restored: {told[:300]}\n"
                 "Either it is damaged, or config.json has changed since it was saved."
             ) from error
 
@@ -280,8 +289,10 @@ class Checkpoints:
         try:
             with self._written():
                 self._manager.close()
-                if self._saved:
+                self._check_saved()
+                if self._saving is not None:
                     self._write_manifests()
+            self._plain.close()  # where nothing can still be writing there
         except UserError:
             # Another error that comes through says enough.
             if error is None or isinstance(error, KeyboardInterrupt):

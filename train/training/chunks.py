@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 
-from train.common.files import plain_path
+from train.common.plain import PlainPath
 from train.training.position import DamagedError
 
 
-def check_chunks(place: Path) -> None:
+def check_chunks(folder: PlainPath, step: int) -> None:
     """Refuses a checkpoint whose arrays lie in pieces that are larger than themselves.
 
     A few bytes could unpack to any number, and end the program.
 
     Args:
-      place: folder of the checkpoint.
+      folder: of the checkpoints.
+      step: names that of this one.
 
     Raises:
       DamagedError: it names an array.
     """
-    state = plain_path(place) / "state"
+    place, state = folder.folder / str(step), folder.path / str(step) / "state"
     found: Any = ocp.StandardCheckpointHandler().metadata(state)
     arrays, _ = jax.tree_util.tree_flatten_with_path(found.tree)
     for path, array in arrays:

@@ -78,6 +78,19 @@ def check_is_here(
             )
 
 
+def check_is_saved(place: Path) -> None:
+    """Refuses to go on from a checkpoint that was saved elsewhere than it should be.
+
+    Raises:
+      UserError: it is not there.
+    """
+    if not place.is_dir():
+        raise UserError(
+            f"{place}: the checkpoint that was just saved is not there. See that "
+            "nothing else deletes or moves it; then the same command goes on."
+        )
+
+
 def read_position(place: Path, found: Any) -> Position:
     """Returns a checkpoint's position as it was saved.
 

@@ -3,24 +3,22 @@
 import errno
 import os
 import resource
-import subprocess
-import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from train.common import files
 from train.common.files import (
     append_text,
     begin_file,
+    create_bytes,
     naming,
-    plain_path,
     replace_bytes,
     replace_text,
 )
-
-from ..names import HOSTILE
-from ..programs import ROOT
 
 
 @pytest.fixture
@@ -123,37 +121,44 @@ def test_text_beyond_unicode_is_escaped(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == "ü \\udcff".encode()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_plain_path_leads_to_the_folder(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / name
-    path = plain_path(folder)
-    assert path == plain_path(folder)
-    assert set(str(path)) <= set(
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./ -"
-    )
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "here").touch()
-    assert (folder / "here").exists()
+@pytest.mark.parametrize("linked", [True, False])
+def test_one_of_several_makes_a_file_whatever_delays_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    path, made = tmp_path / "config.json", []
+
+    def no_link(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", no_link)
+    all_are_here, name = threading.Barrier(4), files._name
+
+    def late(partial: Path, target: Path) -> None:
+        time.sleep(0.05)
+        name(partial, target)
+
+    monkeypatch.setattr(files, "_name", late)
+
+    def make(number: int) -> None:
+        all_are_here.wait()
+        if create_bytes(path, b"%d" % number):
+            made.append(number)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.read_bytes()] == [b"%d" % number for number in made]
+    assert [*tmp_path.iterdir()] == [path]
 
 
-def test_usual_folders_need_no_link(tmp_path: Path) -> None:
-    assert plain_path(tmp_path / "run 1") == (tmp_path / "run 1").resolve()
-    assert not (tmp_path / "run 1").exists()
-
-
-def test_links_end_with_the_process_and_nothing_else(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from train.common.files import *;"
-        "path = plain_path(Path(sys.argv[1])); (path / 'kept').touch(); print(path)"
-    )
-    folder = tmp_path / "[a]"
-    done = subprocess.run(
-        [sys.executable, "-c", code, folder],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    link = Path(done.stdout.strip())
-    assert link != folder and not link.parent.exists()
-    assert (folder / "kept").exists()
+def test_file_that_came_meanwhile_stays_on_disks_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.json"
+    monkeypatch.setattr(os.path, "lexists", lambda _: False)  # seen too early
+    path.write_text("another's")
+    assert not create_bytes(path, b"ours")
+    assert path.read_text() == "another's"

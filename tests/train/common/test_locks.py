@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -66,3 +67,24 @@ def test_folder_that_is_made_for_nothing_is_removed(tmp_path: Path) -> None:
             if name:
                 (tmp_path / "new" / name).touch()
         assert (tmp_path / "new").exists() == bool(name)
+
+
+def test_a_long_wait_says_once_for_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(locks, "_PATIENCE", 0.1)
+
+    def enter() -> None:
+        with locked(tmp_path):
+            pass
+
+    for seconds, told in ((0.4, 1), (0.0, 0)):
+        with locked(tmp_path):
+            other = threading.Thread(target=enter)
+            other.start()
+            other.join(seconds)
+        other.join()
+        said = capsys.readouterr().err
+        assert said.count("Waiting for another process") == told
+        assert said.count(f"holds {tmp_path}") == told
+        assert not told or f"({os.getpid()})" in said

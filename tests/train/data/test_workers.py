@@ -49,3 +49,37 @@ def test_batches_left_by_a_stop_are_freed_without_a_warning() -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert "leaked" not in ended.stderr
+
+
+def test_workers_end_with_a_program_that_is_killed() -> None:
+    program = """
+        import multiprocessing, os, time
+        import numpy as np
+        from train.data import batches
+        from train.data.images import Example
+        batches.decode = lambda record: record
+        image = np.zeros((64, 64, 3), np.uint8)
+        source = [Example(image, image[..., 0])] * 4
+        options = dict(batch_size=4, seed=0, start=0, steps=10**6, workers=2)
+        loaded = batches.train_batches(source, lambda example, rng: example, **options)
+        next(loaded)
+        next(loaded)
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        time.sleep(100)
+        """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=Path(__file__).parents[3],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as killed:
+        assert killed.stdout
+        workers = [int(word) for word in killed.stdout.readline().split()]
+        assert len(workers) == 2
+        killed.kill()
+        try:
+            killed.communicate(timeout=50)  # until they, who have it too, have ended
+        except subprocess.TimeoutExpired:
+            for worker in workers:
+                os.kill(worker, signal.SIGKILL)
+            raise

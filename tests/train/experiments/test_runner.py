@@ -4,12 +4,16 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
 from train.common.errors import UserError
+from train.common.signals import StopRequest
 from train.config import Config, load_config
 from train.experiments.runner import _cores, _last_words, complete_all
 from train.main import complete
@@ -17,7 +21,7 @@ from train.workdir.run import Run
 
 from ...conftest import CACHE
 from ..conftest import MakeConfig
-from ..programs import ENVIRONMENT, OPTIONS, start, wait
+from ..programs import ENVIRONMENT, OPTIONS, ROOT, start, wait
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +142,42 @@ def test_last_words_are_a_message_or_the_last_line(
     words = _last_words(path)
     assert words.startswith("a process stopped: ")
     assert words.endswith(f"{said}\nWhat it did: {path}")
+
+
+def wait_to_be_stopped(config: Config) -> None:
+    """Does what a training does when it is told to stop."""
+    with StopRequest() as stop:
+        print("training", flush=True)
+        while not stop.error:
+            time.sleep(0.01)
+        print("saved", flush=True)
+    stop.raise_if_asked()
+
+
+def test_runs_stop_where_what_began_them_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "process0.log"
+    program = f"""
+        import multiprocessing, time
+        from pathlib import Path
+        from tests.train.experiments.test_runner import wait_to_be_stopped
+        from train.config import Config
+        from train.experiments.runner import _work
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("spawn")
+            ours, theirs = context.Pipe()
+            arguments = theirs, wait_to_be_stopped, 0, set(), Path({str(log)!r})
+            context.Process(target=_work, args=arguments).start()
+            theirs.close()
+            ours.recv()
+            ours.send(Config())
+            time.sleep(100)
+        """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(command, cwd=ROOT) as killed:
+        deadline = time.monotonic() + 60
+        for word in ("training", "saved", "Stopped."):
+            while not log.exists() or word not in log.read_text():
+                assert time.monotonic() < deadline, word
+                time.sleep(0.01)
+            killed.kill()

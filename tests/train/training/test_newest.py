@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from train.common.errors import UserError
+from train.common.plain import PlainPath
 from train.training import checkpoint, newest
 from train.training.checkpoint import Checkpoints
 from train.training.newest import newest_sound
@@ -94,11 +95,11 @@ def test_a_network_is_read_from_a_run_that_goes_on(
     (folder / "2").rename(tmp_path / "2")
     check = checkpoint.check_chunks
 
-    def removed(place: Path) -> None:
-        if place.name == "1":
+    def removed(place: PlainPath, step: int) -> None:
+        if step == 1:
             (tmp_path / "2").rename(folder / "2")
-            shutil.rmtree(place)
-        check(place)
+            shutil.rmtree(folder / "1")
+        check(place, step)
 
     monkeypatch.setattr(checkpoint, "check_chunks", removed)
     with Checkpoints(folder, 0, "data") as checkpoints:

@@ -3,12 +3,14 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from train.common.errors import UserError
 from train.data.dataset import DataOptions, Dataset, load_dataset
 from train.workdir import batch
+from train.workdir import run as run_module
 from train.workdir.run import Run
 from train.workdir.trained import load_run
 
@@ -231,3 +233,28 @@ def test_the_result_of_another_run_is_not_this_ones(make_config: MakeConfig) -> 
     path.write_bytes(result)
     with pytest.raises(UserError, match=f"{path} is the result of another run .*Move"):
         Run.open(other).summary()
+
+
+def test_of_two_that_begin_a_run_one_is_refused(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, other = make_config(), make_config(seed=3)
+    first, second = Run.open(config), Run.open(other)
+    save = run_module.save_config
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.undo()
+        first.begin(config)
+        with first.alone(config):  # and trains, while the second is still beginning
+            save(*arguments)
+            with pytest.raises(UserError, match="is being trained by"):
+                with second.alone(other):
+                    pytest.fail("both train")
+
+    monkeypatch.setattr(run_module, "save_config", late)
+    second.begin(other)
+    with pytest.raises(UserError, match="seed: 0 → 3"):
+        with second.alone(other):
+            pytest.fail("it trains another's run")
+    with first.alone(config):
+        pass
