@@ -76,6 +76,7 @@ def test_kind_of_data_is_trained_on(finished: Finished) -> None:
         "val_names": [],
         "channel_mean": [],
         "channel_std": [],
+        "mask_colors": {},
         "folder": str(Path("stripes").resolve()),
         "prepared": str(finished.workdir.parent / "prepared"),
     }
