@@ -35,7 +35,7 @@ def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
         (2.2, {"dilation": 8}),  # the border alone is 0.5
         (3.0, {"dilation": 8, "normalization": "image_score", "score_scale": 4.0}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else value,
 )
 def test_memory_stays_far_below_materialized_patches(most, options):
     """Value and gradient keep one padded copy of the logits; 5×5 patches are 25."""
