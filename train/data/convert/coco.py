@@ -14,7 +14,6 @@ from __future__ import annotations
 import filecmp
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,6 +22,7 @@ import msgspec
 
 from models.text import shortened
 from train.common.errors import UserError
+from train.common.notes import note
 from train.common.regular import open_regular
 from train.common.text import shown
 from train.data.convert.coco_masks import Annotation, Id, class_mask
@@ -201,7 +201,7 @@ def _write(
         writer.add(part.split, name, path, mask)
     if unseen:
         told = f"{len(unseen)} objects cover no pixel: annotations {first_few(unseen)}"
-        print(f"{part.path}: {shown(told)}", file=sys.stderr)
+        note(f"{part.path}: {shown(told)}")
 
 
 def _check_crowds(part: _Part, content: _Content) -> None:

@@ -13,7 +13,6 @@ there is a label of that name, and the labels in alphabetical order.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ import msgspec
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.notes import note
 from train.data.convert.brush_regions import (
     BrushRegion,
     BrushResult,
@@ -124,7 +124,7 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
             ids = task.id, annotation.id
             drawn[image] = brush_regions(annotation.result, ids, masks, table)
     if left := len(tasks) - len(drawn):
-        print(f"{table}: {left} tasks without annotation left out.", file=sys.stderr)
+        note(f"{table}: {left} tasks without annotation left out.")
     used = {region.mask for regions in drawn.values() for region in regions}
     if spare := sorted(path.name for path in set(masks.values()) - used):
         raise UserError(
