@@ -131,15 +131,15 @@ def check_dilation(
 
 
 def check_ignore_label(ignore_label: int) -> None:
-    """Requires a 32-bit integer."""
+    """Requires a 32-bit integer, not the ends, which stand for labels beyond them."""
     _check_static("ignore_label", ignore_label)
-    limits = np.iinfo(np.int32)
+    last = np.iinfo(np.int32).max
     if not isinstance(ignore_label, int | np.integer) or not (
-        limits.min < ignore_label <= limits.max
+        -last < ignore_label < last
     ):
         raise ValueError(
-            "ignore_label must be an integer of 32 bits, or a tuple of them, -1 to "
-            f"ignore no pixel: got {ignore_label!r}"
+            f"ignore_label must be an integer above {-last} and below {last}, or a "
+            f"tuple of them, -1 to ignore no pixel: got {ignore_label!r}"
         )
 
 

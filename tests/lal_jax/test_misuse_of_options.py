@@ -226,7 +226,7 @@ def test_a_traced_kernel_stride_dilation_or_ignore_label():
             )(3)
 
 
-@pytest.mark.parametrize("ignore_label", [None, 1.5, 2**31])
+@pytest.mark.parametrize("ignore_label", [None, 1.5, 2**31 - 1, 1 - 2**31])
 def test_an_ignore_label_that_no_label_can_be(ignore_label):
     with refuses("ignore_label must be an integer", "-1", f"got {ignore_label}"):
         selective_pool(LOGITS, LABELS, ignore_label=ignore_label)
