@@ -36,6 +36,15 @@ PALETTES = [
         ("colors of several values", "if count == 1 and value", "if value"),
     ),
     *of(
+        "train/data/masks.py",
+        "tests/train/data/test_record_versions.py",
+        (
+            "other records of one version",
+            "if not (IGNORED in used and",
+            "if not (False and",
+        ),
+    ),
+    *of(
         "train/data/voc_records.py",
         "tests/train/data/test_mask_colors.py",
         ("masks of before", "shown.add(self._checks.shown_by(mask, used))", "pass"),

@@ -48,7 +48,7 @@ class VocLayout(SegmentationBuilder):
     """
 
     # Raise it whenever the same files and options give other records.
-    VERSION = tfds.core.Version("2.0.0")
+    VERSION = tfds.core.Version("3.0.0")
 
     def __init__(
         self,
