@@ -33,7 +33,24 @@ PALETTES = [
         "tests/train/data/test_mask_colors.py",
         ("colors numbered anew", "if known and one.color not in", "if False and"),
         ("fillings of palettes", "if one.value in used]", "]"),
-        ("colors of several values", "if count == 1 and value", "if value"),
+        ("colors of several values", "        if count == 1:\n", "        if True:\n"),
+    ),
+    *of(
+        "train/data/mask_colors.py",
+        "tests/train/data/test_ignored_colors.py",
+        ("classes ignored", "not values <= self._void", "not values & self._void"),
+        ("void values differ", "if len(values) > 1 and not", "if len(values) > 1 or"),
+        ("void values told of", "            if one.value in self._void:\n", ""),
+    ),
+    *of(
+        "train/data/kinds.py",
+        "tests/train/data/test_ignored_colors.py",
+        ("void counted", "made=folder.made, void=folder.void", "made=folder.made"),
+    ),
+    *of(
+        "train/workdir/evaluated.py",
+        "tests/train/workdir/test_evaluated.py",
+        ("void counted in a run", "(trained, dataset.void)", "(trained)"),
     ),
     *of(
         "train/data/masks.py",
@@ -59,9 +76,29 @@ PALETTES = [
         "tests/train/data/test_mask_colors.py",
         (
             "colors of conversions",
-            "if self._converted and not path.is_symlink():",
-            "if False:",
+            "return [] if self._is_made(path) else shown_by",
+            "return shown_by",
         ),
+    ),
+    *of(
+        "train/data/mask_checks.py",
+        "tests/train/data/convert/test_roboflow.py",
+        ("palettes linked to", "and path.is_relative_to(self._made)", ""),
+        ("white made", "        if not self._is_made(path):\n", "        if True:\n"),
+    ),
+    *of(
+        "train/data/convert/roboflow.py",
+        "tests/train/data/convert/test_roboflow.py",
+        (
+            "palettes written anew",
+            "            if not as_they_are:\n",
+            "            if 0:\n",
+        ),
+    ),
+    *of(
+        "train/inspection/contents.py",
+        "tests/train/data/convert/test_roboflow.py",
+        ("white linked to", " and pair.mask.is_relative_to(self.made))", ")"),
     ),
     *of(
         "train/inspection/findings_of_data.py",
@@ -88,5 +125,18 @@ PALETTES = [
             "for folder in (root / name for name in _PARTS):",
         ),
         ("archives untold", "in _archives(root)]", "in ()]"),
+        ("beside splits within", "others += _beside_splits_within(root, parts)", ""),
+        ("lists are splits", "if lists or not images.keys()", "if not images.keys()"),
+        ("beside splits", "    others += _of_no_split(root, parts)\n", ""),
+        ("links beside splits", " or place.resolve() in own:", ":"),
+    ),
+    *of(
+        "train/data/dataset.py",
+        "tests/train/data/test_layouts.py",
+        (
+            "splits asked for",
+            "what_is_left(Path(options.folder), kind, named)",
+            "what_is_left(Path(options.folder), kind)",
+        ),
     ),
 ]

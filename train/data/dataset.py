@@ -220,7 +220,10 @@ def find_dataset(options: DataOptions) -> Found:
     check_prepared(Path(options.prepared))
     for kind, find in reversed(tuple(DATA_KINDS.items())):
         if found := find(options):
-            if found.folder and (said := what_is_left(Path(options.folder), kind)):
+            named = options.train_split, options.val_split
+            if found.folder and (
+                said := what_is_left(Path(options.folder), kind, named)
+            ):
                 note(said)
             return found
     raise UserError(f"--data {options.folder} is none of: {DATA_KINDS.help()}.")

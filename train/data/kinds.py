@@ -128,9 +128,12 @@ def _found_in_place(
         }
         return VocLayout(folder=folder, split=split, **more)
 
+    def checks_of_all() -> MaskChecks:  # over all splits
+        return MaskChecks(made=folder.made, void=folder.void)
+
     def prepare(splits: Sequence[str]) -> dict[str, Source]:
         digests.save()
-        checks = MaskChecks(converted=converted)  # over all splits
+        checks = checks_of_all()
         for split in dict.fromkeys(splits):  # first what is there, which takes no time
             if (builder := records_of(split, checks)).is_prepared():
                 checks.colors.add(builder.shown())
@@ -144,7 +147,7 @@ def _found_in_place(
         return sources
 
     def shown(splits: Sequence[str]) -> tuple[ShownColor, ...]:
-        colors, checks = ShownColors(), MaskChecks(converted=converted)
+        colors, checks = ShownColors(void=folder.void), checks_of_all()
         for split in dict.fromkeys(splits):
             colors.add(records_of(split, checks).shown())
         return colors.listed()

@@ -5,20 +5,30 @@ A folder may hold several, of which the finders of `kinds.py` choose one.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
 from train.data.inside import below
 from train.data.plain_pairs import ENDS, IMAGE_FOLDERS, MASK_FOLDERS, folders_in
+from train.data.split_lists import all_list_paths
 from train.data.splits import ALIASES
-from train.data.voc_files import IMAGES, MASKS, READ_SUFFIXES, WITH_TIFF, first_few
+from train.data.voc_files import (
+    IMAGES,
+    LISTS,
+    MASKS,
+    READ_SUFFIXES,
+    WITH_TIFF,
+    first_few,
+)
 
 _PARTS = (*(name for names in ALIASES.values() for name in names), "test")
 _ENDS = tuple(f"{end}.png" for end in ENDS if end)
 _COCO = re.compile(rb'"(images|annotations|categories|licenses)"\s*:')
 _HEAD = 4096  # bytes of a file of COCO annotations, which has one of these words
+_TABLE, _ROBOFLOW_COCO = "_classes.csv", "_annotations.coco.json"  # of Roboflow
 _TARS = (".tar.gz", ".tgz", ".tar")
 _UNPACKED = "SegmentationClassAug"  # a folder of masks in VOC layout as well
 # Pascal VOC 2012 and further masks for it, that first which is read.
@@ -28,17 +38,21 @@ MASK_ARCHIVES = tuple(f"{_UNPACKED}{end}" for end in (".zip", *_TARS, ""))
 _BRUSH = "task-"  # begins the names of Label Studio's masks
 
 
-def what_is_left(root: Path, kind: str) -> str:
+def what_is_left(root: Path, kind: str, splits: Sequence[str] = ()) -> str:
     """Returns what of a folder is read and what is left, "" if nothing is left.
 
     Args:
       root: the folder.
       kind: of the data that it was found to be.
+      splits: those that are asked for, whose folders are read.
     """
     layouts = _layouts(root)
     read, *others = layouts.pop(kind, [""])
+    parts = {*_PARTS, *(split.lower() for split in splits)}
     if kind == "plain pairs":
         others += _beside(root)
+        others += _beside_splits_within(root, parts)
+    others += _of_no_split(root, parts)
     left = [*others, *(what for of in layouts.values() for what in of)]
     if not read or not left:
         return ""
@@ -78,7 +92,7 @@ def _texts(root: Path) -> Iterable[str]:
 def _layouts(root: Path) -> dict[str, list[str]]:
     """Returns what a folder has of each kind of data, that first which is read."""
     parts = [root / name for name in _PARTS]
-    tables = [part / "_classes.csv" for part in parts]
+    tables = [part / _TABLE for part in parts]
     found = {
         "VOC layout": [_together(root, [IMAGES], MASKS)],
         "plain pairs": [_pairs(root), ", ".join(filter(None, _pairs_of_splits(root)))],
@@ -95,7 +109,7 @@ def _layouts(root: Path) -> dict[str, list[str]]:
 
 def _annotations(root: Path, parts: Iterable[Path]) -> Iterator[list[Path]]:
     """Yields the files of each layout of COCO annotations, that first which is read."""
-    files = (part / "_annotations.coco.json" for part in parts)
+    files = (part / _ROBOFLOW_COCO for part in parts)
     yield [path for path in files if path.is_file()]
     beside = sorted(root.glob("annotations/*.json"))
     named = [path for path in beside if path.name.startswith("instances_")]
@@ -160,6 +174,48 @@ def _beside(root: Path) -> Iterable[str]:
             for path in others:
                 if _has(path, read):
                     yield f"{path.relative_to(root)}/"
+
+
+def _beside_splits_within(root: Path, parts: set[str]) -> Iterator[str]:
+    """Yields folders in images/ and masks/ beside those of splits, where these are."""
+    there = folders_in(root)
+    images, masks = (
+        next((folders_in(there[name]) for name in names if name in there), {})
+        for names in (IMAGE_FOLDERS, MASK_FOLDERS)
+    )
+    lists = all_list_paths(root, parts) or any((root / LISTS).glob("*.txt"))
+    if lists or not images.keys() & masks.keys() & parts:
+        return
+    for name in sorted((images.keys() | masks.keys()) - parts):
+        found = [
+            f"{of[name].relative_to(root)}/"
+            for of, read in ((images, WITH_TIFF), (masks, (".png",)))
+            if name in of and not name.startswith(".") and _has(of[name], read)
+        ]
+        if found:
+            yield " and ".join(found)
+
+
+def _of_no_split(root: Path, parts: set[str]) -> Iterator[str]:
+    """Yields what could be data in folders beside those of splits, and within those."""
+    there = folders_in(root)
+    own = {it.resolve() for it in (root, *(there[name] for name in parts & {*there}))}
+    for name, folder in sorted(there.items()):
+        places = folders_in(folder) if name in parts else {name: folder}
+        for inner, place in sorted(places.items()):
+            usual = inner in IMAGE_FOLDERS or inner in MASK_FOLDERS
+            if usual or inner.startswith(".") or place.resolve() in own:
+                continue  # the latter by a link
+            with contextlib.suppress(OSError, UserError):  # as in _texts
+                yield from _data_in(place, str(place.relative_to(root)))
+
+
+def _data_in(folder: Path, name: str) -> list[str]:
+    """Returns pairs and tables that would be read in the folder of a split."""
+    images, _, masks = _pairs(folder).partition(" and ")
+    pairs = [f"{name}/{images} and {name}/{masks}"] if masks else []
+    tables = [it for it in (_TABLE, _ROBOFLOW_COCO) if (folder / it).is_file()]
+    return [*pairs, *(f"{name}/{table}" for table in tables)]
 
 
 def _has(folder: Path, read: Iterable[str]) -> bool:

@@ -22,15 +22,16 @@ class MaskChecks:
     """Checks over all masks of a folder whose classes have no colors of its own.
 
     Args:
-      converted: whether the folder is made from the user's, for messages.
+      made: the folder, where a conversion wrote it; what it links to is the user's.
+      void: values that do not count, beside 255.
     """
 
-    def __init__(self, *, converted: bool = False) -> None:
-        self._converted = converted
+    def __init__(self, *, made: Path | None = None, void: Collection[int] = ()) -> None:
+        self._made = made
         self._values: set[int] = set()
         self._masks: dict[Path, set[int]] = {}
         self._white = 0  # of those, that it was said of
-        self.colors = ShownColors()
+        self.colors = ShownColors(void=void)
 
     def add(self, path: Path, labels: np.ndarray) -> list[ShownColor]:
         """Takes a mask's labels into account, and returns what its palette shows.
@@ -40,7 +41,8 @@ class MaskChecks:
         """
         used = set(np.unique(labels).tolist())
         self._values |= used
-        self._masks[path] = used
+        if not self._is_made(path):
+            self._masks[path] = used
         shown = self.shown_by(path, used)
         self.colors.add(shown)
         return shown
@@ -50,9 +52,10 @@ class MaskChecks:
 
         Nothing, of a mask that a conversion wrote: the colors are not the user's.
         """
-        if self._converted and not path.is_symlink():
-            return []
-        return shown_by(path, used)
+        return [] if self._is_made(path) else shown_by(path, used)
+
+    def _is_made(self, path: Path) -> bool:
+        return self._made is not None and path.is_relative_to(self._made)
 
     def finish(self, root: Path, mask: Path) -> None:
         """Refuses masks that have nothing but one class and ignored pixels.
@@ -65,14 +68,14 @@ class MaskChecks:
           UserError: the only values are 0 and 255, as programs write black and white.
         """
         if self._values == {0, IGNORED}:
-            raise black_and_white(root, mask, converted=self._converted)
+            raise black_and_white(root, mask, converted=self._made is not None)
 
     def warning(self) -> str:
         """Returns what is to be said of masks so far, and was not said before."""
         if said := self.colors.renumbered():
             return said
         white = white_beside_classes(list(self._masks.values()))
-        if self._converted or len(white) <= self._white:
+        if len(white) <= self._white:
             return ""
         self._white = len(white)
         paths = list(map(str, self._masks))

@@ -2,6 +2,7 @@
 
 Values are the classes. Where palettes are in different orders, one color has two
 values, and values are no classes; `labelmap.txt` then says which classes colors are.
+So it is where a color is of a class here and of ignored pixels there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from train.data.masks import IGNORED
 _LEVEL = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # Red, green and blue, as labelmap.txt writes them.
 MaskColor = Annotated[str, msgspec.Meta(pattern=rf"\A{_LEVEL},{_LEVEL},{_LEVEL}\Z")]
-MaskValue = Annotated[int, msgspec.Meta(ge=0, lt=IGNORED)]
+MaskValue = Annotated[int, msgspec.Meta(ge=0, le=IGNORED)]
 _Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -36,11 +37,17 @@ class ShownColor(NamedTuple):
 class ShownColors:
     """The colors of values so far; a color of two values is refused.
 
+    Values that do not count are as good as one, which may have any number of colors.
+
     Args:
       known: what is taken for granted.
+      void: values that do not count, beside 255.
     """
 
-    def __init__(self, known: Iterable[ShownColor] = ()) -> None:
+    def __init__(
+        self, known: Iterable[ShownColor] = (), void: Collection[int] = ()
+    ) -> None:
+        self._void = {IGNORED, *void}
         self._by_color = {one.color: one for one in known}
         self._by_value: dict[int, dict[str, Path | str]] = {}
         for one in self._by_color.values():
@@ -56,14 +63,18 @@ class ShownColors:
         """
         for one in shown:
             first = self._by_color.setdefault(one.color, one)
-            if first.value != one.value:
+            values = {first.value, one.value}
+            if len(values) > 1 and not values <= self._void:
                 raise UserError(
-                    f"{one.place} shows {one.color} where the value is {one.value}, "
-                    f"but {first.place} where it is {first.value}: their palettes are "
-                    "in different orders, so values are no classes. Write labelmap.txt "
-                    "in the folder of the data, a line NAME:red,green,blue:: for each "
-                    "class, and masks are read by color."
+                    f"{one.place} shows {one.color} where the value is "
+                    f"{_told(one.value)}, but {first.place} where it is "
+                    f"{_told(first.value)}: their palettes are in different orders, "
+                    "so values are no classes. Write labelmap.txt in the folder of the "
+                    "data, a line NAME:red,green,blue:: for each class, and masks are "
+                    "read by color; those of an export that is converted, export anew."
                 )
+            if one.value in self._void:
+                continue
             known = self._by_value.setdefault(one.value, {})
             if known and one.color not in known and self._renumbered == "":
                 color, place = next(iter(known.items()))
@@ -84,6 +95,10 @@ class ShownColors:
     def listed(self) -> tuple[ShownColor, ...]:
         """Returns every color with its value and its first place."""
         return tuple(self._by_color.values())
+
+
+def _told(value: int) -> str:
+    return f"{value} (ignored)" if value == IGNORED else str(value)
 
 
 def shown_by(path: Path, used: Collection[int]) -> list[ShownColor]:
@@ -117,7 +132,7 @@ def _alone(colors: np.ndarray, place: Path) -> Iterable[ShownColor]:
     for color, value, count in zip(
         found.tolist(), first.tolist(), times.tolist(), strict=True
     ):
-        if count == 1 and value != IGNORED:
+        if count == 1:
             yield ShownColor(",".join(map(str, color)), value, place)
 
 

@@ -57,6 +57,11 @@ class VocFolder(NamedTuple):
     converted: bool = False  # whether it is made from the user's folder
     void: tuple[int, ...] = ()  # values that do not count, beside 255
 
+    @property
+    def made(self) -> Path | None:
+        """The folder that a conversion wrote, None where it is the user's own."""
+        return self.root if self.converted else None
+
 
 def voc_listing(
     root: Path,

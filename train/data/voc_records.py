@@ -37,7 +37,7 @@ from train.data.records import (
 from train.data.voc import VocFolder, read_pair
 from train.data.void import without_void
 
-_COLORS = "mask_colors.json"  # beside the records
+_COLORS = "palettes.json"  # beside the records
 
 
 class VocLayout(SegmentationBuilder):
@@ -61,7 +61,7 @@ class VocLayout(SegmentationBuilder):
         form: Form = RGB,
     ):
         self._folder, self._split, self._height = folder, split, height
-        self._checks, self.form = checks or MaskChecks(), form
+        self._checks, self.form = checks or MaskChecks(made=folder.made), form
         self.classes = frozenset(range(len(folder.class_names))) - {*folder.void}
         words = [split, folder.fingerprints[split], *([str(height)] if height else [])]
         if not form.is_rgb:
@@ -85,7 +85,7 @@ class VocLayout(SegmentationBuilder):
         classes, digests = len(folder.class_names), folder.digests
         colors = folder.colors if folder.by_color else None
         files = folder.splits[split]
-        shown = ShownColors()  # of this split alone
+        shown = ShownColors(void=folder.void)  # of this split alone
         for index, (name, image, mask) in enumerate(progress(files, split)):
             known = classes, colors, folder.void, self.form
             example = read_pair(image, mask, *known)
@@ -125,9 +125,11 @@ class VocLayout(SegmentationBuilder):
         if os.path.lexists(path):
             with blaming_records(path.parent, self._split):
                 return tuple(kept_shown(path, dict(enumerate(masks))))
-        shown = ShownColors()
+        shown = ShownColors(void=folder.void)
         for mask in tqdm(masks, "palettes", unit="mask", dynamic_ncols=True):
-            if self._checks.shown_by(mask, range(IGNORED)):  # else it is not decoded
+            if self._checks.shown_by(
+                mask, range(IGNORED + 1)
+            ):  # else it is not decoded
                 used = set(np.unique(read_mask(mask)).tolist())
                 shown.add(self._checks.shown_by(mask, used))
         with contextlib.suppress(OSError):  # prepared by someone else

@@ -59,6 +59,15 @@ class Contents(NamedTuple):
         entries = self.splits[split]
         return entries[index] if isinstance(entries, list) else None
 
+    @property
+    def made(self) -> Path | None:
+        """The folder that a conversion wrote, None where it is the user's own."""
+        return self.root if self.converted else None
+
+    def is_made(self, pair: Pair | None) -> bool:
+        """Returns whether a conversion wrote the mask of a pair of files."""
+        return bool(self.made and pair and pair.mask.is_relative_to(self.made))
+
 
 def list_contents(options: DataOptions) -> Contents:
     """Returns the splits that the options name, and the classes.

@@ -94,7 +94,7 @@ class Together(NamedTuple):
 def checked_together(contents: Contents, facts: FactsOf) -> Together:
     """Returns what training finds of all masks together, nothing where colors tell."""
     found = Together([], [], [])
-    checks = MaskChecks(converted=contents.converted)
+    checks = MaskChecks(made=contents.made, void=contents.void)
     if contents.by_color:
         return found
     ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
@@ -139,12 +139,13 @@ def warnings_of(
 
 def _white(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
     """Yields the masks, of those that are read as they are, with white for a class."""
-    if contents.by_color or contents.converted:
+    if contents.by_color:
         return
     every = [
         (Listed(split, index), known.written)
         for split, of in facts.items()
         for index, known in enumerate(of)
+        if not contents.is_made(contents.pair(split, index))
     ]
     if white := white_beside_classes([values for _, values in every]):
         places = tuple(every[number][0] for number in white)

@@ -114,7 +114,8 @@ def check_colors(run: Run, dataset: Dataset) -> None:
         return
     place = f"the masks that {run.workdir} was trained with"
     known = run.described().mask_colors.items()
-    colors = ShownColors(ShownColor(color, value, place) for color, value in known)
+    trained = (ShownColor(color, value, place) for color, value in known)
+    colors = ShownColors(trained, dataset.void)
     colors.add(dataset.shown)
     if said := colors.renumbered():
         note(f"warning: {said}")

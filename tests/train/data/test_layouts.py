@@ -208,3 +208,57 @@ def test_pipes_and_folders_are_no_annotations(
     os.mkfifo(pairs / "pipe.json")
     (pairs / "folder.json").mkdir()
     assert said_of(pairs, capsys) == ""
+
+
+def test_folders_beside_those_of_splits_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    within, above = tmp_path / "within", tmp_path / "above"
+    for part in ("train", "val", "day2"):
+        write_pairs(within, f"images/{part}", f"masks/{part}")
+        write_pairs(above / part, "images", "masks")
+    shared = {"split": 0.0, "shared_images": True}
+    read = "images/ and masks/ (plain pairs) will be read"
+    left = "left aside: images/day2/ and masks/day2/. If"
+    assert f"{read}; {left}" in said_of(within, capsys, **shared)
+    left = "left aside: day2/images/ and day2/masks/. If"
+    assert left in said_of(above, capsys, **shared)
+    for root in (within, above):  # asked for, so read
+        assert said_of(root, capsys, val_split="day2", **shared) == ""
+    shutil.rmtree(within / "masks" / "day2")
+    assert "aside: images/day2/. If" in said_of(within, capsys, **shared)
+    for part in ("train", "val"):
+        (within / f"{part}.txt").write_text("day2/photo 1")  # lists name any of them
+    write_mask(within / "masks" / "day2" / "photo 1.png", labels()["photo 1"])
+    assert said_of(within, capsys, **shared) == ""
+
+
+def test_folders_in_those_of_splits_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    for part in ("train", "val", "train/more"):
+        write_pairs(root / part, "images", "masks")
+    (root / "again").symlink_to("train")
+    (root / "locked" / "images").mkdir(parents=True)
+    (root / "locked").chmod(0)
+    try:
+        said = said_of(root, capsys, split=0.0)
+    finally:
+        (root / "locked").chmod(0o700)
+    assert "left aside: train/more/images/ and train/more/masks/. If" in said
+
+
+def test_parts_of_other_names_are_named(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(pairs / "part2", "images", "masks")
+    assert "aside: part2/images/ and part2/masks/. If" in said_of(pairs, capsys)
+    root = tmp_path / "export"
+    write_export(root)
+    shutil.copytree(root / "train", root / "day2")
+    said = "left aside: day2/_classes.csv. If"
+    assert said in said_of(root, capsys, split=0.0)
+    (root / "day2" / "_classes.csv").rename(root / "day2" / "_annotations.coco.json")
+    said = "left aside: day2/_annotations.coco.json. If"
+    assert said in said_of(root, capsys, split=0.0)

@@ -73,7 +73,7 @@ def test_what_is_converted_is_not_to_be_copied(folder: Path) -> None:
     said = str(black_and_white(folder, masks(folder)[0], converted=True))
     assert str(folder) not in said and "python -c" not in said
     with pytest.raises(UserError, match=r"^the masks come out with the values 0 and"):
-        checks = MaskChecks(converted=True)
+        checks = MaskChecks(made=folder)
         checks.add(masks(folder)[0], np.array([0, 255], np.uint8))
         checks.finish(folder, masks(folder)[0])
     for path in masks(folder):

@@ -81,6 +81,17 @@ def test_the_same_colors_and_none_are_fine(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("values", [(2, 255), (255, 2)])
+def test_a_class_was_not_ignored_in_training(
+    trained: Callable[[dict[str, int]], Run], values: tuple[int, int]
+) -> None:
+    before, now = values
+    run, other = trained({"0,0,200": before}), dataset({"0,0,200": now})
+    with pytest.raises(UserError, match=f"value is {now}.*, but .* it is {before}.*: "):
+        check_colors(run, other)
+    check_colors(run, other._replace(void=(2,)))
+
+
 def test_other_colors_are_told(
     trained: Callable[[dict[str, int]], Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,7 +120,7 @@ def test_colors_stay_where_nothing_is_prepared(
     assert run.described().mask_colors == TRAINED
 
 
-@pytest.mark.parametrize("damage", [{"0,0,256": 1}, {"0,0,1\n": 1}, {"0,0,1": 255}])
+@pytest.mark.parametrize("damage", [{"0,0,256": 1}, {"0,0,1\n": 1}, {"0,0,1": 256}])
 def test_what_no_masks_show_is_damage(
     trained: Callable[[dict[str, int]], Run], damage: dict[str, int]
 ) -> None:

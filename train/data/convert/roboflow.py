@@ -20,6 +20,7 @@ from train.common.text import whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
+from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
 from train.data.splits import aliases, split_called
 from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
@@ -140,14 +141,18 @@ def _write(
 ) -> None:
     writer.name_classes(list(classes.values()))
     as_they_are = list(classes) == list(range(len(classes)))
+    shown = ShownColors()  # those of links are compared when they are prepared
     for split, of in images.items():
         for name, image, mask in of:
             writer.inside.checked(mask)
-            indices = _indices(mask, classes)
+            values = read_mask(mask)
+            indices = _indices(mask, values, classes)
+            if not as_they_are:
+                shown.add(shown_by(mask, set(np.unique(values).tolist())))
             writer.add(split, name, image, mask if as_they_are else indices)
 
 
-def _indices(mask: Path, classes: Mapping[int, str]) -> np.ndarray:
+def _indices(mask: Path, values: np.ndarray, classes: Mapping[int, str]) -> np.ndarray:
     """Returns class indices in place of a mask's values.
 
     Raises:
@@ -156,7 +161,6 @@ def _indices(mask: Path, classes: Mapping[int, str]) -> np.ndarray:
     table = np.full(256, -1)
     table[list(classes)] = np.arange(len(classes))
     table[IGNORED] = IGNORED
-    values = read_mask(mask)
     indices = table[values]
     if (indices < 0).any():
         value = values[indices < 0][0]

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from train.common.errors import UserError
+from train.data.images import read_mask
 
+from ...inspection.folders import inspect
 from ..exports import (
     assert_same,
     labels,
@@ -196,3 +199,45 @@ def test_tables_of_whole_images_are_of_another_export(tmp_path: Path) -> None:
     write_export(root, "filename, cat, dog\nphoto.jpg, 1, 0\n")
     with pytest.raises(UserError, match="has no JPEGImages/"):
         load(root)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_palettes_of_the_export_are_compared(tmp_path: Path, linked: bool) -> None:
+    """Those of masks that are linked to, and of those that are written anew."""
+    root = tmp_path / "export"
+    last = 2 if linked else 3
+    write_export(root, TABLE.replace("2, dog", f"{last}, dog"), (0, 1, last))
+    for path in root.glob("*/*_mask.png"):
+        other = path.parent.name == "valid"
+        image = Image.fromarray(read_mask(path))
+        colors = np.array([(77, 77, value) for value in range(256)], np.uint8)
+        colors[[last, 1] if other else [1, last]] = (255, 0, 0), (0, 255, 0)
+        image.putpalette(colors.tobytes())
+        image.save(path)
+    said = rf"valid/.*_mask\.png shows 0,255,0 where the value is 1, but {root}/train/"
+    with pytest.raises(UserError, match=f"{said}.* where it is {last}: .*export anew"):
+        load(root)
+    for path in root.glob("valid/*_mask.png"):  # whose values count
+        Image.fromarray(read_mask(path)).save(path)
+    found = load(root)
+    colors_of = {one.color: one.value for one in found.shown}
+    known = {"77,77,0": 0, "255,0,0": 1, "0,255,0": 2, "77,77,255": 255}
+    assert colors_of == (known if linked else {})
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_white_in_masks_of_the_export_is_told(
+    tmp_path: Path, linked: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "export"
+    last = 2 if linked else 3
+    write_export(root, TABLE.replace("2, dog", f"{last}, dog"), (0, 1, last))
+    for path in sorted(root.glob("train/*_mask.png"))[:3]:
+        mask = np.where(read_mask(path) == 1, 255, 0).astype(np.uint8)
+        Image.fromarray(mask).save(path)
+    load(root)
+    said = "3 of 6 masks hold only 0 and 255, while others have class 1"
+    assert (said in capsys.readouterr().err) == linked
+    of_all = said.replace("of 6", "of 9")
+    warnings = (warning.text for warning in inspect(root).warnings)
+    assert any(it.startswith(of_all) for it in warnings) == linked
