@@ -34,7 +34,7 @@ CONVERTED = [
         "train/data/convert/links.py",
         "tests/train/data/convert/test_looked_at_again.py",
         ("names of the whole", 'start = str(folder / "_")[:-1]', 'start = ""'),
-        ("any image", "                if both and not", "                if both or not"),
+        ("one file", " and not os.path.samefile(other, path):", ":"),
     ),
     *of(
         "train/data/convert/tfds_sets.py",
