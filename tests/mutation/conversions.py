@@ -26,6 +26,41 @@ CONVERTED = [
         ("folders elsewhere", "{root, *folders}", "{root}"),
     ),
     *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("compared once", "[*tables, *sorted(twins)]", "tables"),
+    ),
+    *of(
+        "train/data/convert/links.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("names of the whole", 'start = str(folder / "_")[:-1]', 'start = ""'),
+        ("one file", " and not os.path.samefile(other, path):", ":"),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("splits of before", "*found.described]", "found.described[1]]"),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_tfds_sets.py",
+        (
+            "bytes of floats",
+            "if (dtype := images[feature].dtype) not in _PICTURES:",
+            "if False:",
+        ),
+    ),
+    *of(
+        "train/data/convert/archives.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("links anywhere", "if not file.resolve().is_relative_to(whole):", "if False:"),
+    ),
+    *of(
+        "train/data/convert/voc_archives.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("links once", "in files_unpacked(more.path)]", 'in more.path.rglob("*")]'),
+    ),
+    *of(
         "train/data/convert/label_studio.py",
         "tests/train/data/convert/test_links.py",
         ("places not in the key", "prepared), *images)", "prepared),)"),

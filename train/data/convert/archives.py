@@ -202,13 +202,25 @@ def _read_zip(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> by
         return file.read(info.file_size + 1)  # unpacked as far as that, not whole
 
 
-def _of_folder(path: Path) -> Iterator[Member]:
+def files_unpacked(path: Path) -> list[Path]:
+    """Returns the files of an archive that is unpacked to a folder.
+
+    Raises:
+      UserError: one is a link out of the folder.
+    """
     files = sorted(filter(Path.is_file, below(path)))
+    whole = path.resolve()
+    for file in filter(Path.is_symlink, files):
+        if not file.resolve().is_relative_to(whole):
+            raise _no_file(path, file.relative_to(path.parent).as_posix())
+    return files
+
+
+def _of_folder(path: Path) -> Iterator[Member]:
+    files = files_unpacked(path)
     bar = tqdm(files, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
     for file in bar:
         name = file.relative_to(path.parent).as_posix()
-        if not file.resolve().is_relative_to(path.resolve()):
-            raise _no_file(path, name)
         yield Member(name, functools.partial(_read_file, file))
 
 

@@ -34,7 +34,7 @@ from train.data.convert.conversion import (
     key_of,
     read_json,
 )
-from train.data.convert.links import image_places
+from train.data.convert.links import file_places, images_in, same_named
 from train.data.images import upright_size
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
@@ -98,10 +98,12 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
             _write(writer, root, part, content, classes)
 
     tables = [part.path for part in parts]
-    known = digests_of(root, tables, prepared)
     folders = [folder for part in parts for folder in part.folders]
-    images = image_places(root, {root, *folders}, prepared)
-    key = (*known, *(part.split for part in parts), *images)
+    images = images_in(root, {root, *folders}, prepared)
+    # Whether two files differ is looked at when they are converted: see `_found`.
+    twins = {it for part in parts for it in same_named(part.folders, images)}
+    known = digests_of(root, [*tables, *sorted(twins)], prepared)
+    key = (*known, *(part.split for part in parts), *file_places(root, images))
     return Conversion("COCO annotations", key, write, folders, tables)
 
 

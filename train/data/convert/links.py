@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -37,7 +37,12 @@ def file_places(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
 def image_places(
     root: Path, folders: Collection[Path], prepared: Path
 ) -> tuple[str, ...]:
-    """Returns `file_places` of images in some folders, and of links to folders there.
+    """Returns `file_places` of `images_in` some folders."""
+    return file_places(root, images_in(root, folders, prepared))
+
+
+def images_in(root: Path, folders: Collection[Path], prepared: Path) -> list[Path]:
+    """Returns the images in some folders, and links to folders there.
 
     Args:
       root: the folder of the data.
@@ -59,7 +64,30 @@ def image_places(
             hidden = any(part.startswith(".") for part in inner.parts)
             if not hidden and not str(real / inner).startswith(made):
                 found.add(path)
-    return file_places(root, sorted(found))
+    return sorted(found)
+
+
+def same_named(folders: Iterable[Path], images: Sequence[Path]) -> list[Path]:
+    """Returns those files that have one name in two of some folders.
+
+    Args:
+      folders: of the data; a name is a place in one of them.
+      images: of the data, see `images_in`.
+    """
+    there = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+    names = [str(path) for path in images]  # whole: relative ones take long to make
+    found = set[Path]()
+    for folder in there:
+        others = [other for other in there if other != folder]
+        start = str(folder / "_")[:-1]  # of the current folder it is nothing
+        for path, name in zip(images, names, strict=True):
+            if not name.startswith(start):
+                continue
+            for other in (f"{it}/{name.removeprefix(start)}" for it in others):
+                both = os.path.isfile(other) and os.path.isfile(path)
+                if both and not os.path.samefile(other, path):
+                    found |= {path, Path(other)}
+    return sorted(found)
 
 
 def originals_text(originals: Mapping[str, str]) -> bytes:

@@ -45,14 +45,22 @@ class PreparedSplit(NamedTuple):
     files: Sequence[Path]
 
 
+class ImageFeature(NamedTuple):
+    """What a set says of a feature that TFDS keeps as images."""
+
+    channels: str
+    dtype: str = "uint8"
+
+
 class PreparedSet(NamedTuple):
     """A set that TFDS has prepared."""
 
     folder: Path
     full_name: str  # NAME/CONFIG/VERSION
     form: str  # ARRAY_RECORD, TFRECORD or one that is not read
-    images: Mapping[str, str]  # channels of each feature that is an image
+    images: Mapping[str, ImageFeature]
     splits: Mapping[str, PreparedSplit]
+    described: Sequence[Path]  # the files that say all this
 
 
 class _Shape(msgspec.Struct):
@@ -61,6 +69,7 @@ class _Shape(msgspec.Struct):
 
 class _Pixels(msgspec.Struct):
     shape: _Shape | list[Number | None] = []
+    dtype: str = "uint8"
 
 
 class _Feature(msgspec.Struct, rename="camel"):
@@ -203,9 +212,9 @@ def _read(folder: Path, full_name: str) -> PreparedSet:
     described = read_json(
         of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False
     )
-    return PreparedSet(
-        folder, full_name, info.file_format, _images(described, of_images), splits
-    )
+    images = _images(described, of_images)
+    files = [path, of_images]
+    return PreparedSet(folder, full_name, info.file_format, images, splits, files)
 
 
 def _shards(split: _SplitInfo) -> range:
@@ -242,8 +251,8 @@ def _file_name(info: _Info, split: _SplitInfo, path: Path, index: int) -> str:
     return name
 
 
-def _images(described: _Described, path: Path) -> dict[str, str]:
-    """Returns the channels of each feature that is an image."""
+def _images(described: _Described, path: Path) -> dict[str, ImageFeature]:
+    """Returns the features that are images."""
     try:
         if described.features_dict:
             features = described.features_dict.features
@@ -252,7 +261,7 @@ def _images(described: _Described, path: Path) -> dict[str, str]:
         else:
             features = _converted(described.content, dict[str, _Feature])
         return {
-            name: _channels(feature.image or _converted(feature.content, _Pixels))
+            name: _image(feature.image or _converted(feature.content, _Pixels))
             for name, feature in features.items()
             if (feature.python_class_name or feature.type) in _IMAGES
         }
@@ -264,7 +273,7 @@ def _converted(content: Any, form: Any) -> Any:
     return msgspec.convert(content or {}, form, strict=False)
 
 
-def _channels(pixels: _Pixels) -> str:
+def _image(pixels: _Pixels) -> ImageFeature:
     shape = pixels.shape
     sizes = shape.dimensions if isinstance(shape, _Shape) else shape
-    return str(sizes[-1]) if sizes else "?"
+    return ImageFeature(str(sizes[-1]) if sizes else "?", pixels.dtype)

@@ -18,12 +18,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from models.text import shortened
 from train.common.errors import UserError
 from train.common.regular import open_regular
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.tfds_files import (
     ARRAY_RECORD,
     TFRECORD,
+    ImageFeature,
     PreparedSet,
     PreparedSplit,
     base_name,
@@ -37,6 +39,7 @@ from train.data.places import TFDS
 from train.data.record_files import check_records
 
 _RECORD_LIMIT = 2**30  # bytes
+_PICTURES = ("uint8", "uint16")  # of float32, TFDS keeps the bytes of each number
 
 
 def find_tfds_set(
@@ -65,11 +68,10 @@ def find_tfds_set(
     files = [file for split in found.splits.values() for file in split.files]
     if missing := [file for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]} is missing. {how_to_build(name)}")
-    described = found.folder / "features.json"
     inside = Inside(found.folder, links=links)
     for file in files:
         inside.checked(file)
-    digests = digests_of(found.folder, [*files, described], prepared)
+    digests = digests_of(found.folder, [*files, *found.described], prepared)
     form = f"the TFDS set {found.full_name}"
     return Conversion(
         form, (repr(meaning), *digests), lambda writer: _write(writer, found, meaning)
@@ -77,12 +79,13 @@ def find_tfds_set(
 
 
 def _meaning(
-    data: str, name: str, words: Sequence[str], images: Mapping[str, str]
+    data: str, name: str, words: Sequence[str], images: Mapping[str, ImageFeature]
 ) -> Meaning:
     """Returns what is read of a set, as it is told or, where nothing is, known.
 
     Raises:
-      UserError: it is neither told nor known, or the set lacks a feature.
+      UserError: it is neither told nor known, or the set lacks a feature, or has
+        other numbers than those of pictures there.
     """
     told = _told(data, words)
     known = KNOWN.get(base_name(name))
@@ -96,6 +99,12 @@ def _meaning(
         if feature not in images:
             raise UserError(
                 f"--data {data}: the set has no images {feature!r}. {_listed(images)}"
+            )
+        if (dtype := images[feature].dtype) not in _PICTURES:
+            raise UserError(
+                f"--data {data}: the set's feature {feature!r} has numbers of type "
+                f"{shortened(dtype, 40)!r}, and pictures of {' or '.join(_PICTURES)} "
+                "are read. Name another feature, or prepare the set with one of those."
             )
     return meaning
 
@@ -120,8 +129,11 @@ def _told(data: str, words: Sequence[str]) -> dict[str, Any]:
     return told
 
 
-def _listed(images: Mapping[str, str]) -> str:
-    found = sorted(f"{name} ({channels} channels)" for name, channels in images.items())
+def _listed(images: Mapping[str, ImageFeature]) -> str:
+    found = []
+    for name, (channels, dtype) in sorted(images.items()):
+        numbers = f" of {shortened(dtype, 40)!r}" if dtype not in _PICTURES else ""
+        found.append(f"{name} ({channels} channels{numbers})")
     return f"Its images are: {', '.join(found) or 'none'}."
 
 

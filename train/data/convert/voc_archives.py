@@ -24,10 +24,9 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from train.common.errors import UserError
-from train.data.convert.archives import Member, open_archive
+from train.data.convert.archives import Member, files_unpacked, open_archive
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.sbd_masks import sbd_mask
-from train.data.inside import below
 from train.data.layouts import MASK_ARCHIVES, SBD_ARCHIVES, VOC_ARCHIVE
 from train.data.palette import mask_png, voc_colormap
 from train.data.voc_classes import VOC_CLASSES
@@ -130,12 +129,16 @@ def find_voc_archives(
 
 
 def _files(more: _Masks) -> list[Path]:
-    """Returns the files that masks are read from: an archive, or those of a folder."""
+    """Returns the files that masks are read from: an archive, or those of a folder.
+
+    Raises:
+      UserError: one of a folder is a link out of it.
+    """
     if not more.path.is_dir():
         return [more.path]
     wanted = [more.kind.mask, *([more.kind.listed] if more.kind.listed else [])]
     parent = more.path.parent
-    names = [file.relative_to(parent).as_posix() for file in below(more.path)]
+    names = [file.relative_to(parent).as_posix() for file in files_unpacked(more.path)]
     return [
         parent / name
         for name in sorted(names)

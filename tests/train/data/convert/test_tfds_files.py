@@ -259,7 +259,7 @@ def test_features_as_earlier_versions_of_tfds_wrote_them(
     described = {"type": DICT, "content": content, "proto_cls": proto}
     path.write_text(json.dumps(described))
     found = find_prepared("oxford_iiit_pet").images
-    assert found == {"image": "3", "segmentation_mask": "1"}
+    assert found == {"image": ("3", "uint8"), "segmentation_mask": ("1", "uint8")}
 
 
 @pytest.mark.parametrize("record", [b"", b"\x00", b"no record", b"\x0a\x00"])

@@ -1,6 +1,7 @@
 """TFDS's own sets: what their masks mean, and what is said where one cannot be read."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,33 @@ def test_words_that_cannot_be_meant(
     with pytest.raises(UserError, match=said):
         find_dataset(options(tmp_path, data, "train", "test").data)
     assert not (tmp_path / "prepared").exists()
+
+
+@pytest.mark.parametrize("feature", ["image", "segmentation_mask"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "\x1b[2J" + "x" * 999])
+def test_numbers_that_are_no_picture(
+    tmp_path: Path, place: Path, feature: str, dtype: str
+) -> None:
+    """TFDS keeps each float as the four bytes of a pixel."""
+    path = pets(place) / "features.json"
+    described = json.loads(path.read_text())
+    described["featuresDict"]["features"][feature]["image"]["dtype"] = dtype
+    path.write_text(json.dumps(described))
+    data = "tfds:oxford_iiit_pet"
+    said = rf"--data {data}: .*{feature!r} has numbers of type \S{{5,60}}, .* of uint8 "
+    with pytest.raises(UserError, match=said) as refused:
+        find_dataset(options(tmp_path, data, "train", "test").data)
+    assert str(refused.value).isprintable()
+    listed = f"{data},mask=nothing,image=nothing"
+    with pytest.raises(UserError, match=rf"{feature} \(\d channels of \S{{5,60}}\)"):
+        find_dataset(options(tmp_path, listed, "train", "test").data)
+
+
+def test_deep_pictures_are_pictures(tmp_path: Path, place: Path) -> None:
+    """Of uint16 there are pictures, which the options of data say how to read."""
+    path = pets(place) / "features.json"
+    path.write_text(path.read_text().replace('"uint8"', '"uint16"'))
+    find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
 
 
 def test_splits_are_listed_where_one_is_missing(tmp_path: Path, place: Path) -> None:
