@@ -75,6 +75,7 @@ PICTURES = [
         "train/data/convert/sbd_masks.py",
         "tests/train/data/convert/test_sbd_masks.py",
         ("axes", "or math.prod(array.axes) != len(part)", ""),
+        ("any number of axes", "if len(axes) > 4 * _MOST_AXES:", "if False:"),
         ("any class", "if array.kind != _OF_UINT8 or", "if"),
         ("all at once", "(names[at : at + step] for", "list(names[at : at + step] for"),
     ),

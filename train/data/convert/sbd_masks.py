@@ -23,6 +23,7 @@ _LIMIT = 64 * 2**20  # bytes of a file, unpacked; SBD's have less than one MiB
 _HEADER, _TAG = 128, 8  # bytes of a MATLAB 5 file and of each of its elements
 _UINT8, _ARRAY, _COMPRESSED = 2, 14, 15  # kinds of elements
 _OF_STRUCT, _OF_UINT8 = 2, 9  # classes of arrays
+_MOST_AXES = 32
 
 
 class _Array(NamedTuple):
@@ -95,6 +96,8 @@ def _array(content: bytes, order: str) -> _Array:
     """Returns an array of the content of its element."""
     parts = _elements(content, order)
     flags, axes, name = (part for _, part in itertools.islice(parts, 3))
+    if len(axes) > 4 * _MOST_AXES:  # their product would take hours
+        raise ValueError(f"it has an array with {len(axes) // 4} axes")
     kind = struct.unpack_from(f"{order}I", flags)[0]
     sizes = struct.unpack(f"{order}{len(axes) // 4}i", axes)
     return _Array(kind, sizes, name, parts)

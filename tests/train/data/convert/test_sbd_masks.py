@@ -103,6 +103,16 @@ def test_cells_in_cells_are_not_followed() -> None:
         sbd_mask(nested(20_000), "cls/1.mat")
 
 
+def test_axes_without_number_are_not_multiplied() -> None:
+    """The product of a million takes half an hour."""
+    axes = struct.pack("<II", 5, 4 * 100) + struct.pack("<i", 2**31 - 1) * 100
+    name = struct.pack("<II8s", 1, 5, b"GTcls")
+    array = struct.pack("<IIII", 6, 8, 2, 0) + axes + name
+    content = HEAD + struct.pack("<II", 14, len(array)) + array
+    with pytest.raises(UserError, match="an array with 100 axes"):
+        sbd_mask(content, "cls/1.mat")
+
+
 def test_any_number_may_be_wrong() -> None:
     whole = mat(MASK, compressed=False)
     tracemalloc.start()
