@@ -12,6 +12,7 @@ SHARED_OUTPUTS = [
         ("no lock", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass"),
         ("held by two", "take(descriptor):\n        raise", "holder:\n        raise"),
         ("holder untold", 'if kind == "FLOCK" and', "if False and"),
+        ("any device's holder", "if len(holders) == 1 else", "if holders else"),
         (
             "made for nothing",
             "                if made:\n",

@@ -107,10 +107,16 @@ def take(descriptor: int) -> bool:
 
 def holder(descriptor: int) -> str:
     """Returns who holds an open file or folder, as far as the system tells."""
-    inode = str(os.fstat(descriptor).st_ino)
+    found = os.fstat(descriptor)
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    holders: dict[str, str] = {}  # by device: each may have a file of that number
     with contextlib.suppress(OSError):
         for line in _LOCKS.read_text().splitlines():
             _, kind, _, _, process, place, *_ = line.split()
-            if kind == "FLOCK" and place.rpartition(":")[2] == inode:
-                return f"another process ({process})"
-    return "another process"
+            its, _, inode = place.rpartition(":")
+            if kind == "FLOCK" and inode == str(found.st_ino):
+                holders[its] = process
+    # Some file systems of layers have another device there.
+    only = next(iter(holders.values())) if len(holders) == 1 else ""
+    process = holders.get(device, only)
+    return f"another process ({process})" if process else "another process"

@@ -88,3 +88,22 @@ def test_a_long_wait_says_once_for_whom(
         assert said.count("Waiting for another process") == told
         assert said.count(f"holds {tmp_path}") == told
         assert not told or f"({os.getpid()})" in said
+
+
+def test_files_of_one_number_on_two_devices_have_holders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "locks"
+    monkeypatch.setattr(locks, "_LOCKS", table)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    found = os.fstat(descriptor)
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    line = "1: FLOCK  ADVISORY  WRITE {} {}:" + f"{found.st_ino} 0 EOF\n"
+    for lines, who in (
+        (line.format(5, "fe:ff") + line.format(7, device), " (7)"),
+        (line.format(5, "fe:ff") + line.format(7, "fe:fe"), ""),
+        (line.format(5, "fe:ff"), " (5)"),
+    ):
+        table.write_text(lines)
+        assert locks.holder(descriptor) == f"another process{who}"
+    os.close(descriptor)
