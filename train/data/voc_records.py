@@ -127,9 +127,8 @@ class VocLayout(SegmentationBuilder):
                 return tuple(kept_shown(path, dict(enumerate(masks))))
         shown = ShownColors(void=folder.void)
         for mask in tqdm(masks, "palettes", unit="mask", dynamic_ncols=True):
-            if self._checks.shown_by(
-                mask, range(IGNORED + 1)
-            ):  # else it is not decoded
+            any_value = range(IGNORED + 1)
+            if self._checks.shown_by(mask, any_value):  # else it is not decoded
                 used = set(np.unique(read_mask(mask)).tolist())
                 shown.add(self._checks.shown_by(mask, used))
         with contextlib.suppress(OSError):  # prepared by someone else
