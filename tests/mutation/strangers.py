@@ -52,6 +52,12 @@ STRANGERS = [
         ("many", " + _BYTES_A_RECORD * chunk.records", ""),
         ("heads between", "        if at % _BLOCK == 0:\n", "        if at == 0:\n"),
         ("heads counted", " + heads * _BLOCK_HEAD", ""),
+        ("any beginning", "if at == 0 and chunk != _SIGNATURE:", "if False:"),
+        ("any kind", 'elif at > 0 and chunk[1:] != (b"p", 0, 0):', "elif False:"),
+        ("any end", "if at != size or len(last) < 2:", "if len(last) < 2:"),
+        ("any index", "if end != size - _BLOCK or not", "if False and"),
+        ("any groups", "not 0 < self._last <= self._group:", "False:"),
+        ("right after a head", "if 0 < within <= _BLOCK_HEAD:", "if within < 0:"),
     ),
     *of(
         "train/data/convert/tfds_sets.py",

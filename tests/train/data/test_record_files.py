@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,90 @@ def test_places_of_records_take_memory_too(
         check_records(path)
 
 
+def test_chunks_of_more_records_than_bytes_are_found(tmp_path: Path) -> None:
+    for end in range(20, 26):  # of the first chunk, around the end of a block's head
+        count = 2**16 - 64 + end
+        check_records(write(tmp_path / f"{end}", [b""] * count, f"group_size:{count}"))
+
+
+BENT = {
+    "signature": (32, struct.pack("<Q", 1_000_000), "does not begin as files of"),
+    "kind": (88, b"t", "has a part at byte 64 of a kind that TFDS does not write"),
+    "kind that says nothing": (88, b"m", "has a part at byte 64 of a kind"),
+    "second signature": (88, b"s", "has a part at byte 64 of a kind"),
+    "size": (72, struct.pack("<Q", 2**40), "ends at byte 131072, which is not where"),
+    "end": (2**17, b"0123456789", "ends at byte 131082, which is not where"),
+}
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_files_that_tfds_would_not_write_are_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "a", [b"one", b"three"], "group_size:1")
+    at, bent, said = BENT[name]
+    content = bytearray(path.read_bytes())
+    content[at : at + len(bent)] = bent
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path} {said}"):
+        check_records(path)
+
+
+@pytest.mark.parametrize("size", [0, 50, 2**16, 2**17 - 1])
+def test_files_that_are_cut_short_are_refused(tmp_path: Path, size: int) -> None:
+    path = write(tmp_path / "a", [b"one", b"three"], "group_size:1")
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UserError, match=f"a (ends at byte {size},|has no index)"):
+        check_records(path)
+
+
+@pytest.mark.parametrize("how", ["transpose:true", "brotli:9", "snappy"])
+def test_records_packed_otherwise_are_refused(tmp_path: Path, how: str) -> None:
+    path = write(tmp_path / "a", [b"one", b"three"], f"group_size:1,{how}")
+    with pytest.raises(UserError, match="TFDS does not write|as TFDS writes it"):
+        check_records(path)
+
+
+FOUR = [b"one", b"three", b"22", b"4444"]
+FIRST, SECOND = b"\x08\x40\x10\x08\x18\x02", b"\x08\x74\x10\x06\x18\x02"  # of the index
+
+
+def test_index_names_the_places_of_the_records(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", FOUR, "group_size:2,uncompressed")
+    content = path.read_bytes()
+    entries = content.index(FIRST + SECOND)
+    options = content.index(b"group_size:2,"), entries  # may say anything
+    place = 2**16 + 64
+    bytes_that_count = (*range(206, options[0]), *range(entries, entries + 12))
+    for at in (*bytes_that_count, *range(place, place + 44)):
+        bent = bytearray(content)
+        bent[at] ^= 1
+        path.write_bytes(bent)
+        with pytest.raises(UserError, match="has no index of its records as TFDS"):
+            check_records(path)
+
+
+def test_index_is_the_files_own(tmp_path: Path) -> None:
+    paths = tmp_path / "a", tmp_path / "b"
+    for path, sizes in zip(paths, [(70, 50), (50, 70)], strict=True):
+        write(path, [os.urandom(size) for size in sizes], "group_size:1")
+    ours, others = (path.read_bytes() for path in paths)
+    paths[1].write_bytes(ours[:272] + others[272:])  # the heads, and the index
+    check_records(paths[0])
+    with pytest.raises(UserError, match="has no index of its records as TFDS"):
+        check_records(paths[1])
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_chunks_have_the_same_number_of_records(tmp_path: Path, first: int) -> None:
+    path = write(tmp_path / "a", FOUR, "group_size:2,uncompressed")
+    content = bytearray(path.read_bytes())
+    content[89] = first  # of the first chunk, in its head
+    content = content.replace(FIRST, FIRST[:5] + bytes([first]))
+    content = content.replace(b"\x10\x02\x18\x04", bytes([16, 2, 24, 2 + first]))
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="has no index of its records as TFDS"):
+        check_records(path)
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     with pytest.raises(UserError, match="a is a pipe"):
@@ -88,7 +173,7 @@ def test_a_damaged_record_is_named_by_its_folder(
     load_dataset(options)
     path = of_split(options, "train", "*array_record*")
     content = bytearray(path.read_bytes())
-    content[80:90] = b"0123456789"  # the first
+    content[110:120] = b"0123456789"  # the first
     path.write_bytes(content)
     said = f"^{path.parent}: the prepared records of split 'train' cannot be read"
     with pytest.raises(UserError, match=said):
