@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -21,6 +22,7 @@ from train.common.regular import open_regular
 _BLOCK, _BLOCK_HEAD = 2**16, 24
 _CHUNK_HEAD = 40
 _BYTES_A_RECORD = 16  # that its place in the chunk takes
+_PART = re.compile(r"\[\d+:\d+\]\Z")  # ends the names of parts of files
 _MOST = 2**30  # bytes of a chunk, unpacked; a record is an image and its mask
 _FRAME = 2**10  # bytes of a record around its image, mask and name
 _OPTIONS = 2**10  # bytes of the index about its file: counts, the writer's options
@@ -63,8 +65,11 @@ def check_records(path: Path) -> None:
     than those that are looked at here.
 
     Raises:
-      UserError: it is one of these; or no file.
+      UserError: it is one of these; or no file; or array_record takes its name for a
+        part of another file, as `x[0:4]`.
     """
+    if _PART.search(path.name):
+        _refuse(path, "has a name that array_record takes for a part of another file")
     with open_regular(path) as file:
         size, at = os.fstat(file.fileno()).st_size, 0
         index, last = _Index(), list[tuple[int, _Chunk]]()

@@ -233,3 +233,15 @@ def test_folder_of_everything_prepared_may_be_a_link(
     (tmp_path / "prepared").symlink_to(tmp_path / "large_disk")
     assert len(load_dataset(make_config().data).train) == 4
     assert (tmp_path / "large_disk" / "voc_layout").is_dir()
+
+
+def test_a_name_that_array_record_reads_as_another_file_is_refused(
+    tmp_path: Path,
+) -> None:
+    """What is looked at would not be what is read, which might lie elsewhere."""
+    whole = write(tmp_path / "x", [b"1", b"2"], "group_size:1")
+    part = tmp_path / "x[0:2]"
+    part.write_bytes(whole.read_bytes())
+    check_records(whole)
+    with pytest.raises(UserError, match=r"x\[0:2\] has a name that array_record takes"):
+        check_records(part)
