@@ -111,6 +111,12 @@ PALETTES = [
         ("notes lost", "notes=tuple(notes)", "notes=()"),
     ),
     *of(
+        "train/inspection/contents.py",
+        "tests/train/inspection/test_faults.py",
+        ("empty sides untold", "else (*faults, str(error))", "else faults"),
+        ("empty sides of few", "faults if partly else", "faults if False else"),
+    ),
+    *of(
         "train/data/masks.py",
         "tests/train/data/test_gray_masks.py",
         ("white is a color", "(known if beyond else known[counts])", "known"),

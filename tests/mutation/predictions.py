@@ -103,6 +103,12 @@ PREDICTIONS = (
         ),
     )
     + of(
+        "train/report/final_evaluation.py",
+        "tests/train/test_programs.py::test_best_that_was_overtaken_is_called_so",
+        ("overtaken is best", "best.described(lines)", "best.described()"),
+        ("overtaken untold", "if kept and not warn_of_better(", "if kept or not ("),
+    )
+    + of(
         "train/evaluation/mask_files.py",
         "tests/train/test_predict.py tests/train/test_overwriting.py",
         (

@@ -47,6 +47,13 @@ SHARED_OUTPUTS = [
         ("first of two", "all(other == first for other in others)", "True"),
     ),
     *of(
+        "train/evaluation/areas.py",
+        "tests/train/evaluation/test_areas.py",
+        ("a class as a file's column", "*map(_column, class_names)", "*class_names"),
+        ("two classes as one", 'rf"(class )*(', 'rf"('),
+        ("tables of before", "found not in (header, earlier)", "found != header"),
+    ),
+    *of(
         "train/evaluation/claims.py",
         _OUTPUTS,
         ("claims of the dead", "if take(file.fileno()):", "if False:"),

@@ -137,6 +137,28 @@ def test_best_checkpoint_is_used_where_asked_for(place: Path) -> None:
     assert done.returncode == 2 and "is for runs" in done.stderr
 
 
+def test_best_that_was_overtaken_is_called_so(place: Path) -> None:
+    run = place / "overtaken"
+    options = ("--steps", 6, "--keep-best")
+    assert call("main", *arguments(place, run.name), *options).returncode == 0
+    (run / "summary.json").unlink()  # as if it had been stopped while it reported
+    metrics = run / "metrics.jsonl"
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    for line in lines:
+        if (line["step"], line["split"]) == (4, "val"):
+            line["mean_iou"] = 0.996
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = call("main", *arguments(place, run.name), *options)
+    assert done.returncode == 0, done.stderr
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert best["overtaken_by"] == {"step": 4, "mean_iou": 0.996}
+    said = f"warning: {run / 'best'} has the network of step {best['step']}, mean IoU"
+    assert said in done.stdout and "reached 99.6 % at step 4, which" in done.stdout
+    assert "Best evaluation" not in done.stdout
+    page = (run / "report.html").read_text()
+    assert "The run reached 99.6% at step 4" in page and "best evaluation" not in page
+
+
 def test_evaluate_knows_the_classes_that_a_split_lacks(place: Path) -> None:
     other = place / "other"
     shutil.copytree(place / "voc", other)

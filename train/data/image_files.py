@@ -46,6 +46,7 @@ silence_libtiff()
 _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
 
 _ORIENTATION = ExifTags.Base.Orientation
+_PROFILE = "Raw profile type exif"  # EXIF in a PNG's text, as ImageMagick writes it
 _IDAT = zlib.crc32(b"IDAT")  # which checksums of pixels begin with
 
 # Pillow tells its doubts of each tag; what cannot be read is told once, by its refusal.
@@ -152,6 +153,8 @@ def opened(
         _check_work(image, watched, name, bytes_of_pixel)
         if _holds_several(image, name):
             raise _several(name)
+        if image.format == "TIFF":  # which Pillow turns as it decodes, by XMP as well
+            image.info.pop("xmp", None)
         yield image
 
 
@@ -264,11 +267,29 @@ def _holds_several(image: Image.Image, name: str) -> bool:
 def orientation_of(image: Image.Image) -> int:
     """Returns the EXIF orientation by which an image is turned, 1 for none.
 
-    EXIF that cannot be read turns nothing, as in programs that show images.
+    EXIF that cannot be read turns nothing, and XMP never does, as in programs that
+    show images.
+
+    Args:
+      image: as `opened` gives it.
     """
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        found = _exif_of(image).get(_ORIENTATION, 1)
         number = 1 if isinstance(found, str | bytes) else int(found)
     except Exception:
         return 1
     return number if number in range(1, 9) else 1
+
+
+def _exif_of(image: Image.Image) -> Image.Exif:
+    """Returns an image's EXIF, to which Pillow adds the orientation of its XMP."""
+    if image.format == "TIFF":
+        return image.getexif()  # its own tags; `opened` leaves no XMP
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()  # it may stand behind the pixels
+    content = image.info.get("exif")
+    if content is None and (profile := image.info.get(_PROFILE)):
+        content = bytes.fromhex("".join(profile.split("\n")[3:]))
+    exif = Image.Exif()
+    exif.load(content or b"")
+    return exif

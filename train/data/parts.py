@@ -40,14 +40,23 @@ def hold_out(source: Source, fraction: float, split: str) -> tuple[Source, Sourc
     Raises:
       UserError: a side would be empty.
     """
-    count = len(source)
+    kept, held = both_sides(len(source), fraction, split)
+    return Part(source, kept), Part(source, held)
+
+
+def both_sides(count: int, fraction: float, split: str) -> tuple[list[int], list[int]]:
+    """Returns what `held_out` does, of a split that has images for both sides.
+
+    Raises:
+      UserError: as `hold_out`.
+    """
     kept, held = held_out(count, fraction)
     if not kept or not held:
         raise UserError(
             f"--holdout {fraction:g} leaves one side without any of the {count} "
             f"images of split {split!r}. Choose another fraction."
         )
-    return Part(source, kept), Part(source, held)
+    return kept, held
 
 
 def held_out(count: int, fraction: float) -> tuple[list[int], list[int]]:

@@ -10,6 +10,8 @@ from typing import BinaryIO
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD, _SIZE_AT = b"IHDR", 16
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
+# Readers take the first or the last where there are two.
+_ONCE = {_HEAD: "size", b"PLTE": "palette", b"tRNS": "transparency", b"eXIf": "EXIF"}
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")  # of an animation, APNG
 _PIECE = 2**20  # bytes that are unpacked at a time
 # The first pixel of each pass, and the steps to the next ones.
@@ -33,8 +35,8 @@ def has_frames(file: BinaryIO) -> bool:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: it has several heads, of which readers take the first or the last, or
-        does not begin with one.
+      ValueError: it has several heads, palettes or the like, or does not begin with a
+        head.
     """
     kinds = [kind for kind, _ in _chunks(file)]
     return any(frame in kinds for frame in _FRAMES)
@@ -93,16 +95,18 @@ def pixel_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yields kind and length of each chunk, before whose content the file then is."""
-    place, is_first = len(SIGNATURE), True
+    place, seen = len(SIGNATURE), set[bytes]()
     file.seek(place)
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        if is_first and kind != _HEAD:
+        if not seen and kind != _HEAD:
             raise ValueError("a PNG begins with its size, this one with something else")
-        if kind == _HEAD and not is_first:
-            raise ValueError("a PNG has one size, this one several")
+        if kind in seen:
+            raise ValueError(f"a PNG has one {_ONCE[kind]}, this one several")
         yield kind, length
         if kind == b"IEND":
             return
-        place, is_first = place + 8 + length + 4, False
+        if kind in _ONCE:
+            seen.add(kind)
+        place += 8 + length + 4
         file.seek(place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from train.common.text import csv_text, plain_cell, shown
 from train.data.images import Size
 from train.evaluation.bands import row_bands
 
+_OF_FILES = ("image", "width", "height")
+_LIKE_THOSE = re.compile(rf"(class )*({'|'.join(_OF_FILES)})")
+
 
 def begin_areas(
     path: Path, class_names: Sequence[str], images: Collection[Path]
@@ -29,18 +33,24 @@ def begin_areas(
     Raises:
       UserError: what is there is of other classes, or another's.
     """
-    header = ["image", "width", "height", *class_names]
+    header = [*_OF_FILES, *map(_column, class_names)]
+    earlier = [*_OF_FILES, *class_names]  # of tables that have two columns of a name
     again = set(map(shown, images))
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):  # several processes may share it
         found, *lines = _lines(path) or [header]
-        if found != header:
+        if found not in (header, earlier):
             raise UserError(
                 f"{path} is of a model with other classes. Choose another --out."
             )
         whole = {line[0]: line for line in lines if _is_whole(line, header)}
         kept = [line for line in whole.values() if line[0] not in again]
         replace_bytes(path, csv_text([header, *kept]).encode(errors="surrogateescape"))
+
+
+def _column(name: str) -> str:
+    """Returns the name of a class's column, which is none of a file's columns."""
+    return f"class {name}" if _LIKE_THOSE.fullmatch(name) else name
 
 
 def add_area(path: Path, image: Path, size: Size, shares: np.ndarray) -> None:

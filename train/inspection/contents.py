@@ -21,7 +21,7 @@ from train.data.dataset import DataOptions, find_dataset
 from train.data.forms import RGB, Form
 from train.data.images import IGNORED, Source
 from train.data.palette import voc_colormap
-from train.data.parts import Part, held_out
+from train.data.parts import Part, both_sides
 from train.data.plain_pairs import plain_files
 from train.data.shared_images import check_shared
 from train.data.split_lists import all_list_paths
@@ -156,7 +156,7 @@ def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:
     how = {"links": options.links, "void": options.void}
     read_names = functools.partial(read_classes, root, masks, options.classes, **how)
     classes = _attempt(read_names, faults) if masks else None
-    found = _contents(options, classes or _UNKNOWN, splits, tuple(faults))
+    found = _contents(options, classes or _UNKNOWN, splits, tuple(faults), partly=True)
     return found._replace(root=root, void=tuple(sorted(values_of(options.void))))
 
 
@@ -174,12 +174,23 @@ def _contents(
     classes: Classes,
     splits: Mapping[str, Split],
     faults: tuple[str, ...] = (),
+    *,
+    partly: bool = False,
 ) -> Contents:
-    """Returns contents whose splits are those of training, by `--holdout` too."""
-    train = splits.get(options.train_split)
+    """Returns contents whose splits are those of training, by `--holdout` too.
+
+    All images are trained on where too few are left to hold any out: that is a fault,
+    unless they are listed only partly, and the others are enough.
+    """
+    name = options.train_split
+    train = splits.get(name)
     if options.holdout and train is not None:
-        kept, held = held_out(len(train), options.holdout)
-        splits = {options.train_split: _part(train, kept), HELD_OUT: _part(train, held)}
+        splits = {name: train}
+        try:
+            kept, held = both_sides(len(train), options.holdout, name)
+            splits = {name: _part(train, kept), HELD_OUT: _part(train, held)}
+        except UserError as error:
+            faults = faults if partly else (*faults, str(error))
     return Contents(
         options.folder or "built-in scenes",
         classes.names,

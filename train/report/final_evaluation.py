@@ -13,7 +13,7 @@ from train.evaluation.whole_split import Evaluator
 from train.report.panels import show_panels
 from train.report.provenance import provenance
 from train.report.training_report import write_report
-from train.training.best import Best
+from train.training.best import Best, warn_of_better
 from train.training.step import TrainState
 from train.workdir.run import Run
 
@@ -43,17 +43,18 @@ def finish(
         "seconds": round(seconds, 1),
         "images_per_second": round(images / max(seconds, 1e-9), 2),
         **provenance(dataset.fingerprint),
-        **best.described(),
     }
     panels = evaluator.panels(state)
     colors = dataset.colors
     show_panels(evaluator, run.history, colors, config.run.panels, state)
     if index_of_process() != 0:
         return summary
+    lines = run.history.lines()
+    summary |= best.described(lines)
     report = write_report(
         run.workdir,
         config=config.options(),
-        metrics=run.history.lines(),
+        metrics=lines,
         summary=summary,
         confusion=counts.whole,
         colors=colors,
@@ -61,7 +62,8 @@ def finish(
     )
     run.write_summary(summary)
     print(f"Report: {report}")
-    if kept := summary.get("best"):
+    kept = summary.get("best")
+    if kept and not warn_of_better(run.best, kept["step"], kept["mean_iou"], lines):
         print(
             f"Best evaluation: step {kept['step']}, mean IoU "
             f"{100 * kept['mean_iou']:.1f} %, kept for --checkpoint best"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from train.training.checkpoint import Checkpoints, Restored
+from train.training.checkpoint import Checkpoints
 from train.training.step import TrainState
 
 Evaluate = Callable[[TrainState], dict[str, Any]]
+_Lines = Iterable[Mapping[str, Any]]  # of metrics.jsonl
 
 
 class _Kept(NamedTuple):
@@ -57,35 +58,53 @@ class Best:
             checkpoints.save(state, 0.0, mean_iou=mean_iou)
         self._best = _Kept(int(state.step), mean_iou)
 
-    def described(self) -> dict[str, Any]:
-        """Returns `best` with its step and mean IoU, nothing while none is kept."""
+    def described(self, lines: _Lines = ()) -> dict[str, Any]:
+        """Returns `best` with its step and mean IoU, nothing while none is kept.
+
+        Args:
+          lines: the metrics of the run. `overtaken_by` is their highest evaluation
+            where it is better, and was not kept.
+        """
         if self._best is None:
             return {}
-        return {"best": self._best._asdict()}
+        best: dict[str, Any] = self._best._asdict()
+        if better := _better(self._best.mean_iou, lines):
+            best["overtaken_by"] = better._asdict()
+        return {"best": best}
+
+
+def _better(mean_iou: float, lines: _Lines) -> _Kept | None:
+    """Returns a run's highest evaluation if it is better than another."""
+    better = [
+        _Kept(line["step"], found)
+        for line in lines
+        if line["split"] == "val"
+        and (found := line.get("mean_iou")) is not None
+        and found > mean_iou
+    ]
+    return max(better, key=lambda one: one.mean_iou, default=None)
 
 
 def warn_of_better(
-    folder: Path, kept: Restored, lines: Iterable[Mapping[str, Any]]
-) -> None:
-    """Says where a run evaluated better since, when it kept no best one.
+    folder: Path, step: int, mean_iou: float | None, lines: _Lines
+) -> bool:
+    """Says where a run evaluated better than what is kept, when it kept no best one.
 
     Args:
       folder: where the best checkpoint is.
-      kept: what is in it.
+      step: of that.
+      mean_iou: likewise; None where it is not known.
       lines: the metrics of the run.
+
+    Returns:
+      Whether it did.
     """
-    evaluated = [
-        _Kept(line["step"], line["mean_iou"])
-        for line in lines
-        if line["split"] == "val" and line.get("mean_iou") is not None
-    ]
-    if kept.mean_iou is None or not evaluated:
-        return
-    best = max(evaluated, key=lambda one: one.mean_iou)
-    if best.mean_iou > kept.mean_iou:
-        print(
-            f"warning: {folder} has the network of step {int(kept.state.step)}, mean "
-            f"IoU {100 * kept.mean_iou:.1f} %. The run reached "
-            f"{100 * best.mean_iou:.1f} % at step {best.step}, which was not kept: it "
-            "was trained without --keep-best then."
-        )
+    if mean_iou is None or not (better := _better(mean_iou, lines)):
+        return False
+    print(
+        f"warning: {folder} has the network of step {step}, mean IoU "
+        f"{100 * mean_iou:.1f} %. The run reached {100 * better.mean_iou:.1f} % at "
+        f"step {better.step}, which was not kept: it was trained without --keep-best "
+        "then."
+    )
+    return True

@@ -177,7 +177,8 @@ def load_run(workdir: Path, checkpoint: Checkpoint = "newest") -> Trained:
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet. Let it train longer first.")
     if best:
-        warn_of_better(run.best, restored, run.history.lines())
+        step, lines = int(restored.state.step), run.history.lines()
+        warn_of_better(run.best, step, restored.mean_iou, lines)
     colors = np.array(described.colors, np.uint8)
     averaged = restored.state.averaged()
     return Trained(config, class_names, colors, graph, averaged, found)

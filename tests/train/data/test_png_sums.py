@@ -1,4 +1,4 @@
-"""PNGs that Pillow reads as if they were sound: of other checksums, of two heads."""
+"""PNGs that Pillow reads as if they were sound: of other checksums, of two palettes."""
 
 from __future__ import annotations
 
@@ -116,6 +116,39 @@ def test_a_png_has_one_size(tmp_path: Path, read: Read, depth: int, at: int) -> 
     content[at:at] = (13).to_bytes(4) + head + zlib.crc32(head).to_bytes(4)
     path.write_bytes(content)
     with pytest.raises(UserError, match="a.png .*(has one size|of --pixel-limit)"):
+        read(path)
+
+
+ONCE = {
+    b"PLTE": (bytes(6), "palette"),
+    b"tRNS": (b"\xff", "transparency"),
+    b"eXIf": (b"MM\0*\0\0\0\x08" + bytes(6), "EXIF"),
+}
+
+
+@pytest.mark.parametrize("read", READ_SIZE)
+@pytest.mark.parametrize("kind", ONCE)
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_png_has_one_of_what_changes_how_it_looks(
+    tmp_path: Path, read: Read, kind: bytes, count: int
+) -> None:
+    """Pillow takes the last of two, other readers the first, or neither."""
+    data, called = ONCE[kind]
+    chunk = len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+    image, path = Image.fromarray(np.zeros((6, 8), np.uint8)), tmp_path / "a.png"
+    file = io.BytesIO()
+    if kind != b"eXIf":
+        image.putpalette(bytes([0, 0, 0, 9, 9, 9]))
+    image.save(file, "PNG")
+    content = file.getvalue()
+    at = content.index(b"IDAT") - 4
+    more = count - content.count(kind)
+    path.write_bytes(content[:at] + more * chunk + content[at:])
+    if count == 1:
+        with opened(path) as found:
+            assert found.size == (8, 6)
+        return
+    with pytest.raises(UserError, match=f"a.png .*a PNG has one {called}"):
         read(path)
 
 

@@ -99,3 +99,25 @@ def test_images_of_both_splits_are_a_fault_unless_meant(folder: Path) -> None:
     texts = [fault.text for fault in inspect(folder).faults]
     assert len(texts) == 1 and texts[0].startswith("1 of the images evaluated")
     assert not inspect(folder, shared_images=True).faults
+
+
+@pytest.mark.parametrize("holdout", [0.1, 0.9])
+def test_holdout_that_leaves_a_side_empty_is_a_fault(
+    folder: Path, holdout: float
+) -> None:
+    listed = folder / "ImageSets" / "Segmentation" / "train.txt"
+    listed.write_text("a\n")
+    options = options_of(folder, holdout=holdout)
+    with pytest.raises(UserError, match="leaves one side without any of the 1") as said:
+        load_dataset(options)
+    summary = inspect(folder, holdout=holdout)
+    assert [fault.text for fault in summary.faults] == [str(said.value)]
+    assert {split: len(of) for split, of in summary.facts.items()} == {"train": 1}
+    assert str(said.value) in text_of_summary(summary)
+
+
+def test_holdout_of_what_is_left_is_no_fault(folder: Path) -> None:
+    for name in "bcd":
+        image(folder, name).unlink()
+    texts = [fault.text for fault in inspect(folder, holdout=0.3).faults]
+    assert len(texts) == 1 and "b.jpg is missing" in texts[0]

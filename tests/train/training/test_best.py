@@ -8,7 +8,7 @@ import pytest
 
 from train.common.errors import UserError
 from train.training.best import Best, warn_of_better
-from train.training.checkpoint import Checkpoints, Restored
+from train.training.checkpoint import Checkpoints
 from train.training.step import TrainState
 
 from ..standins import STATE
@@ -93,11 +93,17 @@ def test_a_better_evaluation_that_was_not_kept_is_told(
 ) -> None:
     """A run may be resumed without --keep-best."""
     lines = [
+        {"step": 1, "split": "val", "mean_iou": NAN},
         {"step": 3, "split": "val", "mean_iou": 0.5},
         {"step": 9, "split": "val", "mean_iou": later},
         {"step": 9, "split": "train", "loss": 0.1},
     ]
-    warn_of_better(tmp_path, Restored(state_of(3), mean_iou=0.5), lines)
+    assert warn_of_better(tmp_path, 3, 0.5, lines) == bool(said)
     told = capsys.readouterr().out
     assert said in told and told.startswith("warning" if said else "")
     assert bool(told) == bool(said)
+    assert not warn_of_better(tmp_path, 3, None, lines)
+    best = open_in(tmp_path)
+    best.offer(state_of(3), 0.5)
+    by = {"overtaken_by": {"step": 9, "mean_iou": later}} if said else {}
+    assert best.described(lines) == {"best": {"step": 3, "mean_iou": 0.5, **by}}
