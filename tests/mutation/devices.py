@@ -20,6 +20,11 @@ DEVICES = (
         ("idle untold", "jax.device_count() - array.size", "0"),
     ),
     *of(
+        "train/training/chunks.py",
+        "tests/train/training/test_checkpoint.py",
+        ("each its part", "use_replica_parallel=False", "use_replica_parallel=True"),
+    ),
+    *of(
         "train/training/step.py",
         "tests/train/training/test_devices.py",
         ("batch as it came", "layout.divided(batch)", "batch"),
