@@ -17,6 +17,7 @@ from train.common.processes import (
     check_alike,
     first_goes_first,
     join_processes,
+    of_first,
     others_needed,
     wait_for_all,
 )
@@ -34,6 +35,7 @@ from train.presets import parse_config
 from train.report.final_evaluation import finish
 from train.report.panels import with_panels
 from train.report.provenance import provenance
+from train.training.alike import check_same_files, check_same_state
 from train.training.best import Best
 from train.training.checkpoint import Restored
 from train.training.class_weighting import warn_of_weightless, with_class_weights
@@ -75,6 +77,7 @@ def complete(config: Config) -> dict[str, Any]:
     if begins:
         check_initial_weights(config.model)
     found = _found_data(run, config)
+    check_same_files(found, config.model, begins=begins)
     with first_goes_first("the data are prepared"):
         dataset = prepare_dataset(found, config.data)
     seed, steps = config.run.seed, config.optimizer.steps
@@ -87,6 +90,7 @@ def complete(config: Config) -> dict[str, Any]:
     graph, state = make_state(config, classes, seed=seed)
     if begins:
         state = with_weights(state, graph, config.model)
+        state = of_first(state)  # another CPU draws other last digits
     run.begin(config, provenance(dataset.fingerprint))
     wait_for_all("the run has begun")
     measure = functools.partial(channel_statistics, dataset.train)
@@ -104,6 +108,7 @@ def complete(config: Config) -> dict[str, Any]:
         with run.open_checkpoints(config, *known) as checkpoints:
             state = layout.put_state(state)
             state, seconds, skipped, _ = checkpoints.restore(state) or Restored(state)
+            check_same_state(state)
             run.record(config.data, dataset, statistics)
             start = int(state.step)
             run.history.rewind(start)

@@ -20,6 +20,11 @@ DEVICES = (
         ("idle untold", "jax.device_count() - array.size", "0"),
     ),
     *of(
+        "train/training/chunks.py",
+        "tests/train/training/test_checkpoint.py",
+        ("each its part", "use_replica_parallel=False", "use_replica_parallel=True"),
+    ),
+    *of(
         "train/training/step.py",
         "tests/train/training/test_devices.py",
         ("batch as it came", "layout.divided(batch)", "batch"),
@@ -45,5 +50,26 @@ DEVICES = (
         "train/common/processes.py",
         "tests/train/test_processes.py",
         ("alone all the same", "options.processes == 1 or not _manager()", "True"),
+        (
+            "each its own",
+            "return multihost_utils.broadcast_one_to_all(tree)",
+            "return tree",
+        ),
+        ("lost untold", "TimeoutError | ValueError)", "TimeoutError)"),
+    ),
+    *of(
+        "train/main.py",
+        "tests/train/test_processes.py",
+        (
+            "data of each",
+            "    check_same_files(found, config.model, begins=begins)\n",
+            "",
+        ),
+    ),
+    *of(
+        "train/training/alike.py",
+        "tests/train/training/test_alike.py",
+        ("weights of each", "if begins and options.weights:", "if False:"),
+        ("state of each", '"checksum": checksum_of_arrays(state)', '"checksum": 0'),
     ),
 )

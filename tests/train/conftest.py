@@ -142,3 +142,17 @@ def batch(rng: np.random.Generator) -> Example:
     label = rng.integers(0, CLASSES, (2, 32, 32), dtype=np.uint8)
     label[:, :2] = 255
     return Example(image, label)
+
+
+@pytest.fixture
+def second_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process 1 of two, where process 0 has what is asked first."""
+    rows: list[np.ndarray] = []
+
+    def gather(own: np.ndarray) -> np.ndarray:
+        rows.append(own)
+        return np.stack([rows[0], own])
+
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    monkeypatch.setattr("jax.process_index", lambda: 1)
+    monkeypatch.setattr("jax.experimental.multihost_utils.process_allgather", gather)

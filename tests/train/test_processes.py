@@ -10,17 +10,24 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from train.common.errors import UserError
-from train.common.processes import ProcessOptions, check_alike, join_processes
+from train.common.processes import (
+    ProcessOptions,
+    check_alike,
+    join_processes,
+    of_first,
+    others_needed,
+)
 from train.common.signals import Terminated, terminable
 from train.config import Config
 
+from .conftest import make_folder
 from .programs import OPTIONS, call, start, wait
 
 # Of each process; the tests' own has four.
@@ -28,9 +35,14 @@ TWO_DEVICES = {"JAX_NUM_CPU_DEVICES": "2"}
 
 
 def begin(
-    folder: Path, tmp_path: Path, workdir: Path, steps: int
+    folder: Path | str,
+    tmp_path: Path,
+    workdir: Path,
+    steps: int,
+    *more: object,
+    places: Sequence[Path | None] = (None, None),
 ) -> list[subprocess.Popen[str]]:
-    """Starts the two processes of a run."""
+    """Starts the two processes of a run, each in its own folder if one is named."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -39,15 +51,19 @@ def begin(
         start(
             "main",
             *arguments(folder, tmp_path, workdir, steps),
+            *more,
             *together,
             *("--process", number),
             more=TWO_DEVICES,
+            cwd=place,
         )
-        for number in (0, 1)
+        for number, place in enumerate(places)
     ]
 
 
-def arguments(folder: Path, tmp_path: Path, workdir: Path, steps: int) -> list[object]:
+def arguments(
+    folder: Path | str, tmp_path: Path, workdir: Path, steps: int
+) -> list[object]:
     return [
         *("demo", *OPTIONS, "--batch-size", 4, "--steps", steps),
         *("--data", folder, "--prepared", tmp_path / "prepared"),
@@ -104,6 +120,23 @@ def test_run_outlives_each_of_its_processes(folder: Path, tmp_path: Path) -> Non
     assert begun and int(begun[1]) > saved
     logged = [line["step"] for line in metrics(workdir) if line["split"] == "train"]
     assert logged == list(range(1, steps + 1))
+
+
+def test_processes_of_different_data_are_refused(tmp_path: Path) -> None:
+    places = [tmp_path / "first", tmp_path / "second"]
+    for place in places:
+        make_folder(place / "voc")
+    names = places[1] / "voc" / "class_names.txt"
+    names.write_text("ground\nblue\nred\n")
+    workdir = tmp_path / "run"
+    ended = [wait(each) for each in begin("voc", tmp_path, workdir, 4, places=places)]
+    for process, (each, first) in enumerate(zip(ended, ("red", "blue"), strict=True)):
+        assert each.returncode == 2 and "Traceback" not in each.stderr, each
+        assert "find different files" in each.stderr
+        told = f"--data, classes: ('ground', '{first}'"
+        assert told in each.stderr and f"in process {process}" in each.stderr
+        assert "--weights" not in each.stderr
+    assert not workdir.exists() and not (tmp_path / "prepared").exists()
 
 
 def newest(workdir: Path) -> int:
@@ -184,19 +217,9 @@ def test_joining_leaves_sigterm_to_the_program(
         faulthandler.unregister(signal.SIGTERM)
 
 
-def test_processes_of_different_options_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("second_process")
+def test_processes_of_different_options_are_refused() -> None:
     first = Config().replace(steps=5, process=-1).shared_options()
-    rows: list[np.ndarray] = []
-
-    def gather(own: np.ndarray) -> np.ndarray:
-        rows.append(own)
-        return np.stack([rows[0], own])
-
-    monkeypatch.setattr("jax.process_count", lambda: 2)
-    monkeypatch.setattr("jax.process_index", lambda: 1)
-    monkeypatch.setattr("jax.experimental.multihost_utils.process_allgather", gather)
     check_alike(first)
     check_alike(Config().replace(steps=5, workers=3, prepared="here").shared_options())
     with pytest.raises(UserError) as raised:
@@ -204,6 +227,30 @@ def test_processes_of_different_options_are_refused(
     assert "--seed: 7 here, in process 1" in str(raised.value)
     assert "--flip: False here" in str(raised.value)
     assert "--steps" not in str(raised.value)
+
+
+def test_processes_begin_with_the_state_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "jax.experimental.multihost_utils.broadcast_one_to_all"
+    monkeypatch.setattr(name, lambda tree: "the first's")
+    assert of_first("one") == "one"
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    assert of_first("another") == "the first's"
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, TimeoutError])
+def test_lost_process_is_told_from_every_type_of_error(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    said = "UNKNOWN: Gloo AllGather failed: Connection reset by peer"
+    with pytest.raises(kind), others_needed():
+        raise kind(said)
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    with pytest.raises(UserError, match="another process"), others_needed():
+        raise kind(said)
+    with pytest.raises(kind, match="ours"), others_needed():
+        raise kind("ours")
 
 
 def test_cluster_that_cannot_be_joined_is_named(

@@ -15,7 +15,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from train.common.errors import UserError
 from train.common.options import Group, Limit, Rule, option
@@ -24,6 +24,8 @@ from train.common.text import is_count
 if TYPE_CHECKING:
     import jax
     import numpy as np
+
+Tree = TypeVar("Tree")
 
 # How the managers of clusters say that this process is one of several.
 _SIZES = {
@@ -179,34 +181,46 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
-def check_alike(options: Mapping[str, object]) -> None:
-    """Refuses to go on where processes of the run were given different options.
+def check_alike(
+    values: Mapping[str, object],
+    fault: str = "were given different options",
+    remedy: str = "Start all with the same command; --process alone may differ.",
+) -> None:
+    """Refuses to go on where processes of the run differ in what all must have alike.
 
     Args:
-      options: by name; those that may differ are left out.
+      values: options or others, by name, with the same names in all.
+      fault: what the processes then do or did.
+      remedy: what to do about it.
 
     Raises:
-      UserError: in each process, naming those that differ from process 0's.
+      UserError: in each process, naming those that differ.
     """
     if number_of_processes() == 1:
         return
     import numpy as np
     from jax.experimental import multihost_utils
 
-    sums = [zlib.crc32(repr(value).encode()) for value in options.values()]
+    sums = [zlib.crc32(repr(value).encode()) for value in values.values()]
     of_all = multihost_utils.process_allgather(np.array(sums, "uint32").view("int32"))
     differs = (of_all != of_all[0]).any(axis=0)
     if not differs.any():
         return
     listed = "\n".join(
-        f"{name}: {value!r} here, in process {index_of_process()}"
-        for (name, value), different in zip(options.items(), differs, strict=True)
+        f"{name}: {value!r:.500} here, in process {index_of_process()}"
+        for (name, value), different in zip(values.items(), differs, strict=True)
         if different
     )
-    raise UserError(
-        f"the processes of the run were given different options:\n{listed}\n"
-        "Start all of them with the same command; --process alone may differ."
-    )
+    raise UserError(f"the processes of the run {fault}:\n{listed}\n{remedy}")
+
+
+def of_first(tree: Tree) -> Tree:
+    """Returns the arrays of process 0, given others of the same shapes in each."""
+    if number_of_processes() == 1:
+        return tree
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.broadcast_one_to_all(tree)
 
 
 @contextlib.contextmanager
@@ -249,7 +263,7 @@ def gathered(array: jax.Array) -> jax.Array | np.ndarray:
 def is_of_lost_process(error: BaseException | None) -> bool:
     """Returns whether an error says that another process of the run is gone."""
     return (
-        isinstance(error, RuntimeError | TimeoutError)  # JAX's, and Orbax's
+        isinstance(error, RuntimeError | TimeoutError | ValueError)  # JAX's, Orbax's
         and any(word in str(error) for word in _GONE)
         and number_of_processes() > 1
     )

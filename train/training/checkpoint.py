@@ -19,7 +19,7 @@ from train.common.processes import index_of_process, is_of_lost_process, wait_fo
 from train.common.sealed import say_unsealed
 from train.data.inside import check_kinds_below
 from train.training import manifest
-from train.training.chunks import check_chunks
+from train.training.chunks import check_chunks, store_first_replicas
 from train.training.finiteness import all_finite
 from train.training.newest import newest_sound
 from train.training.position import (
@@ -88,6 +88,7 @@ class Checkpoints:
         self._home = place_of(folder.parent)
         check_kinds_below(folder)  # Orbax would wait for a pipe
         self._plain = PlainPath(folder)
+        store_first_replicas()
         self._manager = ocp.CheckpointManager(
             self._plain.path,
             options=ocp.CheckpointManagerOptions(

@@ -1,7 +1,8 @@
-"""Sizes of the stored pieces of a checkpoint's arrays, before they are unpacked."""
+"""How a checkpoint's arrays are stored: by whom, and in pieces of which size."""
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -12,10 +13,22 @@ from train.common.plain import PlainPath
 from train.training.position import DamagedError
 
 
+@functools.cache
+def store_first_replicas() -> None:
+    """Has one process alone write what all of them have.
+
+    Orbax would have each write a part. Where processes differ in last digits, as those
+    of different CPUs do, that is a state of none of them, and not the one whose
+    checksum is noted, which is the first's.
+    """
+    handler = ocp.type_handlers.ArrayHandler(use_replica_parallel=False)
+    ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
+
+
 def check_chunks(folder: PlainPath, step: int) -> None:
     """Refuses a checkpoint whose arrays lie in pieces that are larger than themselves.
 
-    A few bytes could unpack to any number, and end the program.
+    Before they are unpacked: a few bytes could become any number, and end the program.
 
     Args:
       folder: of the checkpoints.

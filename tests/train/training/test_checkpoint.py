@@ -101,6 +101,26 @@ def test_state_of_several_devices_comes_to_one(
     np.testing.assert_array_equal(kernel, np.arange(6.0))
 
 
+def test_replicas_that_drift_apart_are_saved_as_the_first(
+    small: TrainState, tmp_path: Path
+) -> None:
+    """Those of one process here, as those of several with different CPUs."""
+    mesh = jax.make_mesh((2,), ("x",), devices=jax.devices()[:2])
+    drifted = jax.make_array_from_single_device_arrays(
+        (6,),
+        jax.NamedSharding(mesh, jax.P()),
+        [jax.device_put(jnp.arange(6.0) + i, jax.devices()[i]) for i in range(2)],
+    )
+    params = nnx.State({"kernel": nnx.Param(drifted)})
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        checkpoints.save(small._replace(params=params), 7.0)
+    with Checkpoints(tmp_path, 0, "data") as checkpoints:
+        restored = checkpoints.restore(jax.eval_shape(lambda: small))
+    assert restored is not None
+    (found,) = jax.tree.leaves(restored.state.params)
+    np.testing.assert_array_equal(found, np.arange(6.0))
+
+
 def save_steps(folder: Path, small: TrainState, *steps: int) -> None:
     noise = np.random.default_rng(0).random(1 << 14).astype(np.float32)
     with Checkpoints(folder, 0, "data", config="abc") as checkpoints:
