@@ -103,6 +103,8 @@ def test_evaluation_notes_how_it_predicted(
         fingerprint="f",
         splits={},
         void=(),
+        shown=(),
+        by_color=False,
     )
     monkeypatch.setattr(evaluated, "load_run", lambda *path: trained)
     monkeypatch.setattr(evaluated, "load_dataset", lambda config: dataset)
