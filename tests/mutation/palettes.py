@@ -76,15 +76,19 @@ PALETTES = [
         "tests/train/data/test_mask_colors.py",
         (
             "colors of conversions",
-            "return [] if self._is_made(path) else shown_by",
+            "return [] if is_made(path, self._made) else shown_by",
             "return shown_by",
         ),
     ),
     *of(
         "train/data/mask_checks.py",
         "tests/train/data/convert/test_roboflow.py",
-        ("palettes linked to", "and path.is_relative_to(self._made)", ""),
-        ("white made", "        if not self._is_made(path):\n", "        if True:\n"),
+        ("palettes linked to", "and mask.is_relative_to(made)", ""),
+        (
+            "white made",
+            "        if not is_made(path, self._made):\n",
+            "        if True:\n",
+        ),
     ),
     *of(
         "train/data/convert/roboflow.py",
@@ -96,9 +100,9 @@ PALETTES = [
         ),
     ),
     *of(
-        "train/inspection/contents.py",
+        "train/inspection/findings_of_data.py",
         "tests/train/data/convert/test_roboflow.py",
-        ("white linked to", " and pair.mask.is_relative_to(self.made))", ")"),
+        ("white linked to", "is_made(pair.mask, contents.made)", "contents.made"),
     ),
     *of(
         "train/inspection/findings_of_data.py",

@@ -49,7 +49,8 @@ def create_bytes(path: Path, content: bytes) -> bool:
     partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
     with naming(path), locked(path.parent):
         try:
-            replace_file(partial, content)
+            with partial.open("xb") as file:
+                file.write(content)
             if not os.path.lexists(path):
                 with contextlib.suppress(FileExistsError):
                     _name(partial, path)

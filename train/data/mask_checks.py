@@ -41,7 +41,7 @@ class MaskChecks:
         """
         used = set(np.unique(labels).tolist())
         self._values |= used
-        if not self._is_made(path):
+        if not is_made(path, self._made):
             self._masks[path] = used
         shown = self.shown_by(path, used)
         self.colors.add(shown)
@@ -52,10 +52,7 @@ class MaskChecks:
 
         Nothing, of a mask that a conversion wrote: the colors are not the user's.
         """
-        return [] if self._is_made(path) else shown_by(path, used)
-
-    def _is_made(self, path: Path) -> bool:
-        return self._made is not None and path.is_relative_to(self._made)
+        return [] if is_made(path, self._made) else shown_by(path, used)
 
     def finish(self, root: Path, mask: Path) -> None:
         """Refuses masks that have nothing but one class and ignored pixels.
@@ -81,6 +78,11 @@ class MaskChecks:
         paths = list(map(str, self._masks))
         names = first_few([paths[index] for index in white], 3)
         return f"{of_white(len(white), len(paths))} They are: {names}."
+
+
+def is_made(mask: Path, made: Path | None) -> bool:
+    """Returns whether a conversion wrote a mask into the folder that it made."""
+    return made is not None and mask.is_relative_to(made)
 
 
 def white_beside_classes(values: Sequence[Collection[int]]) -> list[int]:

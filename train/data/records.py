@@ -138,9 +138,8 @@ def open_splits(
         try:
             builder.download_and_prepare()
         except OSError as error:  # another run that began with this one was faster
-            # TFDS's, which has no number, and the system's.
-            is_there = isinstance(error, FileExistsError), error.errno == ENOTEMPTY
-            if not any(is_there):
+            # TFDS's has no number, the system's has.
+            if not (isinstance(error, FileExistsError) or error.errno == ENOTEMPTY):
                 raise
             builder.download_and_prepare()
     builder.plain.check()

@@ -112,7 +112,7 @@ class VocLayout(SegmentationBuilder):
     def shown(self) -> tuple[ShownColor, ...]:
         """Returns the colors that the masks of prepared records have.
 
-        Where records are of a version that kept none, the masks are read once more.
+        Where what was kept is lost, the masks are read once more.
 
         Raises:
           UserError: what was kept is damaged, or a mask cannot be read.

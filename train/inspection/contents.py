@@ -48,7 +48,7 @@ class Contents(NamedTuple):
     splits: Mapping[str, Split]  # files, or records that were prepared from others
     faults: tuple[str, ...] = ()
     root: Path = Path()  # of the files
-    converted: bool = False  # whether that is made from the user's folder
+    made: Path | None = None  # the same, where a conversion wrote it
     one_list: bool = False  # whether the same is trained on and evaluated
     void: tuple[int, ...] = ()  # values that do not count, beside 255
     form: Form = RGB  # of the images
@@ -58,15 +58,6 @@ class Contents(NamedTuple):
         """Returns the files of an image, None of a prepared record."""
         entries = self.splits[split]
         return entries[index] if isinstance(entries, list) else None
-
-    @property
-    def made(self) -> Path | None:
-        """The folder that a conversion wrote, None where it is the user's own."""
-        return self.root if self.converted else None
-
-    def is_made(self, pair: Pair | None) -> bool:
-        """Returns whether a conversion wrote the mask of a pair of files."""
-        return bool(self.made and pair and pair.mask.is_relative_to(self.made))
 
 
 def list_contents(options: DataOptions) -> Contents:
@@ -132,9 +123,7 @@ def _of_folder(
 ) -> Contents:
     """Returns the contents of a folder whose files are all there."""
     found = _contents(options, classes, folder.splits, faults)
-    return found._replace(
-        root=folder.root, converted=folder.converted, void=folder.void
-    )
+    return found._replace(root=folder.root, made=folder.made, void=folder.void)
 
 
 def _what_is_left(root: Path, options: DataOptions, fault: str) -> Contents:

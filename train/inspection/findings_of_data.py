@@ -11,7 +11,12 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.data.images import IGNORED
-from train.data.mask_checks import MaskChecks, of_white, white_beside_classes
+from train.data.mask_checks import (
+    MaskChecks,
+    is_made,
+    of_white,
+    white_beside_classes,
+)
 from train.data.voc_files import Pair
 from train.inspection.contents import HELD_OUT, Contents
 from train.inspection.facts import Facts
@@ -145,7 +150,9 @@ def _white(contents: Contents, facts: FactsOf) -> Iterator[Finding]:
         (Listed(split, index), known.written)
         for split, of in facts.items()
         for index, known in enumerate(of)
-        if not contents.is_made(contents.pair(split, index))
+        if not (
+            (pair := contents.pair(split, index)) and is_made(pair.mask, contents.made)
+        )
     ]
     if white := white_beside_classes([values for _, values in every]):
         places = tuple(every[number][0] for number in white)

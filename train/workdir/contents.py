@@ -20,6 +20,10 @@ _Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
 Colors = list[tuple[_Channel, _Channel, _Channel]]  # red, green, blue
+_ANEW = (
+    "Move it elsewhere and give the command again: the run goes on from its last "
+    "checkpoint and writes its own."
+)
 
 
 class Described(msgspec.Struct, forbid_unknown_fields=True):
@@ -115,12 +119,6 @@ def read_result(path: Path, config: str, *numbers: str) -> dict[str, Any] | None
             f"it. {_ANEW}"
         )
     return result
-
-
-_ANEW = (
-    "Move it elsewhere and give the command again: the run goes on from its last "
-    "checkpoint and writes its own."
-)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
