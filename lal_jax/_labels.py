@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def as_indices(labels: ArrayLike, name: str = "labels") -> Int[Array, "..."]:
     """Returns labels as int32, int64 ones as they are; none wraps around to another."""
     if isinstance(labels, np.ndarray | np.generic):
+        labels = np.asarray(labels, labels.dtype.newbyteorder("="))  # JAX has no other
         labels = _within_int32(labels, np)  # JAX would cut off what is beyond
     indices = _within_int32(jnp.asarray(labels), jnp)
     if not jnp.issubdtype(indices.dtype, jnp.integer):

@@ -15,6 +15,8 @@ from lal_jax.targets import has_class, is_target
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, DTypeLike, Float, Int
 
+_SMALLEST, _LARGEST = 1e-12, 1e12  # of a spacing
+
 
 def signed_distances(
     labels: Int[Array, "*batch height width"],
@@ -107,6 +109,11 @@ def checked_spacing(spacing: float | Sequence[float]) -> tuple[float, ...]:
         )
     for step in steps:
         _checks.check_positive("spacing", step)
+        if not _SMALLEST <= step <= _LARGEST:
+            raise ValueError(
+                f"spacing must lie in [{_SMALLEST:g}, {_LARGEST:g}], where squared "
+                f"distances are numbers of float32: got {step!r}; take another unit"
+            )
     return tuple(map(float, steps if isinstance(spacing, Sequence) else (*steps,) * 2))
 
 

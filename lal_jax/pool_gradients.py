@@ -9,7 +9,13 @@ import jax.numpy as jnp
 
 from lal_jax import _checks
 from lal_jax.class_balance import balanced_losses
-from lal_jax.reductions import checked_losses, power_mean, total_weight, valid_only
+from lal_jax.reductions import (
+    checked_losses,
+    divide,
+    power_mean,
+    total_weight,
+    valid_only,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -120,6 +126,6 @@ def power_mean_gradient(
     counted = valid & (pooled != 0)
     if power < 1:
         counted &= losses != 0
-    ratio = jnp.where(counted, losses, 1.0) / jnp.where(pooled == 0, 1.0, pooled)
+    ratio = divide(jnp.where(counted, losses, 1.0), jnp.where(pooled == 0, 1.0, pooled))
     share = (1.0 if weights is None else weights) / total
     return jnp.where(counted, ratio ** (power - 1.0) * share, 0.0)

@@ -123,7 +123,7 @@ def power_mean(
     peak = jnp.max(losses, axis=axes, keepdims=True, initial=0.0)
     unscaled = (peak == 0) | (jnp.isfinite(peak) & (power < 1))
     scale = jax.lax.stop_gradient(jnp.where(unscaled, 1.0, peak))
-    ratios = losses / scale
+    ratios = divide(losses, scale)
     if power < 1:  # the slope of a root is infinite at zero
         valid &= ratios != 0
     powers = jnp.where(valid, jnp.where(valid, ratios, 1.0) ** _exponent(power), 0.0)
@@ -133,6 +133,17 @@ def power_mean(
     empty = mean == 0  # not mean > 0, so that NaN stays NaN
     root = jnp.where(empty, 0.0, jnp.where(empty, 1.0, mean) ** (1.0 / power))
     return jnp.squeeze(scale, axes) * root
+
+
+def divide(
+    losses: Float[Array, "..."], scale: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Returns the losses divided by the scale, one number an image, not negative.
+
+    XLA multiplies by its inverse, which is subnormal, and so 0, of the largest numbers.
+    """
+    down = jnp.where(scale > 1, 2.0**-8, 1.0)  # exact
+    return losses * down / (scale * down)
 
 
 def total_weight(

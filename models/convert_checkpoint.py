@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from models import beginning  # noqa: F401  # isort: skip
 import argparse
+import contextlib
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -74,8 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--style", choices=list(STYLES))
     group.add_argument("--preprocessing")
-    group.add_argument("--norm-epsilon", type=float, help="of batch norm")
+    group.add_argument("--norm-epsilon", type=_positive, help="of batch norm")
     return parser
+
+
+def _positive(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
 
 
 def main() -> None:

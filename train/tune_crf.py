@@ -97,6 +97,8 @@ def tune_crf(
     )
     where = dataclasses.replace(where, prepared=prepared or where.prepared)
     dataset = load_dataset(_of_training(where))
+    if where.holdout:  # of another list others would be held out
+        Run(run).check_data(dataset)
     check_colors(Run(run), dataset)
     source = Part(dataset.val, evenly(len(dataset.val), images))
     if not where.holdout:

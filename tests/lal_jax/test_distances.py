@@ -168,6 +168,9 @@ def test_misuse_is_named():
     for number in (0, 2.0, None):
         with refuses("num_classes must be an integer of at least 1", f"got {number}"):
             signed_distances(labels, num_classes=number)
+    for spacing in (1e-20, (1.0, 1e19)):
+        with refuses("spacing must lie in [1e-12, 1e+12]", "take another unit"):
+            measure(spacing=spacing)
     for spacing in (0, -1.0, np.nan, np.inf, (1.0, 0.0)):
         with refuses("spacing must be a finite number above 0", "got"):
             measure(spacing=spacing)

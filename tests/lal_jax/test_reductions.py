@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lal_jax import masked_mean, minkowski_mean
+from lal_jax.gradients import minkowski_gradient
 from tests import reference_means
 from tests.lal_jax.effort import full_jit
 from tests.lal_jax.scenes import DTYPES, SHAPE, random_losses
@@ -77,6 +78,14 @@ def test_neither_overflows_nor_underflows(rng, scale):
     (gradient,) = pullback(jnp.ones_like(value))
     expected = reference_means.minkowski_gradient(wide[0], power=3.0, where=wide[1])
     assert_close(gradient, expected, length=42)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_largest_losses_have_a_mean(dtype):
+    """The inverse of their maximum is subnormal."""
+    losses = jnp.full((2, 3), 0.9 * jnp.finfo(dtype).max, dtype)
+    assert_close(minkowski_mean(losses), losses[0, 0], length=6)
+    assert_close(minkowski_gradient(losses), jnp.full((2, 3), 1 / 6), length=6)
 
 
 @pytest.mark.parametrize("mean", [minkowski_mean, masked_mean])

@@ -89,6 +89,13 @@ def test_labels_beyond_32_bits_are_as_others_out_of_range(loss, logits):
             np.testing.assert_array_equal(actual, expected)
 
 
+def test_labels_of_either_byte_order():
+    """As readers of FITS and TIFF return them."""
+    for order in "<>":
+        labels: Any = LABELS.astype(order + "u2")
+        np.testing.assert_array_equal(_labels.as_indices(labels), LABELS)
+
+
 @every({name: LOSSES[name] for name in ("by pixel", "focal", "center", "dice")})
 def test_uint8_labels_are_as_int32(loss, logits):
     labels = LABELS.copy()

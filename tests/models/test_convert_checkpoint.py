@@ -87,8 +87,10 @@ def test_what_weights_were_trained_with_is_written(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (STATED[:4], "need one another"),
+        ((*STATED[:5], "nan"), "must be a positive number, got 'nan'"),
+        ((*STATED[:5], "-1"), "must be a positive number, got '-1'"),
         (("--style", "tf", *STATED[2:]), "invalid choice: 'tf'"),
-        ((*STATED[:5], "much"), "invalid float value: 'much'"),
+        ((*STATED[:5], "much"), "must be a positive number, got 'much'"),
     ],
 )
 def test_what_cannot_be_stated_is_refused(

@@ -179,6 +179,11 @@ CHANNEL_MISTAKES = (
         ("rounded twice", "        if is_rgb:  #", "        if True:  #"),
     )
     + of(
+        "train/experiments/figure3.py",
+        "tests/train/experiments/test_findings.py",
+        ("pictures of channels", "shown_image(image), *", "image, *"),
+    )
+    + of(
         "models/widening.py",
         _WIDE,
         ("larger responses", "* np.float32(3 / channels)", "* np.float32(1)"),

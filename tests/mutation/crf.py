@@ -132,6 +132,7 @@ CRF = (
             "val_split=options.train_split",
             "links=options.links",
         ),
+        ("held out of another list", "if where.holdout:", "if False:"),
         ("worse than none", " if tried[0].mean_iou > without else None", ""),
     )
 )

@@ -62,6 +62,11 @@ HANDED_OVER: list[Mutant] = [
         "models/convert_checkpoint.py",
         "tests/models/test_convert_checkpoint.py",
         ("escapes printed", "return inert(text).encode", "return text.encode"),
+        (
+            "any epsilon",
+            "if 0 < (number := float(text)) < math.inf",
+            "if number := float(text)",
+        ),
     ),
     *of(
         "models/pickles.py",
@@ -140,6 +145,7 @@ HANDED_OVER: list[Mutant] = [
         ),
         ("any line", "msgspec.convert(place, ", "str(place, "),
         ("texts as metrics", "and value is not None:", "and not value:"),
+        ("any share", "msgspec.convert(reached, _Share)", "pass"),
         ("any step", "ge=0, lt=2**31)]\nNames", "ge=0)]\nNames"),
         (
             "numbers as texts",

@@ -41,6 +41,7 @@ LOSSES = [
             "jnp.sum(valid, axis=axes)",
             "jnp.sum(valid | True, axis=axes)",
         ),
+        ("the largest losses are 0", "jnp.where(scale > 1, 2.0**-8, 1.0)", "1.0"),
     ),
     *of(
         "lal_jax/pooling.py",

@@ -127,8 +127,8 @@ SHARED_OUTPUTS = [
         _PUBLISHED,
         (
             "data of two calls",
-            "    check_same_data(\n        [*merged.values()],",
-            "    print(\n        [*merged.values()],",
+            "check_same_data(together, way_out)",
+            "check_same_data(entries, way_out)",
         ),
         ("data of one call", "    check_same_data(entries)\n", ""),
         ("one call's alone", "with locked(results), together", "with together"),
@@ -140,6 +140,11 @@ SHARED_OUTPUTS = [
             "figures first",
             "write_json(entries, new / json.name)",
             "write_json(entries, json)",
+        ),
+        (
+            "confirmed over others",
+            "earlier = with_earlier(entries, json)",
+            "earlier = entries",
         ),
     ),
 ]

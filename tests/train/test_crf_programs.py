@@ -150,6 +150,7 @@ def run(
         colors=COLORS,
         val=source,
         fingerprint="f",
+        earlier="",
         splits={},
         void=(),
         shown=(),
@@ -203,6 +204,14 @@ def test_masks_of_other_palettes_are_refused(run: SimpleNamespace) -> None:
     for program in (evaluate.evaluate, browse.browse):
         with pytest.raises(UserError, match=said):
             program(run.folder, PredictionOptions(), SplitOptions())
+
+
+def test_held_out_images_are_those_of_the_run(run: SimpleNamespace) -> None:
+    """Of another list, images that were trained on would be held out."""
+    (run.folder / "summary.json").touch()
+    run.holdout, run.dataset.fingerprint = 0.3, "another"
+    with pytest.raises(UserError, match=r"was trained on other data \(f\) than"):
+        tune_crf.tune_crf(run.folder, PredictionOptions(), Grid(), tune_crf.Fixed())
 
 
 @pytest.mark.parametrize("holdout", [0.0, 0.3])

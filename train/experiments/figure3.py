@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from train.common.drawing import Figure, Patch, matplotlib
+from train.data.forms import shown_image
 from train.data.images import IGNORED, Source, decode
 from train.data.palette import VOID_COLOR, colorize
 from train.report.html import CHART_STYLE
@@ -93,7 +94,8 @@ def _draw(
         masks = [
             predictors[label].mask(one.state, image) for label, one in trained.items()
         ]
-        pictures = [image, *(colorize(mask, first.colors) for mask in (truth, *masks))]
+        colored = [colorize(mask, first.colors) for mask in (truth, *masks)]
+        pictures = [shown_image(image), *colored]
         for axes, picture in zip(line, pictures, strict=True):
             axes.imshow(picture, interpolation="none")
             axes.set_xticks([])

@@ -54,12 +54,10 @@ def with_earlier(entries: Sequence[Entry], path: Path) -> list[Entry]:
     """
     check_same_data(entries)
     earlier = _read_json(path) if path.is_file() else []
-    merged = {entry["command"]: entry for entry in [*earlier, *entries]}
-    check_same_data(
-        [*merged.values()],
-        f"{path} has those of earlier calls: choose another --results.",
-    )
-    return list(merged.values())
+    together = [*earlier, *entries]
+    way_out = f"{path} has those of earlier calls: choose another --results."
+    check_same_data(together, way_out)
+    return list({entry["command"]: entry for entry in together}.values())
 
 
 def _read_json(path: Path) -> Sequence[Entry]:

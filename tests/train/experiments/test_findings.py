@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from train.common.errors import UserError
+from train.data.channels import encode_array
+from train.data.images import encode
+from train.experiments import figure3
 from train.experiments.charts import class_bars, curves, differences, label_colors
 from train.experiments.comparison import Measure, compare
 from train.experiments.experiment import Experiment, Variant
@@ -247,6 +251,24 @@ def test_charts_draw_what_was_measured() -> None:
     widths = [patch.get_width() for patch in bars[1].patches]  # type: ignore[attr-defined]
     assert widths == pytest.approx([15.0, 17.0])
     assert len(set(label_colors(rows).values())) == 2
+
+
+def test_images_of_other_channels_are_shown_as_colors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mask = np.zeros((4, 6), np.uint8)
+    image = np.full((4, 6, 5), 30_000, np.uint16)
+    trained = SimpleNamespace(
+        predictor=lambda: SimpleNamespace(mask=lambda state, image: mask),
+        state=None,
+        class_names=("road",),
+        colors=np.zeros((1, 3), np.uint8),
+    )
+    monkeypatch.setattr(figure3, "load_run", lambda path: trained)
+    source: Any = [{"image": encode_array(image), "label": encode(mask, "PNG")}]
+    runs = {"plain": Path("a"), "ours": Path("b")}
+    figure = figure3.draw_figure3(runs, "plain", "ours", source)
+    assert figure.axes[0].images[0].get_array().shape == (4, 6, 3)
 
 
 def test_images_are_chosen_by_rule() -> None:

@@ -18,9 +18,9 @@ from train.experiments import publish
 from .test_choice import held
 
 
-def write(place: Path, *entries: dict[str, Any]) -> None:
-    """Publishes entries of a search, as a call does whose runs they are of."""
-    asked: Any = SimpleNamespace(experiment="forms", preset="demo")
+def write(place: Path, *entries: dict[str, Any], experiment: str = "forms") -> None:
+    """Publishes entries, of a search, as a call does whose runs they are of."""
+    asked: Any = SimpleNamespace(experiment=experiment, preset="demo")
     run: Any = SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(folder="d")))
     places = place / "workdir", place / "results"
     for folder in places:
@@ -40,13 +40,22 @@ def test_results_of_other_data_are_left_as_they_are(tmp_path: Path) -> None:
     write(tmp_path, entry("a", "one"), entry("b", "one"))
     before = content(tmp_path)
     assert before.keys() == {"demo_forms.json", "demo_forms.md"}
-    with pytest.raises(UserError, match="of b, seed 0.*choose another --results"):
+    with pytest.raises(UserError, match="of a, seed 0.*choose another --results"):
         write(tmp_path, entry("a", "two"), entry("c", "two"))
     with pytest.raises(UserError, match="of d, seed 0. Choose another --workdir"):
         write(tmp_path, entry("c", "two"), entry("d", "one"))
     assert content(tmp_path) == before
     write(tmp_path, entry("c", "one"))
     assert len(json.loads(content(tmp_path)["demo_forms.json"])) == 3
+
+
+def test_confirmed_results_of_other_data_are_left_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    publish.write_json([entry("a", "one")], tmp_path / "results" / "demo_table1.json")
+    before = content(tmp_path)
+    with pytest.raises(UserError, match="of a, seed 0.*choose another --results"):
+        write(tmp_path, entry("a", "two"), experiment="table1")
+    assert content(tmp_path) == before
 
 
 def test_a_full_disk_leaves_the_results_before(

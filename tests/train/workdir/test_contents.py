@@ -111,6 +111,7 @@ def test_dataset_of_before_is_read(tmp_path: Path) -> None:
     + [b'{"step": 2, "split": "val", "loss": "text"}']
     + [b'{"step": 2, "split": "val", "\\nerror: run this": "text"}']
     + [b'{"step": 2, "split": "val", "loss": true}']
+    + [b'{"step": 2, "split": "val", "mean_iou": 1.7e306}']
     + [b'{"step": 2, "split": "val", "loss": 1' + b"0" * 400 + b"}"]
     + [b'{"step": -9999999999999999999999, "split": "val"}']
     + [b'{"step": 2147483648, "split": "val"}', b'{"step": -1, "split": "val"}']
