@@ -162,12 +162,18 @@ def vectors(one: Array, windows: Windows) -> Array:
 
 
 def explained(x: Array, y: Array) -> tuple[float, Array]:
-    """ln det(M/ξ) / 2d, and its slope by x with the best W held constant."""
+    """ln det(M/ξ) / 2d, and its slope by x with the best W held constant.
+
+    By least squares with the ridge as further rows: inverses of the covariances, and
+    the difference that M is of them, would lose half of the digits.
+    """
     n, d = x.shape
     x, y = x - x.mean(0), y - y.mean(0)
-    known = x.T @ x / n + RIDGE * np.eye(d)
-    best = y.T @ x / n @ np.linalg.inv(known)
-    m = y.T @ y / n + RIDGE * np.eye(d) - best @ x.T @ y / n
+    rows = np.concatenate([x / np.sqrt(n), np.sqrt(RIDGE) * np.eye(d)])
+    wanted = np.concatenate([y / np.sqrt(n), np.zeros((d, d))])
+    best = np.linalg.lstsq(rows, wanted)[0].T
+    unexplained = wanted - rows @ best.T
+    m = unexplained.T @ unexplained + RIDGE * np.eye(d)
     loss = (np.linalg.slogdet(m)[1] - d * np.log(RIDGE)) / (2 * d)
     return loss, -(y - x @ best.T) @ np.linalg.inv(m) @ best / (n * d)
 
