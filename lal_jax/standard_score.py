@@ -114,21 +114,27 @@ def _score(
     epsilon: float,
 ) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
     """Returns the score and 1/√(σ² + ε); the pixels along `axes` share their σ."""
-    centered, _, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    (centered, *_), inverse = _centered(logits, valid, pixels, axes, epsilon)
     return _where(valid, centered * inverse), _of_valid(valid, inverse, axes)
 
 
 @_score.defjvp
 def _score_jvp(axes, epsilon, primals, tangents):
     (logits, valid, pixels), (change, *_) = primals, tangents
-    centered, again, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    differences, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    centered, summed, spread = differences
     score = _where(valid, centered * inverse)
     # From here on read from memory, lest XLA spread it over the classes.
     inverse = jax.lax.optimization_barrier(inverse)
-    d_centered, d_inverse = _changes(change, again, inverse, valid, pixels, axes)
-    d_score = _where(valid, d_centered * inverse + again * d_inverse)
-    inverse, d_inverse = (_of_valid(valid, it, axes) for it in (inverse, d_inverse))
-    return (score, inverse), (d_score, d_inverse)
+    change = _where(valid, change)
+    d_inverse = _inverse_change(change, spread, inverse, valid, pixels, axes)
+    # The select also ends what XLA hands to its library of reductions on a CPU, which
+    # is slow at what follows.
+    d_inverse = _of_valid(valid, d_inverse, axes)
+    d_score = change * inverse + summed * d_inverse
+    # The mean leaves last, and so reverse mode takes it first: between the two sums.
+    d_score = _where(valid, _less_mean(d_score))
+    return (score, _of_valid(valid, inverse, axes)), (d_score, d_inverse)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
@@ -138,62 +144,68 @@ def _centered(
     pixels: Float[Array, "..."] | int,
     axes: tuple[int, ...],
     epsilon: float,
-) -> tuple[
-    Float[Array, "*batch_pixels classes"],
-    Float[Array, "*batch_pixels classes"],
-    Float[Array, "..."],
-]:
-    """Returns x̂ − μ, the same once more, and 1/√(σ² + ε).
+) -> tuple[list[Float[Array, "*batch_pixels classes"]], Float[Array, "..."]]:
+    """Returns x̂ − μ three times, and 1/√(σ² + ε).
 
-    The second x̂ − μ is for derivatives: computed from the logits and two numbers a
-    pixel, so that no array of the logits' size is kept for them. Without axes both are
+    The first is for the score, the others for its derivatives: that by which reverse
+    mode multiplies before it sums over the classes, and after. They are computed from
+    the logits and two numbers a pixel and written in three ways, as XLA would keep what
+    it sees to be equal in an array of the logits' size. Without axes all three are
     anything at ignored pixels.
     """
     # Shifting by the largest logit changes nothing but saves the digits that a common
     # offset would cost.
     largest = jnp.max(logits, axis=-1, keepdims=True)
+    bounded = jnp.maximum(logits - largest, -FARTHEST)
     # x − x is NaN for −inf, the only logit that the bound makes finite. Looking for
     # the smallest of a pixel's logits would be a pass of its own.
-    shifted = jnp.maximum(logits - largest, -FARTHEST) + (logits - logits)
+    shifted = bounded + (logits - logits)
     mean = jnp.mean(shifted, axis=-1, keepdims=True)
-    centered = shifted - mean
-    squares = jnp.square(centered * DOWN)
+    centered, spread = shifted - mean, bounded - mean
+    # Behind a barrier: numbers a pixel that XLA's library of reductions reads as they
+    # are, and need not have spread over the classes.
+    squares = jnp.square((shifted - jax.lax.optimization_barrier(mean)) * DOWN)
     variance = score_mean(squares, valid, pixels, axes)
     epsilon = max(epsilon, _MINIMAL_EPSILON) * DOWN**2
     inverse = jax.lax.rsqrt(variance + epsilon) * DOWN
-    # The other way around, as XLA would take equal terms from memory.
     largest, mean = jax.lax.optimization_barrier((largest, mean))
-    again = -(jnp.minimum(largest - logits, FARTHEST) + mean)
+    summed = -(jnp.minimum(largest - logits, FARTHEST) + mean)
+    differences = [centered, summed, spread]
     if axes:  # sums over pixels follow
-        centered, again = _where(valid, centered), _where(valid, again)
-    return centered, again, inverse
+        differences = [_where(valid, one) for one in differences]
+    return differences, inverse
 
 
 @_centered.defjvp
 def _centered_jvp(axes, epsilon, primals, tangents):
     (logits, valid, pixels), (change, *_) = primals, tangents
-    centered, again, inverse = _centered(logits, valid, pixels, axes, epsilon)
-    d_centered, d_inverse = _changes(change, again, inverse, valid, pixels, axes)
-    return (centered, again, inverse), (d_centered, d_centered, d_inverse)
+    differences, inverse = _centered(logits, valid, pixels, axes, epsilon)
+    change = _where(valid, change)
+    d_inverse = _inverse_change(change, differences[1], inverse, valid, pixels, axes)
+    return (differences, inverse), ([_less_mean(change)] * 3, d_inverse)
 
 
-def _changes(
+def _inverse_change(
     change: Float[Array, "*batch_pixels classes"],
     centered: Float[Array, "*batch_pixels classes"],
     inverse: Float[Array, "..."],
     valid: Bool[Array, "*batch_pixels"],
     pixels: Float[Array, "..."] | int,
     axes: tuple[int, ...],
-) -> tuple[Float[Array, "*batch_pixels classes"], Float[Array, "..."]]:
-    """Returns those of x̂ − μ, d − mean d, and 1/σ, −mean((x̂ − μ) d) / σ³.
+) -> Float[Array, "..."]:
+    """Returns that of 1/σ, −mean((x̂ − μ) d) / σ³, of a change that ignored logits lack.
 
-    The first mean is over the classes, the second over all that σ is taken over. Those
-    of ignored logits count as 0.
+    The mean is over all that σ is taken over.
     """
-    change = _where(valid, change)
-    mean = jnp.mean(change, axis=-1, keepdims=True)
     overlap = score_mean(centered * change, valid, pixels, axes)
-    return change - mean, -overlap * inverse * inverse * inverse
+    return -overlap * inverse * inverse * inverse
+
+
+def _less_mean(
+    values: Float[Array, "*batch_pixels classes"],
+) -> Float[Array, "*batch_pixels classes"]:
+    """Returns the values less their mean over the classes."""
+    return values - jnp.mean(values, axis=-1, keepdims=True)
 
 
 def score_mean(

@@ -18,7 +18,12 @@ SCORES = [
             "jnp.maximum(logits - largest, -FARTHEST)",
             "(logits - largest)",
         ),
-        ("squares overflow", "centered * DOWN", "centered"),
+        ("squares overflow", "(mean)) * DOWN)", "(mean)))"),
+        (
+            "the mean stays in the derivative",
+            "_where(valid, _less_mean(d_score))",
+            "_where(valid, d_score)",
+        ),
         (
             "differences overflow in the derivative",
             "jnp.minimum(largest - logits, FARTHEST)",
@@ -36,8 +41,8 @@ SCORES = [
         ("−inf is far", " + (logits - logits)", ""),
         (
             "NaN of ignored pixels in their image",
-            "        centered, again = _where(valid, centered), _where(valid, again)\n",
-            "        centered, again = centered * 1, again * 1\n",
+            "[_where(valid, one) for one in differences]",
+            "[one * 1 for one in differences]",
         ),
         (
             "infinity of ignored pixels in their image",
@@ -54,18 +59,24 @@ SCORES = [
         "lal_jax/standard_score.py",
         "tests/lal_jax/test_memory.py",
         (
-            "differences kept for the derivative",
-            "again = -(jnp.minimum(largest - logits, FARTHEST) + mean)",
-            "again = centered + 0",
+            "differences kept for the derivative's sum",
+            "summed = -(jnp.minimum(largest - logits, FARTHEST) + mean)",
+            "summed = centered + 0",
         ),
+        ("differences kept for the derivative", "bounded - mean", "shifted - mean"),
     ),
     *of(
         "lal_jax/standard_score.py",
         "tests/lal_jax/test_void.py",
         (
             "ignored pixels in second derivatives",
-            "    change = _where(valid, change)\n    mean",
-            "    mean",
+            "change = _where(valid, change)\n    d_inverse = _inverse_change(change, d",
+            "d_inverse = _inverse_change(change, d",
+        ),
+        (
+            "ignored pixels in the derivative",
+            "change = _where(valid, change)\n    d_inverse = _inverse_change(change, s",
+            "d_inverse = _inverse_change(change, s",
         ),
     ),
 ]
