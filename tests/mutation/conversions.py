@@ -80,6 +80,7 @@ CONVERTED = [
         ("any kind", "if kind not in (*_FILES, *_EMPTY, *_BEFORE) or", "if"),
         ("folders of content", " or (size and kind in _EMPTY):", ":"),
         ("any length of records", 'or not value.endswith(b"\\n"):', "and False:"),
+        ("any number of records", " or count > _MOST_RECORDS:", ":"),
         ("records cut", "if at > len(records) or not", "if not"),
         ("other sizes", 'if key == b"size" or', "if"),
         ("sparse files", ' or key.startswith(b"GNU.sparse."):', ":"),
@@ -97,7 +98,7 @@ CONVERTED = [
         (
             "masks not counted",
             "        _check_count(path, AUGMENTED, [*lists",
-            "        str([*lists",
+            "        (path, AUGMENTED, [*lists",
         ),
     ),
     *of(

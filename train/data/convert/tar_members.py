@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 _BLOCK = 512
 _LONGEST = 2**16  # bytes of what comes before a head; systems have paths of 4,096
+_MOST_RECORDS = 100  # of a member; systems write ten and one for each attribute
 _FILES = (b"0", b"\0")
 _EMPTY = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
 _LONG_NAME, _LONG_LINK, _RECORDS = _BEFORE = (b"L", b"K", b"x")
@@ -75,7 +76,9 @@ def _kind_and_size(head: bytes, at: int) -> tuple[bytes, int]:
 def _number(field: bytes, at: int) -> int:
     """Returns a number; those that octal digits have no room for are of no data."""
     if not (digits := _OCTAL.fullmatch(field)):
-        raise ValueError(f"the head at byte {at} has {field!r} for an octal number")
+        raise ValueError(
+            f"the head at byte {at} has 0x{field.hex()} for an octal number"
+        )
     return int(digits[1] or b"0", 8)
 
 
@@ -96,10 +99,11 @@ def _text(field: bytes) -> bytes:
 
 def _paths(records: bytes) -> Iterator[bytes]:
     r"""Yields the paths among records, each as `12 path=a/b\n`, its length first."""
-    at = 0
+    at = count = 0
     while at < len(records):
-        if not (begin := _RECORD.match(records, at)):
-            raise ValueError("it has a record that is damaged")
+        count += 1
+        if not (begin := _RECORD.match(records, at)) or count > _MOST_RECORDS:
+            raise ValueError("it has a record that is damaged, or too many of them")
         at, key = at + int(begin[1]), begin[2]
         value = records[begin.end() : at]
         if at > len(records) or not value.endswith(b"\n"):

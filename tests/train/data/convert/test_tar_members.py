@@ -59,6 +59,7 @@ STRANGE = {
     "long records": (before(b"x", RECORD * 5000), "too long"),
     "long names without end": (before(b"L", b"a") * 5000, "is there twice"),
     "records without end": (PATH * 5000, "is there twice"),
+    "many records": (before(b"x", b"7 a=bc\n" * 101), "too many"),
     "a record of digits": (before(b"x", b"1" * 60_000), "damaged"),
     "records in records": (before(b"x", b"2 " * 30_000 + b"=\n"), "another length"),
     "a record that is cut": (before(b"x", b"99 path=b\n"), "another length"),
