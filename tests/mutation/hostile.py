@@ -59,27 +59,6 @@ PICTURES = [
         ("one tile", "return across * down", "return max(across, down)"),
     ),
     *of(
-        "train/data/convert/archives.py",
-        "tests/train/data/convert/test_archives.py "
-        "tests/train/data/convert/test_lying_archives.py",
-        (
-            "only known",
-            "    except Exception as error:",
-            "    except EOFError as error:",
-        ),
-        ("members unguarded", "yield member._replace(read=read)", "yield member"),
-        ("zip of any method", "or info.compress_type not in _METHODS", ""),
-        ("zip unpacked whole", "file.read(info.file_size + 1)", "file.read()"),
-    ),
-    *of(
-        "train/data/convert/sbd_masks.py",
-        "tests/train/data/convert/test_sbd_masks.py",
-        ("axes", "or math.prod(array.axes) != len(part)", ""),
-        ("any number of axes", "if len(axes) > 4 * _MOST_AXES:", "if False:"),
-        ("any class", "if array.kind != _OF_UINT8 or", "if"),
-        ("all at once", "(names[at : at + step] for", "list(names[at : at + step] for"),
-    ),
-    *of(
         "train/data/images.py",
         "tests/train/data/test_image_files.py",
         ("turned twice", 'image.format != "TIFF" and', ""),

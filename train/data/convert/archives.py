@@ -11,24 +11,23 @@ import errno
 import functools
 import gzip
 import stat
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from train.common.errors import UserError, unreadable
 from train.common.regular import open_regular, read_regular
 from train.common.text import shown
+from train.data.convert.tar_members import Read, TarMember, tar_members
 from train.data.inside import below
 
-MEMBER_LIMIT = 64 * 2**20  # bytes of what is read at once: a member, a long name
+MEMBER_LIMIT = 64 * 2**20  # bytes of a member that is read
 TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
 COUNT_LIMIT = 500_000  # members; the published ones have 40,000
 
-_BLOCK = 512  # bytes; the unit of a tar
 _ENCRYPTED = 1  # a zip's flag of a member
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without limit
 _AGAIN = "Download it again."
@@ -85,8 +84,8 @@ def _read_guarded(path: Path, read: Callable[[], bytes]) -> bytes:
 def _blaming(path: Path) -> Iterator[None]:
     """Makes whatever is raised within the block the refusal of an archive.
 
-    Heads that lie make readers fail in many ways: they seek before the file, recurse
-    without end, take words for numbers.
+    Heads that lie make readers fail in many ways: they seek before the file, or unpack
+    what is not packed.
     """
     try:
         yield
@@ -95,7 +94,7 @@ def _blaming(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise unreadable(path, error) from error
-        known = isinstance(error, (tarfile.TarError, zipfile.BadZipFile, EOFError))
+        known = isinstance(error, (ValueError, zipfile.BadZipFile, EOFError))
         text = shown(str(error)[:200]) or "it ends too early"
         raise UserError(
             f"{path} is damaged or cut short "
@@ -103,42 +102,9 @@ def _blaming(path: Path) -> Iterator[None]:
         ) from error
 
 
-class _Reader:
-    """A file that tarfile reads: it has limits, a bar, and knows its last block.
-
-    tarfile takes long names and what else precedes a member into memory, of any size.
-    """
-
-    def __init__(self, path: Path, file: Any, show: Callable[[], object]):
-        self._path, self._file, self._show = path, file, show
-        self.last = b""
-
-    def read(self, size: int) -> bytes:
-        if size > MEMBER_LIMIT:
-            raise _too_large(self._path, "a name or a member", size)
-        self.last = self._file.read(size)
-        self._check(self._file.tell())
-        return self.last
-
-    def seek(self, offset: int) -> int:
-        self._check(offset)
-        return self._file.seek(offset)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def _check(self, offset: int) -> None:
-        if offset > TOTAL_LIMIT:
-            raise UserError(
-                f"{self._path} unpacks to more than {TOTAL_LIMIT} bytes, so it is not "
-                f"the published archive. {_AGAIN}"
-            )
-        self._show()
-
-
 @contextlib.contextmanager
-def _open_tar(path: Path) -> Iterator[_Reader]:
-    """Opens a tar, which may be compressed by gzip."""
+def _open_tar(path: Path) -> Iterator[Read]:
+    """Opens a tar, compressed by gzip where its name says so; yields what reads it."""
     bar = tqdm(
         desc=f"reading {path.name}",
         total=path.stat().st_size,
@@ -149,33 +115,37 @@ def _open_tar(path: Path) -> Iterator[_Reader]:
     )
     with open_regular(path) as raw, bar:
         packed = raw.read(2) == b"\x1f\x8b"
+        if packed and path.suffix == ".tar":
+            raise _packed(path)
         raw.seek(0)
         file = gzip.GzipFile(fileobj=raw) if packed else raw
-        yield _Reader(path, file, lambda: bar.update(max(0, raw.tell() - bar.n)))
+
+        def read(at: int, size: int) -> bytes:
+            if at + size > TOTAL_LIMIT:
+                raise _too_much(path)
+            file.seek(at)
+            bar.update(max(0, raw.tell() - bar.n))
+            return file.read(size)
+
+        yield read
 
 
-def _of_tar(path: Path, reader: _Reader) -> Iterator[Member]:
-    archive = tarfile.open(fileobj=reader, mode="r:")  # type: ignore[call-overload]
-    for count, info in enumerate(archive):
-        _check_member(path, info.name, count)
-        name = PurePosixPath(info.name).as_posix()
-        yield Member(name, functools.partial(_read_tar, path, archive, info))
-    # tarfile takes whatever it cannot read for the end, which is a block of zeros.
-    if reader.last != bytes(_BLOCK):
-        raise UserError(f"{path} is damaged or cut short: it has no end. {_AGAIN}")
-    while reader.read(2**20):  # gzip's checksum comes last
-        pass
+def _of_tar(path: Path, read: Read) -> Iterator[Member]:
+    for count, member in enumerate(tar_members(read)):
+        _check_member(path, member.name, count)
+        name = PurePosixPath(member.name).as_posix()
+        yield Member(name, functools.partial(_read_tar, path, read, member))
 
 
-def _read_tar(path: Path, archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    if not info.isreg() or info.issparse():
-        raise _no_file(path, info.name)
-    if not 0 <= info.size <= MEMBER_LIMIT:
-        raise _too_large(path, info.name, info.size)
-    file = archive.extractfile(info)
-    if file is None:  # none of a regular one
-        raise _no_file(path, info.name)
-    return file.read()
+def _read_tar(path: Path, read: Read, member: TarMember) -> bytes:
+    if not member.is_file:
+        raise _no_file(path, member.name)
+    if member.size > MEMBER_LIMIT:
+        raise _too_large(path, member.name, member.size)
+    content = read(member.at, member.size)
+    if len(content) < member.size:
+        raise EOFError
+    return content
 
 
 def _of_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -234,8 +204,8 @@ def _check_member(path: Path, name: str, count: int) -> None:
     """Refuses what no published archive has, whether it is read or not."""
     if name.startswith("/") or ".." in PurePosixPath(name).parts:
         raise UserError(
-            f"{path} has the member {name!r}, which leads out of its folder: it was "
-            f"made to do harm. {_AGAIN}"
+            f"{path} has the member {name[:200]!r}, which leads out of its folder: it "
+            f"was made to do harm. {_AGAIN}"
         )
     if count >= COUNT_LIMIT:
         raise UserError(
@@ -255,4 +225,19 @@ def _too_large(path: Path, name: str, size: int) -> UserError:
     return UserError(
         f"{path}: {name} claims {size} bytes, more than the {MEMBER_LIMIT} that a file "
         f"of the published archive could have. {_AGAIN}"
+    )
+
+
+def _packed(path: Path) -> UserError:
+    return UserError(
+        f"{path} is compressed, as a .tar is not: its files are read in any order, and "
+        "each would be unpacked with all before it. Unpack it with gzip -dc, and give "
+        "the result this name, or download it again."
+    )
+
+
+def _too_much(path: Path) -> UserError:
+    return UserError(
+        f"{path} unpacks to more than {TOTAL_LIMIT} bytes, so it is not the published "
+        f"archive. {_AGAIN}"
     )

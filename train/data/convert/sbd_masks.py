@@ -19,7 +19,7 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.text import shown
 
-_LIMIT = 64 * 2**20  # bytes of a file, unpacked; SBD's have less than one MiB
+_LIMIT = 2**20  # bytes of a file, unpacked; SBD's have half, of 500x500 pixels at most
 _HEADER, _TAG = 128, 8  # bytes of a MATLAB 5 file and of each of its elements
 _UINT8, _ARRAY, _COMPRESSED = 2, 14, 15  # kinds of elements
 _OF_STRUCT, _OF_UINT8 = 2, 9  # classes of arrays

@@ -10,6 +10,7 @@ Masks are VOC's own where it has them: only they have void borders.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import (
     Callable,
@@ -146,12 +147,12 @@ def _files(more: _Masks) -> list[Path]:
     ]
 
 
-class _Voc(NamedTuple):
-    """What is needed of VOC's archive."""
+class _Found(NamedTuple):
+    """What is wanted of an archive, by names; files that are not read yet."""
 
     lists: dict[str, list[str]]
-    images: dict[str, Member]
     masks: dict[str, Member]
+    images: dict[str, Member]
 
 
 def _write(
@@ -159,12 +160,14 @@ def _write(
 ) -> None:
     """Writes classes, images, masks and lists."""
     with open_archive(path) as members:
-        voc = _read_voc(path, members, published)
+        voc = _find(path, members, _VOC_LIST, _VOC_MASK, _VOC_IMAGE)
         lists, others = voc.lists, dict[str, bytes]()
+        for split in ("train", "val"):
+            _check_count(path, split, lists.get(split, []), published)
+        _check_all(path, "masks", {*lists["train"], *lists["val"]}, voc.masks)
         if more:
-            others = _read_more(more, voc.masks)
+            others = _read_more(more, lists, published)
             lists[AUGMENTED] = [*lists["train"], *others]
-            _check_count(more.path, AUGMENTED, lists[AUGMENTED], published)
         listed = {split: set(ids) for split, ids in lists.items()}
         every = sorted(set[str]().union(*listed.values()))
         _check_all(path, "images", every, voc.images)
@@ -176,45 +179,49 @@ def _write(
                 writer.add(split, id, image, mask)
 
 
-def _read_voc(
-    path: Path, members: Iterable[Member], published: Mapping[str, int]
-) -> _Voc:
-    """Returns VOC's lists, and its images and masks, which are not read yet."""
-    files = list(members)
-    lists = {
-        split: _ids(file) for split, file in _matching(path, files, _VOC_LIST).items()
-    }
-    for split in ("train", "val"):
-        _check_count(path, split, lists.get(split, []), published)
-    masks = _matching(path, files, _VOC_MASK)
-    own = {*lists["train"], *lists["val"]}
-    _check_all(path, "masks", own, masks)
-    images = _matching(path, files, _VOC_IMAGE)
-    return _Voc(lists, images, {id: masks[id] for id in own})
+def _read_more(
+    more: _Masks, lists: Mapping[str, Sequence[str]], published: Mapping[str, int]
+) -> dict[str, bytes]:
+    """Returns the masks of images that VOC has none of, as PNG files.
+
+    Those that are wanted are known, and as many as published, before any is read.
+    """
+    path, kind = more.path, more.kind
+    kept, size = dict[str, bytes](), 0
+    with open_archive(path) as members:
+        found = _find(path, members, kind.listed, kind.mask)
+        if kind.listed:
+            _check_all(path, "lists", ("train", "val"), found.lists)
+        listed = itertools.chain(*found.lists.values()) if kind.listed else found.masks
+        wanted = set(listed).difference(*lists.values())
+        _check_all(path, "masks", wanted, found.masks)
+        _check_count(path, AUGMENTED, [*lists["train"], *wanted], published)
+        for id, mask in found.masks.items():  # as they come
+            if id in wanted:
+                kept[id] = kind.png(mask.read(), f"{path}: {mask.name}")
+                size += len(kept[id])
+                _check_kept(path, size)
+    return kept
 
 
-def _read_more(more: _Masks, own: Collection[str]) -> dict[str, bytes]:
-    """Returns the masks of images that VOC has none of, as PNG files."""
-    kind, found, lists = more.kind, dict[str, bytes](), dict[str, list[str]]()
-    kept = 0
-    with open_archive(more.path) as members:
-        for member in members:
-            mask = kind.mask.fullmatch(member.name)
-            if mask and mask[1] not in own:
-                name = f"{more.path}: {member.name}"
-                _check_new(more.path, mask[1], found)
-                found[mask[1]] = kind.png(member.read(), name)
-                kept += len(found[mask[1]])
-                _check_kept(more.path, kept)
-            elif kind.listed and (listed := kind.listed.fullmatch(member.name)):
-                _check_new(more.path, listed[1], lists)
-                lists[listed[1]] = _ids(member)
-    if not kind.listed:
-        return found
-    _check_all(more.path, "lists", ("train", "val"), lists)
-    wanted = {*lists["train"], *lists["val"]} - set(own)
-    _check_all(more.path, "masks", wanted, found)
-    return {id: found[id] for id in wanted}
+def _find(
+    path: Path,
+    members: Iterable[Member],
+    lists: re.Pattern[str] | None,
+    masks: re.Pattern[str],
+    images: re.Pattern[str] | None = None,
+) -> _Found:
+    """Returns members whose names match, by what the pattern's group is."""
+    found = _Found({}, {}, {})
+    for member in members:
+        for pattern, there in ((masks, found.masks), (images, found.images)):
+            if pattern and (match := pattern.fullmatch(member.name)):
+                _check_new(path, match[1], there)
+                there[match[1]] = member
+        if lists and (match := lists.fullmatch(member.name)):
+            _check_new(path, match[1], found.lists)
+            found.lists[match[1]] = member.read().decode(errors="replace").split()
+    return found
 
 
 def _check_kept(path: Path, size: int) -> None:
@@ -226,18 +233,6 @@ def _check_kept(path: Path, size: int) -> None:
         )
 
 
-def _matching(
-    path: Path, files: Sequence[Member], pattern: re.Pattern[str]
-) -> dict[str, Member]:
-    """Returns members whose names match, by what the pattern's group is."""
-    found: dict[str, Member] = {}
-    for file in files:
-        if match := pattern.fullmatch(file.name):
-            _check_new(path, match[1], found)
-            found[match[1]] = file
-    return found
-
-
 def _check_new(path: Path, id: str, found: Collection[str]) -> None:
     """Refuses an archive that has two members for one name."""
     if id in found:
@@ -245,11 +240,6 @@ def _check_new(path: Path, id: str, found: Collection[str]) -> None:
             f"{path} has two files for {id!r}, so it is not the published archive. "
             "Download it again."
         )
-
-
-def _ids(file: Member) -> list[str]:
-    """Returns the lines of a list."""
-    return file.read().decode(errors="replace").split()
 
 
 def _check_count(

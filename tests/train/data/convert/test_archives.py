@@ -66,16 +66,23 @@ def test_archives_that_are_cut_short(tmp_path: Path, ending: str, kept: float) -
 def test_a_tar_that_is_cut_between_two_members(tmp_path: Path) -> None:
     path = write(tmp_path / "archive.tar")
     path.write_bytes(path.read_bytes()[: 512 + 1024])  # the folder, and a.txt
-    with pytest.raises(UserError, match="cut short: it has no end"):
+    with pytest.raises(UserError, match="cut short .it has no end"):
         read(path)
 
 
-def test_a_tar_with_a_damaged_head_does_not_end_there(tmp_path: Path) -> None:
+def test_a_tar_that_is_cut_within_a_member(tmp_path: Path) -> None:
+    path = write(tmp_path / "archive.tar")
+    path.write_bytes(path.read_bytes()[: 512 + 1024 + 1024])
+    with pytest.raises(UserError, match="cut short .it ends too early"):
+        read(path)
+
+
+def test_a_tar_with_a_damaged_head(tmp_path: Path) -> None:
     path = write(tmp_path / "archive.tar")
     content = bytearray(path.read_bytes())
     content[512 + 1024 + 10] ^= 1  # in the name of b.txt
     path.write_bytes(content)
-    with pytest.raises(UserError, match="it has no end"):
+    with pytest.raises(UserError, match="head at byte 1536 has another checksum"):
         read(path)
 
 
@@ -93,6 +100,18 @@ def test_a_changed_byte_is_found_by_checksums(tmp_path: Path, ending: str) -> No
     path.write_bytes(content)
     with pytest.raises(UserError, match="is damaged or cut short"):
         read(path)
+
+
+def test_a_tar_is_not_compressed_and_one_that_is_need_not_be(tmp_path: Path) -> None:
+    packed = write(tmp_path / "archive.tgz").read_bytes()
+    path = tmp_path / "archive.tar"
+    path.write_bytes(packed)
+    with pytest.raises(
+        UserError, match=f"{path} is compressed, .* Unpack it with gzip"
+    ):
+        read(path)
+    (tmp_path / "archive.tgz").write_bytes(gzip.decompress(packed))
+    assert read(tmp_path / "archive.tgz") == FILES
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"x" * 4096, bytes(4096)])
@@ -143,7 +162,7 @@ def special(kind: str, name: str = "folder/special.txt") -> tarfile.TarInfo:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_regular_file_is_not_read(tmp_path: Path, kind: str) -> None:
     path = write_tar(tmp_path / "archive.tar", FILES, [special(kind)])
-    with pytest.raises(UserError, match="folder/special.txt is no regular file"):
+    with pytest.raises(UserError, match="folder/special.txt/? is no regular file"):
         read(path)
     with open_archive(path) as members:  # nor is it in the way of others
         found = {member.name: member for member in members}
@@ -168,7 +187,7 @@ def head(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tgz"])
-@pytest.mark.parametrize("size", [archives.MEMBER_LIMIT + 1, 2**50])
+@pytest.mark.parametrize("size", [archives.MEMBER_LIMIT + 1, 2**32])
 def test_a_size_that_is_claimed(tmp_path: Path, ending: str, size: int) -> None:
     path = tmp_path / f"archive{ending}"
     content = head("folder/a.txt", size) + bytes(2048)
@@ -178,15 +197,6 @@ def test_a_size_that_is_claimed(tmp_path: Path, ending: str, size: int) -> None:
     with pytest.raises(UserError, match="cut short|unpacks to more than"):
         with open_archive(path) as members:  # passed over
             list(members)
-
-
-@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
-def test_a_name_that_would_fill_memory(tmp_path: Path, kind: bytes) -> None:
-    path = tmp_path / "archive.tgz"
-    content = head("name", 2**40, kind) + bytes(2048)
-    path.write_bytes(gzip.compress(content))
-    with pytest.raises(UserError, match="a name or a member claims 1099511627776"):
-        read(path)
 
 
 def test_more_than_any_archive_unpacks_to(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
+from train.data.convert import archives
 from train.data.convert.archives import open_archive
 
 from .test_archives import ENDINGS, head, read, write
@@ -79,7 +80,7 @@ def test_errors_of_the_disk_are_told_as_such(
         raise OSError(5, "Input/output error")
 
     path = write(tmp_path / f"archive{ending}")
-    monkeypatch.setattr(tarfile.TarInfo, "fromtarfile", fail)
+    monkeypatch.setattr(archives, "tar_members", fail)
     monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
     with pytest.raises(UserError, match=rf"^{path} cannot be read \(Input/output"):
         read(path)

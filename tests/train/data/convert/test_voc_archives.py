@@ -1,6 +1,8 @@
 """Pascal VOC 2012 and SBD from what is downloaded, and what is not the published."""
 
 import functools
+import gzip
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -181,6 +183,41 @@ def test_ready_made_masks_that_are_fewer_are_counted(folder: Path) -> None:
     write_zip(folder / "SegmentationClassAug.zip", files)
     with pytest.raises(UserError, match="Aug.zip gives 3 images for train_aug, .* 4"):
         convert(folder)
+
+
+def test_masks_that_nobody_lists_are_not_read(folder: Path) -> None:
+    files = sbd_files()
+    for id in (*VAL, downloads.UNLISTED):
+        files[f"benchmark_RELEASE/dataset/cls/{id}.mat"] = b"no mask"
+    write_tar(folder / "benchmark.tgz", files)
+    assert read_list(convert(folder), "train_aug") == AUGMENTED
+
+
+def test_masks_are_counted_before_they_are_read(folder: Path) -> None:
+    files = sbd_files()
+    files["benchmark_RELEASE/dataset/cls/2008_000004.mat"] = b"no mask"
+    write_tar(folder / "benchmark.tgz", files)
+    with pytest.raises(UserError, match="gives 4 images for train_aug, .* have 5"):
+        convert(folder, published={**PUBLISHED, "train_aug": 5})
+    with pytest.raises(UserError, match="2008_000004.mat is no mask of SBD"):
+        convert(folder)
+
+
+def test_what_is_compressed_is_unpacked_twice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for names and lists, and once for masks, as they come."""
+    places: list[int] = []
+
+    class Counted(gzip.GzipFile):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            places.append(offset)
+            return super().seek(offset, whence)
+
+    SBD["benchmark.tgz"](folder)
+    monkeypatch.setattr(gzip, "GzipFile", Counted)
+    convert(folder)
+    assert sum(later < place for place, later in itertools.pairwise(places)) == 1
 
 
 def test_masks_that_would_fill_memory(
