@@ -224,9 +224,8 @@ def _write(
     photographs = not runs[0].config.data.folder or results == workdir
     json = results / f"{asked.preset}_{asked.experiment}.json"
     with publishing(results) as new:
-        earlier = with_earlier(entries, json)
-        if not experiment.confirms:  # a search goes on where earlier calls ended
-            entries = earlier
+        # A search goes on where earlier calls ended.
+        entries = with_earlier(entries, json, kept=not experiment.confirms)
         report = make_report(asked.experiment, experiment, entries, command=command)
         report.sections.extend(_figure3(runs) if experiment.shows else ())
         write_json(entries, new / json.name)

@@ -143,8 +143,8 @@ SHARED_OUTPUTS = [
         ),
         (
             "confirmed over others",
-            "earlier = with_earlier(entries, json)",
-            "earlier = entries",
+            "entries = with_earlier(",
+            "str(",
         ),
     ),
 ]

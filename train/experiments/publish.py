@@ -44,8 +44,10 @@ def write_json(entries: Sequence[Entry], path: Path) -> None:
     replace_text(path, f"[\n{lines}\n]\n")
 
 
-def with_earlier(entries: Sequence[Entry], path: Path) -> list[Entry]:
-    """Returns the entries of a JSON list that `write_json` wrote, and these.
+def with_earlier(
+    entries: Sequence[Entry], path: Path, *, kept: bool = True
+) -> list[Entry]:
+    """Returns the entries of a JSON list that `write_json` wrote, if kept, and these.
 
     An entry of the same command is replaced; the others keep their order.
 
@@ -57,7 +59,8 @@ def with_earlier(entries: Sequence[Entry], path: Path) -> list[Entry]:
     together = [*earlier, *entries]
     way_out = f"{path} has those of earlier calls: choose another --results."
     check_same_data(together, way_out)
-    return list({entry["command"]: entry for entry in together}.values())
+    both = together if kept else entries
+    return list({entry["command"]: entry for entry in both}.values())
 
 
 def _read_json(path: Path) -> Sequence[Entry]:

@@ -56,6 +56,9 @@ def test_confirmed_results_of_other_data_are_left_as_they_are(tmp_path: Path) ->
     with pytest.raises(UserError, match="of a, seed 0.*choose another --results"):
         write(tmp_path, entry("a", "two"), experiment="table1")
     assert content(tmp_path) == before
+    path = tmp_path / "results" / "demo_table1.json"
+    of_same_data = [entry("b", "one")]
+    assert publish.with_earlier(of_same_data, path, kept=False) == of_same_data
 
 
 def test_a_full_disk_leaves_the_results_before(
@@ -81,8 +84,8 @@ def test_results_of_two_calls_at_once_are_both_there(
 ) -> None:
     whole, calls = publish.with_earlier, list[threading.Thread]()
 
-    def slow(*arguments: Any) -> Any:
-        found = whole(*arguments)
+    def slow(*arguments: Any, **options: Any) -> Any:
+        found = whole(*arguments, **options)
         if not calls:  # the other one begins, and would read what is there now
             other = threading.Thread(target=write, args=(tmp_path, entry("b", "one")))
             calls.append(other)
