@@ -82,12 +82,20 @@ CONVERTED = [
         ("remarks of regions", "and _pixels(result) in labeled:", "and False:"),
         ("other pixels", "repr(result.id), bytes(result.value.rle)", "result.id, 0"),
         ("other regions", "return repr(result.id), bytes", "return 0, bytes"),
+        ("slashes", r're.sub(r"[/\\]", "-", name)', "name"),
+        ("backslashes", r'r"[/\\]"', '"/"'),
+        ("one mask over another", "        if count > 1:", "        if False:"),
     ),
     *of(
         "train/data/convert/brush_regions.py",
         "tests/train/data/convert/test_label_studio.py",
-        ("numbers", "        numbers[name] += 1\n", ""),
+        ("numbers", "        numbers[tag] += 1\n", ""),
         ("labels", "if not labels or len(labels) != 1:", "if not labels:"),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_brush_regions.py",
+        ("backslashes of files", "in_file_names(found[3])", "found[3]"),
     ),
     *of(
         "train/data/convert/label_studio.py",
