@@ -1,6 +1,7 @@
 """Sets of TFDS from strangers: what their files name is not imported or followed."""
 
 import json
+import shutil
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import file_utils
 
 from train.common.errors import UserError
 from train.data.convert.tfds_files import find_prepared
@@ -162,6 +165,61 @@ def test_the_default_configuration_and_the_latest_version(place: Path) -> None:
     assert find_prepared("my_set/one").full_name == "my_set/one/1.0.0"
     with pytest.raises(UserError, match="no such set"):
         find_prepared("my_set/one:2.0.0")
+
+
+@pytest.mark.parametrize("config", ["one", "two"])
+@pytest.mark.parametrize("described", [True, False])
+def test_a_version_without_configuration_beside_one_with(
+    place: Path, config: str, described: bool
+) -> None:
+    """TFDS reads the default configuration's, or the other, by what is asked for."""
+    pets(place)
+    base = place / "oxford_iiit_pet"
+    shutil.copytree(base / "4.0.0", base / config / "5.0.0")
+    if described:
+        (base / ".config").mkdir(exist_ok=True)
+        text = json.dumps({"default_config_name": config})
+        (base / ".config" / "metadata.json").write_text(text)
+    names = "oxford_iiit_pet:4.0.0", f"oxford_iiit_pet/{config}:5.0.0"
+    said = f"{base}/4.0.0 and {base}/{config}/5.0.0 .* Write tfds:{names[0]} or "
+    for name in ("oxford_iiit_pet", "oxford_iiit_pet:*.*.*"):
+        with pytest.raises(UserError, match=f"{said}tfds:{names[1]}, or move"):
+            find_prepared(name)
+    for name in names:
+        assert find_prepared(name).full_name == name.replace(":", "/")
+
+
+def test_a_set_in_two_folders_of_sets(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(place)
+    shutil.copytree(place, tmp_path / "more")
+    monkeypatch.setattr(file_utils, "_REGISTERED_DATA_DIRS", set())
+    tfds.core.add_data_dir(tmp_path / "more")
+    with pytest.raises(UserError, match="are both called so: which of them is meant"):
+        find_prepared("oxford_iiit_pet")
+
+
+@pytest.mark.parametrize("kind", ["of a split", "of two", "link", "hard link"])
+def test_a_file_is_one_part_of_a_set(tmp_path: Path, place: Path, kind: str) -> None:
+    """Each two bytes that name it again would write all of its images again."""
+    folder = pets(place)
+    file, other = next(folder.glob("*train*")), folder / "other"
+    if kind == "link":
+        other.symlink_to(file)
+    elif kind == "hard link":
+        other.hardlink_to(file)
+    name = other.name if "link" in kind else file.name
+
+    def change(content: dict[str, Any]) -> None:
+        splits = {split["name"]: split for split in content["splits"]}
+        again = splits["train" if kind == "of a split" else "test"]
+        again["filepathTemplate"] = name
+        again["shardLengths"] *= 2 if kind == "of a split" else 1
+
+    changed(folder / "dataset_info.json", change)
+    with pytest.raises(UserError, match="are one file, and each part of a set"):
+        find(tmp_path)
 
 
 @pytest.mark.parametrize("template", ["../x", "/etc/passwd", "{SPLIT}/../../x"])
