@@ -156,7 +156,7 @@ STRANGERS = [
         "tests/train/data/test_hostile_folders.py",
         (
             "links of before",
-            "        check_links(folder, inside)\n",
+            "        check_whole(folder, inside)\n",
             "        str()\n",
         ),
     ),
