@@ -55,24 +55,24 @@ CONVERTED = [
             "if (dtype := images[feature].dtype) not in _PICTURES:",
             "if False:",
         ),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_tfds_records.py",
         ("several masks", "if len(values) != 1]", "if not values]"),
         ("parts of masks", "red=meaning.red, name=name)", "red=meaning.red)"),
+        ("files again", "    _check_distinct(files)\n", ""),
+        ("names of one file", "status.st_dev, status.st_ino", "0, hash(file)"),
     ),
     *of(
         "train/data/images.py",
-        "tests/train/data/convert/test_tfds_sets.py",
+        "tests/train/data/convert/test_tfds_records.py",
         ("content of others", "whole = bool(name) or", "whole ="),
     ),
     *of(
         "train/data/convert/originals.py",
         "tests/train/data/convert/test_tfds_sets.py",
         ("other names of splits", "    if there:  # by", "    if False:  # by"),
-    ),
-    *of(
-        "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_files.py",
-        ("files again", "    _check_distinct(files)\n", ""),
-        ("names of one file", "status.st_dev, status.st_ino", "0, hash(file)"),
     ),
     *of(
         "train/data/convert/tfds_files.py",

@@ -62,7 +62,7 @@ STRANGERS = [
     ),
     *of(
         "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_sets.py",
+        "tests/train/data/convert/test_tfds_records.py",
         ("unpacked at once", "    check_records(path)\n", "    str()\n"),
     ),
     *of(

@@ -9,21 +9,16 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
-from tensorflow_datasets.proto import tf_example_pb2
 
 from train.common.errors import UserError
-from train.data import record_files
-from train.data.convert import tfds_sets
 from train.data.convert.tfds_masks import KNOWN, Meaning
 from train.data.dataset import find_dataset, load_dataset
-from train.data.images import decode, read_mask
+from train.data.images import decode
 
-from ..png_files import write_png
 from . import tfds_miniatures as miniatures
 from .tfds_miniatures import (
     PETS,
     SCENES,
-    SIZE,
     STREETS,
     as_tfrecord,
     options,
@@ -235,103 +230,9 @@ def test_tfrecord_is_read_as_well(tmp_path: Path, place: Path) -> None:
         assert first.train[index]["image"] == second.train[index]["image"]
 
 
-@pytest.mark.parametrize("kept", [5, 14, -3])
-def test_tfrecord_that_is_cut_short(tmp_path: Path, place: Path, kept: int) -> None:
-    path = as_tfrecord(pets(place))[0]
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=f"{path} is damaged or cut short"):
-        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
-
-
-def test_records_that_are_too_few(tmp_path: Path, place: Path) -> None:
-    path = as_tfrecord(pets(place))[0]  # of test
-    content = path.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    path.write_bytes(content[: size + 16])
-    with pytest.raises(UserError, match="has 1 records of split 'test', not 2"):
-        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
-
-
-def test_files_that_are_missing(tmp_path: Path, place: Path) -> None:
-    path = next(pets(place).glob("*train*"))
-    path.unlink()
-    with pytest.raises(UserError, match=f"{path} is missing. Prepare it with"):
-        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "test").data)
-
-
-def test_a_mask_that_is_broken_is_named(tmp_path: Path, place: Path) -> None:
-    def record(index: int) -> dict[str, object]:
-        return {**pet(index), "segmentation_mask": io.BytesIO(b"no mask")}
-
-    prepare(place, "oxford_iiit_pet", PETS, record, {"train": 1}, version="4.0.0")
-    with pytest.raises(UserError, match="4.0.0: train, record 1 cannot be decoded"):
-        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "train").data)
-
-
-@pytest.mark.parametrize("rows", [1, 31])
-def test_masks_of_which_a_part_is_missing(
-    tmp_path: Path, place: Path, rows: int
-) -> None:
-    """Pillow fills up a PNG of fewer rows than it says, with class 0."""
-    whole, part = (
-        write_png(tmp_path / "mask.png", stripes(1)[:count], depth=8).read_bytes()
-        for count in (SIZE[0], rows)
-    )
-    head = 8 + 25  # of the signature and the size
-    mask = whole[:head] + part[head:]
-
-    def record(index: int) -> dict[str, Any]:
-        return {**pet(index), "segmentation_mask": io.BytesIO(mask)}
-
-    prepare(place, "oxford_iiit_pet", PETS, record, {"train": 1}, version="4.0.0")
-    said = "4.0.0: train, record 1 cannot be decoded .*fewer pixels than it says"
-    with pytest.raises(UserError, match=said):
-        find_dataset(options(tmp_path, "tfds:oxford_iiit_pet", "train", "train").data)
-
-
-@pytest.mark.parametrize(
-    ("masks", "said"),
-    [
-        ({"mask": [1], "mask/ragged_flat_values": [2]}, ""),
-        ({"mask/ragged_flat_values": [2]}, "a record has 0 images 'mask'"),
-        ({"mask": []}, "a record has 0 images 'mask'"),
-        ({"mask": [1, 2]}, "a record has 2 images 'mask'"),
-    ],
-)
-def test_a_mask_is_what_its_very_feature_has(
-    place: Path, masks: dict[str, list[int]], said: str
-) -> None:
-    """TFDS's reading takes one feature or the other, by chance of the process."""
-    written = tf_example_pb2.Example()
-    features = written.features.feature
-    features["image"].bytes_list.value.append(photo(1).read())
-    for name, values in masks.items():
-        of = features[name].bytes_list.value
-        of.extend(miniatures.png(stripes(value)).read() for value in values)
-    path = place / "a.tfrecord"
-    path.write_bytes(miniatures.framed(written.SerializeToString()))
-    records = tfds_sets._records("tfrecord", [path], ("image", "mask"))
-    if said:
-        with pytest.raises(UserError, match=f"{path} cannot be read .*{said}"):
-            next(records)
-    else:
-        found = next(records)["mask"]
-        np.testing.assert_array_equal(read_mask(found), stripes(1))
-
-
 def test_splits_go_by_their_own_names(tmp_path: Path, place: Path) -> None:
     counts = {"train": 1, "val": 2, "valid": 3, "validation": 4}
     prepare(place, "oxford_iiit_pet", PETS, pet, counts, version="4.0.0")
     for split, count in counts.items():
         config = options(tmp_path, "tfds:oxford_iiit_pet", "train", split)
         assert len(load_dataset(config.data).val) == count
-
-
-def test_records_are_looked_at_before_they_are_read(
-    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pets(place)
-    monkeypatch.setattr(record_files, "_MOST", 50)
-    config = options(tmp_path, "tfds:oxford_iiit_pet", "train", "test")
-    with pytest.raises(UserError, match=f"{place}.* has records that are unpacked"):
-        find_dataset(config.data)
