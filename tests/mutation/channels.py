@@ -93,7 +93,7 @@ CHANNEL_MISTAKES = (
             "np.stack(resized, axis=-1) + 0.5",
             "np.stack(resized, axis=-1) - 0.5",
         ),
-        ("padded by zeros", "    image[:] = color\n", "    image[:] = 0\n"),
+        ("padded by zeros", "len(color)), color, dtype)", "len(color)), 0, dtype)"),
     )
     + of(
         "train/data/forms.py",

@@ -239,6 +239,10 @@ SETS = [
         "train/data/convert/tfds_sets.py",
         "tests/train/data/convert/test_tfds_files.py",
         ("links of sets", "        inside.checked(file)\n", "        str()\n"),
+    ),
+    *of(
+        "train/data/convert/tfds_sets.py",
+        "tests/train/data/convert/test_tfds_records.py",
         (
             "records of any kind",
             "    except Exception as error:  # array_record",

@@ -62,7 +62,7 @@ STRANGERS = [
     ),
     *of(
         "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_sets.py",
+        "tests/train/data/convert/test_tfds_records.py",
         ("unpacked at once", "    check_records(path)\n", "    str()\n"),
     ),
     *of(
@@ -156,7 +156,7 @@ STRANGERS = [
         "tests/train/data/test_hostile_folders.py",
         (
             "links of before",
-            "        check_links(folder, inside)\n",
+            "        check_whole(folder, inside)\n",
             "        str()\n",
         ),
     ),

@@ -32,7 +32,6 @@ from train.data.origin import Origin, check_fits, check_label, checking, name_in
 # zero where a preprocessing subtracts 127.
 MEAN_COLOR = (123, 117, 104)
 Pixel = tuple[int, ...]  # of a pixel, a level for each channel
-
 Size = tuple[int, int]  # height and width, pixels
 
 # How many times larger images are made: what a model says of that costs its square.
@@ -43,7 +42,6 @@ class Source(Protocol):
     """Records by index."""
 
     def __len__(self) -> int: ...  # noqa: D105
-
     def __getitem__(self, index: int) -> Mapping[str, Any]: ...  # noqa: D105
 
 
@@ -109,25 +107,29 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
 
 
 def read_mask(
-    source: Path | bytes, colors: np.ndarray | None = None, *, red: bool = False
+    source: Path | bytes,
+    colors: np.ndarray | None = None,
+    *,
+    red: bool = False,
+    name: str = "",
 ) -> np.ndarray:
     """Decodes a mask to class indices, uint8 `[height, width]`, upright as images are.
 
     Args:
-      source: the file.
+      source: the file, or its content.
       colors: uint8 `[classes, 3]` of labelmap.txt, by which colors are read.
       red: whether the red of its colors is what is read.
+      name: of content that is no prepared record. It is checked whole, as files are.
 
     Raises:
       UserError: the file is missing, broken, or its indices cannot be told.
     """
-    name = _name(source)
-    with opened(source) as image:  # refused by its head before all of it is read
-        if isinstance(source, bytes):
-            content = source
-        else:
-            content = read_regular(source, most_bytes(image.width * image.height))
-        check_pixel_sums(image, whole=isinstance(source, Path))
+    whole = bool(name) or isinstance(source, Path)
+    name = name or _name(source)
+    with opened(source, name) as image:  # refused by its head before all of it is read
+        most = most_bytes(image.width * image.height)
+        content = source if isinstance(source, bytes) else read_regular(source, most)
+        check_pixel_sums(image, whole=whole)
         image.load()
         turned = orientation_of(image)
         return _upright(mask_indices(image, content, name, colors, red), turned)
@@ -271,8 +273,7 @@ def blank(
     size: tuple[int, int], color: Pixel = MEAN_COLOR, dtype: np.dtype = RGB.dtype
 ) -> Example:
     """Returns an image of one color, the mean, all of it ignored."""
-    image = np.empty((*size, len(color)), dtype)
-    image[:] = color
+    image = np.full((*size, len(color)), color, dtype)
     return Example(image, np.full(size, IGNORED, np.uint8))
 
 

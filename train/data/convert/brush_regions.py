@@ -7,6 +7,7 @@ where that is said of a region.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,11 @@ class BrushRegion(NamedTuple):
     mask: Path
 
 
+def in_file_names(name: str) -> str:
+    """Returns the name of a region as Label Studio has it in those of files."""
+    return re.sub(r"[/\\]", "-", name)
+
+
 def brush_regions(
     results: Sequence[BrushResult], ids: tuple[int, int], masks: Masks, table: Path
 ) -> list[BrushRegion]:
@@ -69,7 +75,7 @@ def brush_regions(
     Raises:
       UserError: one has several labels or no mask, or is not drawn with the brush.
     """
-    regions, numbers = [], Counter[str]()
+    regions, numbers = list[BrushRegion](), Counter[tuple[str, str]]()
     task, annotation = ids
     place = f"{table}: annotation {annotation} of task {task}"
     labeled = {_pixels(result) for result in results if _labels(result)}
@@ -84,17 +90,34 @@ def brush_regions(
             raise UserError(
                 f"{place} has a region with {len(labels or ())} labels. Give it one."
             )
-        name = f"{result.from_name}-{labels[0]}"
-        mask = masks.get((key_of(task), key_of(annotation), f"{name}-{numbers[name]}"))
-        numbers[name] += 1
+        tag = result.from_name, labels[0]
+        name = f"{in_file_names('-'.join(tag))}-{numbers[tag]}"
+        numbers[tag] += 1
+        mask = masks.get((key_of(task), key_of(annotation), name))
         if mask is None:
             raise UserError(
                 f"{place} has a region of {labels[0]!r} whose mask is missing, "
-                f"…-{name}-{numbers[name] - 1}.png. Export both JSON and masks anew, "
-                "at one time."
+                f"…-{name}.png. Export both JSON and masks anew, at one time."
             )
         regions.append(BrushRegion(labels[0], mask))
+    _check_own(regions, place)
     return regions
+
+
+def _check_own(regions: Sequence[BrushRegion], place: str) -> None:
+    """Refuses regions of which one's mask was written over the other's.
+
+    Raises:
+      UserError: it names the mask and both labels.
+    """
+    for mask, count in Counter(region.mask for region in regions).items():
+        if count > 1:
+            first, other, *_ = (label for label, its in regions if its == mask)
+            raise UserError(
+                f"{place} has regions of {first!r} and of {other!r} with one mask, "
+                f"{mask}: Label Studio writes - for / in its name, and one over the "
+                "other. Rename a label there, and export JSON and masks anew."
+            )
 
 
 def _labels(result: BrushResult) -> list[str] | None:

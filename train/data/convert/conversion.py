@@ -21,7 +21,7 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
-from train.data.convert.links import ORIGINALS, check_links, originals_text
+from train.data.convert.links import ORIGINALS, check_whole, originals_text
 from train.data.fingerprint import Digests, memory_of
 from train.data.inside import Inside
 from train.data.palette import mask_png, voc_colormap
@@ -30,7 +30,7 @@ from train.data.voc_classes import check_names
 from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
 _MASKS = "SegmentationClass"
-_VERSION = "2"  # raise it whenever the same data give another folder
+_VERSION = "3"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
 
@@ -105,7 +105,7 @@ class VocWriter:
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
         self._masks: dict[str, str] = {}  # their digests
-        self._originals: dict[str, str] = {}  # of links
+        self._originals: dict[str, str | None] = {}  # of links, None of files
 
     def name_classes(self, class_names: Sequence[str]) -> None:
         """Writes the names of the classes, in the order of the masks' values.
@@ -115,8 +115,7 @@ class VocWriter:
         """
         names = [name.strip() for name in class_names]
         check_names(names, self._original)
-        text = "".join(f"{name}\n" for name in names)
-        _write(self.root / "class_names.txt", text.encode())
+        self._put("class_names.txt", "".join(f"{name}\n" for name in names).encode())
 
     def add(
         self,
@@ -168,26 +167,27 @@ class VocWriter:
         self._put(f"{_MASKS}/{name}.png", mask)
 
     def finish(self) -> None:
-        """Writes the lists, and what the links are of.
+        """Writes the lists, and what the folder holds.
 
         Raises:
           UserError: there are no images.
         """
         if not self._written:
             raise UserError(f"{self._original} has no images. Export it once more.")
-        if self._originals:
-            _write(self.root / ORIGINALS, originals_text(self._originals))
         self._lists.pop("", None)
         for split, names in self._lists.items():
-            path = self.root / LISTS / f"{split}.txt"
-            _write(path, "".join(f"{name}\n" for name in names).encode())
+            lines = "".join(f"{name}\n" for name in names)
+            self._put(f"{LISTS}/{split}.txt", lines.encode())
+        _write(self.root / ORIGINALS, originals_text(self._originals))
 
     def _put(self, place: str, content: Path | bytes) -> None:
         path = self.root / place
+        place = path.relative_to(self.root).as_posix()  # without `./` and `//`
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             if isinstance(content, bytes):
                 _write(path, content)
+                self._originals[place] = None
             else:
                 os.symlink(self.inside.checked(content).resolve(), path)
                 self._originals[place] = str(content.relative_to(self.inside.root))
@@ -258,7 +258,7 @@ def converted(
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
     folder = prepared / "converted" / key
     if folder.is_dir():
-        check_links(folder, inside)
+        check_whole(folder, inside)
     else:
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
         _write_whole(conversion, original, folder, inside)

@@ -28,6 +28,7 @@ from train.data.convert.brush_regions import (
     BrushResult,
     Masks,
     brush_regions,
+    in_file_names,
 )
 from train.data.convert.conversion import (
     Conversion,
@@ -98,7 +99,7 @@ def _masks(root: Path) -> Masks:
     for path in sorted((*root.glob("task-*.png"), *root.glob("*/task-*.png"))):
         if not (found := _MASK.fullmatch(path.stem)):
             continue
-        region = key_of(int(found[1])), key_of(int(found[2])), found[3]
+        region = key_of(int(found[1])), key_of(int(found[2])), in_file_names(found[3])
         if (first := masks.setdefault(region, path)) != path:
             raise UserError(
                 f"{first} and {path} are both masks of one region: which of them is "

@@ -1,4 +1,4 @@
-"""Links of a converted folder: which originals they stand for, and where those lie.
+"""What a converted folder holds: files, and links, with where their originals lie.
 
 An original may be a link itself, or in a folder that is one. Where it leads to is part
 of what the folder is known by, and looked at again whenever the folder is found.
@@ -18,7 +18,7 @@ from train.common.regular import read_regular
 from train.data.inside import Inside, below, within
 from train.data.voc_files import READ_SUFFIXES
 
-ORIGINALS = "originals.json"  # of a converted folder; its links, and what they are of
+ORIGINALS = "originals.json"  # of a converted folder; what it holds, and links are of
 
 
 def file_places(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
@@ -60,9 +60,8 @@ def images_in(root: Path, folders: Collection[Path], prepared: Path) -> list[Pat
         for path in below(folder):
             if path.suffix.lower() not in READ_SUFFIXES and not path.is_symlink():
                 continue
-            inner = path.relative_to(folder)
-            hidden = any(part.startswith(".") for part in inner.parts)
-            if not hidden and not str(real / inner).startswith(made):
+            inner = path.relative_to(folder).as_posix()
+            if not _is_hidden(inner) and not str(real / inner).startswith(made):
                 found.add(path)
     return sorted(found)
 
@@ -90,40 +89,69 @@ def same_named(folders: Iterable[Path], images: Sequence[Path]) -> list[Path]:
     return sorted(found)
 
 
-def originals_text(originals: Mapping[str, str]) -> bytes:
-    """Returns the content of ORIGINALS: paths in the data by those of the links."""
-    return msgspec.json.encode(originals)
+def originals_text(originals: Mapping[str, str | None]) -> bytes:
+    """Returns the content of ORIGINALS: paths in the data by those of the links.
+
+    Args:
+      originals: of each place in the folder, None of a file that was written there.
+    """
+    return msgspec.json.encode({ORIGINALS: None, **originals})
 
 
-def check_links(folder: Path, inside: Inside) -> None:
-    """Refuses a folder unless each link in it leads to where its original lies now.
+def check_whole(folder: Path, inside: Inside) -> None:
+    """Refuses a folder unless it holds what was written there, and nothing else.
+
+    Links must lead to where their originals lie now. A link that became a file, as
+    programs make of it that copy a folder, would stay as its original was.
 
     Raises:
-      UserError: one leads elsewhere, or its original out of the data.
+      UserError: a file is missing, or was not there; or a link leads elsewhere, or its
+        original out of the data.
     """
-    originals = _read_originals(folder / ORIGINALS)
+    table, seen = folder / ORIGINALS, set[str]()
+    expected = _read_originals(table)
+    if not expected:
+        raise _others(table, "is missing or damaged", folder)
     for path in below(folder):
-        if not path.is_symlink():
+        name = path.relative_to(folder).as_posix()
+        original = expected.get(name)
+        if path.is_symlink():
+            _check_link(path, original, inside, folder)
+        elif original is not None:
+            raise _others(path, f"is no link to {original} any more", folder)
+        elif path.is_dir():
             continue
-        name = within(originals.get(path.relative_to(folder).as_posix(), ".."))
-        if name is None:
-            raise _others(path, "is of no file of the data", folder)
-        original, leads_to = inside.root / name, os.readlink(path)
-        inside.checked(original)
-        if os.path.realpath(original) != leads_to or not original.is_file():
-            raise _others(path, f"{original} is not that file now", folder)
+        elif name not in expected and not _is_hidden(name):
+            raise _others(path, "was not written there", folder)
+        seen.add(name)
+    if missing := sorted(expected.keys() - seen):
+        raise _others(folder / missing[0], "is missing", folder)
 
 
-def _read_originals(table: Path) -> dict[str, str]:
+def _check_link(path: Path, original: str | None, inside: Inside, folder: Path) -> None:
+    leads_to = os.readlink(path)
+    is_link = f"is a link to {leads_to}, and"
+    name = within(original or "..")
+    if name is None:
+        raise _others(path, f"{is_link} is of no file of the data", folder)
+    file = inside.checked(inside.root / name)
+    if os.path.realpath(file) != leads_to or not file.is_file():
+        raise _others(path, f"{is_link} {file} is not that file now", folder)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _read_originals(table: Path) -> dict[str, str | None]:
     """Returns what a table holds, nothing where it is damaged or missing."""
     try:
-        return msgspec.json.decode(read_regular(table), type=dict[str, str])
+        return msgspec.json.decode(read_regular(table), type=dict[str, str | None])
     except (OSError, UserError, ValueError, RecursionError):
         return {}
 
 
-def _others(link: Path, why: str, folder: Path) -> UserError:
+def _others(path: Path, why: str, folder: Path) -> UserError:
     return UserError(
-        f"{link} is a link to {os.readlink(link)}, and {why}. Move {folder} elsewhere; "
-        "the next run writes it again."
+        f"{path} {why}. Move {folder} elsewhere; the next run writes it again."
     )

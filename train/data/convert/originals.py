@@ -10,7 +10,8 @@ from pathlib import Path
 from train.common.errors import UserError
 from train.data.splits import Listing
 from train.data.voc import voc_listing
-from train.data.voc_files import LISTS, Pair
+from train.data.voc_files import LISTS, Files, Pair
+from train.data.voc_lists import read_list
 
 
 def originals_listed(
@@ -27,7 +28,12 @@ def originals_listed(
             f"it has no split {missing[0]!r}, but {', '.join(there)}. Choose of those "
             "with --train-split and --val-split."
         )
-    found = voc_listing(root, splits, links=links)
+    if there:  # by their own names: val is not validation
+        files = Files(root, links=links)
+        of = {it: read_list(root / LISTS / f"{it}.txt", files) for it in splits}
+        found = Listing(of, [])
+    else:
+        found = voc_listing(root, splits, links=links)
     lists = {split: _originals(pairs) for split, pairs in found.lists.items()}
     return found._replace(lists=lists, whole=_originals(found.whole))
 

@@ -128,9 +128,21 @@ def find_prepared(name: str) -> PreparedSet:
     """
     parts = _parts(name)
     places = [Path(it) for it in tfds.core.utils.file_utils.list_data_dirs()]
-    for place in places:
-        if folder := _folder(place, *parts):
-            return _read(folder, folder.relative_to(place).as_posix())
+    there = [
+        (folder, folder.relative_to(place).as_posix())
+        for place in places
+        for folder in _folders(place, *parts)
+    ]
+    if len(there) > 1:
+        (first, _), (other, _) = there[:2]
+        names = [TFDS + ":".join(it.rsplit("/", 1)) for _, it in there[:2]]
+        raise UserError(
+            f"--data {TFDS}{name}: {first} and {other} are both called so: which of "
+            f"them is meant is not said. Write {' or '.join(names)}, or move one of "
+            "them elsewhere."
+        )
+    if there:
+        return _read(*there[0])
     found = sorted(it for place in places for it in _configs(place / parts[0]))
     configs = f"Configurations of it are there: {', '.join(found)}. " if found else ""
     raise UserError(
@@ -160,13 +172,16 @@ def _parts(name: str) -> tuple[str, str, str]:
     return found[1], found[2] or "", found[3] or ""
 
 
-def _folder(place: Path, name: str, config: str, version: str) -> Path | None:
-    """Returns the folder of a set's latest version that is meant, None without any."""
+def _folders(place: Path, name: str, config: str, version: str) -> list[Path]:
+    """Returns the folders of a set's latest version that may be meant.
+
+    Where no configuration is named, there may be one of a version without any, too.
+    """
     base = place / name
     inner = config or _default_config(base)
     within_base = [base / inner] if config or not inner else [base, base / inner]
     found = (_latest(folder, version or "*.*.*") for folder in within_base)
-    return next(filter(None, found), None)
+    return [*filter(None, found)]
 
 
 def _latest(folder: Path, version: str) -> Path | None:

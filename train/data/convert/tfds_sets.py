@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
 from models.text import shortened
@@ -68,6 +67,7 @@ def find_tfds_set(
     files = [file for split in found.splits.values() for file in split.files]
     if missing := [file for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]} is missing. {how_to_build(name)}")
+    _check_distinct(files)
     inside = Inside(found.folder, links=links)
     for file in files:
         inside.checked(file)
@@ -152,6 +152,19 @@ def _check_splits(
         )
 
 
+def _check_distinct(files: Sequence[Path]) -> None:
+    """Refuses a set that reads one file again and again, under however many names."""
+    known: dict[tuple[int, int], Path] = {}
+    for file in files:
+        status = file.stat()
+        place = status.st_dev, status.st_ino
+        if (first := known.setdefault(place, file)) is not file:
+            raise UserError(
+                f"{first} and {file.name} are one file, and each part of a set is one "
+                "of its own. Prepare the set again."
+            )
+
+
 def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
     """Writes images, masks and lists of all splits."""
     if meaning.names:
@@ -163,9 +176,10 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
         )
         count = 0
         for count, record in enumerate(bar, start=1):
-            name = f"{split}_{count:06d}"
-            mask = _read_mask(record[meaning.mask], meaning, f"{split}, record {count}")
-            writer.add(split, name, record[meaning.image], mask)
+            name = f"{found.folder}: {split}, record {count}"
+            stored = read_mask(record[meaning.mask], red=meaning.red, name=name)
+            mask = meaning.classes(stored, name)
+            writer.add(split, f"{split}_{count:06d}", record[meaning.image], mask)
         if count != total:
             raise UserError(
                 f"{found.folder} has {count} records of split {split!r}, not {total}. "
@@ -173,33 +187,34 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
             )
 
 
-def _read_mask(content: bytes, meaning: Meaning, name: str) -> np.ndarray:
-    """Returns the class indices of a record's mask."""
-    try:
-        stored = read_mask(content, red=meaning.red)
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
-    return meaning.classes(stored, name)
-
-
 def _records(
     form: str, files: Sequence[Path], images: Sequence[str]
-) -> Iterator[Mapping[str, Any]]:
-    """Yields the records of some files, with images as they are encoded.
+) -> Iterator[Mapping[str, bytes]]:
+    """Yields the images of the records of some files, as they are encoded.
 
     Raises:
       UserError: a file is damaged, or a record has not those images.
     """
-    skip = {name: tfds.decode.SkipDecoding() for name in images}
-    features = tfds.features.FeaturesDict({it: tfds.features.Image() for it in images})
     read = _array_records if form == ARRAY_RECORD else _tfrecords
     for file in files:
         with _telling(file):
             for record in read(file):
-                found = features.deserialize_example_np(record, decoders=skip)
-                if not all(isinstance(found[name], bytes) for name in images):
-                    raise ValueError(f"a record lacks {' or '.join(images)}")
-                yield found
+                yield _images(record, images)
+
+
+def _images(record: bytes, names: Sequence[str]) -> dict[str, bytes]:
+    """Returns the images of a record, by the very names of their features.
+
+    TFDS's own reading takes `x/ragged_flat_values` for x as well, in any order.
+
+    Raises:
+      ValueError: it has none under one of the names, or several.
+    """
+    features = tf_example_pb2.Example.FromString(record).features.feature
+    found = {name: features[name].bytes_list.value for name in names}
+    if wrong := [name for name, values in found.items() if len(values) != 1]:
+        raise ValueError(f"a record has {len(found[wrong[0]])} images {wrong[0]!r}")
+    return {name: value for name, (value,) in found.items()}
 
 
 @contextlib.contextmanager

@@ -27,6 +27,54 @@ def add(root: Path, *results: dict[str, Any], first: bool = False) -> None:
     write_tasks(root, tasks)
 
 
+def rename(root: Path, old: str, tag: str, label: str, files: str) -> None:
+    """Renames a label and its tag, and the files of its masks."""
+    tasks = read_tasks(root)
+    for task in tasks:
+        for result in task["annotations"][0]["result"]:
+            if result.get("value", {}).get("brushlabels") == [old]:
+                result["value"]["brushlabels"] = [label]
+                result["from_name"] = tag
+    write_tasks(root, tasks)
+    for path in root.glob(f"brush/*-tag-{old}-*.png"):
+        path.replace(path.with_name(path.name.replace(f"tag-{old}", files)))
+
+
+@pytest.mark.parametrize(
+    ("tag", "label", "files"),
+    [
+        ("tag", "tree/top", "tag-tree-top"),
+        ("a/b", "tree\\top", "a-b-tree-top"),
+        ("tag", "tree\\top", "tag-tree\\top"),  # as earlier versions wrote it
+    ],
+)
+def test_slashes_of_labels_are_dashes_in_files(
+    tmp_path: Path, tag: str, label: str, files: str
+) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(root)
+    rename(root, "tree-top", tag, label, files)
+    found = load(root, split=0.5)
+    assert found.class_names == ("background", "Car", label)
+    assert_same(together(found), drawn)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("tag", "a/b"), ("tag", "a-b")), (("tag-a", "b"), ("tag", "a-b"))],
+)
+def test_masks_that_were_written_over_others_are_named(
+    tmp_path: Path, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    rename(root, "Car", *first, "tag-a-b")
+    rename(root, "tree-top", *second, "tag-a-b")
+    said = r"has regions of 'a-b' and of '(a/)?b' with one mask, .*-tag-a-b-0.png"
+    with pytest.raises(UserError, match=said):
+        load(root, split=0.5)
+
+
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize(
     ("tool", "value", "more"),

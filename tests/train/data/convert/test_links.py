@@ -199,11 +199,68 @@ def test_folders_of_other_links_are_refused(tmp_path: Path, fault: str) -> None:
         link.symlink_to(root / "no.jpg")
         text = table.read_text().replace(':"images/1.jpg', ':"no.jpg')
         table.write_text(text)
-    said = rf"{folder}/\S+ is a link to .* Move {folder} elsewhere; the next run writes"
+    said = (
+        rf"{table} is missing" if fault == "table" else rf"{folder}/\S+ is a link to "
+    )
+    said += rf".* Move {folder} elsewhere; the next run writes"
     with pytest.raises(UserError, match=said):
         found(root, "COCO")
     folder.rename(tmp_path / "aside")
     assert found(root, "COCO").fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_links_that_became_files_are_refused(tmp_path: Path, form: str) -> None:
+    """They would stay as they are, whatever becomes of the images."""
+    WRITERS[form][0](tmp_path / "export")
+    before = found(tmp_path / "export", form)
+    (tmp_path / "prepared").rename(tmp_path / "linked")
+    shutil.copytree(tmp_path / "linked", tmp_path / "prepared")
+    (folder,) = (tmp_path / "prepared" / "converted").iterdir()
+    said = (
+        rf"{folder}/\S+ is no link to \S+ any more. Move {folder} elsewhere; the next"
+    )
+    with pytest.raises(UserError, match=said):
+        found(tmp_path / "export", form)
+    folder.rename(tmp_path / "aside")
+    assert found(tmp_path / "export", form).fingerprint == before.fingerprint
+
+
+def made_empty(path: Path) -> None:
+    """Makes a file or a folder an empty folder."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.mkdir()
+
+
+IMAGE, MASK = "JPEGImages/images/1.jpg", "SegmentationClass/images/1.png"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda it: (it / IMAGE).unlink(), f"{IMAGE} is missing"),
+        (lambda it: (it / MASK).unlink(), f"{MASK} is missing"),
+        (lambda it: (it / "class_names.txt").unlink(), "class_names.txt is missing"),
+        (lambda it: shutil.rmtree(it / "SegmentationClass"), r"\d.png is missing"),
+        (made_empty, f"{ORIGINALS} is missing"),
+        (lambda it: (it / ORIGINALS).write_text("{"), f"{ORIGINALS} is missing or dam"),
+        (lambda it: made_empty(it / MASK), f"{MASK} is missing"),
+        (lambda it: shutil.copy(it / MASK, it / f"{MASK}.png"), "was not written ther"),
+        (lambda it: (it / "labelmap.txt").touch(), "labelmap.txt was not written ther"),
+    ],
+)
+def test_folders_that_are_not_whole_are_refused(
+    tmp_path: Path, change: Callable[[Path], object], said: str
+) -> None:
+    root = tmp_path / "export"
+    coco_files.write_alone(root)
+    before = found(root, "COCO")
+    (folder,) = (tmp_path / "prepared" / "converted").iterdir()
+    (folder / ".DS_Store").touch()  # is no part of it
+    assert found(root, "COCO").fingerprint == before.fingerprint
+    change(folder)
+    with pytest.raises(UserError, match=rf"^{folder}/.*{said}.* Move {folder} elsewh"):
+        found(root, "COCO")
 
 
 def test_what_is_prepared_within_the_data_is_none_of_them(tmp_path: Path) -> None:

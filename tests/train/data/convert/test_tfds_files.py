@@ -1,13 +1,16 @@
 """Sets of TFDS from strangers: what their files name is not imported or followed."""
 
 import json
+import shutil
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import file_utils
 
 from train.common.errors import UserError
 from train.data.convert.tfds_files import find_prepared
@@ -15,7 +18,7 @@ from train.data.dataset import find_dataset
 from train.data.records import open_splits
 from train.data.scenes import BuiltinScenes
 
-from .tfds_miniatures import as_tfrecord, framed, options, pets
+from .tfds_miniatures import changed, options, pets
 
 PETS = "tfds:oxford_iiit_pet"
 CLASS = "hostile_module.Feature"
@@ -33,12 +36,6 @@ def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield marker
     sys.modules.pop("hostile_module", None)
     assert not marker.exists()
-
-
-def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 def find(tmp_path: Path, data: str = PETS, **more: object) -> Any:
@@ -164,6 +161,39 @@ def test_the_default_configuration_and_the_latest_version(place: Path) -> None:
         find_prepared("my_set/one:2.0.0")
 
 
+@pytest.mark.parametrize("config", ["one", "two"])
+@pytest.mark.parametrize("described", [True, False])
+def test_a_version_without_configuration_beside_one_with(
+    place: Path, config: str, described: bool
+) -> None:
+    """TFDS reads the default configuration's, or the other, by what is asked for."""
+    pets(place)
+    base = place / "oxford_iiit_pet"
+    shutil.copytree(base / "4.0.0", base / config / "5.0.0")
+    if described:
+        (base / ".config").mkdir(exist_ok=True)
+        text = json.dumps({"default_config_name": config})
+        (base / ".config" / "metadata.json").write_text(text)
+    names = "oxford_iiit_pet:4.0.0", f"oxford_iiit_pet/{config}:5.0.0"
+    said = f"{base}/4.0.0 and {base}/{config}/5.0.0 .* Write tfds:{names[0]} or "
+    for name in ("oxford_iiit_pet", "oxford_iiit_pet:*.*.*"):
+        with pytest.raises(UserError, match=f"{said}tfds:{names[1]}, or move"):
+            find_prepared(name)
+    for name in names:
+        assert find_prepared(name).full_name == name.replace(":", "/")
+
+
+def test_a_set_in_two_folders_of_sets(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(place)
+    shutil.copytree(place, tmp_path / "more")
+    monkeypatch.setattr(file_utils, "_REGISTERED_DATA_DIRS", set())
+    tfds.core.add_data_dir(tmp_path / "more")
+    with pytest.raises(UserError, match="are both called so: which of them is meant"):
+        find_prepared("oxford_iiit_pet")
+
+
 @pytest.mark.parametrize("template", ["../x", "/etc/passwd", "{SPLIT}/../../x"])
 def test_names_of_files_stay_in_the_folder(
     tmp_path: Path, place: Path, template: str
@@ -260,20 +290,3 @@ def test_features_as_earlier_versions_of_tfds_wrote_them(
     path.write_text(json.dumps(described))
     found = find_prepared("oxford_iiit_pet").images
     assert found == {"image": ("3", "uint8"), "segmentation_mask": ("1", "uint8")}
-
-
-@pytest.mark.parametrize("record", [b"", b"\x00", b"no record", b"\x0a\x00"])
-def test_records_that_are_none(tmp_path: Path, place: Path, record: bytes) -> None:
-    for path in as_tfrecord(pets(place)):
-        path.write_bytes(4 * framed(record))
-    with pytest.raises(UserError, match="tfrecord.* cannot be read as records"):
-        find(tmp_path)
-
-
-def test_array_records_that_are_none(tmp_path: Path, place: Path) -> None:
-    for path in pets(place).glob("*array_record*"):
-        path.write_bytes(b"no records" * 100)
-    with pytest.raises(
-        UserError, match="array_record.* does not begin as files of array_record"
-    ):
-        find(tmp_path)

@@ -139,6 +139,13 @@ def as_tfrecord(folder: Path) -> Sequence[Path]:
     return sorted(written)
 
 
+def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Makes a JSON file what a function makes of its content."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
 def framed(record: bytes) -> bytes:
     """A TFRecord; its checksums are not read."""
     return struct.pack("<QI", len(record), 0) + record + bytes(4)
