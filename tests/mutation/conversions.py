@@ -50,6 +50,7 @@ CONVERTED = [
     *of(
         "train/data/convert/tfds_sets.py",
         "tests/train/data/convert/test_tfds_sets.py",
+        ("said twice", "if key in told:", "if False:"),
         (
             "bytes of floats",
             "if (dtype := images[feature].dtype) not in _PICTURES:",
@@ -196,6 +197,11 @@ CONVERTED = [
         "train/data/convert/coco_masks.py",
         "tests/train/data/convert/test_coco.py",
         ("without pixels", "if not area and unseen is not None:", "if False:"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("passed over", "if unnamed and len(parts) > 1:", "if False:"),
     ),
     *of(
         "train/common/text.py",

@@ -23,6 +23,7 @@ _BLOCK, _BLOCK_HEAD = 2**16, 24
 _CHUNK_HEAD = 40
 _BYTES_A_RECORD = 16  # that its place in the chunk takes
 _PART = re.compile(r"\[\d+:\d+\]\Z")  # ends the names of parts of files
+_MOST_AGAIN = 2**30  # bytes of chunks, of those that are unpacked more than once
 _MOST = 2**30  # bytes of a chunk, unpacked; a record is an image and its mask
 _FRAME = 2**10  # bytes of a record around its image, mask and name
 _OPTIONS = 2**10  # bytes of the index about its file: counts, the writer's options
@@ -71,7 +72,7 @@ def check_records(path: Path) -> None:
     if _PART.search(path.name):
         _refuse(path, "has a name that array_record takes for a part of another file")
     with open_regular(path) as file:
-        size, at = os.fstat(file.fileno()).st_size, 0
+        size, at, again = os.fstat(file.fileno()).st_size, 0, 0
         index, last = _Index(), list[tuple[int, _Chunk]]()
         while at < size and (chunk := _chunk(file, at)):
             if at == 0 and chunk != _SIGNATURE:
@@ -81,6 +82,14 @@ def check_records(path: Path) -> None:
                     path,
                     "has records that are unpacked together, to more than "
                     f"{_MOST} bytes",
+                )
+            # Each record unpacks its chunk anew.
+            again += chunk.unpacked * max(chunk.records - 1, 0)
+            if again > _MOST_AGAIN:
+                _refuse(
+                    path,
+                    f"has records that are unpacked together, {again} bytes in all for "
+                    "each alone; TFDS writes each by itself",
                 )
             if chunk.kind == b"r":
                 last.append((at, chunk))

@@ -61,7 +61,20 @@ def test_places_of_records_take_memory_too(
         check_records(path)
 
 
-def test_chunks_of_more_records_than_bytes_are_found(tmp_path: Path) -> None:
+def test_chunks_that_each_record_unpacks_anew_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a", [bytes(1000)] * 60, "group_size:20")
+    check_records(path)
+    monkeypatch.setattr(record_files, "_MOST_AGAIN", 1_000_000)
+    with pytest.raises(UserError, match="together, 11[0-9]{5} bytes in all for each"):
+        check_records(path)
+
+
+def test_chunks_of_more_records_than_bytes_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_files, "_MOST_AGAIN", 2**40)
     for end in range(20, 26):  # of the first chunk, around the end of a block's head
         count = 2**16 - 64 + end
         check_records(write(tmp_path / f"{end}", [b""] * count, f"group_size:{count}"))

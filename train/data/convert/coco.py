@@ -120,6 +120,12 @@ def _instances(root: Path) -> list[_Part]:
         split = split_called(re.sub("[0-9]+$", "", name))
         folders = (name, split, f"images/{name}", f"images/{split}", "images", ".")
         parts.append(_Part(split, path, tuple(root / folder for folder in folders)))
+    unnamed = [part.path for part in parts if not part.split]
+    if unnamed and len(parts) > 1:
+        raise UserError(
+            f"{unnamed[0]} names no split, where others do. Call it "
+            "instances_train.json or the like, or move it elsewhere."
+        )
     return parts
 
 

@@ -114,6 +114,8 @@ def _told(data: str, words: Sequence[str]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition("=")
+        if key in told:
+            raise UserError(f"--data {data} says {key}= twice. Leave one of them out.")
         if key in ("image", "mask") and value:
             told[key] = value
         elif key == "shift" and re.fullmatch("-?[0-9]{1,3}", value):

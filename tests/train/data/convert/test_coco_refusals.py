@@ -107,6 +107,15 @@ def test_huge_images_are_refused_before_they_take_memory(alone: Path) -> None:
         load(alone, split=0.5, pixel_limit=599)
 
 
+def test_a_file_beside_splits_is_not_passed_over(tmp_path: Path) -> None:
+    for year in ("train2014", "val2014", "2014"):
+        write_image(tmp_path / "images" / f"{year}.jpg", 0, SIZE)
+        path = tmp_path / "annotations" / f"instances_{year}.json"
+        write_json(path, content([f"{year}.jpg"]))
+    with pytest.raises(UserError, match="instances_2014.json names no split, where"):
+        load(tmp_path)
+
+
 def test_files_must_have_the_same_categories(tmp_path: Path) -> None:
     root = tmp_path / "roboflow"
     for part in ("train", "valid"):

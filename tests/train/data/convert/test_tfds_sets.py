@@ -158,6 +158,7 @@ def test_no_shift_makes_a_class_of_void_or_void_of_a_class(shift: int) -> None:
         (",mask=label", "no images 'label'"),
         (",mask=segmentation_mask,image=img", "no images 'img'"),
         (",mask=", "'mask=' is not understood"),
+        (",mask=a,void=2,void=3", "says void= twice"),
         (",masks=a", "'masks=a' is not understood"),
         (",mask=a,shift=x", "'shift=x' is not understood"),
         (",mask=a,void=256", "'void=256' is not understood"),
