@@ -29,7 +29,7 @@ PICTURES = [
     *of(
         "train/data/image_files.py",
         "tests/train/data/test_image_work.py",
-        ("tiles", "tiled_pixels(image.size, tile) // each", "0"),
+        ("tiles", "pixels_of_tiles(image) // each", "0"),
         ("unwatched", "= Watched(file, name)", "= file"),
     ),
     *of(
@@ -57,6 +57,11 @@ PICTURES = [
         "train/data/tiff_entries.py",
         "tests/train/data/test_image_work.py",
         ("one tile", "return across * down", "return max(across, down)"),
+        (
+            "tiles of turned images",
+            "return tiled_pixels(size, tile)",
+            "return tiled_pixels(image.size, tile)",
+        ),
     ),
     *of(
         "train/data/convert/archives.py",

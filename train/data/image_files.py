@@ -24,7 +24,7 @@ from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
     check_entries,
     claimed_pixels,
-    tile_of,
+    pixels_of_tiles,
     tiled_pixels,
 )
 from train.data.tiff_pictures import check_tiff, has_another_page, silence_libtiff
@@ -224,9 +224,8 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
     _check_count(pixels, f"{name} has {image.width // each}×{image.height} =")
     check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels, each))
     if image.format == "TIFF":
-        if tile := tile_of(image):
-            together = tiled_pixels(image.size, tile) // each
-            _check_count(together, f"{name} has tiles of together")
+        together = pixels_of_tiles(image) // each
+        _check_count(together, f"{name} has tiles of together")
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
     elif image.format == "PNG" and has_frames(file):
         raise _several(name)

@@ -39,7 +39,7 @@ COMPRESSIONS = {
 }
 _FAX = dict.fromkeys((2, 3, 4, 32771), "fax, CCITT")
 _OTHERS = {**_FAX, 6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 50001: "WebP"}
-_WHITE_IS_ZERO = 0
+WHITE_IS_ZERO = 0
 
 Tags = Mapping[int, tuple[int, ...]]
 
@@ -92,7 +92,7 @@ def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
         raise not_read(file, "whose bytes begin with their lowest bit", "Save it anew.")
     colors = tags.get(Tag.PHOTOMETRIC, (1,))[0]
     if colors not in kind.colors:
-        if colors == _WHITE_IS_ZERO:
+        if colors == WHITE_IS_ZERO:
             raise not_read(file, "whose 0 is white", "Save it with 0 for black.")
         raise not_read(
             file,

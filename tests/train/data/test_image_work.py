@@ -159,6 +159,24 @@ def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
         read(tiff(tall, data=data))
 
 
+def test_tiles_of_turned_images_are_counted_by_their_own_sides(
+    read: Callable[[bytes], np.ndarray],
+) -> None:
+    data = zlib.compress(bytes(16 * 64))
+    turned = {
+        256: 16,
+        257: 64,
+        259: 8,
+        274: 6,
+        322: 16,
+        323: 64,
+        324: 8,
+        325: len(data),
+    }
+    limit_pixels(16 * 64)  # and four tiles of these are across 64 pixels
+    assert read(tiff(turned, data=data)).shape == (16, 64, 3)
+
+
 @pytest.mark.parametrize("tag", [256, 273, 279, 325])
 def test_sizes_are_read_as_the_decoder_reads_them(
     read: Callable[[bytes], np.ndarray], tag: int
