@@ -21,7 +21,12 @@ STRANGE_FILES = [
         "train/data/masks.py",
         "tests/train/data/test_transparent_masks.py",
         ("clear entries", "    _check_opaque(_clear(image, content), name)\n", ""),
-        ("levels of few bits", "found *= _scale(depth)", "pass"),
+        ("levels of few bits", "levels *= _scale(depth)", "pass"),
+        (
+            "bits beyond the depth",
+            "np.array(found) & (2**depth - 1)",
+            "np.array(found)",
+        ),
         ("half clear", "return alpha[pixels] != 255", "return alpha[pixels] == 0"),
     ),
     *of(
@@ -41,6 +46,7 @@ STRANGE_FILES = [
             "_INTERLACED if False else",
         ),
         ("any number of heads", "if kind in seen:", "if False:"),
+        ("any texts", "if keyword in _KEPT:", "if False:"),
         ("heads alone once", "if kind in _ONCE:", "if kind == _HEAD:"),
     ),
     *of(
