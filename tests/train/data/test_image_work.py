@@ -220,55 +220,6 @@ def test_strips_share_no_bytes(read: Callable[[bytes], np.ndarray]) -> None:
         read(bytes(content))
 
 
-def jpeg_2000(*, layers: int = 1, precincts: bytes = b"", **options: Any) -> bytes:
-    """Returns a file that claims layers, and precincts of sizes by resolution."""
-    image = Image.new("RGB", (256, 256))
-    whole = bytearray(saved("JPEG2000", image, no_jp2=True, **options))
-    at = whole.find(b"\xff\x52")
-    whole[at + 6 : at + 8] = struct.pack(">H", layers)
-    whole[at + 4] |= bool(precincts)
-    whole[at + 2 : at + 4] = struct.pack(">H", 12 + len(precincts))
-    return bytes(whole[: at + 14] + precincts + whole[at + 14 :])
-
-
-JPEG_2000 = pytest.mark.skipif(
-    "JPEG2000" not in Image.SAVE, reason="Pillow was built without JPEG 2000"
-)
-
-
-@JPEG_2000
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"layers": 50},
-        {"tile_size": (32, 32)},
-        {"precincts": b"\x77" * 6},
-        {"precincts": b"\x44" * 6, "layers": 12},
-    ],
-    ids=str,
-)
-def test_usual_jpeg_2000(
-    read: Callable[[bytes], np.ndarray], options: dict[str, Any]
-) -> None:
-    assert read(jpeg_2000(**options)).shape == (256, 256, 3)
-
-
-@JPEG_2000
-def test_layers_and_precincts(read: Callable[[bytes], np.ndarray]) -> None:
-    many = "65535 layers in 64 tiles, .* packets for 65536 pixels"
-    with pytest.raises(UserError, match=BUSY.format(many)):
-        read(jpeg_2000(layers=65535, tile_size=(32, 32)))
-    small = BUSY.format(".* precincts in a tile for 65536 pixels")
-    with pytest.raises(UserError, match=small):
-        read(jpeg_2000(precincts=b"\x11" * 6))
-    whole = jpeg_2000()
-    of_one_component = struct.pack(">2H7B", 0xFF53, 15, 0, 1, 5, 4, 4, 0, 1)
-    for at in (whole.find(b"\xff\x5c"), len(whole) - 2):
-        with pytest.raises(UserError, match=small):
-            read(whole[:at] + of_one_component + b"\x11" * 6 + whole[at:])
-
-
 def with_comments(count: int) -> bytes:
     """Returns a PPM of plain text and one pixel, with so many comments."""
     return b"P3 1 1 255 " + b"#\n" * count + b"1 2 3\n"
