@@ -48,7 +48,6 @@ CHANNEL_MISTAKES = (
     + of(
         "train/data/tiff_tags.py",
         _READ,
-        ("pages", "if not all(page", "if not any(page"),
         ("sums of two codes", "(5, 8, 32946, 34925, 50000)", "(5, 8, 32946)"),
         ("limit", "    check_picture(file.name, width, height, tile)\n", ""),
         ("turned", "turned if turned in range(1, 9) else 1,", "1,"),

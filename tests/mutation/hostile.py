@@ -12,13 +12,9 @@ PICTURES = [
             "    except Exception as error:\n        if",
             "    except (OSError, ValueError) as error:\n        if",
         ),
-        ("several pictures", "if _holds_several(image, name):", "if False:"),
-        ("phones refused", 'return image.format != "MPO"', "return True"),
-        (
-            "smaller copies refused",
-            "return has_another_page(image, name)",
-            "return True",
-        ),
+        ("several pictures", "if _holds_several(image):", "if False:"),
+        ("phones refused", '("TIFF", "MPO")', '("TIFF",)'),
+        ("pages made ready", '("TIFF", "MPO")', '("MPO",)'),
         ("limit forgotten", "    if count > _limit:", "    if False:"),
         (
             "broken EXIF refused",
@@ -33,9 +29,15 @@ PICTURES = [
         ("unwatched", "= Watched(file, name)", "= file"),
     ),
     *of(
-        "train/data/tiff_pictures.py",
+        "train/data/tiff_files.py",
         "tests/train/data/test_image_work.py",
-        ("pages", "in range(1, PAGES + 1)", "in range(1, 10**9)"),
+        ("pages", "in range(PAGES)", "in range(10**9)"),
+    ),
+    *of(
+        "train/data/tiff_files.py",
+        "tests/train/data/test_image_files.py",
+        ("any pages", "if not all(kind &", "if not all(1 | kind &"),
+        ("smaller copies refused", "if not all(kind", "if kinds or not all(kind"),
     ),
     *of(
         "train/data/image_work.py",

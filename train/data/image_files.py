@@ -28,7 +28,7 @@ from train.data.tiff_entries import (
     pixels_of_tiles,
     tiled_pixels,
 )
-from train.data.tiff_pictures import check_tiff, has_another_page, silence_libtiff
+from train.data.tiff_pictures import check_tiff, silence_libtiff
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
 # it hands others to programs, EPS, whatever its ending, to Ghostscript.
@@ -152,7 +152,7 @@ def opened(
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
         _check_work(image, watched, name, bytes_of_pixel)
-        if _holds_several(image, name):
+        if _holds_several(image):
             raise _several(name)
         if image.format == "TIFF":  # which Pillow turns as it decodes, by XMP as well
             image.info.pop("xmp", None)
@@ -256,14 +256,13 @@ def _several(name: str) -> UserError:
     )
 
 
-def _holds_several(image: Image.Image, name: str) -> bool:
+def _holds_several(image: Image.Image) -> bool:
     """Returns whether a file has several pictures, none of which is the one meant."""
-    if not getattr(image, "is_animated", False):
+    if image.format in ("TIFF", "MPO"):
+        # Pages of a TIFF have been looked at. Phones add a smaller picture, or one of
+        # distances, to a JPEG, which is then called MPO.
         return False
-    if image.format == "TIFF":
-        return has_another_page(image, name)
-    # Phones add a smaller one, or one of distances, to a JPEG, which is then called so.
-    return image.format != "MPO"
+    return getattr(image, "is_animated", False)
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -15,7 +15,9 @@ _ONCE = {_HEAD: "size", b"PLTE": "palette", b"tRNS": "transparency", b"eXIf": "E
 # Texts, and what Pillow keeps under such a keyword, whoever says it.
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _KEPT = (b"transparency", b"exif", b"interlace", b"bbox", b"default_image")
+_CRITICAL = (_HEAD, b"PLTE", b"IDAT", b"IEND")  # without which pixels cannot be told
 _KEYWORD = 80  # bytes at most, with the 0 behind it
+_ANCILLARY = 0x20  # of a chunk's first letter, small where readers may pass it over
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")  # of an animation, APNG
 _PIECE = 2**20  # bytes that are unpacked at a time
 # The first pixel of each pass, and the steps to the next ones.
@@ -40,11 +42,14 @@ def has_frames(file: BinaryIO) -> bool:
 
     Raises:
       ValueError: it has several heads, palettes or the like, does not begin with a
-        head, or has a text that Pillow takes for what another chunk says.
+        head, has a text that Pillow takes for what another chunk says, or a chunk that
+        readers must know, and do not.
     """
     kinds = set[bytes]()
     for kind, length in _chunks(file):
         kinds.add(kind)
+        if not kind[0] & _ANCILLARY and kind not in _CRITICAL:
+            raise ValueError(f"its part {kind.decode('latin-1')!r} is unknown")
         if kind in _TEXTS:
             keyword = file.read(min(length, _KEYWORD)).partition(b"\0")[0]
             if keyword in _KEPT:

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
+from train.data.tiff_entries import Tag
 from train.data.tiff_files import (
     WHITE_IS_ZERO,
     Kind,
@@ -42,7 +42,7 @@ def check_tiff(file: IO[bytes], name: str) -> None:
       ValueError: as `strips_or_tiles`, or it does not say what its values mean.
     """
     read: Any = TiffFile(file, name)  # type: ignore[arg-type]
-    tags, lists = next(read.pages())
+    tags, lists = read.one_page()
     if Tag.PHOTOMETRIC not in tags:
         raise ValueError("it does not say whether 0 is black or white")
     check_tiff_kind(read, tags, _KIND)
@@ -63,25 +63,6 @@ def check_tiff(file: IO[bytes], name: str) -> None:
             "Save it as RGB; or train with --channels.",
         )
     strips_or_tiles(read, tags, lists)
-
-
-def has_another_page(image: Image.Image, name: str) -> bool:
-    """Returns whether a page of a TIFF is no smaller copy or mask of the first one.
-
-    Raises:
-      UserError: there are more pages than an image could need.
-    """
-    try:
-        for page in range(1, PAGES + 1):
-            image.seek(page)
-            tags = image.tag_v2  # type: ignore[attr-defined]
-            if not tags.get(Tag.SUBFILE, 0) & REDUCED_OR_MASK:
-                return True
-        raise too_many_pages(name)
-    except EOFError:
-        return False
-    finally:
-        image.seek(0)
 
 
 def silence_libtiff() -> None:

@@ -140,6 +140,8 @@ def test_pages_are_counted(read: Callable[[bytes], np.ndarray]) -> None:
     strips = {273: 8, 278: 1, 279: 1}
     copy = {254: 1, **strips}
     assert read(tiff(strips, *99 * [copy])).shape == (1, 1, 3)
+    unknown = {254: 1, 259: 77}  # of which nobody makes room for its parts
+    assert read(tiff(strips, unknown)).shape == (1, 1, 3)
     said = BUSY.format("more than 99 smaller copies or masks")
     with pytest.raises(UserError, match=said):
         read(tiff(strips, *8000 * [copy]))

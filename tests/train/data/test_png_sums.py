@@ -153,6 +153,21 @@ def test_a_png_has_one_of_what_changes_how_it_looks(
         read(path)
 
 
+def test_parts_that_readers_must_know(tmp_path: Path) -> None:
+    """Pillow decodes DDAT as it does IDAT, whose checksums alone are compared."""
+    whole, path = bytes(png()), tmp_path / "a.png"
+    at = whole.index(b"IDAT") - 4
+    for kind, said in ((b"DDAT", "its part 'DDAT' is unknown"), (b"dDAT", "")):
+        checksum = zlib.crc32(kind).to_bytes(4)
+        path.write_bytes(whole[:at] + bytes(4) + kind + checksum + whole[at:])
+        if not said:
+            np.testing.assert_array_equal(read_mask(path), MASK)
+            continue
+        for read in READ_SIZE:
+            with pytest.raises(UserError, match=said):
+                read(path)
+
+
 def with_text(keyword: str, how: str, *, behind: bool) -> bytes:
     file, texts = io.BytesIO(), PngInfo()
     if how == "international":
