@@ -134,6 +134,11 @@ PALETTES = [
             "for folder in (there[name] for name in _PARTS if name in there):",
             "for folder in (root / name for name in _PARTS):",
         ),
+        (
+            "folders of another case",
+            "in every.get(name, ())]",
+            "in every.get(name, ())[:1]]",
+        ),
         ("archives untold", "in _archives(root)]", "in ()]"),
         ("beside splits within", "others += _beside_splits_within(root, parts)", ""),
         ("lists are splits", "if lists or not images.keys()", "if not images.keys()"),
