@@ -137,7 +137,7 @@ FILES = [
     *of(
         "train/data/voc_classes.py",
         "tests/train/data/test_exports.py",
-        ("ignored class", "lines[lines[:1] == (_LABELME_IGNORED,) :]", "lines"),
+        ("ignored class", "lines[lines[:1] == [_LABELME_IGNORED] :]", "lines"),
     ),
     *of(
         "train/data/split_lists.py",
@@ -156,7 +156,8 @@ FILES = [
     *of(
         "train/data/mask_checks.py",
         "tests/train/data/test_mask_checks.py",
-        ("command", "convert('1')", "convert('L')"),
+        ("command", "(mask == 255)", "(mask > 255)"),
+        ("command on others", "if not (mask % 255).any()]", "]"),
     ),
 ]
 CONVERSIONS = [

@@ -11,7 +11,7 @@ _SIGNATURE = b"\0\0\0\x0cjP  "  # of a file of boxes; others are a codestream al
 _ENUMERATED, _ICC = 1, (2, 3)  # ways of saying a color space
 # Channels of each that is read, without and with opacity: sRGB, gray, sYCC and CMYK by
 # their numbers, and those of an ICC profile.
-_COLORS = {
+_COLORS: dict[int | bytes, tuple[int, ...]] = {
     **{16: (3, 4), 17: (1, 2), 18: (3, 4), 12: (4,)},
     **{b"RGB ": (3, 4), b"GRAY": (1, 2)},
 }
@@ -38,7 +38,8 @@ def check_boxes(content: bytes, name: str) -> None:
         raise _refused(name, "with a palette")
     _, _, channels = struct.unpack_from(">IIH", dict(parts)[b"ihdr"])
     spaces = {_space(box) for kind, box in parts if kind == b"colr"}
-    if len(spaces) != 1 or channels not in (known := _COLORS.get(*spaces, ())):
+    known = _COLORS.get(spaces.pop(), ()) if len(spaces) == 1 else ()
+    if channels not in known:
         raise _refused(name, "whose colors are not gray, RGB, YCC or CMYK alone")
     for kind, box in parts:
         if kind == b"cdef" and not _in_order(box, known[0]):
