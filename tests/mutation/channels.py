@@ -18,6 +18,12 @@ CHANNEL_MISTAKES = (
         ("short", "if len(data) < size:", "if len(data) > size:"),
     )
     + of(
+        "train/data/channels.py",
+        _READ,
+        ("few bits", " or depth not in (8, 16):", ":"),
+        ("any format", "_MODES.get(str(image.format), ())", '_MODES["PNG"]'),
+    )
+    + of(
         "train/data/tiff_channels.py",
         _READ,
         (
