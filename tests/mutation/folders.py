@@ -40,13 +40,18 @@ SPLITS = [
         "tests/train/data/test_splits.py",
         (
             "said nothing",
-            "        if val:\n            note(",
-            "        if val:\n            str(",
+            "    if held:\n        note(",
+            "    if held:\n        str(",
         ),
         (
             "recorded split lost",
+            "return _told(images, self.val_names,",
+            "return _told(images, division(images, 0.3),",
+        ),
+        (
+            "recorded split untold",
+            """return _told(images, self.val_names, "the names of the run's --split")""",
             "return self.val_names",
-            "return division(images, 0.3)",
         ),
         ("split kept", '{**values, "split": 0.0}', "values"),
         ("split of the scenes", 'options.split == 0 or options.folder != ""', "True"),
