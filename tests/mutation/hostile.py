@@ -227,8 +227,10 @@ SIZES = [
     *of(
         "train/data/voc_lists.py",
         "tests/train/data/test_hostile_folders.py",
-        ("linked lists", "_text(files.inside.checked(path)", "_text((path)"),
+        ("linked lists", "read_text(files.inside.checked(path)", "read_text((path)"),
         ("long lines", "if len(line.whole) > _LONGEST:", "if False:"),
+        ("useless lines", "if done > len(images) + _USELESS:", "if False:"),
+        ("repeats unsaid", "again += [pair.name] * repeats[whole]", "pass"),
         ("long names", "if error.errno != errno.ENAMETOOLONG:", "if True:"),
         (
             "every gap",
