@@ -18,6 +18,12 @@ CHANNEL_MISTAKES = (
         ("short", "if len(data) < size:", "if len(data) > size:"),
     )
     + of(
+        "train/data/channels.py",
+        _READ,
+        ("few bits", " or depth not in (8, 16):", ":"),
+        ("any format", "_MODES.get(str(image.format), ())", '_MODES["PNG"]'),
+    )
+    + of(
         "train/data/tiff_channels.py",
         _READ,
         (
@@ -48,7 +54,6 @@ CHANNEL_MISTAKES = (
     + of(
         "train/data/tiff_tags.py",
         _READ,
-        ("pages", "if not all(page", "if not any(page"),
         ("sums of two codes", "(5, 8, 32946, 34925, 50000)", "(5, 8, 32946)"),
         ("limit", "    check_picture(file.name, width, height, tile)\n", ""),
         ("turned", "turned if turned in range(1, 9) else 1,", "1,"),

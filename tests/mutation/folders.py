@@ -40,13 +40,18 @@ SPLITS = [
         "tests/train/data/test_splits.py",
         (
             "said nothing",
-            "        if val:\n            note(",
-            "        if val:\n            str(",
+            "    if held:\n        note(",
+            "    if held:\n        str(",
         ),
         (
             "recorded split lost",
-            "return self.val_names",
-            "return division(images, 0.3)",
+            "return _told(images, self.val_names,",
+            "return _told(images, division(images, 0.3),",
+        ),
+        (
+            "recorded split untold",
+            "    held = sum(name in images for name in val)\n",
+            "    held = by.startswith('--') and len(val)\n",
         ),
         ("split kept", '{**values, "split": 0.0}', "values"),
         ("split of the scenes", 'options.split == 0 or options.folder != ""', "True"),
@@ -137,7 +142,7 @@ FILES = [
     *of(
         "train/data/voc_classes.py",
         "tests/train/data/test_exports.py",
-        ("ignored class", "lines[lines[:1] == (_LABELME_IGNORED,) :]", "lines"),
+        ("ignored class", "lines[lines[:1] == [_LABELME_IGNORED] :]", "lines"),
     ),
     *of(
         "train/data/split_lists.py",
@@ -156,7 +161,8 @@ FILES = [
     *of(
         "train/data/mask_checks.py",
         "tests/train/data/test_mask_checks.py",
-        ("command", "convert('1')", "convert('L')"),
+        ("command", "(mask == 255)", "(mask > 255)"),
+        ("command on others", "if not (mask % 255).any()]", "]"),
     ),
 ]
 CONVERSIONS = [

@@ -26,7 +26,7 @@ PALETTES = [
     *of(
         "train/data/kinds.py",
         "tests/train/data/test_mask_colors.py",
-        ("palettes forgotten", "checks.colors.add(builder.shown())", "pass"),
+        ("palettes forgotten", "builder.check_prepared()", "pass"),
     ),
     *of(
         "train/data/mask_colors.py",
@@ -60,6 +60,13 @@ PALETTES = [
             "if not (IGNORED in used and",
             "if not (False and",
         ),
+    ),
+    *of(
+        "train/data/voc_records.py",
+        "tests/train/data/test_mask_checks.py",
+        ("values of before", "add(found.shown)\n        self._check(found)", "add(())"),
+        ("values not read again", "            values |= used\n", ""),
+        ("values of any split", "if split == next(iter(folder.splits)):", "if True:"),
     ),
     *of(
         "train/data/voc_records.py",
@@ -133,6 +140,11 @@ PALETTES = [
             "layouts of one case",
             "for folder in (there[name] for name in _PARTS if name in there):",
             "for folder in (root / name for name in _PARTS):",
+        ),
+        (
+            "folders of another case",
+            "in every.get(name, ())]",
+            "in every.get(name, ())[:1]]",
         ),
         ("archives untold", "in _archives(root)]", "in ()]"),
         ("beside splits within", "others += _beside_splits_within(root, parts)", ""),

@@ -149,7 +149,8 @@ SHARED_FOLDERS = [
         "train/data/tiff_pictures.py",
         "tests/train/data/test_tiff_pictures.py",
         ("gray and more", "(1,))[0] > 2:", "(1,))[0] > 9:"),
-        ("deep planes", "if tags.get(Tag.PLANAR, (1,))[0] != 1 and", "if False and"),
+        ("deep planes", "bits == 8 and", ""),
+        ("white planes", " and colors != WHITE_IS_ZERO", ""),
     ),
     *of(
         "train/data/convert/conversion.py",

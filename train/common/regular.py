@@ -54,6 +54,21 @@ def read_regular(path: Path, most: int = _MOST) -> bytes:
             return file.read()
 
 
+def read_text(path: Path, most: int) -> str:
+    r"""Returns text of which lines end in \n, whatever else Unicode ends them by.
+
+    Raises:
+      UserError: as `read_regular`, or it is no UTF-8.
+    """
+    try:
+        text = read_regular(path, most).decode("utf-8-sig")  # Windows may mark it
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 text ({error}). Save it as that."
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def check_kind(path: Path) -> None:
     """Refuses what is neither a file nor a folder, before a library opens it.
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.common.regular import open_regular, read_regular
-from train.data.deep_png import deep_pixels, is_deep_png
+from train.data.deep_png import deep_pixels
 from train.data.forms import Form, check_form, form_of
 from train.data.image_files import (
     blaming,
@@ -20,12 +20,15 @@ from train.data.image_files import (
     opened,
     orientation_of,
 )
+from train.data.png_chunks import depth_and_kind
 from train.data.tiff_channels import tiff_pixels
 from train.data.tiff_files import TiffFile
 from train.data.tiff_tags import is_tiff, layout_of
 
-# Pillow's modes whose bytes are those of the file.
-_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+# Pillow's modes whose bytes are those of the file, by its format; of PNG where it has 8
+# or 16 bits. Of others Pillow scales levels, or colors are kept approximately.
+_MODES = {"PNG": ("L", "LA", "RGB", "RGBA", "I;16")}
+_MODES |= dict.fromkeys(("JPEG", "MPO", "BMP"), ("L",))
 
 # An array in a prepared record: these bytes, height, width, channels, bits, the values.
 _ARRAY, _HEAD = b"\x93ARRAY", struct.Struct("<IIBB")
@@ -46,22 +49,22 @@ def read_channels(path: Path, form: Form) -> tuple[np.ndarray, int]:
         if is_tiff(file.read(4)):
             return tiff_pixels(file, form, name)
     with opened(path) as image:
-        depth = 16 if image.mode.startswith("I;16") else 8
         content = b""
         if image.format == "PNG":
             pixels = image.width * image.height
             content = read_regular(path, most_bytes(pixels, 8))
-            depth = 16 if is_deep_png(content) else depth
-        if image.mode not in _MODES and depth == 8:
+        depth, _ = depth_and_kind(content) or (8, 0)
+        known = _MODES.get(str(image.format), ())
+        if image.mode not in known or depth not in (8, 16):
             raise UserError(
-                f"{path} has no channels of 8 or 16 bits (mode {image.mode}), but "
-                f"{form} are read. Save it with those."
+                f"{path} is a {image.format} (mode {image.mode}, "
+                f"{depth} bits), but images are read with {form} here, from PNG and "
+                "TIFF of 8 or 16 bits, or gray of 8 bits from JPEG and BMP. Save "
+                "it as one of those, with the levels that the network is to see."
             )
         check_pixel_sums(image)
         image.load()
-        found = (
-            deep_pixels(content, name) if depth == 16 and content else _pixels(image)
-        )
+        found = deep_pixels(content, name) if depth == 16 else _pixels(image)
         check_form(form_of(found), form, name)
         return found, orientation_of(image)
 
@@ -82,8 +85,6 @@ def stored_size(path: Path) -> tuple[int, int] | None:
 
 def _pixels(image: Image.Image) -> np.ndarray:
     pixels = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        pixels = pixels.astype(np.uint16)
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 

@@ -180,13 +180,18 @@ class DataOptions(Group):
         Args:
           images: the digest of each by its name.
         """
-        val = division(images, self.split)
-        if val:
-            note(
-                f"{len(images)} images without lists: {len(images) - len(val)} to "
-                f"train, {len(val)} to val, by --split {self.split:g}"
-            )
-        return val
+        return _told(images, division(images, self.split), f"--split {self.split:g}")
+
+
+def _told(images: Mapping[str, str], val: tuple[str, ...], by: str) -> tuple[str, ...]:
+    """Returns the names to validate on, once it is said how many they are."""
+    held = sum(name in images for name in val)
+    if held:
+        note(
+            f"{len(images)} images without lists: {len(images) - held} to train, "
+            f"{held} to val, by {by}"
+        )
+    return val
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -196,8 +201,8 @@ class DividedData(DataOptions):
     val_names: tuple[str, ...] = option((), "Names of those images.")
 
     def divide(self, images: Mapping[str, str]) -> tuple[str, ...]:
-        """Returns the names that are recorded."""
-        return self.val_names
+        """Returns the names that are recorded, and says how many there are."""
+        return _told(images, self.val_names, "the names of the run's --split")
 
     @classmethod
     def of(cls, options: DataOptions, val_names: Sequence[str]) -> DividedData:

@@ -10,15 +10,9 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.data.image_files import opened
-from train.data.png_chunks import SIGNATURE, depth_and_kind, pixel_chunks
+from train.data.png_chunks import SIGNATURE, pixel_chunks
 
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the color type
-
-
-def is_deep_png(content: bytes) -> bool:
-    """Returns whether a file is a PNG of 16 bits a channel, told by its head."""
-    bits, _ = depth_and_kind(content) or (8, 0)
-    return bits == 16
 
 
 def deep_pixels(content: bytes, name: str) -> np.ndarray:

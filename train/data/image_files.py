@@ -20,14 +20,15 @@ from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
 from train.data.image_work import Watched, check_jpeg_2000, check_measured
+from train.data.jpeg_2000_boxes import check_boxes
 from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
     check_entries,
     claimed_pixels,
-    tile_of,
+    pixels_of_tiles,
     tiled_pixels,
 )
-from train.data.tiff_pictures import check_tiff, has_another_page, silence_libtiff
+from train.data.tiff_pictures import check_tiff, silence_libtiff
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
 # it hands others to programs, EPS, whatever its ending, to Ghostscript.
@@ -151,7 +152,7 @@ def opened(
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
         _check_work(image, watched, name, bytes_of_pixel)
-        if _holds_several(image, name):
+        if _holds_several(image):
             raise _several(name)
         if image.format == "TIFF":  # which Pillow turns as it decodes, by XMP as well
             image.info.pop("xmp", None)
@@ -224,9 +225,8 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
     _check_count(pixels, f"{name} has {image.width // each}×{image.height} =")
     check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels, each))
     if image.format == "TIFF":
-        if tile := tile_of(image):
-            together = tiled_pixels(image.size, tile) // each
-            _check_count(together, f"{name} has tiles of together")
+        together = pixels_of_tiles(image) // each
+        _check_count(together, f"{name} has tiles of together")
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
     elif image.format == "PNG" and has_frames(file):
         raise _several(name)
@@ -234,7 +234,9 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
         check_bmp(file, image, name)
     elif image.format == "JPEG2000":
         file.seek(0)
-        check_jpeg_2000(file.read(), pixels, name)
+        content = file.read()
+        check_boxes(content, name)
+        check_jpeg_2000(content, pixels, name)
     file.seek(place)
 
 
@@ -254,14 +256,13 @@ def _several(name: str) -> UserError:
     )
 
 
-def _holds_several(image: Image.Image, name: str) -> bool:
+def _holds_several(image: Image.Image) -> bool:
     """Returns whether a file has several pictures, none of which is the one meant."""
-    if not getattr(image, "is_animated", False):
+    if image.format in ("TIFF", "MPO"):
+        # Pages of a TIFF have been looked at. Phones add a smaller picture, or one of
+        # distances, to a JPEG, which is then called MPO.
         return False
-    if image.format == "TIFF":
-        return has_another_page(image, name)
-    # Phones add a smaller one, or one of distances, to a JPEG, which is then called so.
-    return image.format != "MPO"
+    return getattr(image, "is_animated", False)
 
 
 def orientation_of(image: Image.Image) -> int:

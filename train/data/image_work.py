@@ -29,6 +29,8 @@ _MEDIA = b"ftyp"  # of AVIF and HEIF, behind four bytes
 # takes kilobytes. Usual files have some dozens of each in a tile.
 _PACKETS = 10_000_000
 _PRECINCTS, _PIXELS_A_PRECINCT = 20_000, 16
+# A component of a tile takes a kilobyte as soon as the head is read.
+_COMPONENTS, _IN_TILES, _PIXELS_EACH = 4, 20_000, 16
 _GRID = re.compile(rb"\xff\x4f\xff\x51.{4}(.{32})(..)", re.DOTALL)  # SOC, then SIZ
 _CODING = re.compile(rb"\xff[\x52\x53]")  # COD, for all components, and COC, for one
 
@@ -100,7 +102,7 @@ class Watched:
 
 
 def check_jpeg_2000(content: bytes, pixels: int, name: str) -> None:
-    """Refuses more layers, tiles or precincts of a JPEG 2000 than it could need.
+    """Refuses more layers, tiles, components or precincts than an image could need.
 
     Whatever looks like a head or a coding style counts, wherever it is, so none can be
     hidden; data look like one by chance in one file of millions.
@@ -119,7 +121,11 @@ def check_jpeg_2000(content: bytes, pixels: int, name: str) -> None:
         width, height, _, _, across, down, *_ = struct.unpack(">8I", sizes)
         across, down = min(width, across) or 1, min(height, down) or 1
         tiles = -(-width // across) * -(-height // down)
-        precincts = int.from_bytes(components) * max(
+        if (count := int.from_bytes(components)) > _COMPONENTS:
+            raise too_much(name, f"{count} components")
+        if (parts := count * tiles) > _IN_TILES + pixels // _PIXELS_EACH:
+            raise too_much(name, f"{parts} components of tiles for {pixels} pixels")
+        precincts = count * max(
             (_precincts(across, down, exponents) for _, exponents in styles), default=0
         )
         if precincts > _PRECINCTS + pixels // _PIXELS_A_PRECINCT:

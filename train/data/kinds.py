@@ -136,7 +136,7 @@ def _found_in_place(
         checks = checks_of_all()
         for split in dict.fromkeys(splits):  # first what is there, which takes no time
             if (builder := records_of(split, checks)).is_prepared():
-                checks.colors.add(builder.shown())
+                builder.check_prepared()
         sources: dict[str, Source] = {}
         for split in splits:
             builder = records_of(split, checks)
@@ -149,7 +149,7 @@ def _found_in_place(
     def shown(splits: Sequence[str]) -> tuple[ShownColor, ...]:
         colors, checks = ShownColors(void=folder.void), checks_of_all()
         for split in dict.fromkeys(splits):
-            colors.add(records_of(split, checks).shown())
+            colors.add(records_of(split, checks).of_masks().shown)
         return colors.listed()
 
     return Found(

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from train.common.errors import UserError
 from train.data.inside import below
-from train.data.plain_pairs import ENDS, IMAGE_FOLDERS, MASK_FOLDERS, folders_in
+from train.data.plain_pairs import (
+    ENDS,
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    all_folders_in,
+    folders_in,
+)
 from train.data.split_lists import all_list_paths
 from train.data.splits import ALIASES
 from train.data.voc_files import (
@@ -168,11 +174,12 @@ def _beside(root: Path) -> Iterable[str]:
         there = folders_in(root)
         folders = [there[name] for name in _PARTS if name in there]
     for folder in folders:
-        there = folders_in(folder)
+        every = all_folders_in(folder)
         for names, read in ((IMAGE_FOLDERS, WITH_TIFF), (MASK_FOLDERS, (".png",))):
-            _, *others = [there[name] for name in names if name in there] or [folder]
+            alike = [path for name in names for path in every.get(name, ())]
+            first, *others = alike or [folder]
             for path in others:
-                if _has(path, read):
+                if _has(path, read) and not path.samefile(first):
                     yield f"{path.relative_to(root)}/"
 
 

@@ -28,7 +28,6 @@ class MaskChecks:
 
     def __init__(self, *, made: Path | None = None, void: Collection[int] = ()) -> None:
         self._made = made
-        self._values: set[int] = set()
         self._masks: dict[Path, set[int]] = {}
         self._white = 0  # of those, that it was said of
         self.colors = ShownColors(void=void)
@@ -40,7 +39,6 @@ class MaskChecks:
           UserError: a color of its palette has another value in an earlier mask.
         """
         used = set(np.unique(labels).tolist())
-        self._values |= used
         if not is_made(path, self._made):
             self._masks[path] = used
         shown = self.shown_by(path, used)
@@ -53,19 +51,6 @@ class MaskChecks:
         Nothing, of a mask that a conversion wrote: the colors are not the user's.
         """
         return [] if is_made(path, self._made) else shown_by(path, used)
-
-    def finish(self, root: Path, mask: Path) -> None:
-        """Refuses masks that have nothing but one class and ignored pixels.
-
-        Args:
-          root: the folder of the data.
-          mask: one of the masks.
-
-        Raises:
-          UserError: the only values are 0 and 255, as programs write black and white.
-        """
-        if self._values == {0, IGNORED}:
-            raise black_and_white(root, mask, converted=self._made is not None)
 
     def warning(self) -> str:
         """Returns what is to be said of masks so far, and was not said before."""
@@ -109,6 +94,24 @@ def of_white(count: int, total: int) -> str:
     )
 
 
+def check_values(
+    values: Collection[int], root: Path, mask: Path, *, converted: bool = False
+) -> None:
+    """Refuses masks that have nothing but one class and ignored pixels.
+
+    Args:
+      values: of all masks of a split.
+      root: the folder of the data.
+      mask: one of the masks.
+      converted: as for `black_and_white`.
+
+    Raises:
+      UserError: the only values are 0 and 255, as programs write black and white.
+    """
+    if set(values) == {0, IGNORED}:
+        raise black_and_white(root, mask, converted=converted)
+
+
 def black_and_white(root: Path, mask: Path, *, converted: bool = False) -> UserError:
     """Returns the refusal of masks that have the values 0 and 255 alone.
 
@@ -127,19 +130,21 @@ def black_and_white(root: Path, mask: Path, *, converted: bool = False) -> UserE
     return UserError(
         f"the masks in {mask.parent} have the values 0 and 255 alone, and 255 is "
         "ignored: nothing but class 0 is left. If 255 is a class, copy the data with "
-        "masks of 1 bit, which have its index, 1, there:\n"
+        "its index, 1, there (from this repository; masks with other values stay):\n"
         f"  {_copying(root.absolute(), copy, mask)}\n"
         f"and train with --data {shlex.quote(str(copy))}"
     )
 
 
 def _copying(root: Path, copy: Path, mask: Path) -> str:
-    """Returns a command that copies data, the masks as black and white of 1 bit."""
+    """Returns a command that copies data, masks of 0 and 255 alone as of 1 bit."""
     parts = mask.absolute().relative_to(root).parent.parts
     folder = next((part for part in parts if part in (*MASKS, *MASK_FOLDERS)), "*")
     code = (
-        "import pathlib, shutil, sys; from PIL import Image; old, new, masks = "
-        "sys.argv[1:]; shutil.copytree(old, new); [Image.open(path).convert('1')"
-        ".save(path) for path in pathlib.Path(new).rglob(masks + '/**/*.[pP][nN][gG]')]"
+        "import pathlib, shutil, sys; from PIL import Image; from train.data.images "
+        "import read_mask; old, new, masks = sys.argv[1:]; shutil.copytree(old, new); "
+        "[Image.fromarray(mask == 255).save(path) for path in pathlib.Path(new).rglob("
+        "masks + '/**/*.[pP][nN][gG]') for mask in [read_mask(path)] "
+        "if not (mask % 255).any()]"
     )
     return f'python -c "{code}" {shlex.join((str(root), str(copy), folder))}'

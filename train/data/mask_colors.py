@@ -136,28 +136,37 @@ def _alone(colors: np.ndarray, place: Path) -> Iterable[ShownColor]:
             yield ShownColor(",".join(map(str, color)), value, place)
 
 
+class OfMasks(NamedTuple):
+    """What the masks of a split show and hold."""
+
+    shown: tuple[ShownColor, ...]
+    values: frozenset[int]  # stored in them, none where they are read by color
+
+
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
     """The content of a file beside prepared records."""
 
     colors: dict[MaskColor, tuple[MaskValue, _Number]]  # value and first mask
+    values: list[MaskValue]
 
 
-def keep_shown(path: Path, shown: Iterable[ShownColor], masks: Iterable[Path]) -> None:
+def keep(path: Path, found: OfMasks, masks: Iterable[Path]) -> None:
     """Writes what the masks of a split show, each mask by its number in the split."""
     numbers: dict[Path | str, int] = {}
     for number, mask in enumerate(masks):
         numbers.setdefault(mask, number)
-    colors = {one.color: (one.value, numbers[one.place]) for one in shown}
-    write_sealed(path, {"colors": colors})
+    colors = {one.color: (one.value, numbers[one.place]) for one in found.shown}
+    write_sealed(path, {"colors": colors, "values": sorted(found.values)})
 
 
-def kept_shown(path: Path, masks: Mapping[int, Path]) -> list[ShownColor]:
-    """Returns what `keep_shown` wrote.
+def kept(path: Path, masks: Mapping[int, Path]) -> OfMasks:
+    """Returns what `keep` wrote.
 
     Raises:
       ValueError: the file is damaged, or of other masks.
     """
-    kept = msgspec.convert(read_sealed(path, always=bool), _Kept)
-    if strange := [n for _, n in kept.colors.values() if n not in masks]:
+    found = msgspec.convert(read_sealed(path, always=bool), _Kept)
+    if strange := [n for _, n in found.colors.values() if n not in masks]:
         raise ValueError(f"{path.name} tells of a mask {strange[0]}")
-    return [ShownColor(it, value, masks[n]) for it, (value, n) in kept.colors.items()]
+    shown = (ShownColor(it, value, masks[n]) for it, (value, n) in found.colors.items())
+    return OfMasks(tuple(shown), frozenset(found.values))

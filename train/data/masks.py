@@ -150,12 +150,13 @@ def _clear(image: Image.Image, content: bytes) -> np.ndarray:
         alpha = np.full(256, 255)
         alpha[: len(found)] = list(found)
         return alpha[pixels] != 255
+    if image.mode == "P":
+        return pixels == found
     depth, _ = depth_and_kind(content) or (8, 0)
-    if image.mode == "1":
-        found = bool(found)
-    elif image.mode == "L" and depth < 8:
-        found *= _scale(depth)
-    clear = pixels == np.array(found)
+    levels = np.array(found) & (2**depth - 1)  # higher bits say nothing
+    if image.mode == "L":
+        levels *= _scale(depth)
+    clear = pixels == levels
     return clear.all(axis=-1) if clear.ndim == 3 else clear
 
 

@@ -108,7 +108,7 @@ def plain_listing(
 
 def _check_alone(root: Path, read: Sequence[str]) -> None:
     """Refuses two folders of images, or of masks, that have the same names."""
-    there = _folders_in(root)
+    there = all_folders_in(root)
     for what, names, endings in (
         ("images", IMAGE_FOLDERS, read),
         ("masks", MASK_FOLDERS, (".png",)),
@@ -131,7 +131,7 @@ def _check_case(folder: Path, is_one: Callable[[Path], bool]) -> None:
       folder: that is read.
       is_one: returns whether the other could be read in its place.
     """
-    for other in _folders_in(folder.parent)[folder.name.lower()]:
+    for other in all_folders_in(folder.parent)[folder.name.lower()]:
         if other != folder and is_one(other) and not other.samefile(folder):
             raise UserError(
                 f"{folder} and {other} are both of one split: which of them is meant "
@@ -175,10 +175,10 @@ def folders_in(root: Path) -> dict[str, Path]:
 
     Of names that differ in case alone, the one in lower case goes first.
     """
-    return {name: paths[0] for name, paths in _folders_in(root).items()}
+    return {name: paths[0] for name, paths in all_folders_in(root).items()}
 
 
-def _folders_in(root: Path) -> dict[str, list[Path]]:
+def all_folders_in(root: Path) -> dict[str, list[Path]]:
     """Returns the folders in a folder by their names, that in lower case first."""
     if not root.is_dir():
         return {}

@@ -12,6 +12,12 @@ _HEAD, _SIZE_AT = b"IHDR", 16
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
 # Readers take the first or the last where there are two.
 _ONCE = {_HEAD: "size", b"PLTE": "palette", b"tRNS": "transparency", b"eXIf": "EXIF"}
+# Texts, and what Pillow keeps under such a keyword, whoever says it.
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_KEPT = (b"transparency", b"exif", b"interlace", b"bbox", b"default_image")
+_CRITICAL = (_HEAD, b"PLTE", b"IDAT", b"IEND")  # without which pixels cannot be told
+_KEYWORD = 80  # bytes at most, with the 0 behind it
+_ANCILLARY = 0x20  # of a chunk's first letter, small where readers may pass it over
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")  # of an animation, APNG
 _PIECE = 2**20  # bytes that are unpacked at a time
 # The first pixel of each pass, and the steps to the next ones.
@@ -35,10 +41,22 @@ def has_frames(file: BinaryIO) -> bool:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: it has several heads, palettes or the like, or does not begin with a
-        head.
+      ValueError: it has several heads, palettes or the like, does not begin with a
+        head, has a text that Pillow takes for what another chunk says, or a chunk that
+        readers must know, and do not.
     """
-    kinds = [kind for kind, _ in _chunks(file)]
+    kinds = set[bytes]()
+    for kind, length in _chunks(file):
+        kinds.add(kind)
+        if not kind[0] & _ANCILLARY and kind not in _CRITICAL:
+            raise ValueError(f"its part {kind.decode('latin-1')!r} is unknown")
+        if kind in _TEXTS:
+            keyword = file.read(min(length, _KEYWORD)).partition(b"\0")[0]
+            if keyword in _KEPT:
+                raise ValueError(
+                    f"a text called {keyword.decode()!r} hides what it says of its "
+                    "pixels; save it anew without texts"
+                )
     return any(frame in kinds for frame in _FRAMES)
 
 

@@ -70,12 +70,22 @@ def tiled_pixels(size: tuple[int, int], tile: tuple[int, int]) -> int:
     return across * down
 
 
-def tile_of(image: Image.Image) -> tuple[int, int] | None:
-    """Returns width and height of a TIFF's tiles, None where it has none."""
+def pixels_of_tiles(image: Image.Image) -> int:
+    """Returns the pixels of a TIFF's tiles together, 0 where it has none.
+
+    Sides are those of the tags: an image's own are exchanged where it is turned.
+    """
     tags = image.tag_v2  # type: ignore[attr-defined]
     if not {Tag.TILE_WIDTH, Tag.TILE_HEIGHT} <= set(tags):
-        return None
-    return tags[Tag.TILE_WIDTH], tags[Tag.TILE_HEIGHT]
+        return 0
+    size, tile = (
+        (tags[wide], tags[tall])
+        for wide, tall in (
+            (Tag.WIDTH, Tag.HEIGHT),
+            (Tag.TILE_WIDTH, Tag.TILE_HEIGHT),
+        )
+    )
+    return tiled_pixels(size, tile)
 
 
 class _Entry(NamedTuple):

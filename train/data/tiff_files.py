@@ -18,6 +18,7 @@ from train.data.tiff_entries import (
     MOST_NUMBERS,
     PAGES,
     PART_LISTS,
+    REDUCED_OR_MASK,
     Tag,
     too_many_pages,
 )
@@ -39,7 +40,7 @@ COMPRESSIONS = {
 }
 _FAX = dict.fromkeys((2, 3, 4, 32771), "fax, CCITT")
 _OTHERS = {**_FAX, 6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 50001: "WebP"}
-_WHITE_IS_ZERO = 0
+WHITE_IS_ZERO = 0
 
 Tags = Mapping[int, tuple[int, ...]]
 
@@ -92,7 +93,7 @@ def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
         raise not_read(file, "whose bytes begin with their lowest bit", "Save it anew.")
     colors = tags.get(Tag.PHOTOMETRIC, (1,))[0]
     if colors not in kind.colors:
-        if colors == _WHITE_IS_ZERO:
+        if colors == WHITE_IS_ZERO:
             raise not_read(file, "whose 0 is white", "Save it with 0 for black.")
         raise not_read(
             file,
@@ -191,7 +192,24 @@ class TiffFile:
         self.file.seek(at)
         return struct.unpack(self.order + kinds, self.file.read(size))
 
-    def pages(self) -> Iterator[tuple[Tags, Mapping[int, NumberList]]]:
+    def one_page(self) -> tuple[Tags, Mapping[int, NumberList]]:
+        """Returns the whole numbers of the first directory, by tag, and its lists.
+
+        Raises:
+          UserError: another page is no smaller copy or mask of it, or there are more
+            pages than an image could need.
+        """
+        first, *others = self._pages()
+        kinds = [page.get(Tag.SUBFILE, (0,))[0] for page, _ in others]
+        if not all(kind & REDUCED_OR_MASK for kind in kinds):
+            raise not_read(
+                self,
+                "of several pictures (pages)",
+                "Save one as a file of its own, with all channels at each pixel.",
+            )
+        return first
+
+    def _pages(self) -> Iterator[tuple[Tags, Mapping[int, NumberList]]]:
         """Yields the whole numbers of each directory by tag, of the first all.
 
         What has a number for each part is left where it is, for `whole_list`: lists may

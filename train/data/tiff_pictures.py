@@ -8,8 +8,9 @@ from typing import IO, Any
 
 from PIL import Image
 
-from train.data.tiff_entries import PAGES, REDUCED_OR_MASK, Tag, too_many_pages
+from train.data.tiff_entries import Tag
 from train.data.tiff_files import (
+    WHITE_IS_ZERO,
     Kind,
     TiffFile,
     check_tiff_kind,
@@ -20,13 +21,13 @@ from train.data.tiff_files import (
 # Beside the colors of other channels those whose 0 is white, and palettes.
 _KIND = Kind(
     (1, 2, 4, 8, 16),
-    (0, 1, 2, 3, 5),
+    (WHITE_IS_ZERO, 1, 2, 3, 5),
     "gray levels, RGB, a palette or CMYK",
     "colors in YCbCr, Lab or others",
 )
 
 
-_OF_ONE = (0, 1, 3)  # colors that are one channel
+_OF_ONE = (WHITE_IS_ZERO, 1, 3)  # colors that are one channel
 
 
 def check_tiff(file: IO[bytes], name: str) -> None:
@@ -41,43 +42,27 @@ def check_tiff(file: IO[bytes], name: str) -> None:
       ValueError: as `strips_or_tiles`, or it does not say what its values mean.
     """
     read: Any = TiffFile(file, name)  # type: ignore[arg-type]
-    tags, lists = next(read.pages())
+    tags, lists = read.one_page()
     if Tag.PHOTOMETRIC not in tags:
         raise ValueError("it does not say whether 0 is black or white")
     check_tiff_kind(read, tags, _KIND)
-    if tags.get(Tag.PLANAR, (1,))[0] != 1 and tags.get(Tag.BITS, (1,))[0] > 8:
+    bits, colors = tags.get(Tag.BITS, (1,))[0], tags[Tag.PHOTOMETRIC][0]
+    is_plain = bits == 8 and colors != WHITE_IS_ZERO
+    if tags.get(Tag.PLANAR, (1,))[0] != 1 and not is_plain:
         raise not_read(
             read,
-            "of 16 bits whose channels lie apart",
-            "Save it with each pixel's channels together, or with 8 bits; or train "
+            f"of {bits} bits{' and 0 for white' * (colors == WHITE_IS_ZERO)} whose "
+            "channels lie apart",
+            "Save it with each pixel's channels together; or, if it has 16 bits, train "
             "with --bit-depth 16 (and --channels).",
         )
-    if tags[Tag.PHOTOMETRIC][0] in _OF_ONE and tags.get(Tag.SAMPLES, (1,))[0] > 2:
+    if colors in _OF_ONE and tags.get(Tag.SAMPLES, (1,))[0] > 2:
         raise not_read(
             read,
             "of gray levels or a palette with more channels than opacity",
             "Save it as RGB; or train with --channels.",
         )
     strips_or_tiles(read, tags, lists)
-
-
-def has_another_page(image: Image.Image, name: str) -> bool:
-    """Returns whether a page of a TIFF is no smaller copy or mask of the first one.
-
-    Raises:
-      UserError: there are more pages than an image could need.
-    """
-    try:
-        for page in range(1, PAGES + 1):
-            image.seek(page)
-            tags = image.tag_v2  # type: ignore[attr-defined]
-            if not tags.get(Tag.SUBFILE, 0) & REDUCED_OR_MASK:
-                return True
-        raise too_many_pages(name)
-    except EOFError:
-        return False
-    finally:
-        image.seek(0)
 
 
 def silence_libtiff() -> None:

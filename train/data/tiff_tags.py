@@ -9,12 +9,11 @@ import numpy as np
 from train.common.regular import check_size
 from train.data.forms import Form
 from train.data.image_files import check_picture, most_bytes
-from train.data.tiff_entries import BIG, CLASSIC, REDUCED_OR_MASK, Tag, of_64_bits
+from train.data.tiff_entries import BIG, CLASSIC, Tag, of_64_bits
 from train.data.tiff_files import (
     Kind,
     TiffFile,
     check_tiff_kind,
-    not_read,
     strips_or_tiles,
 )
 
@@ -60,18 +59,12 @@ def layout_of(file: TiffFile) -> TiffLayout:
     file.file.seek(0)
     if file.file.read(4) in BIG:
         raise of_64_bits(file.name)
-    (tags, lists), *others = file.pages()
+    tags, lists = file.one_page()
     width, height = tags[Tag.WIDTH][0], tags[Tag.HEIGHT][0]
     tile = None
     if Tag.TILES in lists:
         tile = tags[Tag.TILE_WIDTH][0], tags[Tag.TILE_HEIGHT][0]
     check_picture(file.name, width, height, tile)
-    if not all(page.get(Tag.SUBFILE, (0,))[0] & REDUCED_OR_MASK for page, _ in others):
-        raise not_read(
-            file,
-            "of several pictures (pages)",
-            "Save it as one picture, with all channels at each pixel.",
-        )
     check_tiff_kind(file, tags, _KIND)
     compression, predictor, samples, planar, turned = (
         tags.get(tag, (1,))[0]

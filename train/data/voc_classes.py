@@ -96,8 +96,16 @@ def read_classes(
 
 def _read_names(path: Path) -> tuple[str, ...]:
     """Reads class_names.txt, a name in each line."""
-    lines = tuple(line for line in read_lines(path) if line)
-    names = lines[lines[:1] == (_LABELME_IGNORED,) :]
+    lines = read_lines(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    if "" in lines:
+        raise UserError(
+            f"{path}, line {1 + lines.index('')} is blank, and names after it would "
+            "be those of other values than their places say. Write the name of that "
+            "value there, or take the line out."
+        )
+    names = tuple(lines[lines[:1] == [_LABELME_IGNORED] :])
     check_names(names, path)
     return names
 

@@ -178,6 +178,7 @@ def counted_once(
     pairs: Sequence[Pair],
     place: Path,
     refuse: Callable[[UserError], None] = raise_error,
+    again: Sequence[str] = (),
 ) -> list[Pair]:
     """Returns images without those that are an earlier one; says which those are.
 
@@ -187,12 +188,13 @@ def counted_once(
       pairs: images and masks.
       place: where they are named, for messages.
       refuse: is told of an image that has two masks.
+      again: names that were left out before, as often as they were.
 
     Raises:
       UserError: an image has two masks that differ.
     """
     first: dict[tuple[int, int], Pair] = {}
-    again = []
+    again = [*again]
     for pair in pairs:
         found = pair.image.stat()
         known = first.setdefault((found.st_dev, found.st_ino), pair)

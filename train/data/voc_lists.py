@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from models.text import shortened
 from train.common.errors import UserError
-from train.common.regular import read_regular
+from train.common.regular import read_text
 from train.data.inside import within
 from train.data.unread import of_unread
 from train.data.voc_files import (
@@ -30,6 +32,7 @@ _COLUMN = re.compile(r"(?<!\s)\s+-?[01]$")
 
 _LARGEST = 2**24  # bytes of a list, of classes a sixteenth
 _LONGEST = 2 * 4096  # characters of a line: two paths, as long as Linux takes them
+_USELESS = 10_000  # lines that name nothing, or nothing else
 _DEEPEST = 64  # folders in a folder; and gaps of a line that may be between two paths
 
 
@@ -77,14 +80,15 @@ def read_list(
       UserError: the list is empty, or an image or a mask is missing, or outside, or two
         images would have one name.
     """
-    whole_lines = enumerate(list_text(path, files).split("\n"), start=1)
-    lines = [_Line(it, path, number) for number, it in whole_lines if it.strip()]
-    if not lines:
+    numbers, repeats = _numbered(list_text(path, files))
+    if not numbers:
         raise UserError(f"{path} is empty. Write one image name a line.")
-    column = all(_COLUMN.search(line.text[-_LONGEST:]) for line in lines)
+    column = all(_COLUMN.search(whole.strip()[-_LONGEST:]) for whole in numbers)
     pairs: list[Pair] = []
+    again: list[str] = []
     images: dict[str, Path] = {}
-    for line in lines:
+    for done, (whole, number) in enumerate(numbers.items(), start=1):
+        line = _Line(whole, path, number)
         try:
             with _not_too_long(line):
                 pair = _pair(files, line, column=column)
@@ -94,14 +98,34 @@ def read_list(
                     f"{known} is. Rename one of them, or its folder."
                 )
             pairs.append(pair)
+            again += [pair.name] * repeats[whole]
         except UserError as error:
             refuse(error)
-    return counted_once(pairs, path, refuse)
+        if done > len(images) + _USELESS:
+            raise UserError(
+                f"{path} has more than {_USELESS} lines that name no image, or one "
+                "again in another form. Mend those, or write the list anew."
+            )
+    return counted_once(pairs, path, refuse, again)
+
+
+def _numbered(text: str) -> tuple[dict[str, int], Counter[str]]:
+    """Returns each line that is not blank with its number, and how often it repeats.
+
+    So millions of lines that say the same take no longer than one.
+    """
+    numbers: dict[str, int] = {}
+    repeats: Counter[str] = Counter()
+    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
+        whole = line.removesuffix("\n")
+        if whole.strip() and numbers.setdefault(whole, number) != number:
+            repeats[whole] += 1
+    return numbers, repeats
 
 
 def read_lines(path: Path) -> list[str]:
     """Returns the stripped lines of a list of classes, blank ones too."""
-    return [line.strip() for line in _text(path, _LARGEST // 16).split("\n")]
+    return [line.strip() for line in read_text(path, _LARGEST // 16).split("\n")]
 
 
 def list_text(path: Path, files: Files) -> str:
@@ -110,18 +134,7 @@ def list_text(path: Path, files: Files) -> str:
     Raises:
       UserError: it is no text, too large, or a link that leads out of the folder.
     """
-    return _text(files.inside.checked(path), _LARGEST)
-
-
-def _text(path: Path, most: int) -> str:
-    r"""Returns text of which lines end in \n, whatever else Unicode ends them by."""
-    try:
-        text = read_regular(path, most).decode("utf-8-sig")  # Windows may mark it
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 text ({error}). Save it as that."
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return read_text(files.inside.checked(path), _LARGEST)
 
 
 @contextlib.contextmanager

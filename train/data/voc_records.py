@@ -18,15 +18,9 @@ from train.common.regular import read_regular
 from train.data.channels import encode_array
 from train.data.fingerprint import check_unchanged
 from train.data.forms import RGB, Form
-from train.data.images import IGNORED, Source, at_height, encode, read_mask
-from train.data.mask_checks import MaskChecks
-from train.data.mask_colors import (
-    ShownColor,
-    ShownColors,
-    keep_shown,
-    kept_shown,
-    shown_by_list,
-)
+from train.data.images import Source, at_height, encode, read_mask
+from train.data.mask_checks import MaskChecks, check_values
+from train.data.mask_colors import OfMasks, ShownColors, keep, kept, shown_by_list
 from train.data.origin import blaming_records, name_of
 from train.data.records import (
     SegmentationBuilder,
@@ -48,7 +42,7 @@ class VocLayout(SegmentationBuilder):
     """
 
     # Raise it whenever the same files and options give other records.
-    VERSION = tfds.core.Version("3.0.0")
+    VERSION = tfds.core.Version("4.0.0")
 
     def __init__(
         self,
@@ -85,12 +79,13 @@ class VocLayout(SegmentationBuilder):
         classes, digests = len(folder.class_names), folder.digests
         colors = folder.colors if folder.by_color else None
         files = folder.splits[split]
-        shown = ShownColors(void=folder.void)  # of this split alone
+        shown, values = ShownColors(void=folder.void), set[int]()  # of this split alone
         for index, (name, image, mask) in enumerate(progress(files, split)):
             known = classes, colors, folder.void, self.form
             example = read_pair(image, mask, *known)
             if colors is None:
                 shown.add(self._checks.add(mask, example.label))
+                values.update(np.unique(example.label).tolist())
             label = without_void(example.label, folder.void)
             example = example._replace(label=label)
             example = at_height(example, self._height, str(image))
@@ -105,12 +100,29 @@ class VocLayout(SegmentationBuilder):
             yield index, make_record(encoded, example.label, name)
         while said := self._checks.warning():
             note(f"warning: {said}")
-        if split == next(iter(folder.splits)):  # what is trained on
-            self._checks.finish(folder.root, files[0].mask)
-        self._keep(shown)
+        found = OfMasks(shown.listed(), frozenset(values))
+        self._check(found)
+        self._keep(found)
 
-    def shown(self) -> tuple[ShownColor, ...]:
-        """Returns the colors that the masks of prepared records have.
+    def check_prepared(self) -> None:
+        """Checks the masks of prepared records, with those of other splits.
+
+        Raises:
+          UserError: as where they are prepared, or as `of_masks`.
+        """
+        found = self.of_masks()
+        self._checks.colors.add(found.shown)
+        self._check(found)
+
+    def _check(self, found: OfMasks) -> None:
+        folder, split = self._folder, self._split
+        if split == next(iter(folder.splits)):  # what is trained on
+            how = {"converted": folder.made is not None}
+            mask = folder.splits[split][0].mask
+            check_values(found.values, folder.root, mask, **how)
+
+    def of_masks(self) -> OfMasks:
+        """Returns what the masks of prepared records show and hold.
 
         Where what was kept is lost, the masks are read once more.
 
@@ -119,26 +131,27 @@ class VocLayout(SegmentationBuilder):
         """
         folder = self._folder
         if folder.by_color:
-            return shown_by_list(folder.root / "labelmap.txt", folder.colors)
+            listed = shown_by_list(folder.root / "labelmap.txt", folder.colors)
+            return OfMasks(listed, frozenset())
         masks = [mask for *_, mask in folder.splits[self._split]]
         path = Path(self.data_dir, _COLORS)
         if os.path.lexists(path):
             with blaming_records(path.parent, self._split):
-                return tuple(kept_shown(path, dict(enumerate(masks))))
-        shown = ShownColors(void=folder.void)
+                return kept(path, dict(enumerate(masks)))
+        shown, values = ShownColors(void=folder.void), set[int]()
         for mask in tqdm(masks, "palettes", unit="mask", dynamic_ncols=True):
-            any_value = range(IGNORED + 1)
-            if self._checks.shown_by(mask, any_value):  # else it is not decoded
-                used = set(np.unique(read_mask(mask)).tolist())
-                shown.add(self._checks.shown_by(mask, used))
+            used = set(np.unique(read_mask(mask)).tolist())
+            shown.add(self._checks.shown_by(mask, used))
+            values |= used
+        found = OfMasks(shown.listed(), frozenset(values))
         with contextlib.suppress(OSError):  # prepared by someone else
-            self._keep(shown)
-        return shown.listed()
+            self._keep(found)
+        return found
 
-    def _keep(self, shown: ShownColors) -> None:
+    def _keep(self, found: OfMasks) -> None:
         masks = [mask for *_, mask in self._folder.splits[self._split]]
         if not self._folder.by_color:
-            keep_shown(Path(self.data_dir, _COLORS), shown.listed(), masks)
+            keep(Path(self.data_dir, _COLORS), found, masks)
 
 
 def check_records_of(source: Source, folder: VocFolder, split: str, place: str) -> None:

@@ -13,6 +13,7 @@ from train.common.errors import UserError
 from train.data.images import IGNORED
 from train.data.mask_checks import (
     MaskChecks,
+    check_values,
     is_made,
     of_white,
     white_beside_classes,
@@ -99,7 +100,7 @@ class Together(NamedTuple):
 def checked_together(contents: Contents, facts: FactsOf) -> Together:
     """Returns what training finds of all masks together, nothing where colors tell."""
     found = Together([], [], [])
-    checks = MaskChecks(made=contents.made, void=contents.void)
+    checks, values = MaskChecks(made=contents.made, void=contents.void), set[int]()
     if contents.by_color:
         return found
     ends_training = HELD_OUT if HELD_OUT in facts else next(iter(facts), "")
@@ -110,13 +111,15 @@ def checked_together(contents: Contents, facts: FactsOf) -> Together:
                 continue  # records have been checked
             try:
                 checks.add(pair.mask, np.array(known.written, np.uint8))
+                values.update(known.written)
             except UserError as error:
                 found.alone.append((place, pair, str(error)))
             if said := checks.colors.renumbered():
                 found.renumbered.append(Finding(said, (place,)))
         if split == ends_training and (pair := contents.pair(split, 0)):
             try:
-                checks.finish(contents.root, pair.mask)
+                how = {"converted": contents.made is not None}
+                check_values(values, contents.root, pair.mask, **how)
             except UserError as error:
                 found.whole.append(str(error))
     return found

@@ -16,6 +16,7 @@ from train.data.images import Example, pad, read_image, rescale
 from train.evaluation.input_sizes import sizes_of
 
 from .channel_files import png, tiff
+from .png_files import write_png
 
 
 def drawn(channels: int, dtype: Any, rng: np.random.Generator) -> np.ndarray:
@@ -116,7 +117,45 @@ def test_images_of_another_form_are_refused(
 
 def test_palettes_have_no_channels(tmp_path: Path) -> None:
     Image.new("P", (4, 5)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="a.png has no channels.*mode P"):
+    with pytest.raises(UserError, match=r"a.png is a PNG \(mode P.*4 channels of 8"):
+        read_image(tmp_path / "a.png", RGBA)
+
+
+GRAY = np.arange(20, dtype=np.uint8).reshape(4, 5)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_levels_of_few_bits_are_not_stretched(depth: int, tmp_path: Path) -> None:
+    path = write_png(tmp_path / "a.png", GRAY & (2**depth - 1), depth=depth)
+    if depth == 8:
+        np.testing.assert_array_equal(read_image(path, Form(1, 8))[..., 0], GRAY)
+        return
+    with pytest.raises(UserError, match=f"a.png is a PNG .* {depth} bits.*as one of"):
+        read_image(path, Form(1, 8))
+
+
+@pytest.mark.parametrize("format", ["PPM", "JPEG2000", "WEBP", "BMP"])
+def test_only_formats_that_keep_levels_have_channels(
+    format: str, tmp_path: Path
+) -> None:
+    """Pillow stretches the levels of PPM and JPEG 2000 to those of bytes."""
+    if format not in Image.SAVE:
+        pytest.skip(f"Pillow was built without {format}")
+    path, form = tmp_path / "a.png", Form(1, 8)
+    picture = Image.fromarray(GRAY)
+    if format == "WEBP":
+        picture, form = picture.convert("RGBA"), RGBA
+    picture.save(path, format)
+    if format == "BMP":
+        np.testing.assert_array_equal(read_image(path, form)[..., 0], GRAY)
+        return
+    with pytest.raises(UserError, match=f"a.png is a {format} .*PNG and TIFF"):
+        read_image(path, form)
+
+
+def test_inks_of_a_photograph_are_no_channels(tmp_path: Path) -> None:
+    Image.new("CMYK", (4, 5)).save(tmp_path / "a.png", "JPEG")
+    with pytest.raises(UserError, match=r"a.png is a JPEG \(mode CMYK"):
         read_image(tmp_path / "a.png", RGBA)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ from train.data.dataset import DataOptions, find_dataset, load_dataset
 from train.data.fingerprint import Digests, digest_of
 from train.data.images import read_mask
 from train.data.inside import within
+from train.data.voc_files import Files
+from train.data.voc_lists import read_list
 from train.inspection.contents import list_contents
 
 from ..conftest import MakeConfig
@@ -136,6 +139,44 @@ def test_lines_take_no_longer_for_their_gaps(
     with pytest.raises(UserError, match=r"train\.txt, line 1"):
         names(folder)
     assert sum(map(len, cut)) < 200 * len(gaps)
+
+
+def test_a_line_again_and_again_takes_no_longer(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    looked, pair = [], voc_lists._pair
+
+    def counted(*args: Any, **more: Any) -> Any:
+        looked.append(args)
+        return pair(*args, **more)
+
+    monkeypatch.setattr(voc_lists, "_pair", counted)
+    write_list(folder, ["b", *["a"] * 100_000, "", " a"])
+    assert names(folder) == ["b", "a"] and len(looked) == 3
+    said = "train.txt names 100000 images again, which count once: a, a, a, a, a, …"
+    assert said in capsys.readouterr().err
+
+
+def test_lines_that_name_nothing_new_are_limited(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voc_lists, "_USELESS", 50)
+    said = r"train\.txt has more than 50 lines that name no image, or one again"
+    for more in (50, 51):
+        for lines in (
+            ["a", *(f"missing {number}" for number in range(more))],
+            ["a", *("./" * number + "a" for number in range(1, more + 1))],
+        ):
+            write_list(folder, lines)
+            refused: list[UserError] = []
+            if more == 50:
+                found = read_list(list_of(folder), Files(folder), refused.append)
+                assert [pair.name for pair in found] == ["a"]
+                continue
+            with pytest.raises(UserError, match=said):
+                read_list(list_of(folder), Files(folder), refused.append)
 
 
 @pytest.mark.parametrize(

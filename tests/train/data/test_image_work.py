@@ -140,6 +140,8 @@ def test_pages_are_counted(read: Callable[[bytes], np.ndarray]) -> None:
     strips = {273: 8, 278: 1, 279: 1}
     copy = {254: 1, **strips}
     assert read(tiff(strips, *99 * [copy])).shape == (1, 1, 3)
+    unknown = {254: 1, 259: 77}  # of which nobody makes room for its parts
+    assert read(tiff(strips, unknown)).shape == (1, 1, 3)
     said = BUSY.format("more than 99 smaller copies or masks")
     with pytest.raises(UserError, match=said):
         read(tiff(strips, *8000 * [copy]))
@@ -157,6 +159,24 @@ def test_tiles_are_of_the_limit(read: Callable[[bytes], np.ndarray]) -> None:
     tall = {**page, 257: 2001}  # ends in a second tile, whose data are missing
     with pytest.raises(UserError, match="names 1 parts, and its size makes 2"):
         read(tiff(tall, data=data))
+
+
+def test_tiles_of_turned_images_are_counted_by_their_own_sides(
+    read: Callable[[bytes], np.ndarray],
+) -> None:
+    data = zlib.compress(bytes(16 * 64))
+    turned = {
+        256: 16,
+        257: 64,
+        259: 8,
+        274: 6,
+        322: 16,
+        323: 64,
+        324: 8,
+        325: len(data),
+    }
+    limit_pixels(16 * 64)  # and four tiles of these are across 64 pixels
+    assert read(tiff(turned, data=data)).shape == (16, 64, 3)
 
 
 @pytest.mark.parametrize("tag", [256, 273, 279, 325])
@@ -200,55 +220,6 @@ def test_strips_share_no_bytes(read: Callable[[bytes], np.ndarray]) -> None:
         content[content.index(struct.pack("<HHI", tag, 4, 1)) + 4] = rows
     with pytest.raises(UserError, match="have more bytes together than the file"):
         read(bytes(content))
-
-
-def jpeg_2000(*, layers: int = 1, precincts: bytes = b"", **options: Any) -> bytes:
-    """Returns a file that claims layers, and precincts of sizes by resolution."""
-    image = Image.new("RGB", (256, 256))
-    whole = bytearray(saved("JPEG2000", image, no_jp2=True, **options))
-    at = whole.find(b"\xff\x52")
-    whole[at + 6 : at + 8] = struct.pack(">H", layers)
-    whole[at + 4] |= bool(precincts)
-    whole[at + 2 : at + 4] = struct.pack(">H", 12 + len(precincts))
-    return bytes(whole[: at + 14] + precincts + whole[at + 14 :])
-
-
-JPEG_2000 = pytest.mark.skipif(
-    "JPEG2000" not in Image.SAVE, reason="Pillow was built without JPEG 2000"
-)
-
-
-@JPEG_2000
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"layers": 50},
-        {"tile_size": (32, 32)},
-        {"precincts": b"\x77" * 6},
-        {"precincts": b"\x44" * 6, "layers": 12},
-    ],
-    ids=str,
-)
-def test_usual_jpeg_2000(
-    read: Callable[[bytes], np.ndarray], options: dict[str, Any]
-) -> None:
-    assert read(jpeg_2000(**options)).shape == (256, 256, 3)
-
-
-@JPEG_2000
-def test_layers_and_precincts(read: Callable[[bytes], np.ndarray]) -> None:
-    many = "65535 layers in 64 tiles, .* packets for 65536 pixels"
-    with pytest.raises(UserError, match=BUSY.format(many)):
-        read(jpeg_2000(layers=65535, tile_size=(32, 32)))
-    small = BUSY.format(".* precincts in a tile for 65536 pixels")
-    with pytest.raises(UserError, match=small):
-        read(jpeg_2000(precincts=b"\x11" * 6))
-    whole = jpeg_2000()
-    of_one_component = struct.pack(">2H7B", 0xFF53, 15, 0, 1, 5, 4, 4, 0, 1)
-    for at in (whole.find(b"\xff\x5c"), len(whole) - 2):
-        with pytest.raises(UserError, match=small):
-            read(whole[:at] + of_one_component + b"\x11" * 6 + whole[at:])
 
 
 def with_comments(count: int) -> bytes:

@@ -44,6 +44,19 @@ def test_one_layout_has_nothing_left(
     assert said_of(tmp_path / "roboflow", capsys, split=0.0) == ""
 
 
+def test_folders_of_another_case_are_named(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("images", "masks"):
+        other = shutil.copytree(pairs / name, pairs / name.title())
+        for path in other.iterdir():
+            path.rename(path.with_stem(path.stem + "0"))
+    assert "left aside: Images/; Masks/. If" in said_of(pairs, capsys)
+    shutil.rmtree(pairs / "Images")
+    (pairs / "Images").symlink_to("images")
+    assert "left aside: Masks/. If" in said_of(pairs, capsys)
+
+
 def test_voc_layout_goes_before_plain_pairs(
     pairs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from train.common.errors import UserError
 from train.data.dataset import find_dataset, load_dataset
 from train.data.images import read_mask
-from train.data.mask_checks import MaskChecks, black_and_white
+from train.data.mask_checks import black_and_white, check_values
 from train.data.voc_classes import VOC_CLASSES, read_classes
 
 from ..conftest import MakeConfig, batches_of
@@ -69,13 +69,48 @@ def test_black_and_white_masks_are_refused(
     assert len(load_dataset(make_config().data).train) == 4
 
 
+def names_of(folder: Path, split: str) -> list[str]:
+    listed = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
+    return listed.read_text().split()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_black_and_white_masks_are_refused_whatever_they_were_prepared_for(
+    folder: Path, make_config: MakeConfig, tmp_path: Path, kept: bool
+) -> None:
+    for name in names_of(folder, "train"):
+        path = folder / "SegmentationClass" / f"{name}.png"
+        Image.fromarray((read_mask(path) > 0) * np.uint8(255)).save(path)
+    exchanged = make_config(train_split="val", val_split="train").data
+    assert len(load_dataset(exchanged).val) == 4
+    for path in [] if kept else (tmp_path / "prepared").rglob("palettes.json"):
+        path.unlink()
+    with pytest.raises(UserError, match="have the values 0 and 255 alone"):
+        load_dataset(make_config().data)
+    assert len(load_dataset(exchanged).val) == 4
+
+
+def test_the_copy_of_black_and_white_masks_keeps_others(folder: Path) -> None:
+    every = masks(folder)
+    one, classes = every[0], {path: read_mask(path) for path in every[1:]}
+    white = Image.fromarray((read_mask(one) == 1) * np.uint8(255))
+    white.putpalette([9, 9, 9] * 255 + [0, 0, 0])  # a dark one: values are what counts
+    white.save(one)
+    _, command, last = str(black_and_white(folder, one)).splitlines()
+    python = shlex.quote(sys.executable)
+    subprocess.run(command.replace("python", python, 1), shell=True, check=True)
+    (copy,) = shlex.split(last.partition("--data ")[2])
+    for path in every:
+        found = read_mask(Path(copy) / path.relative_to(folder))
+        expected = classes.get(path, np.asarray(white) == 255)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_what_is_converted_is_not_to_be_copied(folder: Path) -> None:
     said = str(black_and_white(folder, masks(folder)[0], converted=True))
     assert str(folder) not in said and "python -c" not in said
     with pytest.raises(UserError, match=r"^the masks come out with the values 0 and"):
-        checks = MaskChecks(made=folder)
-        checks.add(masks(folder)[0], np.array([0, 255], np.uint8))
-        checks.finish(folder, masks(folder)[0])
+        check_values([0, 255], folder, masks(folder)[0], converted=True)
     for path in masks(folder):
         Image.fromarray(np.zeros((2, 2), np.uint8)).save(path)
     with pytest.raises(UserError, match="no class but 0. Name the classes with --cl"):

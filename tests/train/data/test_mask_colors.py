@@ -184,7 +184,7 @@ def test_records_of_before_learn_what_masks_show(
     def full(*arguments: object) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr("train.data.voc_records.keep_shown", full)
+    monkeypatch.setattr("train.data.voc_records.keep", full)
     assert load_dataset(make_config().data).shown == expected
 
 
@@ -198,7 +198,7 @@ def test_damage_to_what_is_kept_is_named(
     load_dataset(make_config().data)
     for path in kept(tmp_path):
         path.write_text("{") if colors is None else write_sealed(
-            path, {"colors": colors}
+            path, {"colors": colors, "values": [0]}
         )
     with pytest.raises(UserError, match="records of split 'train' cannot be read .*Mo"):
         load_dataset(make_config().data)

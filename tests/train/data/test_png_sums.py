@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from train.common.errors import UserError
 from train.data.forms import Form
@@ -150,6 +151,50 @@ def test_a_png_has_one_of_what_changes_how_it_looks(
         return
     with pytest.raises(UserError, match=f"a.png .*a PNG has one {called}"):
         read(path)
+
+
+def test_parts_that_readers_must_know(tmp_path: Path) -> None:
+    """Pillow decodes DDAT as it does IDAT, whose checksums alone are compared."""
+    whole, path = bytes(png()), tmp_path / "a.png"
+    at = whole.index(b"IDAT") - 4
+    for kind, said in ((b"DDAT", "its part 'DDAT' is unknown"), (b"dDAT", "")):
+        checksum = zlib.crc32(kind).to_bytes(4)
+        path.write_bytes(whole[:at] + bytes(4) + kind + checksum + whole[at:])
+        if not said:
+            np.testing.assert_array_equal(read_mask(path), MASK)
+            continue
+        for read in READ_SIZE:
+            with pytest.raises(UserError, match=said):
+                read(path)
+
+
+def with_text(keyword: str, how: str, *, behind: bool) -> bytes:
+    file, texts = io.BytesIO(), PngInfo()
+    if how == "international":
+        texts.add_itxt(keyword, "none")
+    else:
+        texts.add_text(keyword, "none", zip=how == "zip")
+    Image.fromarray(MASK).save(file, "PNG", pnginfo=texts)
+    content = file.getvalue()
+    start, end = content.index(b"Xt") - 6, content.index(b"IDAT") - 4
+    text, plain = content[start:end], content[:start] + content[end:]
+    return plain[:-12] + text + plain[-12:] if behind else content
+
+
+@pytest.mark.parametrize("keyword", ["transparency", "exif", "interlace"])
+@pytest.mark.parametrize("how", ["text", "zip", "international"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_texts_are_not_taken_for_what_a_png_says(
+    tmp_path: Path, keyword: str, how: str, behind: bool
+) -> None:
+    """Pillow keeps both under one name, and decodes by a text called interlace."""
+    path = tmp_path / "a.png"
+    path.write_bytes(with_text(keyword.title(), how, behind=behind))
+    np.testing.assert_array_equal(read_mask(path), MASK)
+    path.write_bytes(with_text(keyword, how, behind=behind))
+    for read in READ_SIZE:
+        with pytest.raises(UserError, match=f"a.png .*a text called '{keyword}' hides"):
+            read(path)
 
 
 def test_doubts_of_pillow_are_not_told() -> None:

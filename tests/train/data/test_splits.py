@@ -168,6 +168,8 @@ def test_a_run_keeps_its_split(
     kept = run.data_options(config.data)
     assert isinstance(kept, DividedData) and kept.split == 0
     again = find_dataset(kept)
+    said = "15 images without lists: 12 to train, 3 to val, by the names of the run's"
+    assert said in capsys.readouterr().err
     assert again.val_names == found.val_names
     assert again.splits["val"] == found.splits["val"]
     assert again.splits["train"] != found.splits["train"]

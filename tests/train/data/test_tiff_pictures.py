@@ -125,6 +125,27 @@ def test_few_bits_and_white_for_0(read: Read, bits: int, white: int) -> None:
     np.testing.assert_array_equal(found[..., 0], expected)
 
 
+@pytest.mark.parametrize(
+    "tags, said",
+    [
+        ({262: [0]}, "8 bits and 0 for white whose channels lie apart"),
+        ({262: [0], 258: [1], 256: [8 * 41]}, "1 bits and 0 for white"),
+        ({258: [4], 256: [2 * 41]}, "4 bits whose channels lie apart"),
+        ({262: [3], 258: [2], 256: [4 * 41]}, "2 bits whose channels lie apart"),
+    ],
+)
+@pytest.mark.parametrize("deflate", [False, True])
+def test_one_channel_that_lies_apart(
+    read: Read, tags: dict[int, list[int]], said: str, deflate: bool
+) -> None:
+    """Pillow takes the first letter of the kind alone, which has bits and white."""
+    gray = PIXELS[..., :1]
+    plain = read(tiff(gray, separate=True, deflate=deflate))
+    np.testing.assert_array_equal(plain, gray.repeat(3, axis=-1))
+    with pytest.raises(UserError, match=said):
+        read(tiff(gray, separate=True, deflate=deflate, tags=tags))
+
+
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("left", [0.9, 0.5, 0.0])
 def test_parts_cut_short(read: Read, codec: str, left: float) -> None:

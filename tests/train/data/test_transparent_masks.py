@@ -54,11 +54,12 @@ def test_transparent_pixels_are_refused_however_they_are_said(
 
 def test_levels_of_few_bits_are_compared_as_they_are_stored(tmp_path: Path) -> None:
     """Pillow shows level 1 of 2 bits as 85, and gives what is transparent as 1."""
-    path = write_png(tmp_path / "a.png", MASK, depth=2)
-    np.testing.assert_array_equal(read_mask(path), MASK)
-    content = path.read_bytes()
-    data = b"tRNS" + (1).to_bytes(2)
-    chunk = (2).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
-    path.write_bytes(content[:33] + chunk + content[33:])
-    with pytest.raises(UserError, match=r"4 transparent pixels, the first at \(1, 0"):
-        read_mask(path)
+    for depth, level in ((2, 1), (2, 0xFFFD), (8, 0x0101)):  # higher bits say nothing
+        path = write_png(tmp_path / "a.png", MASK, depth=depth)
+        np.testing.assert_array_equal(read_mask(path), MASK)
+        content = path.read_bytes()
+        data = b"tRNS" + level.to_bytes(2)
+        chunk = (2).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
+        path.write_bytes(content[:33] + chunk + content[33:])
+        with pytest.raises(UserError, match=r"4 transparent pixels, the first at \(1"):
+            read_mask(path)

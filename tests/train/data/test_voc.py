@@ -149,6 +149,10 @@ def repeated_class(folder: Path) -> None:
     (folder / "class_names.txt").write_text("ground\nred\nred\n")
 
 
+def blank_name(folder: Path) -> None:
+    (folder / "class_names.txt").write_text("ground\nred\n \nblue\n\n\n")
+
+
 def lone_class(folder: Path) -> None:
     (folder / "class_names.txt").write_text("ground\n")
 
@@ -188,6 +192,7 @@ def deep_image(folder: Path) -> None:
         (strange_digits, r"labelmap\.txt, line 2: expected .*got 'road:1_0,"),
         (nameless_class, r"labelmap\.txt has a class called ''\. Give it a name"),
         (repeated_class, r"class_names\.txt must name each class once; repeated: red"),
+        (blank_name, r"class_names\.txt, line 3 is blank, .* take the line out"),
         (lone_class, r"class_names\.txt must name 2 to 255 classes, it has 1"),
         (stray_value, r"b\.png has the value 9, but no mask has 3, 4, 5, 6, 7, …"),
         (
