@@ -4,6 +4,38 @@ from .trainer import of
 
 CONVERTED = [
     *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_label_studio.py",
+        (
+            "first on top",
+            "for label, path in regions:",
+            "for label, path in regions[::-1]:",
+        ),
+        ("cancelled", "if not it.was_cancelled]", "]"),
+        ("several", "if len(found) > 1 and len(true) != 1:", "if False:"),
+        ("ground truth", "iter(true or found)", "iter(found)"),
+        ("size", "if pixels.shape != mask.shape:", "if False:"),
+        (
+            "unknown masks",
+            "if spare := sorted(path.name for path in set(masks.values()) - used):",
+            "if spare := []:",
+        ),
+        ("left out untold", "if left := len(tasks) - len(drawn):", "if left := 0:"),
+        ("prefix of uploads", '_UPLOAD.sub("", names[0])', "names[0]"),
+        (
+            "local files",
+            'parse_qs(parts.query).get("d", [parts.path])[0]',
+            "parts.path",
+        ),
+        ("quoted names", "unquote(path)", "path"),
+        (
+            "two files",
+            "    if len(found) != 1:\n        these",
+            "    if not found:\n        these",
+        ),
+        ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
+    ),
+    *of(
         "train/data/convert/links.py",
         "tests/train/data/convert/test_links.py",
         ("names alone", "\\0{leads_to}", ""),

@@ -27,8 +27,10 @@ from train.data.tiff_tags import is_tiff, layout_of
 
 # Pillow's modes whose bytes are those of the file, by its format; of PNG where it has 8
 # or 16 bits. Of others Pillow scales levels, or colors are kept approximately.
-_MODES = {"PNG": ("L", "LA", "RGB", "RGBA", "I;16")}
-_MODES |= dict.fromkeys(("JPEG", "MPO", "BMP"), ("L",))
+_MODES: dict[str, tuple[str, ...]] = {
+    "PNG": ("L", "LA", "RGB", "RGBA", "I;16"),
+    **dict.fromkeys(("JPEG", "MPO", "BMP"), ("L",)),
+}
 
 # An array in a prepared record: these bytes, height, width, channels, bits, the values.
 _ARRAY, _HEAD = b"\x93ARRAY", struct.Struct("<IIBB")
