@@ -268,7 +268,8 @@ def test_images_of_other_channels_are_shown_as_colors(
     source: Any = [{"image": encode_array(image), "label": encode(mask, "PNG")}]
     runs = {"plain": Path("a"), "ours": Path("b")}
     figure = figure3.draw_figure3(runs, "plain", "ours", source)
-    assert np.shape(figure.axes[0].images[0].get_array()) == (4, 6, 3)
+    shown = figure.axes[0].images[0].get_array()
+    assert shown is not None and shown.shape == (4, 6, 3)
 
 
 def test_images_are_chosen_by_rule() -> None:
