@@ -232,6 +232,11 @@ SHARED_FOLDERS = [
             "if not (IGNORED in used and is_own and",
             "if not (False and",
         ),
+        (
+            "void behind the classes",
+            "        if same and not is_void:",
+            "        if same:",
+        ),
         ("filled palettes", "axis=1).sum() == 1", "axis=1).sum() >= 1"),
     ),
 ]

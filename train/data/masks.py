@@ -231,9 +231,12 @@ def _of_palette(image: Image.Image, name: str, colors: np.ndarray | None) -> np.
     if (palette[used] == used[:, None]).all():
         return _of_gray(indices, 8, name, colors)
     classes, last = used[used < len(colors)], palette[IGNORED]
+    others = palette[used[(used >= len(colors)) & (used != IGNORED)]]
+    is_void = len(others) and (others == VOID_COLOR).all()
     is_own = (palette == last).all(axis=1).sum() == 1  # no filling of a palette
     if not (IGNORED in used and is_own and (colors == last).all(axis=1).any()):
-        if len(classes) and (palette[classes] == colors[classes]).all():
+        same = len(classes) and (palette[classes] == colors[classes]).all()
+        if same and not is_void:
             return indices  # a value that is no class is refused as such
         if set(used.tolist()) <= {IGNORED}:
             return indices
