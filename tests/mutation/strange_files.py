@@ -124,6 +124,7 @@ STRANGE_FILES = [
         ("palettes", 'if kinds & {b"pclr", b"cmap"}:', "if False:"),
         ("any colors", "if channels not in known:", "if False:"),
         ("any order", "and not _in_order(box, known[0])", "and False"),
+        ("any depth", "if component_depths(content) - {8}:", "if False:"),
         ("any profile", "bytes(box[19:23]) if", 'b"RGB " if'),
     ),
     *of(

@@ -20,7 +20,7 @@ from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
 from train.data.image_work import Watched, check_jpeg_2000, check_measured
-from train.data.jpeg_2000_boxes import check_boxes
+from train.data.jpeg_2000_boxes import check_components
 from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
     check_entries,
@@ -235,8 +235,8 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
     elif image.format == "JPEG2000":
         file.seek(0)
         content = file.read()
-        check_boxes(content, name)
         check_jpeg_2000(content, pixels, name)
+        check_components(content, name)
     file.seek(place)
 
 

@@ -138,6 +138,15 @@ def check_jpeg_2000(content: bytes, pixels: int, name: str) -> None:
             )
 
 
+def component_depths(content: bytes) -> set[int]:
+    """Returns the bits of a JPEG 2000's components, 128 more of signed ones."""
+    return {
+        depth + 1
+        for head in _GRID.finditer(content)
+        for depth in content[head.end() :: 3][: int.from_bytes(head[2])]
+    }
+
+
 def _coding_styles(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yields layers, and the sizes of precincts by resolution, the lowest first."""
     for found in _CODING.finditer(content):

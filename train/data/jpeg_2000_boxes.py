@@ -1,4 +1,4 @@
-"""The boxes of a JPEG 2000: what its components mean, where Pillow goes by it."""
+"""What the components of a JPEG 2000 mean, where Pillow takes them for others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from train.common.errors import UserError
+from train.data.image_work import component_depths
 
 _SIGNATURE = b"\0\0\0\x0cjP  "  # of a file of boxes; others are a codestream alone
 _ENUMERATED, _ICC = 1, (2, 3)  # ways of saying a color space
@@ -17,7 +18,7 @@ _COLORS: dict[int | bytes, tuple[int, ...]] = {
 }
 
 
-def check_boxes(content: bytes, name: str) -> None:
+def check_components(content: bytes, name: str) -> None:
     """Refuses a JPEG 2000 whose components Pillow takes for others than they are.
 
     Args:
@@ -29,6 +30,8 @@ def check_boxes(content: bytes, name: str) -> None:
       ValueError: it has several heads or none, or a box is shorter than its own head.
       struct.error: a box is cut short.
     """
+    if component_depths(content) - {8}:  # Pillow rounds white up, to black
+        raise _refused(name, "of other than 8 bits without a sign")
     if not content.startswith(_SIGNATURE):
         return
     (header,) = (box for kind, box in _boxes(memoryview(content)) if kind == b"jp2h")

@@ -195,6 +195,17 @@ def test_components_that_mean_something_else(
         read(jp2(pixels, *boxes))
 
 
+@pytest.mark.parametrize("said", [11, 15, 3, 7 + 128])
+def test_other_depths(said: int, read: Read) -> None:
+    """White, which Pillow reads of 12 and 16 bits as black."""
+    whole = bytearray(saved(Image.new("RGB", (64, 64), "white"), no_jp2=True))
+    assert set(whole[42:51:3]) == {7}
+    read(bytes(whole))
+    whole[45] = said
+    with pytest.raises(UserError, match="JPEG 2000 of other than 8 bits .* as PNG"):
+        read(bytes(whole))
+
+
 def test_boxes_that_are_none(read: Read) -> None:
     whole = jp2(RED, numbered(SRGB))
     at = whole.index(b"jp2c") - 4
