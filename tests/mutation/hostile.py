@@ -49,19 +49,6 @@ PICTURES = [
         ("EXIF", "if self._exif < 0:", "if False:"),
     ),
     *of(
-        "train/data/image_work.py",
-        "tests/train/data/test_jpeg_2000.py",
-        (
-            "layers",
-            "if (packets := precincts * tiles * layers) >",
-            "if (packets := 0) >",
-        ),
-        ("components", "(count := int.from_bytes(components)) >", "(count := 3) >"),
-        ("tiles of a pixel", "(parts := count * tiles) >", "(parts := 0) >"),
-        ("precincts", "if precincts > _PRECINCTS +", "if precincts < 0 *"),
-        ("of components", 'rb"\\xff[\\x52\\x53]"', 'rb"\\xff[\\x52]"'),
-    ),
-    *of(
         "train/data/tiff_entries.py",
         "tests/train/data/test_image_work.py",
         ("one tile", "return across * down", "return max(across, down)"),

@@ -119,15 +119,6 @@ STRANGE_FILES = [
         ("libtiff is told of", "silence_libtiff()\n", ""),
     ),
     *of(
-        "train/data/jpeg_2000_boxes.py",
-        "tests/train/data/test_jpeg_2000.py",
-        ("palettes", 'if kinds & {b"pclr", b"cmap"}:', "if False:"),
-        ("any colors", "if channels not in known:", "if False:"),
-        ("any order", "and not _in_order(box, known[0])", "and False"),
-        ("any depth", "if component_depths(content) - {8}:", "if False:"),
-        ("any profile", "bytes(box[19:23]) if", 'b"RGB " if'),
-    ),
-    *of(
         "train/data/bmp_heads.py",
         "tests/train/data/test_bmp_heads.py",
         ("palettes as levels", "not in _BITS.get(image.mode, _PALETTES)", "in ()"),

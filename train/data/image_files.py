@@ -19,8 +19,7 @@ from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
-from train.data.image_work import Watched, check_jpeg_2000, check_measured
-from train.data.jpeg_2000_boxes import check_components
+from train.data.image_work import Watched, check_measured
 from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
     check_entries,
@@ -40,7 +39,6 @@ FORMATS = {
     "TIFF": "TIFF",
     "WEBP": "WebP",
     "PPM": "PPM",
-    "JPEG2000": "JPEG 2000",
 }
 Image.init()
 silence_libtiff()
@@ -232,11 +230,6 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
         raise _several(name)
     elif image.format == "BMP":
         check_bmp(file, image, name)
-    elif image.format == "JPEG2000":
-        file.seek(0)
-        content = file.read()
-        check_jpeg_2000(content, pixels, name)
-        check_components(content, name)
     file.seek(place)
 
 

@@ -19,7 +19,7 @@ from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
 
-_LOSSY = ("JPEG", "MPO", "JPEG2000", "lossy WebP")
+_LOSSY = ("JPEG", "MPO", "lossy WebP")
 _READ = ("PNG", "BMP", "WEBP")  # writers of GIF number their palettes anew
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 
