@@ -46,6 +46,7 @@ STRANGE_FILES = [
             "_INTERLACED if False else",
         ),
         ("any number of heads", "if kind in seen:", "if False:"),
+        ("behind the end", " and not self._stream.eof", ""),
         ("any parts", "kind not in _CRITICAL:", "False:"),
         ("any texts", "if keyword in _KEPT:", "if False:"),
         ("heads alone once", "if kind in _ONCE:", "if kind == _HEAD:"),

@@ -86,8 +86,8 @@ class Unpacked:
         self._stream = zlib.decompressobj()
 
     def add(self, chunk: bytes) -> None:
-        """Takes the next chunk."""
-        while chunk and self.missing > 0:
+        """Takes the next chunk; zlib would keep, joined, all that follow its end."""
+        while chunk and self.missing > 0 and not self._stream.eof:
             self.missing -= len(self._stream.decompress(chunk, _PIECE))
             chunk = self._stream.unconsumed_tail
 

@@ -19,6 +19,7 @@ from train.common.errors import UserError
 from train.data.forms import Form
 from train.data.image_files import opened
 from train.data.images import read_image, read_mask, upright_size
+from train.data.png_chunks import Unpacked
 
 Read = Callable[..., np.ndarray]
 
@@ -89,6 +90,14 @@ def test_a_png_has_all_of_its_pixels(
     for read in (*READERS, *[gray] * (depth == 8)):
         with pytest.raises(UserError, match="a.png .*has fewer pixels than it says"):
             read(path)
+
+
+def test_chunks_behind_the_end_are_not_kept() -> None:
+    head = struct.pack(">IIBBBBB", 8, 6, 8, 0, 0, 0, 0)
+    unpacked = Unpacked(io.BytesIO(_png(head, b"")))
+    for chunk in (zlib.compress(b"\0"), b"more", b"and more"):
+        unpacked.add(chunk)
+    assert unpacked.missing == 6 * 9 - 1 and not unpacked._stream.unused_data
 
 
 def _png(head: bytes, lines: bytes) -> bytes:
