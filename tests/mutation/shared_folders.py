@@ -151,6 +151,8 @@ SHARED_FOLDERS = [
         ("gray and more", "(1,))[0] > 2:", "(1,))[0] > 9:"),
         ("deep planes", "bits == 8 and", ""),
         ("white planes", " and colors != WHITE_IS_ZERO", ""),
+        ("planes of anything", " and not unsaid", ""),
+        ("the first of them said", ", ())) < more", ", ())) < min(more, 1)"),
     ),
     *of(
         "train/data/convert/conversion.py",

@@ -34,6 +34,7 @@ class Tag(enum.IntEnum):
     TILE_HEIGHT = 323
     TILES = 324
     TILE_SIZES = 325
+    EXTRA = 338  # what channels beside the colors are
     FORMAT = 339
 
 
