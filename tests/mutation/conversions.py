@@ -127,6 +127,8 @@ CONVERTED = [
         ("tar of any packing", 'if packed and path.suffix == ".tar":', "if False:"),
         ("any size unpacked", "if at + size > TOTAL_LIMIT:", "if False:"),
         ("members cut short", "if len(content) < member.size:", "if False:"),
+        ("names of any length", "> NAME_LIMIT:", "> 2**16:"),
+        ("letters for bytes", 'name.encode(errors="surrogateescape")', "name"),
     ),
     *of(
         "train/data/convert/tar_members.py",
