@@ -127,6 +127,8 @@ CONVERTED = [
         ("tar of any packing", 'if packed and path.suffix == ".tar":', "if False:"),
         ("any size unpacked", "if at + size > TOTAL_LIMIT:", "if False:"),
         ("members cut short", "if len(content) < member.size:", "if False:"),
+        ("names of any length", "> NAME_LIMIT:", "> 2**16:"),
+        ("letters for bytes", 'name.encode(errors="surrogateescape")', "name"),
     ),
     *of(
         "train/data/convert/tar_members.py",
@@ -170,6 +172,8 @@ CONVERTED = [
         ("large masks", "_LIMIT = 2**20", "_LIMIT = 2**26"),
         ("any number of axes", "if len(axes) > 4 * _MOST_AXES:", "if False:"),
         ("any class", "if array.kind != _OF_UINT8 or", "if"),
+        ("elements of a file", "in _few(_unpacked", "in (_unpacked"),
+        ("elements of an array", "parts = _few(_elements", "parts = (_elements"),
         ("all at once", "(names[at : at + step] for", "list(names[at : at + step] for"),
     ),
     *of(

@@ -18,10 +18,29 @@ SHARED_FOLDERS = [
         "tests/train/data/test_work_of_folders.py",
         (
             "listed again",
-            "if (listed := self._listed.get(place.parent)) is None:",
-            "if not (listed := self._listed.get(place.parent)):",
+            "if (listed := self._listed.get(known)) is None:",
+            "if not (listed := self._listed.get(known)):",
         ),
-        ("folders that are not there", "if place.parent.is_dir():", "if True:"),
+        ("folders that are not there", "if not place.parent.is_dir():", "if False:"),
+    ),
+    *of(
+        "train/common/files.py",
+        "tests/train/data/test_work_of_folders.py",
+        ("one mask compared", "first.samefile(other) or ", ""),
+        (
+            "each name of a folder",
+            "return found.st_dev, found",
+            "return str(path), found",
+        ),
+    ),
+    *of(
+        "train/data/voc_lists.py",
+        "tests/train/data/test_work_of_folders.py",
+        (
+            "each name of an image",
+            "different.add(identity(pair.image))",
+            "different.add(pair.name)",
+        ),
     ),
     *of(
         "train/data/inside.py",
@@ -151,6 +170,8 @@ SHARED_FOLDERS = [
         ("gray and more", "(1,))[0] > 2:", "(1,))[0] > 9:"),
         ("deep planes", "bits == 8 and", ""),
         ("white planes", " and colors != WHITE_IS_ZERO", ""),
+        ("planes of anything", " and not unsaid", ""),
+        ("the first of them said", ", ())) < more", ", ())) < min(more, 1)"),
     ),
     *of(
         "train/data/convert/conversion.py",

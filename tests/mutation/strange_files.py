@@ -104,6 +104,8 @@ STRANGE_FILES = [
             "if False:",
         ),
         ("signs", "if formats != {1} or len", "if len"),
+        ("copies for pictures", "if kind & REDUCED_OR_MASK or old", "if old"),
+        ("copies of old", " or old == OLD_REDUCED:", ":"),
         ("any colors", "if colors not in kind.colors:", "if False:"),
         ("parts of no rows", "min(width, height, across, down) < 1", "False"),
         ("strips beside tiles", "if in_tiles and {Tag.STRIPS", "if False and {Tag.STR"),

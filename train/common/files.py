@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import filecmp
 import os
 import secrets
 import tempfile
@@ -130,13 +131,23 @@ def numbered(folder: Path) -> list[Path]:
     ]
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """Returns what a file or a folder has in common under all of its names."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def same_content(first: Path, other: Path) -> bool:
+    """Returns whether two files are one, or have the same bytes."""
+    return first.samefile(other) or filecmp.cmp(first, other, shallow=False)
+
+
 def place_of(folder: Path) -> tuple[int, int] | None:
     """Returns what tells a folder from any other of its name, None if there is none."""
     try:
-        found = folder.stat()
+        return identity(folder)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
 
 
 def check_in_place(folder: Path, place: tuple[int, int] | None) -> None:

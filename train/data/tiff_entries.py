@@ -17,6 +17,7 @@ class Tag(enum.IntEnum):
     """Tags of a directory."""
 
     SUBFILE = 254
+    OLD_SUBFILE = 255
     WIDTH = 256
     HEIGHT = 257
     BITS = 258
@@ -34,10 +35,12 @@ class Tag(enum.IntEnum):
     TILE_HEIGHT = 323
     TILES = 324
     TILE_SIZES = 325
+    EXTRA = 338  # what channels beside the colors are
     FORMAT = 339
 
 
 REDUCED_OR_MASK = 0b101  # of SUBFILE: a page that belongs to another
+OLD_REDUCED = 2  # of OLD_SUBFILE
 PAGES = 100  # at most; smaller copies halve their size
 
 HEAD_BYTES = 8  # bytes of a TIFF before anything else

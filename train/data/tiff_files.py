@@ -16,6 +16,7 @@ from train.data.image_work import too_much
 from train.data.tiff_entries import (
     HEAD_BYTES,
     MOST_NUMBERS,
+    OLD_REDUCED,
     PAGES,
     PART_LISTS,
     REDUCED_OR_MASK,
@@ -196,10 +197,19 @@ class TiffFile:
         """Returns the whole numbers of the first directory, by tag, and its lists.
 
         Raises:
-          UserError: another page is no smaller copy or mask of it, or there are more
-            pages than an image could need.
+          UserError: it is itself a smaller copy or a mask, another page is none of it,
+            or there are more pages than an image could need.
         """
         first, *others = self._pages()
+        (kind, *_), (old, *_) = (
+            first[0].get(tag, (0,)) for tag in (Tag.SUBFILE, Tag.OLD_SUBFILE)
+        )
+        if kind & REDUCED_OR_MASK or old == OLD_REDUCED:
+            raise not_read(
+                self,
+                "whose first page is a smaller copy or a mask of a picture elsewhere",
+                "Save that picture as a file of its own.",
+            )
         kinds = [page.get(Tag.SUBFILE, (0,))[0] for page, _ in others]
         if not all(kind & REDUCED_OR_MASK for kind in kinds):
             raise not_read(

@@ -28,6 +28,7 @@ _KIND = Kind(
 
 
 _OF_ONE = (WHITE_IS_ZERO, 1, 3)  # colors that are one channel
+_RGB = 2
 
 
 def check_tiff(file: IO[bytes], name: str) -> None:
@@ -47,22 +48,32 @@ def check_tiff(file: IO[bytes], name: str) -> None:
         raise ValueError("it does not say whether 0 is black or white")
     check_tiff_kind(read, tags, _KIND)
     bits, colors = tags.get(Tag.BITS, (1,))[0], tags[Tag.PHOTOMETRIC][0]
-    is_plain = bits == 8 and colors != WHITE_IS_ZERO
-    if tags.get(Tag.PLANAR, (1,))[0] != 1 and not is_plain:
-        raise not_read(
-            read,
-            f"of {bits} bits{' and 0 for white' * (colors == WHITE_IS_ZERO)} whose "
-            "channels lie apart",
-            "Save it with each pixel's channels together; or, if it has 16 bits, train "
-            "with --bit-depth 16 (and --channels).",
-        )
-    if colors in _OF_ONE and tags.get(Tag.SAMPLES, (1,))[0] > 2:
+    samples = tags.get(Tag.SAMPLES, (1,))[0]
+    if tags.get(Tag.PLANAR, (1,))[0] != 1:
+        more = samples - 3 if colors == _RGB else 0
+        unsaid = len(tags.get(Tag.EXTRA, ())) < more  # which Pillow takes for opacity
+        _check_planes(read, bits, colors, unsaid=unsaid)
+    if colors in _OF_ONE and samples > 2:
         raise not_read(
             read,
             "of gray levels or a palette with more channels than opacity",
             "Save it as RGB; or train with --channels.",
         )
     strips_or_tiles(read, tags, lists)
+
+
+def _check_planes(file: TiffFile, bits: int, colors: int, *, unsaid: bool) -> None:
+    """Refuses channels that lie apart of which Pillow makes other values."""
+    if bits == 8 and colors != WHITE_IS_ZERO and not unsaid:
+        return
+    white = " and 0 for white" * (colors == WHITE_IS_ZERO)
+    why = ", and that does not say what those beside RGB are" * unsaid
+    raise not_read(
+        file,
+        f"of {bits} bits{white} whose channels lie apart{why}",
+        "Save it with each pixel's channels together; or, if it has 16 bits, train "
+        "with --bit-depth 16 (and --channels).",
+    )
 
 
 def silence_libtiff() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.common.files import identity, same_content
 from train.common.notes import note
 from train.common.text import shown
 from train.data.inside import Inside, below
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
 
 
 class Files:
-    """The files of a folder by name; each folder within is listed once.
+    """The files of a folder by name; each folder within is listed once, linked or not.
 
     Args:
       root: the folder.
@@ -64,7 +64,7 @@ class Files:
         self.root, self.images, self._ends = root, images, ends
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
-        self._listed: dict[Path, dict[str, list[Path]]] = {}
+        self._listed: dict[tuple[int, int], dict[str, list[str]]] = {}
         folders = [root / folder for folder in (images, *self.masks)]
         self.inside = Inside(root, folders, links=links)
 
@@ -109,11 +109,13 @@ class Files:
     def _find(self, folder: str, name: str, suffixes: Sequence[str]) -> list[Path]:
         """Returns the files `folder/name` with any of the suffixes, in any case."""
         place = self.root / folder / name
-        if (listed := self._listed.get(place.parent)) is None:
-            listed = _files_of(place.parent)
-            if place.parent.is_dir():  # a list may name any number that are not there
-                self._listed[place.parent] = listed
-        return [it for suffix in suffixes for it in listed.get(place.name + suffix, ())]
+        if not place.parent.is_dir():
+            return []
+        known = identity(place.parent)  # links give a folder any number of names
+        if (listed := self._listed.get(known)) is None:
+            listed = self._listed[known] = _files_of(place.parent)
+        there = (listed.get(place.name + suffix, ()) for suffix in suffixes)
+        return [place.parent / it for names in there for it in names]
 
     def _only(self, found: Sequence[Path], what: str, name: str) -> Path | None:
         """Returns the one file of a name, None if there is none.
@@ -196,12 +198,11 @@ def counted_once(
     first: dict[tuple[int, int], Pair] = {}
     again = [*again]
     for pair in pairs:
-        found = pair.image.stat()
-        known = first.setdefault((found.st_dev, found.st_ino), pair)
+        known = first.setdefault(identity(pair.image), pair)
         if known is pair:
             continue
         again.append(pair.name)
-        if not filecmp.cmp(known.mask, pair.mask, shallow=False):
+        if not same_content(known.mask, pair.mask):
             refuse(
                 UserError(
                     f"{place}: {known.name!r} and {pair.name!r} are one image, but "
@@ -238,12 +239,12 @@ def _other_format(path: Path, name: str) -> UserError:
     )
 
 
-def _files_of(folder: Path) -> dict[str, list[Path]]:
-    """Returns the files of a folder by their names with a lower-case suffix."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+def _files_of(folder: Path) -> dict[str, list[str]]:
+    """Returns the names of a folder's files by those with a lower-case suffix."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
         if path.is_file():
-            found.setdefault(path.stem + path.suffix.lower(), []).append(path)
+            found.setdefault(path.stem + path.suffix.lower(), []).append(path.name)
     return found
 
 

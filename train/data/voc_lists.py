@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from models.text import shortened
 from train.common.errors import UserError
+from train.common.files import identity
 from train.common.regular import read_text
 from train.data.inside import within
 from train.data.unread import of_unread
@@ -87,6 +88,7 @@ def read_list(
     pairs: list[Pair] = []
     again: list[str] = []
     images: dict[str, Path] = {}
+    different = set[tuple[int, int]]()  # by links one has any number of names
     for done, (whole, number) in enumerate(numbers.items(), start=1):
         line = _Line(whole, path, number)
         try:
@@ -98,10 +100,11 @@ def read_list(
                     f"{known} is. Rename one of them, or its folder."
                 )
             pairs.append(pair)
+            different.add(identity(pair.image))
             again += [pair.name] * repeats[whole]
         except UserError as error:
             refuse(error)
-        if done > len(images) + _USELESS:
+        if done > len(different) + _USELESS:
             raise UserError(
                 f"{path} has more than {_USELESS} lines that name no image, or one "
                 "again in another form. Mend those, or write the list anew."

@@ -188,6 +188,8 @@ PIXELS = np.arange(37 * 41 * 4, dtype=np.uint16).reshape(37, 41, 4)
         ({"tags": {258: [32] * 4}}, "whole numbers of 8 or 16 bits"),
         ({"tags": {317: [3]}}, "predictor"),
         ({"pages": 2}, "several pictures"),
+        ({"tags": {254: [1]}}, "first page is a smaller copy or a mask.*Save that"),
+        ({"tags": {255: [2]}}, "first page is a smaller copy"),
         ({"pages": 101, "tags": {254: [1]}}, "more than 99 smaller copies"),
         ({"tags": {256: [10**9]}}, "of --pixel-limit"),
         ({"tile": 16, "tags": {322: [2**20], 323: [2**20]}}, "tiles.*--pixel-limit"),

@@ -146,6 +146,24 @@ def test_one_channel_that_lies_apart(
         read(tiff(gray, separate=True, deflate=deflate, tags=tags))
 
 
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("said", [[], [0], [2], [0, 0]], ids=str)
+@pytest.mark.parametrize("channels", [4, 5])
+def test_further_channels_that_lie_apart(
+    read: Read, channels: int, said: list[int], deflate: bool
+) -> None:
+    """Pillow divides colors by those of which nothing is said."""
+    pixels = np.concatenate([PIXELS, PIXELS[..., : channels - 3]], axis=-1)
+    how: Any = {"deflate": deflate, "tags": {**RGB, 338: said}}
+    if len(said) < channels - 3:
+        with pytest.raises(UserError, match="lie apart, and that does not say what"):
+            read(tiff(pixels, separate=True, **how))
+    else:
+        with contextlib.suppress(UserError):  # few of them are read
+            found = read(tiff(pixels, separate=True, **how))
+            np.testing.assert_array_equal(found, PIXELS)
+
+
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("left", [0.9, 0.5, 0.0])
 def test_parts_cut_short(read: Read, codec: str, left: float) -> None:
@@ -203,6 +221,9 @@ def test_fewer_parts_without_compression(read: Read, tile: int) -> None:
         ({258: [32] * 3}, "without a sign|cannot be decoded|is damaged"),
         ({317: [3]}, "another predictor"),
         ({278: [0]}, "parts without any"),
+        ({254: [1]}, "first page is a smaller copy or a mask.*Save that picture"),
+        ({254: [4]}, "first page is a smaller copy or a mask"),
+        ({255: [2]}, "first page is a smaller copy or a mask"),
         ({322: [16], 323: [16]}, "both strips and tiles"),
     ],
     ids=str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import itertools
 import shutil
 from pathlib import Path
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from train.common.errors import UserError
+from train.data import voc_files, voc_lists
 from train.data.convert import coco_masks
 from train.data.convert.coco_masks import Annotation, Runs, class_mask
 from train.data.dataset import find_dataset
 from train.data.inside import Inside
 from train.data.voc_files import Files
+from train.data.voc_lists import read_list
 
 from ..conftest import MakeConfig
 
@@ -40,6 +43,33 @@ def test_a_folder_without_files_is_listed_once(
     monkeypatch.setattr(Path, "iterdir", counted)
     find_dataset(make_config(split=0.0 if listed else 0.3).data)
     assert seen.count(folder / "SegmentationClassAug") == 1
+
+
+def test_a_folder_under_many_names_is_listed_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And an image under many names is one that the list names again."""
+    monkeypatch.setattr(voc_lists, "_USELESS", 8)
+    for place, name in itertools.product(("JPEGImages", "SegmentationClass"), "xy"):
+        (folder / place / name).symlink_to(".")
+    image = next((folder / "JPEGImages").glob("*.*")).stem
+    linked = ["/".join([*links, image]) for links in itertools.product("xy", repeat=3)]
+    path = folder / "ImageSets" / "Segmentation" / "train.txt"
+    path.write_text("\n".join([image, *linked]))
+    seen: list[Path] = []
+    files_of = voc_files._files_of
+
+    def counted(folder: Path) -> dict[str, list[str]]:
+        seen.append(folder)
+        return files_of(folder)
+
+    monkeypatch.setattr(voc_files, "_files_of", counted)
+    monkeypatch.setattr(filecmp, "cmp", None)  # of masks with themselves
+    assert [pair.name for pair in read_list(path, Files(folder))] == [image]
+    assert seen == [folder / "JPEGImages", folder / "SegmentationClass"]
+    path.write_text("\n".join([image, *linked, f"x/{image}"]))
+    with pytest.raises(UserError, match="more than 8 lines that name no image, or one"):
+        read_list(path, Files(folder))
 
 
 def test_folders_that_are_not_there_are_not_kept(folder: Path) -> None:

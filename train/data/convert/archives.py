@@ -27,6 +27,7 @@ from train.data.inside import below
 MEMBER_LIMIT = 64 * 2**20  # bytes of a member that is read
 TOTAL_LIMIT = 32 * 2**30  # bytes of an archive, unpacked; the published ones have 3
 COUNT_LIMIT = 500_000  # members; the published ones have 40,000
+NAME_LIMIT = 4096  # bytes of a member's name, as many as paths may have
 
 _ENCRYPTED = 1  # a zip's flag of a member
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack without limit
@@ -132,8 +133,7 @@ def _open_tar(path: Path) -> Iterator[Read]:
 
 def _of_tar(path: Path, read: Read) -> Iterator[Member]:
     for count, member in enumerate(tar_members(read)):
-        _check_member(path, member.name, count)
-        name = PurePosixPath(member.name).as_posix()
+        name = _checked_name(path, member.name, count)
         yield Member(name, functools.partial(_read_tar, path, read, member))
 
 
@@ -152,8 +152,7 @@ def _of_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[Member]:
     infos = archive.infolist()
     bar = tqdm(infos, f"reading {path.name}", unit="file", delay=1, dynamic_ncols=True)
     for count, info in enumerate(bar):
-        _check_member(path, info.filename, count)
-        name = PurePosixPath(info.filename).as_posix()
+        name = _checked_name(path, info.filename, count)
         yield Member(name, functools.partial(_read_zip, path, archive, info))
 
 
@@ -200,9 +199,19 @@ def _read_file(path: Path) -> bytes:
     return read_regular(path)
 
 
-def _check_member(path: Path, name: str, count: int) -> None:
-    """Refuses what no published archive has, whether it is read or not."""
-    if name.startswith("/") or ".." in PurePosixPath(name).parts:
+def _checked_name(path: Path, name: str, count: int) -> str:
+    """Returns the one spelling of a member's name.
+
+    Raises:
+      UserError: it is one that no published archive has, whether it is read or not.
+    """
+    if (size := len(name.encode(errors="surrogateescape"))) > NAME_LIMIT:
+        raise UserError(
+            f"{path} has a member with a name of {size} bytes, {name[:100]!r}…, more "
+            f"than the {NAME_LIMIT} that a path may have. {_AGAIN}"
+        )
+    inner = PurePosixPath(name)
+    if inner.is_absolute() or ".." in inner.parts:
         raise UserError(
             f"{path} has the member {name[:200]!r}, which leads out of its folder: it "
             f"was made to do harm. {_AGAIN}"
@@ -212,6 +221,7 @@ def _check_member(path: Path, name: str, count: int) -> None:
             f"{path} has more than {COUNT_LIMIT} members, so it is not the published "
             f"archive. {_AGAIN}"
         )
+    return inner.as_posix()
 
 
 def _no_file(path: Path, name: str) -> UserError:

@@ -11,7 +11,6 @@ where objects overlap, the smaller is on top.
 
 from __future__ import annotations
 
-import filecmp
 import os
 import re
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ import msgspec
 
 from models.text import shortened
 from train.common.errors import UserError
+from train.common.files import same_content
 from train.common.notes import note
 from train.common.regular import open_regular
 from train.common.text import shown
@@ -258,7 +258,7 @@ def _found(part: _Part, images: Sequence[_Image]) -> dict[str, Path]:
 
 def _check_same(first: Path, other: Path, place: Path) -> None:
     """Refuses two files that an image may be, unless they are the same."""
-    if first.samefile(other) or filecmp.cmp(first, other, shallow=False):
+    if same_content(first, other):
         return
     raise UserError(
         f"{first} and {other} may both be an image of {place}, and differ. Move one "

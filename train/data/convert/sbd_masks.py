@@ -24,6 +24,7 @@ _HEADER, _TAG = 128, 8  # bytes of a MATLAB 5 file and of each of its elements
 _UINT8, _ARRAY, _COMPRESSED = 2, 14, 15  # kinds of elements
 _OF_STRUCT, _OF_UINT8 = 2, 9  # classes of arrays
 _MOST_AXES = 32
+_MOST_ELEMENTS = 100  # of a file, and of an array; SBD's have one, and eight
 
 
 class _Array(NamedTuple):
@@ -65,9 +66,8 @@ def _segmentation(content: bytes) -> np.ndarray:
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None:
         raise ValueError("it is no MATLAB 5 file")
-    for element in _unpacked(memoryview(content)[_HEADER:], order):
-        found = _array(element, order)
-        if found.name == b"GTcls":
+    for kind, element in _few(_unpacked(memoryview(content)[_HEADER:], order)):
+        if kind == _ARRAY and (found := _array(element, order)).name == b"GTcls":
             break
     else:
         raise ValueError("it has no variable GTcls")
@@ -94,7 +94,7 @@ def _pixels(array: _Array) -> np.ndarray:
 
 def _array(content: bytes, order: str) -> _Array:
     """Returns an array of the content of its element."""
-    parts = _elements(content, order)
+    parts = _few(_elements(content, order))
     flags, axes, name = (part for _, part in itertools.islice(parts, 3))
     if len(axes) > 4 * _MOST_AXES:  # their product would take hours
         raise ValueError(f"it has an array with {len(axes) // 4} axes")
@@ -119,8 +119,19 @@ def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         yield kind, content[begin : begin + size]
 
 
-def _unpacked(content: memoryview, order: str) -> Iterator[bytes]:
-    """Yields the contents of arrays, which may be compressed.
+def _few(elements: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Yields elements, which take time each however few bytes they have.
+
+    Raises:
+      ValueError: there are more than any file has.
+    """
+    yield from itertools.islice(elements, _MOST_ELEMENTS)
+    if next(elements, None):
+        raise ValueError(f"it has more than {_MOST_ELEMENTS} elements in one place")
+
+
+def _unpacked(content: memoryview, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yields kind and content of the elements of a file, which may be compressed.
 
     Raises:
       ValueError: one is cut short, or unpacks to more than any file has.
@@ -138,8 +149,7 @@ def _unpacked(content: memoryview, order: str) -> Iterator[bytes]:
             raise ValueError(f"it unpacks to more than {_LIMIT} bytes")
         if len(part) < _TAG + size:
             raise ValueError("it is cut short")
-        if kind == _ARRAY:
-            yield part[_TAG : _TAG + size]
+        yield kind, part[_TAG : _TAG + size]
 
 
 def _inflated(data: bytes, limit: int) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 _BLOCK = 512
-_LONGEST = 2**16  # bytes of what comes before a head; systems have paths of 4,096
+_LONGEST = 2**16  # bytes of what comes before a head, whose records are not all names
 _MOST_RECORDS = 100  # of a member; systems write ten and one for each attribute
 _FILES = (b"0", b"\0")
 _EMPTY = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from models.text import shortened
 from train.common.errors import UserError
+from train.common.files import identity
 from train.common.regular import open_regular
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.tfds_files import (
@@ -158,9 +159,7 @@ def _check_distinct(files: Sequence[Path]) -> None:
     """Refuses a set that reads one file again and again, under however many names."""
     known: dict[tuple[int, int], Path] = {}
     for file in files:
-        status = file.stat()
-        place = status.st_dev, status.st_ino
-        if (first := known.setdefault(place, file)) is not file:
+        if (first := known.setdefault(identity(file), file)) is not file:
             raise UserError(
                 f"{first} and {file.name} are one file, and each part of a set is one "
                 "of its own. Prepare the set again."

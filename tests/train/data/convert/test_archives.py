@@ -128,6 +128,19 @@ def test_files_that_are_no_archives(
             read(path)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_longer_than_paths(tmp_path: Path, ending: str) -> None:
+    """Which pack to a thousandth, and take long to be split into folders."""
+    path = tmp_path / f"archive{ending}"
+    writes = write_zip if ending == ".zip" else write_tar
+    longest = "é/" * 1363 + "abc.txt"
+    writes(path, {longest: b""})
+    assert read(path) == {longest: b""}
+    writes(path, {longest + "x": b""})
+    with pytest.raises(UserError, match=f"^{path} has a member .* 4096 .* Download it"):
+        read(path)
+
+
 NAMES = ("../up.txt", "folder/../../up.txt", "/tmp/up.txt", "folder/..")
 
 

@@ -146,6 +146,28 @@ def test_sizes_that_are_claimed() -> None:
         sbd_mask(claimed, "cls/1.mat")
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_elements_before_the_mask_are_few(compressed: bool) -> None:
+    """A million of no bytes pack to nothing in an archive, and take a second."""
+    whole, spare = mat(MASK), struct.pack("<II", 1, 0)
+    if compressed:
+        packed = zlib.compress(spare)
+        spare = struct.pack("<II", 15, len(packed)) + packed
+    found = sbd_mask(HEAD + 99 * spare + whole[128:], "cls/1.mat")
+    np.testing.assert_array_equal(found, MASK)
+    with pytest.raises(UserError, match="more than 100 elements in one place"):
+        sbd_mask(HEAD + 100 * spare + whole[128:], "cls/1.mat")
+
+
+def test_elements_before_the_field_are_few() -> None:
+    whole = mat(MASK, compressed=False)
+    at = whole.find(struct.pack("<HHi", 5, 4, 11)[:4])
+    names = struct.pack("<HHi", 5, 4, 1) + struct.pack("<II", 1, 2**10) + bytes(2**10)
+    content = whole[136:at] + names + 2**10 * struct.pack("<II", 14, 0)
+    with pytest.raises(UserError, match="more than 100 elements in one place"):
+        sbd_mask(HEAD + struct.pack("<II", 14, len(content)) + content, "cls/1.mat")
+
+
 def test_names_of_many_fields_take_no_memory() -> None:
     whole = mat(MASK, compressed=False)
     at = whole.find(struct.pack("<HHi", 5, 4, 11)[:4])
