@@ -115,6 +115,11 @@ CONVERTED = [
         ("two of a name", "    if len(there) > 1:", "    if False:"),
     ),
     *of(
+        "train/data/convert/tfds_files.py",
+        "tests/train/data/convert/test_tfds_records.py",
+        ("split of two", "        if split.name in splits:", "        if False:"),
+    ),
+    *of(
         "train/data/convert/archives.py",
         "tests/train/data/convert/test_archives.py "
         "tests/train/data/convert/test_lying_archives.py",

@@ -1,6 +1,7 @@
 """Records of TFDS's sets: read whole, from each file once, or refused."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,21 @@ def test_a_file_is_one_part_of_a_set(tmp_path: Path, place: Path, kind: str) -> 
 
     changed(folder / "dataset_info.json", change)
     with pytest.raises(UserError, match="are one file, and each part of a set"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_split_is_named_once(tmp_path: Path, place: Path, name: str) -> None:
+    path = pets(place) / "dataset_info.json"
+    shutil.copy(next(path.parent.glob("*-test*")), path.with_name("other"))
+
+    def change(content: dict[str, Any]) -> None:
+        of = {split["name"]: split for split in content["splits"]}
+        again = {**of["test"], "name": name, "filepathTemplate": "other"}
+        content["splits"].append(again)
+
+    changed(path, change)
+    with pytest.raises(UserError, match=f"{path} has split '{name}' twice. Prepare"):
         find(tmp_path)
 
 
