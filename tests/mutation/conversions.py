@@ -95,6 +95,8 @@ CONVERTED = [
         ("several masks", "if len(values) != 1]", "if not values]"),
         ("parts of masks", "red=meaning.red, name=name)", "red=meaning.red)"),
         ("files again", "    _check_distinct(files)\n", ""),
+        ("own EXIF", "mask if own == wanted else", "mask if True else"),
+        ("turned as they are", "{6: 8, 8: 6}.get(own, own)", "own"),
         ("names of one file", "status.st_dev, status.st_ino", "0, hash(file)"),
     ),
     *of(
@@ -111,6 +113,11 @@ CONVERTED = [
         "train/data/convert/tfds_files.py",
         "tests/train/data/convert/test_tfds_files.py",
         ("two of a name", "    if len(there) > 1:", "    if False:"),
+    ),
+    *of(
+        "train/data/convert/tfds_files.py",
+        "tests/train/data/convert/test_tfds_records.py",
+        ("split of two", "        if split.name in splits:", "        if False:"),
     ),
     *of(
         "train/data/convert/archives.py",

@@ -148,6 +148,15 @@ STRANGE_FILES = [
         ("EXIF before pixels", "image.load()  # it may", "pass  # it may"),
     ),
     *of(
+        "train/data/png_chunks.py",
+        "tests/train/data/test_orientation.py",
+        (
+            "texts of EXIF",
+            "                if keyword in kinds:",
+            "                if 0:",
+        ),
+    ),
+    *of(
         "train/data/images.py",
         "tests/train/test_enlarged.py",
         ("enlarged at will", "    if times > _ENLARGED:", "    if False:"),

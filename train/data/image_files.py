@@ -20,7 +20,7 @@ from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
 from train.data.image_work import Watched, check_measured
-from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
+from train.data.png_chunks import PROFILE, Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
     check_entries,
     claimed_pixels,
@@ -45,7 +45,6 @@ silence_libtiff()
 _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
 
 _ORIENTATION = ExifTags.Base.Orientation
-_PROFILE = "Raw profile type exif"  # EXIF in a PNG's text, as ImageMagick writes it
 _IDAT = zlib.crc32(b"IDAT")  # which checksums of pixels begin with
 
 # Pillow tells its doubts of each tag; what cannot be read is told once, by its refusal.
@@ -282,7 +281,7 @@ def _exif_of(image: Image.Image) -> Image.Exif:
     if image.format == "PNG" and "exif" not in image.info:
         image.load()  # it may stand behind the pixels
     content = image.info.get("exif")
-    if content is None and (profile := image.info.get(_PROFILE)):
+    if content is None and (profile := image.info.get(PROFILE)):
         content = bytes.fromhex("".join(profile.split("\n")[3:]))
     exif = Image.Exif()
     exif.load(content or b"")

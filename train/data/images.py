@@ -92,7 +92,7 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
       UserError: the file is missing, truncated, no image, or of another form.
     """
     if not form.is_rgb and isinstance(source, Path):
-        return _upright(*read_channels(source, form))
+        return upright(*read_channels(source, form))
     with opened(source) as image:
         if image.mode.startswith("I") or image.mode == "F":
             raise UserError(
@@ -103,7 +103,7 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
         check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()  # a truncated file is only noticed here
         turned = orientation_of(image)
-        return _upright(np.asarray(image.convert("RGB")), turned)
+        return upright(np.asarray(image.convert("RGB")), turned)
 
 
 def read_mask(
@@ -132,10 +132,10 @@ def read_mask(
         check_pixel_sums(image, whole=whole)
         image.load()
         turned = orientation_of(image)
-        return _upright(mask_indices(image, content, name, colors, red), turned)
+        return upright(mask_indices(image, content, name, colors, red), turned)
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Returns pixels `[height, width, ...]` as they are seen, by EXIF's number."""
     if orientation >= 5:  # rows are columns
         pixels = pixels.swapaxes(0, 1)
@@ -146,9 +146,9 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def orientation(path: Path) -> int:
+def orientation(source: Path | bytes, name: str = "") -> int:
     """Returns the EXIF orientation by which a file is turned, 1 for none."""
-    with opened(path) as image:
+    with opened(source, name) as image:
         return orientation_of(image)
 
 

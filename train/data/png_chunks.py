@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+PROFILE = "Raw profile type exif"  # EXIF in a PNG's text, as ImageMagick writes it
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD, _SIZE_AT = b"IHDR", 16
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
@@ -41,9 +42,9 @@ def has_frames(file: BinaryIO) -> bool:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: it has several heads, palettes or the like, does not begin with a
-        head, has a text that Pillow takes for what another chunk says, or a chunk that
-        readers must know, and do not.
+      ValueError: it has several heads, palettes or the like, texts of EXIF too, does
+        not begin with a head, has a text that Pillow takes for what another chunk
+        says, or a chunk that readers must know, and do not.
     """
     kinds = set[bytes]()
     for kind, length in _chunks(file):
@@ -57,6 +58,10 @@ def has_frames(file: BinaryIO) -> bool:
                     f"a text called {keyword.decode()!r} hides what it says of its "
                     "pixels; save it anew without texts"
                 )
+            if keyword == PROFILE.encode():
+                if keyword in kinds:
+                    raise ValueError("a PNG has one text of EXIF, this one several")
+                kinds.add(keyword)
     return any(frame in kinds for frame in _FRAMES)
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from train.common.errors import UserError
 from train.data.forms import Form
 from train.data.images import orientation, read_image, read_mask, upright_size
 
@@ -102,6 +103,11 @@ def test_exif_turns_whatever_xmp_says(tmp_path: Path, format: str) -> None:
     looks(path, np.rot90(STORED, -1))
 
 
+def profile_of(own: bytes) -> str:
+    """EXIF in a PNG's text."""
+    return f"\nexif\n{len(own):8}\n{own.hex()}\n"
+
+
 @pytest.mark.parametrize("behind", [False, True])
 def test_exif_of_a_png_turns_wherever_it_stands(tmp_path: Path, behind: bool) -> None:
     own = exif({ExifTags.Base.Orientation: 3})
@@ -113,9 +119,25 @@ def test_exif_of_a_png_turns_wherever_it_stands(tmp_path: Path, behind: bool) ->
         packed = (len(chunk) - 4).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
         path.write_bytes(content[:-12] + packed + content[-12:])
     else:
-        profile = f"\nexif\n{len(own):8}\n{own.hex()}\n"
         text = PngInfo()
-        text.add_text("Raw profile type exif", profile, zip=True)
+        text.add_text("Raw profile type exif", profile_of(own), zip=True)
         Image.fromarray(STORED).save(path, pnginfo=text)
     looks(path, np.rot90(STORED, 2))
     assert orientation(path) == 3
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("international", [False, True])
+def test_a_png_has_one_text_of_exif(
+    tmp_path: Path, zipped: bool, international: bool
+) -> None:
+    """Pillow takes the last of two."""
+    path, text = tmp_path / "a.png", PngInfo()
+    first, last = (profile_of(exif({ExifTags.Base.Orientation: it})) for it in (6, 1))
+    text.add_text("Raw profile type exif", first, zip=zipped)
+    add = text.add_itxt if international else text.add_text
+    add("Raw profile type exif", last)
+    Image.fromarray(STORED).save(path, pnginfo=text)
+    for read in (read_image, read_mask, upright_size, orientation):
+        with pytest.raises(UserError, match=r"a\.png .*a PNG has one text of EXIF"):
+            read(path)

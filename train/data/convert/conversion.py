@@ -30,7 +30,7 @@ from train.data.voc_classes import check_names
 from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
 _MASKS = "SegmentationClass"
-_VERSION = "3"  # raise it whenever the same data give another folder
+_VERSION = "4"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
 

@@ -222,6 +222,8 @@ def _read(folder: Path, full_name: str) -> PreparedSet:
     for split in info.splits:
         if not _SPLIT.fullmatch(split.name):
             raise UserError(f"{path} has a split {split.name!r}. {_DAMAGED}")
+        if split.name in splits:
+            raise UserError(f"{path} has split {split.name!r} twice. {_DAMAGED}")
         files = [folder / _file_name(info, split, path, i) for i in _shards(split)]
         splits[split.name] = PreparedSplit(sum(split.shard_lengths), files)
     described = read_json(

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
@@ -33,7 +34,7 @@ from train.data.convert.tfds_files import (
     how_to_build,
 )
 from train.data.convert.tfds_masks import KNOWN, Meaning
-from train.data.images import read_mask
+from train.data.images import orientation, read_mask, upright
 from train.data.inside import Inside
 from train.data.places import TFDS
 from train.data.record_files import check_records
@@ -178,14 +179,34 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
         count = 0
         for count, record in enumerate(bar, start=1):
             name = f"{found.folder}: {split}, record {count}"
-            stored = read_mask(record[meaning.mask], red=meaning.red, name=name)
-            mask = meaning.classes(stored, name)
-            writer.add(split, f"{split}_{count:06d}", record[meaning.image], mask)
+            image, content = record[meaning.image], record[meaning.mask]
+            mask = read_mask(content, red=meaning.red, name=name)
+            mask = meaning.classes(_as_image(mask, content, image, name), name)
+            writer.add(split, f"{split}_{count:06d}", image, mask)
         if count != total:
             raise UserError(
                 f"{found.folder} has {count} records of split {split!r}, not {total}. "
                 f"{how_to_build(found.full_name.partition('/')[0])}"
             )
+
+
+def _as_image(mask: np.ndarray, content: bytes, image: bytes, name: str) -> np.ndarray:
+    """Returns a mask turned as its image is, whatever its own EXIF says.
+
+    In a set they fit as they are stored: TFDS passes EXIF over.
+
+    Args:
+      mask: as it is seen.
+      content: of its file.
+      image: likewise.
+      name: of the record, for messages.
+
+    Raises:
+      UserError: the image cannot be read.
+    """
+    own, wanted = orientation(content, name), orientation(image, name)
+    back = {6: 8, 8: 6}.get(own, own)  # of the others each undoes itself
+    return mask if own == wanted else upright(upright(mask, back), wanted)
 
 
 def _records(

@@ -1,18 +1,20 @@
 """Records of TFDS's sets: read whole, from each file once, or refused."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 from tensorflow_datasets.proto import tf_example_pb2
 
 from train.common.errors import UserError
 from train.data import record_files
 from train.data.convert import tfds_sets
-from train.data.dataset import find_dataset
-from train.data.images import read_mask
+from train.data.dataset import find_dataset, load_dataset
+from train.data.images import decode, read_mask
 
 from ..png_files import write_png
 from .tfds_miniatures import (
@@ -90,6 +92,45 @@ def test_masks_of_which_a_part_is_missing(
         find(tmp_path, "train", "train")
 
 
+def turned(pixels: np.ndarray, number: int, format: str) -> io.BytesIO:
+    """A file whose EXIF has a number, and whose pixels are stored as they are."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = number
+    Image.fromarray(pixels).save(file, format, exif=exif)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_masks_are_turned_as_their_images(
+    tmp_path: Path, place: Path, form: str
+) -> None:
+    """TFDS passes EXIF over: in its reading, the pet is where the image is 0."""
+    stored = stripes(2, 1, 1, 2, 2)
+    stored[:, :9] = 2
+    numbers = [(image, 1) for image in range(1, 9)]
+    numbers += [(6, 6), (1, 3), (1, 6), (1, 8), (6, 8)]
+
+    def record(index: int) -> dict[str, Any]:
+        image, mask = numbers[index - 1]
+        pixels = np.repeat((stored != 1)[..., None] * np.uint8(255), 3, axis=-1)
+        return {
+            **pet(1),
+            "image": turned(pixels, image, form),
+            "segmentation_mask": turned(stored, mask, "PNG"),
+        }
+
+    counts = {"train": len(numbers)}
+    prepare(place, "oxford_iiit_pet", PETS, record, counts, version="4.0.0")
+    read = options(tmp_path, "tfds:oxford_iiit_pet", "train", "train", holdout=0.1)
+    dataset = load_dataset(read.data)
+    for source in (dataset.train, dataset.val):
+        for index in range(len(source)):
+            image, label = decode(source[index])
+            np.testing.assert_array_equal(image[..., 0] == 0, label == 0)
+    assert len(dataset.train) + len(dataset.val) == len(numbers)
+
+
 @pytest.mark.parametrize(
     ("masks", "said"),
     [
@@ -148,6 +189,21 @@ def test_a_file_is_one_part_of_a_set(tmp_path: Path, place: Path, kind: str) -> 
 
     changed(folder / "dataset_info.json", change)
     with pytest.raises(UserError, match="are one file, and each part of a set"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_split_is_named_once(tmp_path: Path, place: Path, name: str) -> None:
+    path = pets(place) / "dataset_info.json"
+    shutil.copy(next(path.parent.glob("*-test*")), path.with_name("other"))
+
+    def change(content: dict[str, Any]) -> None:
+        of = {split["name"]: split for split in content["splits"]}
+        again = {**of["test"], "name": name, "filepathTemplate": "other"}
+        content["splits"].append(again)
+
+    changed(path, change)
+    with pytest.raises(UserError, match=f"{path} has split '{name}' twice. Prepare"):
         find(tmp_path)
 
 
