@@ -97,7 +97,7 @@ CONVERTED = [
         ("files again", "    _check_distinct(files)\n", ""),
         ("own EXIF", "mask if own == wanted else", "mask if True else"),
         ("turned as they are", "{6: 8, 8: 6}.get(own, own)", "own"),
-        ("names of one file", "status.st_dev, status.st_ino", "0, hash(file)"),
+        ("names of one file", "identity(file)", "(0, hash(file))"),
     ),
     *of(
         "train/data/images.py",

@@ -167,7 +167,7 @@ SHARED_FOLDERS = [
     *of(
         "train/data/tiff_pictures.py",
         "tests/train/data/test_tiff_pictures.py",
-        ("gray and more", "(1,))[0] > 2:", "(1,))[0] > 9:"),
+        ("gray and more", "and samples > 2:", "and samples > 9:"),
         ("deep planes", "bits == 8 and", ""),
         ("white planes", " and colors != WHITE_IS_ZERO", ""),
         ("planes of anything", " and not unsaid", ""),

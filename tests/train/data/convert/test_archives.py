@@ -5,7 +5,6 @@ import os
 import pickle
 import stat
 import tarfile
-import tracemalloc
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -289,16 +288,3 @@ def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="damaged or cut short"):
             read(path)
     assert not (tmp_path / "harm").exists()
-
-
-@pytest.mark.parametrize("ending", [".tar", ".tgz"])
-def test_what_is_passed_over_takes_no_memory(tmp_path: Path, ending: str) -> None:
-    size = 48 * 2**20
-    files = {"folder/large.bin": bytes(size), "folder/a.txt": b"first"}
-    path = write_tar(tmp_path / f"archive{ending}", files)
-    tracemalloc.start()
-    with open_archive(path) as members:
-        found = [m.read() for m in members if m.name == "folder/a.txt"]
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert found == [b"first"] and peak < size / 8

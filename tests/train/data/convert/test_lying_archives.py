@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from train.data.convert import archives
 from train.data.convert.archives import open_archive
 
 from .test_archives import ENDINGS, head, read, write
+from .voc_downloads import write_tar
 
 
 def tar_with(headers: dict[str, str]) -> bytes:
@@ -84,3 +86,16 @@ def test_errors_of_the_disk_are_told_as_such(
     monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
     with pytest.raises(UserError, match=rf"^{path} cannot be read \(Input/output"):
         read(path)
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tgz"])
+def test_what_is_passed_over_takes_no_memory(tmp_path: Path, ending: str) -> None:
+    size = 48 * 2**20
+    files = {"folder/large.bin": bytes(size), "folder/a.txt": b"first"}
+    path = write_tar(tmp_path / f"archive{ending}", files)
+    tracemalloc.start()
+    with open_archive(path) as members:
+        found = [m.read() for m in members if m.name == "folder/a.txt"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [b"first"] and peak < size / 8
