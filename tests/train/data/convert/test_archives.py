@@ -5,6 +5,7 @@ import os
 import pickle
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
