@@ -30,6 +30,7 @@ from train.data.inside import check_kinds_below
 from train.data.origin import ORIGIN, Origin, blaming_records
 from train.data.places import check_no_link
 from train.data.record_files import check_record, check_records
+from train.data.record_values import values_of
 from train.data.shards import write_split
 
 _T = TypeVar("_T")
@@ -163,14 +164,15 @@ def _open(builder: SegmentationBuilder, split: str) -> Source:
 class _Records:
     """Records of which one that cannot be read is refused, with its folder."""
 
-    source: Source
+    source: Sequence[bytes]
     origin: Origin
     builder: SegmentationBuilder
 
     @classmethod
     def of(cls, builder: SegmentationBuilder, origin: Origin) -> _Records:
-        raw = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
-        return cls(builder.as_data_source(origin.split, decoders=raw), origin, builder)
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        source = builder.as_data_source(origin.split, deserialize_method=raw)
+        return cls(source, origin, builder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Opens them anew in a data-loading process: paths may be of this one alone."""
@@ -181,7 +183,8 @@ class _Records:
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         with blaming_records(self.origin.folder, self.origin.split):
-            return {**self.source[index], ORIGIN: self.origin}
+            values = values_of(self.source[index], ("image", "label", "name"))
+            return {**values, ORIGIN: self.origin}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return map(self.__getitem__, range(len(self)))

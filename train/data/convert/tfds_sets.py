@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
 from models.text import shortened
@@ -38,6 +37,7 @@ from train.data.images import orientation, read_mask, upright
 from train.data.inside import Inside
 from train.data.places import TFDS
 from train.data.record_files import check_records
+from train.data.record_values import values_of
 
 _RECORD_LIMIT = 2**30  # bytes
 _PICTURES = ("uint8", "uint16")  # of float32, TFDS keeps the bytes of each number
@@ -221,22 +221,7 @@ def _records(
     for file in files:
         with _telling(file):
             for record in read(file):
-                yield _images(record, images)
-
-
-def _images(record: bytes, names: Sequence[str]) -> dict[str, bytes]:
-    """Returns the images of a record, by the very names of their features.
-
-    TFDS's own reading takes `x/ragged_flat_values` for x as well, in any order.
-
-    Raises:
-      ValueError: it has none under one of the names, or several.
-    """
-    features = tf_example_pb2.Example.FromString(record).features.feature
-    found = {name: features[name].bytes_list.value for name in names}
-    if wrong := [name for name, values in found.items() if len(values) != 1]:
-        raise ValueError(f"a record has {len(found[wrong[0]])} images {wrong[0]!r}")
-    return {name: value for name, (value,) in found.items()}
+                yield values_of(record, images)
 
 
 @contextlib.contextmanager
