@@ -15,7 +15,7 @@ _FEATURES = 1000  # of a record; sets with masks have some dozens
 _HEAD = re.compile(rb"([\x0a\x12\x1a])([\x80-\xff]{0,4}[\x00-\x7f])")
 
 
-def values_of(record: bytes, names: Sequence[str]) -> dict[str, bytes]:
+def named_values(record: bytes, names: Sequence[str]) -> dict[str, bytes]:
     """Returns the values of features by their very names.
 
     TFDS's own reading takes `x/ragged_flat_values` for x as well, in any order, and the

@@ -30,7 +30,7 @@ from train.data.inside import check_kinds_below
 from train.data.origin import ORIGIN, Origin, blaming_records
 from train.data.places import check_no_link
 from train.data.record_files import check_record, check_records
-from train.data.record_values import values_of
+from train.data.record_values import named_values
 from train.data.shards import write_split
 
 _T = TypeVar("_T")
@@ -183,7 +183,7 @@ class _Records:
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         with blaming_records(self.origin.folder, self.origin.split):
-            values = values_of(self.source[index], ("image", "label", "name"))
+            values = named_values(self.source[index], ("image", "label", "name"))
             return {**values, ORIGIN: self.origin}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from train.common.errors import UserError
 from train.data import record_values
 from train.data.dataset import load_dataset
-from train.data.record_values import values_of
+from train.data.record_values import named_values
 
 from ..conftest import MakeConfig
 from .test_record_files import of_split, write
@@ -60,13 +60,13 @@ def test_values_are_those_that_tfds_wrote(size: int) -> None:
     record = serializer.serialize_example(FEATURES.encode_example(example))
     read = tf_example_pb2.Example.FromString(record).features.feature
     expected = {it: read[it].bytes_list.value[0] for it in ("image", "mask", "name")}
-    assert values_of(record, tuple(expected)) == expected
+    assert named_values(record, tuple(expected)) == expected
     assert expected["name"] == drawn
 
 
 def test_other_features_are_passed_over() -> None:
     record = field(1, feature(b"x", b"1") + feature(b"y") + feature(b"x/y", b"2"))
-    assert values_of(record, ["x"]) == {"x": b"1"}
+    assert named_values(record, ["x"]) == {"x": b"1"}
 
 
 X = feature(b"x", b"1")
@@ -93,7 +93,7 @@ X = feature(b"x", b"1")
 )
 def test_records_that_tfds_does_not_write(record: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=f"a record (has|is) {said}"):
-        values_of(record, ["x"])
+        named_values(record, ["x"])
 
 
 @pytest.mark.parametrize("where", ["values", "features", "fields", "of another"])
@@ -109,10 +109,10 @@ def test_what_is_empty_by_the_million_is_not_built(where: str) -> None:
     tracemalloc.start()
     try:
         if where == "of another":
-            assert values_of(record, ["x"]) == {"x": b"1"}
+            assert named_values(record, ["x"]) == {"x": b"1"}
         else:
             with pytest.raises(ValueError, match="a record has "):
-                values_of(record, ["x"])
+                named_values(record, ["x"])
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
@@ -121,10 +121,10 @@ def test_what_is_empty_by_the_million_is_not_built(where: str) -> None:
 def test_features_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     record = field(1, X + feature(b"y") * 4)
     monkeypatch.setattr(record_values, "_FEATURES", 5)
-    assert values_of(record, ["x"]) == {"x": b"1"}
+    assert named_values(record, ["x"]) == {"x": b"1"}
     monkeypatch.setattr(record_values, "_FEATURES", 4)
     with pytest.raises(ValueError, match="more than 4 features"):
-        values_of(record, ["x"])
+        named_values(record, ["x"])
 
 
 def test_prepared_records_are_read_so(make_config: MakeConfig) -> None:

@@ -37,7 +37,7 @@ from train.data.images import orientation, read_mask, upright
 from train.data.inside import Inside
 from train.data.places import TFDS
 from train.data.record_files import check_records
-from train.data.record_values import values_of
+from train.data.record_values import named_values
 
 _RECORD_LIMIT = 2**30  # bytes
 _PICTURES = ("uint8", "uint16")  # of float32, TFDS keeps the bytes of each number
@@ -221,7 +221,7 @@ def _records(
     for file in files:
         with _telling(file):
             for record in read(file):
-                yield values_of(record, images)
+                yield named_values(record, images)
 
 
 @contextlib.contextmanager
