@@ -45,6 +45,8 @@ PICTURES = [
         ("parts", "if self._calls < 0:", "if False:"),
         ("parts of large files", "size // _BYTES_A_CALL", "size // 10**9"),
         ("scans", "if self._scans < 0:", "if False:"),
+        ("scans across blocks", "(self._last + content)", "content"),
+        ("marks twice", "if len(content) > 1:", "if True:"),
         ("any marks", "if self._is_jpeg:", "if True:"),
         ("EXIF", "if self._exif < 0:", "if False:"),
     ),

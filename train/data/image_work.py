@@ -67,6 +67,7 @@ class Watched:
         self._is_jpeg, self._is_plain = head == b"\xff\xd8", head in _PLAIN
         self._calls = _CALLS + size // _BYTES_A_CALL
         self._exif, self._scans, self._comments = _EXIF_PARTS, _SCANS, _COMMENTS
+        self._last = b""  # byte of what was read before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -90,9 +91,14 @@ class Watched:
         return content
 
     def _count(self, content: bytes) -> None:
-        """Counts parts of a JPEG; in its pixels the mark of a scan cannot occur."""
+        """Counts parts of a JPEG; in its pixels the mark of a scan cannot occur.
+
+        A mark may lie across two blocks. Single bytes are read before, to open it.
+        """
         self._exif -= content.startswith(b"Exif\0\0")
-        self._scans -= content.count(b"\xff\xda")
+        if len(content) > 1:
+            self._scans -= (self._last + content).count(b"\xff\xda")
+        self._last = content[-1:]
         if self._exif < 0:
             raise too_much(self._name, f"EXIF in more than {_EXIF_PARTS} parts")
         if self._scans < 0:

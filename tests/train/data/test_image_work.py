@@ -65,6 +65,22 @@ def test_scans_are_counted(read: Callable[[bytes], np.ndarray]) -> None:
         read(with_scans(101))
 
 
+def test_scans_across_blocks_are_counted(read: Callable[[bytes], np.ndarray]) -> None:
+    for count in (100, 101):
+        first, *scans = with_scans(count).split(b"\xff\xda")
+        content = first
+        for scan in scans:  # its mark lies across two of Pillow's blocks
+            for end in (2**15, 2**16 - 1):  # of comments that fill the block
+                space = (end - len(content)) % 2**16
+                content += b"\xff\xfe" + struct.pack(">H", space - 2) + bytes(space - 4)
+            content += b"\xff\xda" + scan
+        if count == 100:
+            assert read(content).shape == PIXELS.shape
+            continue
+        with pytest.raises(UserError, match=BUSY.format("more than 100 scans")):
+            read(content)
+
+
 def test_data_after_a_jpeg_are_no_scans(read: Callable[[bytes], np.ndarray]) -> None:
     whole = saved("JPEG")  # phones append films
     film = bytes(2**16) + b"\xff\xda" * 1000
