@@ -1,5 +1,5 @@
 # make train   sets up and trains on the built-in data     (RUN="..." adds options)
-# make test    sets up and runs the checks that take 8 to 13 minutes on two cores
+# make test    sets up and runs the checks that take 8 to 20 minutes on two cores
 # make test-slow   runs the others: whole runs and whole networks
 # make docs    builds the documentation into site/
 # make bench   prints the speed and memory of the losses
