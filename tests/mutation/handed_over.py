@@ -145,7 +145,7 @@ HANDED_OVER: list[Mutant] = [
         ),
         ("any line", "msgspec.convert(place, ", "str(place, "),
         ("texts as metrics", "and value is not None:", "and not value:"),
-        ("any share", "msgspec.convert(reached, _Share)", "pass"),
+        ("any share", "msgspec.convert(reached, Share)", "pass"),
         ("any step", "ge=0, lt=2**31)]\nNames", "ge=0)]\nNames"),
         (
             "numbers as texts",
@@ -209,7 +209,11 @@ HANDED_OVER: list[Mutant] = [
             "if fault := '':",
         ),
         ("no pixels", "if not any(self.pixels.values()):", "if False:"),
-        ("any share", "msgspec.Meta(ge=0, le=1)", "msgspec.Meta(ge=-9, le=1e308)"),
+        (
+            "any share",
+            "Share\n    pixel_accuracy: Share",
+            "float\n    pixel_accuracy: float",
+        ),
     ),
     *of(
         "train/experiments/publish.py",

@@ -117,9 +117,8 @@ class VocLayout(SegmentationBuilder):
     def _check(self, found: OfMasks) -> None:
         folder, split = self._folder, self._split
         if split == next(iter(folder.splits)):  # what is trained on
-            how = {"converted": folder.made is not None}
-            mask = folder.splits[split][0].mask
-            check_values(found.values, folder.root, mask, **how)
+            mask, converted = folder.splits[split][0].mask, folder.made is not None
+            check_values(found.values, folder.root, mask, converted=converted)
 
     def of_masks(self) -> OfMasks:
         """Returns what the masks of prepared records show and hold.

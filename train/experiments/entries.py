@@ -16,10 +16,10 @@ from train.data.places import anywhere, short
 from train.data.voc_classes import fault_of_names
 from train.experiments.plans import Planned, Setting, varied_options
 from train.presets import PRESETS
+from train.workdir.contents import Share
 from train.workdir.run import Run
 
 Entry = Mapping[str, Any]  # what results hold of a run
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
 
@@ -52,15 +52,15 @@ class _Diverged(_Made, kw_only=True):
 class _Near(msgspec.Struct):
     """Metrics of the pixels near a border."""
 
-    mean_iou: _Share
+    mean_iou: Share
     pixels: dict[str, _Count]
 
 
 class _Finished(_Made, kw_only=True):
-    mean_iou: _Share
-    pixel_accuracy: _Share
+    mean_iou: Share
+    pixel_accuracy: Share
     seconds: Annotated[float, msgspec.Meta(ge=0)]
-    iou: dict[str, _Share | None]
+    iou: dict[str, Share | None]
     pixels: dict[str, _Count]
     boundary: dict[str, _Near]
 

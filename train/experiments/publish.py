@@ -59,8 +59,9 @@ def with_earlier(
     together = [*earlier, *entries]
     way_out = f"{path} has those of earlier calls: choose another --results."
     check_same_data(together, way_out)
-    both = together if kept else entries
-    return list({entry["command"]: entry for entry in both}.values())
+    if not kept:
+        return [*entries]
+    return list({entry["command"]: entry for entry in together}.values())
 
 
 def _read_json(path: Path) -> Sequence[Entry]:

@@ -118,8 +118,8 @@ def checked_together(contents: Contents, facts: FactsOf) -> Together:
                 found.renumbered.append(Finding(said, (place,)))
         if split == ends_training and (pair := contents.pair(split, 0)):
             try:
-                how = {"converted": contents.made is not None}
-                check_values(values, contents.root, pair.mask, **how)
+                converted = contents.made is not None
+                check_values(values, contents.root, pair.mask, converted=converted)
             except UserError as error:
                 found.whole.append(str(error))
     return found

@@ -18,7 +18,7 @@ from train.data.statistics import Statistics, check_statistics
 from train.data.voc_classes import fault_of_names
 
 _Channel = Annotated[int, msgspec.Meta(ge=0, le=255)]
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]  # of pixels, as IoUs are
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=IGNORED)]
 Colors = list[tuple[_Channel, _Channel, _Channel]]  # red, green, blue
@@ -152,7 +152,7 @@ def _metrics(line: bytes) -> dict[str, Any]:
             _check_number(name, value)
     reached = found.get("mean_iou")
     if reached is not None and not math.isnan(reached):
-        msgspec.convert(reached, _Share)
+        msgspec.convert(reached, Share)
     return found
 
 
