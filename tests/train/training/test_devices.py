@@ -20,7 +20,9 @@ from train.training.step import TrainState, make_state, make_step
 from ..conftest import CLASSES, MakeConfig, add_entry
 from ..standins import TwoMaps
 
-COLLECTIVE = re.compile(r"= (.*?) (all-gather|all-to-all|collective-permute)\S*\(")
+COLLECTIVE = re.compile(
+    r"= (.*?) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\S*\("
+)
 SHAPE = re.compile(r"\w\d+\[([\d,]*)\]")
 
 
@@ -108,7 +110,8 @@ def test_step_is_that_of_one_device(
     several = run(make_config, images, layout, **options)
     assert several.loss == pytest.approx(one.loss, rel=1e-6)
     if deep:  # the others' first convolution skips pixels of the images
-        check_nothing_large_moves(several.program, images)
+        own = len(images.label) // layout.mesh.shape["data"]
+        check_nothing_large_moves(several.program, images, own)
     # The memory of momentum 0 is the gradient, which float32 rounds at each layer.
     for part in ("optimizer", "statistics", "centers", "average"):
         error, size = 0.0, 0.0
@@ -122,15 +125,27 @@ def test_step_is_that_of_one_device(
         assert error**0.5 <= 1e-5 * size**0.5, part
 
 
-def check_nothing_large_moves(program: str, images: Example) -> None:
-    """Between devices go sums, and of images the rows that border on a neighbor's."""
+def check_nothing_large_moves(program: str, images: Example, own: int) -> None:
+    """Between devices go gradients of parameters and rows that border on a neighbor's.
+
+    Else at most logits at the stride of the features, a 64th of all: a device may
+    gather them to enlarge its rows, or sum their gradient.
+
+    Args:
+      program: XLA's text, partitioned.
+      images: those of the step.
+      own: how many of them a device has.
+    """
     logits = images.label.size * CLASSES
     moved = COLLECTIVE.findall(program)
-    assert moved
+    assert {"all-reduce", "collective-permute"} <= {kind for _, kind in moved}
     for shapes, kind in moved:
         for dimensions in SHAPE.findall(shapes):
-            size = math.prod(int(d) for d in dimensions.split(",") if d)
-            assert kind == "collective-permute" and size < logits / 4, shapes
+            shape = tuple(int(d) for d in dimensions.split(",") if d)
+            if kind == "all-reduce" and shape[:1] != (own,):
+                continue  # of parameters
+            most = logits / (4 if kind == "collective-permute" else 64)
+            assert math.prod(shape) < most, (kind, shapes)
 
 
 def test_divided_state_takes_its_part_of_the_memory(make_config: MakeConfig) -> None:
