@@ -57,6 +57,8 @@ CONVERTED = [
         ("more files", "elif name not in expected and", "elif False and"),
         ("files of programs", " and not _is_hidden(name):", ":"),
         ("files missing", "sorted(expected.keys() - seen)", "[]"),
+        ("found once", "        walked.add(real)\n", ""),
+        ("hidden folders", "outer and not _is_hidden(", "outer and str("),
     ),
     *of(
         "train/data/convert/coco.py",
@@ -97,6 +99,7 @@ CONVERTED = [
         ("own EXIF", "mask if own == wanted else", "mask if True else"),
         ("turned as they are", "{6: 8, 8: 6}.get(own, own)", "own"),
         ("names of one file", "identity(file)", "(0, hash(file))"),
+        ("disks filled", "if (left := left - len(image) - len(content)) < 0:", "if 0:"),
     ),
     *of(
         "train/data/record_values.py",
@@ -266,6 +269,7 @@ CONVERTED = [
         "train/data/convert/coco.py",
         "tests/train/data/convert/test_coco_refusals.py",
         ("passed over", "if unnamed and len(parts) > 1:", "if False:"),
+        ("splits", "if len(files) > _MOST_PARTS:", "if False:"),
     ),
     *of(
         "train/common/text.py",

@@ -12,7 +12,7 @@ PICTURES = [
             "    except Exception as error:\n        if",
             "    except (OSError, ValueError) as error:\n        if",
         ),
-        ("several pictures", "if _holds_several(image):", "if False:"),
+        ("several pictures", "if _holds_several(image, file):", "if False:"),
         ("phones refused", '("TIFF", "MPO")', '("TIFF",)'),
         ("pages made ready", '("TIFF", "MPO")', '("MPO",)'),
         ("limit forgotten", "    if count > _limit:", "    if False:"),

@@ -131,6 +131,16 @@ STRANGE_FILES = [
         ("any head", "if size not in _HEADS:", "if False:"),
     ),
     *of(
+        "train/data/ppm_pictures.py",
+        "tests/train/data/test_image_work.py",
+        ("comments as pictures", '_COMMENT.sub(b"", file.read())', "file.read()"),
+        ("spaces between", "file.read(16).lstrip()", "file.read(16)"),
+        ("bits", "(image.width + 7) // 8", "image.width // 8"),
+        ("channels", " * len(image.getbands())", ""),
+        ("wide levels", "largest[0] > 255", "largest[0] > 999"),
+        ("widest levels", 'mode == "I;16B" or ', ""),
+    ),
+    *of(
         "train/data/png_chunks.py",
         "tests/train/data/test_true_sizes.py",
         ("animations", "any(frame in kinds for frame in _FRAMES)", "False"),

@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -21,6 +21,7 @@ from train.common.text import shown
 from train.data.bmp_heads import check_bmp
 from train.data.image_work import Watched, check_measured
 from train.data.png_chunks import PROFILE, Unpacked, has_frames, pixel_chunks
+from train.data.ppm_pictures import has_next_picture
 from train.data.tiff_entries import (
     check_entries,
     claimed_pixels,
@@ -149,7 +150,7 @@ def opened(
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
         _check_work(image, watched, name, bytes_of_pixel)
-        if _holds_several(image):
+        if _holds_several(image, file):
             raise _several(name)
         if image.format == "TIFF":  # which Pillow turns as it decodes, by XMP as well
             image.info.pop("xmp", None)
@@ -248,8 +249,10 @@ def _several(name: str) -> UserError:
     )
 
 
-def _holds_several(image: Image.Image) -> bool:
+def _holds_several(image: Image.Image, file: IO[bytes]) -> bool:
     """Returns whether a file has several pictures, none of which is the one meant."""
+    if image.format == "PPM":
+        return has_next_picture(file, image)
     if image.format in ("TIFF", "MPO"):
         # Pages of a TIFF have been looked at. Phones add a smaller picture, or one of
         # distances, to a JPEG, which is then called MPO.

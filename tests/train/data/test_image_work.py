@@ -15,7 +15,7 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.data import image_files
-from train.data.image_files import limit_pixels
+from train.data.image_files import limit_pixels, opened
 from train.data.images import read_image, read_mask
 
 PIXELS = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
@@ -236,6 +236,35 @@ def test_strips_share_no_bytes(read: Callable[[bytes], np.ndarray]) -> None:
         content[content.index(struct.pack("<HHI", tag, 4, 1)) + 4] = rows
     with pytest.raises(UserError, match="have more bytes together than the file"):
         read(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"P1 3 1 # P1\n1 0 1",
+        b"P2 1 1 9 # P5 in words\r7",
+        b"P3 1 1 255 1 2 3",
+        b"P4 9 2\nP123",
+        b"P5 3 1 255\nP5 ",
+        b"P5 1 1 65535\nP5",
+        b"P5 1 1 300\n\0P",
+        b"P6 1 1 255\nP6 ",
+        b"P6 1 1 99\n\1\2\3",
+        b"P6 1 1 999\n\0\1\0\2\0\3",
+    ],
+)
+@pytest.mark.parametrize("space", [b"", b"\n"])
+def test_a_ppm_of_several_pictures(first: bytes, space: bytes) -> None:
+    plain = first[1:2] in b"123"
+    for end in (b"", b"\n", b"#P6\n" if plain else b"\0P6"):
+        with opened(first + space + end, "a.ppm"):
+            pass
+    content = first + (space or b" " * plain) + b"P5 1 1 255\n0"
+    with (
+        pytest.raises(UserError, match=r"a\.ppm holds several pictures"),
+        opened(content, "a.ppm"),
+    ):
+        pass
 
 
 def with_comments(count: int) -> bytes:

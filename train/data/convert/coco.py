@@ -43,6 +43,7 @@ from train.data.voc_files import LISTS, MASKS, first_few
 
 _ROBOFLOW = "_annotations.coco.json"
 _BACKGROUND = "background"
+_MOST_PARTS = 32  # files of annotations; each looks at all images when it is found
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # begins a path of Windows
 
 
@@ -99,7 +100,7 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
 
     tables = [part.path for part in parts]
     folders = [folder for part in parts for folder in part.folders]
-    images = images_in(root, {root, *folders}, prepared)
+    images = images_in({root, *folders}, prepared)
     # Whether two files differ is looked at when they are converted: see `_found`.
     twins = {it for part in parts for it in same_named(part.folders, images)}
     known = digests_of(root, [*tables, *sorted(twins)], prepared)
@@ -115,7 +116,13 @@ def _roboflow(root: Path) -> list[_Part]:
 
 def _instances(root: Path) -> list[_Part]:
     parts = []
-    for path in sorted((root / "annotations").glob("instances_*.json")):
+    files = sorted((root / "annotations").glob("instances_*.json"))
+    if len(files) > _MOST_PARTS:
+        raise UserError(
+            f"{files[0].parent} has {len(files)} files instances_*.json, and at most "
+            f"{_MOST_PARTS} splits are read. Move those that you do not need elsewhere."
+        )
+    for path in files:
         name = path.stem.removeprefix("instances_")
         split = split_called(re.sub("[0-9]+$", "", name))
         folders = (name, split, f"images/{name}", f"images/{split}", "images", ".")

@@ -38,25 +38,27 @@ def image_places(
     root: Path, folders: Collection[Path], prepared: Path
 ) -> tuple[str, ...]:
     """Returns `file_places` of `images_in` some folders."""
-    return file_places(root, images_in(root, folders, prepared))
+    return file_places(root, images_in(folders, prepared))
 
 
-def images_in(root: Path, folders: Collection[Path], prepared: Path) -> list[Path]:
-    """Returns the images in some folders, and links to folders there.
+def images_in(folders: Collection[Path], prepared: Path) -> list[Path]:
+    """Returns the images in some folders, and links to folders there, each once.
 
     Args:
-      root: the folder of the data.
-      folders: in it, those that hold images; each may be a link.
+      folders: those of the data that hold images; each may be a link.
       prepared: folder of everything prepared. What was converted before is no image of
         the data, wherever it is.
     """
     made = os.path.realpath(prepared / "converted") + os.sep
-    found = set[Path]()
-    for folder in folders:
-        real = Path(os.path.realpath(folder))  # below it no links are followed
-        own = os.path.realpath(root) / folder.relative_to(root)
-        if folder != root and root in folders and real == own:
-            continue  # a part of the whole
+    found, walked = set[Path](), set[Path]()
+    # Below a folder no links are followed. Outer ones come before those in them.
+    for real, folder in sorted((Path(os.path.realpath(it)), it) for it in folders):
+        if folder.is_symlink():
+            found.add(folder)
+        outer = next((it for it in (real, *real.parents) if it in walked), None)
+        if outer and not _is_hidden(str(real).removeprefix(str(outer))):
+            continue  # its images are found already, by whichever name
+        walked.add(real)
         for path in below(folder):
             if path.suffix.lower() not in READ_SUFFIXES and not path.is_symlink():
                 continue

@@ -40,6 +40,9 @@ from train.data.record_files import check_records
 from train.data.record_values import named_values
 
 _RECORD_LIMIT = 2**30  # bytes
+# Of a set's files, what its images may take that are written; and bytes that any may.
+# They are packed already, and hardly shrink once more.
+_MOST_TIMES, _ANY = 100, 2**26
 _PICTURES = ("uint8", "uint16")  # of float32, TFDS keeps the bytes of each number
 
 
@@ -171,6 +174,7 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
     """Writes images, masks and lists of all splits."""
     if meaning.names:
         writer.name_classes(meaning.names)
+    left = _room(found)
     for split, (total, files) in found.splits.items():
         records = _records(found.form, files, (meaning.image, meaning.mask))
         bar = tqdm(
@@ -180,6 +184,12 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
         for count, record in enumerate(bar, start=1):
             name = f"{found.folder}: {split}, record {count}"
             image, content = record[meaning.image], record[meaning.mask]
+            if (left := left - len(image) - len(content)) < 0:
+                raise UserError(
+                    f"{name}: with those before it takes more than {_MOST_TIMES} times "
+                    "the bytes of the set's files, which were made to fill a disk or "
+                    "are damaged. Prepare the set again from its source."
+                )
             mask = read_mask(content, red=meaning.red, name=name)
             mask = meaning.classes(_as_image(mask, content, image, name), name)
             writer.add(split, f"{split}_{count:06d}", image, mask)
@@ -188,6 +198,12 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
                 f"{found.folder} has {count} records of split {split!r}, not {total}. "
                 f"{how_to_build(found.full_name.partition('/')[0])}"
             )
+
+
+def _room(found: PreparedSet) -> int:
+    """Returns how many bytes the images and masks of a set may have together."""
+    files = (file for split in found.splits.values() for file in split.files)
+    return _MOST_TIMES * sum(file.stat().st_size for file in files) + _ANY
 
 
 def _as_image(mask: np.ndarray, content: bytes, image: bytes, name: str) -> np.ndarray:

@@ -116,6 +116,14 @@ def test_a_file_beside_splits_is_not_passed_over(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_splits_by_the_thousand(tmp_path: Path) -> None:
+    """Each looks at all images, whenever the data are found."""
+    for index in range(33):
+        write_json(tmp_path / "annotations" / f"instances_{index}a.json", {})
+    with pytest.raises(UserError, match="has 33 files instances_.*at most 32 splits"):
+        load(tmp_path)
+
+
 def test_files_must_have_the_same_categories(tmp_path: Path) -> None:
     root = tmp_path / "roboflow"
     for part in ("train", "valid"):

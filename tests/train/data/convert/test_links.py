@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from train.common.errors import UserError
-from train.data.convert.links import ORIGINALS
+from train.data.convert.links import ORIGINALS, images_in
 from train.data.dataset import Dataset
 from train.data.images import decode, read_mask
 
@@ -96,6 +96,26 @@ def test_folders_within_may_be_links_too(tmp_path: Path) -> None:
     assert max(reds(found(root, "COCO"))) < 200
     link_within(root, "day2")
     assert min(reds(found(root, "COCO"))) > 200
+
+
+def test_links_by_the_thousand_take_no_more(tmp_path: Path) -> None:
+    """Images are found once, whichever links lead to folders around them."""
+    root, prepared = tmp_path / "data", tmp_path / "prepared"
+    inner = [".hidden/a", "hidden/.a/b/c", "plain"]
+    for name in inner:
+        (root / name).mkdir(parents=True)
+        (root / name / "0.jpg").touch()
+    links = [root / f"{name.replace('/', '')}{i}" for name in inner for i in range(3)]
+    for link, name in zip(
+        links, [name for name in inner for _ in range(3)], strict=True
+    ):
+        link.symlink_to(name)
+    images = images_in([*links, root], prepared)
+    assert images == sorted(
+        [root / "plain" / "0.jpg", links[0] / "0.jpg", links[3] / "0.jpg", *links]
+    )
+    (root / "outer").symlink_to("hidden/.a")
+    assert len(images_in([*links, root, root / "outer"], prepared)) == len(images) + 1
 
 
 def test_links_in_a_folder_elsewhere_are_followed(tmp_path: Path) -> None:

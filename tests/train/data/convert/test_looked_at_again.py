@@ -107,7 +107,7 @@ def test_names_are_places_in_folders(
     for name in ("a.jpg", "b.jpg", "in/a.jpg", "in/c.jpg", "in/in/c.jpg"):
         write_image(place / name)
     (place / "in" / "b.jpg").hardlink_to(place / "b.jpg")  # one file, not two
-    images = images_in(place, [place], tmp_path / "prepared")
+    images = images_in([place], tmp_path / "prepared")
     alike = [place / "a.jpg", place / "in" / "a.jpg"]
     assert same_named([place, place / "in", place / "no"], images) == [
         *alike,

@@ -71,6 +71,23 @@ def test_a_mask_that_is_broken_is_named(tmp_path: Path, place: Path) -> None:
         find(tmp_path, "train", "train")
 
 
+def test_images_that_are_packed_once_more_fill_no_disk(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record(index: int) -> dict[str, object]:
+        image = io.BytesIO(photo(index).getvalue() + bytes(2**20))
+        return {**pet(index), "image": image}
+
+    prepare(place, "oxford_iiit_pet", PETS, record, {"train": 3}, version="4.0.0")
+    find(tmp_path, "train", "train")  # so small ones may
+    shutil.rmtree(tmp_path / "prepared" / "converted")
+    monkeypatch.setattr(tfds_sets, "_ANY", 2**21 + 2**19)
+    monkeypatch.setattr(tfds_sets, "_MOST_TIMES", 1)
+    said = "4.0.0: train, record 3: with those before it takes more than 1 times"
+    with pytest.raises(UserError, match=said):
+        find(tmp_path, "train", "train")
+
+
 @pytest.mark.parametrize("rows", [1, 31])
 def test_masks_of_which_a_part_is_missing(
     tmp_path: Path, place: Path, rows: int
