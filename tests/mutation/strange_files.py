@@ -115,6 +115,7 @@ STRANGE_FILES = [
         "train/data/tiff_pictures.py",
         "tests/train/data/test_tiff_pictures.py",
         ("white unsaid", "if Tag.PHOTOMETRIC not in tags:", "if False:"),
+        ("deep opacity", "samples == 2 and bits != 8:", "False:"),
     ),
     *of(
         "train/data/image_files.py",

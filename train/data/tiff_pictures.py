@@ -25,8 +25,6 @@ _KIND = Kind(
     "gray levels, RGB, a palette or CMYK",
     "colors in YCbCr, Lab or others",
 )
-
-
 _OF_ONE = (WHITE_IS_ZERO, 1, 3)  # colors that are one channel
 _RGB = 2
 
@@ -53,6 +51,13 @@ def check_tiff(file: IO[bytes], name: str) -> None:
         more = samples - 3 if colors == _RGB else 0
         unsaid = len(tags.get(Tag.EXTRA, ())) < more  # which Pillow takes for opacity
         _check_planes(read, bits, colors, unsaid=unsaid)
+    if colors in _OF_ONE and samples == 2 and bits != 8:
+        raise not_read(
+            read,
+            f"of gray levels or a palette with opacity, of {bits} bits each",
+            "Save it with 8 bits; or, if it has 16, train with --bit-depth 16 "
+            "--channels 2.",
+        )
     if colors in _OF_ONE and samples > 2:
         raise not_read(
             read,

@@ -112,6 +112,18 @@ def test_sixteen_bits(read: Read, order: Any, tile: int, deflate: bool) -> None:
         read(tiff(deep, separate=True, **how))
 
 
+@pytest.mark.parametrize("deflate", [False, True])
+def test_gray_levels_with_opacity(read: Read, deflate: bool) -> None:
+    """Pillow has no mode for those of 16 bits: it would call the file none it knows."""
+    pixels, tags = PIXELS[..., :2], {338: [2]}
+    expected = pixels[..., :1].repeat(3, axis=-1)
+    found = read(tiff(pixels, deflate=deflate, tags=tags))
+    np.testing.assert_array_equal(found, expected)
+    said = "with opacity, of 16 bits each.*--bit-depth 16 --channels 2"
+    with pytest.raises(UserError, match=said):
+        read(tiff(pixels * np.uint16(256), deflate=deflate, tags=tags))
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4])
 @pytest.mark.parametrize("white", [0, 1])
 def test_few_bits_and_white_for_0(read: Read, bits: int, white: int) -> None:

@@ -97,9 +97,11 @@ def _blaming(path: Path) -> Iterator[None]:
             raise unreadable(path, error) from error
         known = isinstance(error, (ValueError, zipfile.BadZipFile, EOFError))
         text = shown(str(error)[:200]) or "it ends too early"
+        own = " If you have packed it yourself, do so with tar --format=ustar."
         raise UserError(
             f"{path} is damaged or cut short "
             f"({text if known else f'{type(error).__name__}: {text}'}). {_AGAIN}"
+            f"{own if path.suffix != '.zip' else ''}"
         ) from error
 
 
