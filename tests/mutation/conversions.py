@@ -126,7 +126,7 @@ CONVERTED = [
     *of(
         "train/data/images.py",
         "tests/train/data/convert/test_tfds_records.py",
-        ("content of others", "whole = bool(name) or", "whole ="),
+        ("content of others", "named = bool(name) or", "named ="),
     ),
     *of(
         "train/data/convert/originals.py",

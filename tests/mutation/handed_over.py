@@ -220,4 +220,52 @@ HANDED_OVER: list[Mutant] = [
         "tests/train/experiments/test_findings.py",
         ("code of backticks", "parts = _CODE.split(text)", "parts = text.split('`')"),
     ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_seeming_names.py",
+        ("links to nothing", "if path.is_symlink() and not", "if False and not"),
+        ("in any letters", "if name and found not in names and", "if False and"),
+        ("own letters", "found not in names and not os", "not os"),
+    ),
+    *of(
+        "train/data/voc.py",
+        "tests/train/data/test_seeming_names.py",
+        ("spelling of lists", "check_spelling(root / LISTS, lists)", "pass"),
+        (
+            "spelling of folders",
+            "check_spelling(root / LISTS.parts[0], LISTS.parts[1:])",
+            "pass",
+        ),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_seeming_names.py",
+        (
+            "masks' folders gone",
+            "check_links(root / folder for",
+            "list(root / folder for",
+        ),
+        ("masks gone", "check_links(self.root / folder /", "list(self.root / folder /"),
+    ),
+    *of(
+        "train/data/voc_classes.py",
+        "tests/train/data/test_seeming_names.py",
+        ("classes gone", "check_links((labelmap, listed))", "pass"),
+    ),
+    *of(
+        "train/data/split_lists.py",
+        "tests/train/data/test_seeming_names.py",
+        ("lists gone", "    check_links([path])\n", ""),
+        ("hidden lists", 'glob("[!.]*.txt")', 'glob("*.txt")'),
+    ),
+    *of(
+        "train/data/batches.py",
+        "tests/train/data/test_workers.py",
+        ("limits of workers", "    limit_pixels(limit)\n", ""),
+    ),
+    *of(
+        "train/data/images.py",
+        "tests/train/data/test_strange_records.py",
+        ("turned masks", "if turned != 1 and not named:", "if False:"),
+    ),
 ]

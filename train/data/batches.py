@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from absl import flags
 from train.common.endings import end_with_parent
 from train.common.errors import UserError
 from train.data.augment import Augment
+from train.data.image_files import limit_pixels, pixel_limit
 from train.data.images import (
     MEAN_COLOR,
     Example,
@@ -78,14 +80,22 @@ def train_batches(
         if _TRACKED not in sys.warnoptions:  # with which Python starts its tracker
             sys.warnoptions.append(_TRACKED)
         options = grain.MultiprocessingOptions(num_workers=workers)
-        batches = batches.mp_prefetch(options, worker_init_fn=_begin_worker)
+        begin = functools.partial(_begin_worker, limit=pixel_limit())
+        batches = batches.mp_prefetch(options, worker_init_fn=begin)
     return iter(batches)
 
 
-def _begin_worker(worker: int, count: int) -> None:
-    """Leaves Ctrl-C, which a terminal sends to workers too, to the program."""
+def _begin_worker(worker: int, count: int, *, limit: int) -> None:
+    """Leaves Ctrl-C, which a terminal sends to workers too, to the program.
+
+    Args:
+      worker: its number.
+      count: of all.
+      limit: pixels of an image, which the program's options say.
+    """
     del worker, count
     end_with_parent()
+    limit_pixels(limit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

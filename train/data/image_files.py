@@ -67,6 +67,11 @@ def limit_pixels(limit: int) -> None:
     _limit = limit
 
 
+def pixel_limit() -> int:
+    """Returns the limit of this process, for others that it starts."""
+    return _limit
+
+
 def check_pixels(count: int, what: str, way_out: str) -> None:
     """Refuses what is larger than `limit_pixels` allows, before it takes memory."""
     if count > _limit:

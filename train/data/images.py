@@ -28,8 +28,7 @@ from train.data.image_files import (
 from train.data.masks import IGNORED, mask_indices
 from train.data.origin import Origin, check_fits, check_label, checking, name_in
 
-# What pads RGB images: ImageNet's mean, within 0.7 of 255, so about zero; within 0.2 of
-# zero where a preprocessing subtracts 127.
+# What pads RGB images: ImageNet's mean, about zero by whichever preprocessing.
 MEAN_COLOR = (123, 117, 104)
 Pixel = tuple[int, ...]  # of a pixel, a level for each channel
 Size = tuple[int, int]  # height and width, pixels
@@ -102,8 +101,7 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
             )
         check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()  # a truncated file is only noticed here
-        turned = orientation_of(image)
-        return upright(np.asarray(image.convert("RGB")), turned)
+        return upright(np.asarray(image.convert("RGB")), orientation_of(image))
 
 
 def read_mask(
@@ -124,14 +122,16 @@ def read_mask(
     Raises:
       UserError: the file is missing, broken, or its indices cannot be told.
     """
-    whole = bool(name) or isinstance(source, Path)
+    named = bool(name) or isinstance(source, Path)
     name = name or _name(source)
     with opened(source, name) as image:  # refused by its head before all of it is read
         most = most_bytes(image.width * image.height)
         content = source if isinstance(source, bytes) else read_regular(source, most)
-        check_pixel_sums(image, whole=whole)
+        check_pixel_sums(image, whole=named)
         image.load()
         turned = orientation_of(image)
+        if turned != 1 and not named:  # by whose head alone its size is told
+            raise ValueError("it is turned by its EXIF, as no prepared mask is")
         return upright(mask_indices(image, content, name, colors, red), turned)
 
 

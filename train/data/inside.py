@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from models.text import shortened
@@ -45,6 +45,43 @@ def below(folder: Path) -> Iterator[Path]:
                 yield place / entry.name
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((place / entry.name, depth + 1))
+
+
+def check_links(paths: Iterable[Path]) -> None:
+    """Refuses links to what is not there, which would pass for nothing at all.
+
+    Raises:
+      UserError: it names the first, and where it leads to.
+    """
+    for path in paths:
+        if path.is_symlink() and not os.path.exists(path):
+            raise UserError(
+                f"{path} is a link to what is not there ({os.readlink(path)}). Put the "
+                "file or folder itself in its place; or take the link away, if the "
+                "data are meant to be read as if there were none."
+            )
+
+
+def check_spelling(folder: Path, names: Collection[str]) -> None:
+    """Refuses what has one of these names in other letters, small or capital.
+
+    Systems differ in whether it would be read.
+
+    Args:
+      folder: which need not be there.
+      names: of what is read there.
+
+    Raises:
+      UserError: it names the file or folder, and how it is to be called.
+    """
+    meant = {name.lower(): name for name in names}
+    for found in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        name = meant.get(found.lower())
+        if name and found not in names and not os.path.lexists(folder / name):
+            raise UserError(
+                f"{folder / found} is read only where it is called {name}, in these "
+                "small and capital letters. Rename it."
+            )
 
 
 def check_kinds_below(folder: Path) -> None:

@@ -190,7 +190,7 @@ def _beside_splits_within(root: Path, parts: set[str]) -> Iterator[str]:
         next((folders_in(there[name]) for name in names if name in there), {})
         for names in (IMAGE_FOLDERS, MASK_FOLDERS)
     )
-    lists = all_list_paths(root, parts) or any((root / LISTS).glob("*.txt"))
+    lists = all_list_paths(root, parts) or any((root / LISTS).glob("[!.]*.txt"))
     if lists or not images.keys() & masks.keys() & parts:
         return
     for name in sorted((images.keys() | masks.keys()) - parts):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from train.common.errors import UserError
+from train.data.inside import check_links
 from train.data.splits import ALIASES, Listing, aliases
 from train.data.voc_files import LISTS, Files
 from train.data.voc_lists import list_text, read_list
@@ -32,7 +33,7 @@ def listing_by_lists(files: Files, splits: Sequence[str]) -> Listing | None:
     root = files.root
     _check_one_place(files, (*splits, *ALIASES))
     _check_one_name(files, splits)
-    within = sorted((root / LISTS).glob("*.txt"))
+    within = sorted((root / LISTS).glob("[!.]*.txt"))  # macOS leaves hidden ones
     if not within:
         beside = of_splits(root, splits, ".txt", lambda name: _file(root, name))
         lists = {split: read_list(path, files) for split, path in beside.items()}
@@ -136,4 +137,5 @@ def of_splits(
 
 def _file(folder: Path, name: str) -> Path | None:
     path = folder / f"{name}.txt"
+    check_links([path])
     return path if path.is_file() else None

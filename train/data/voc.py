@@ -33,11 +33,12 @@ from train.data.images import (
     read_image,
     read_mask,
 )
+from train.data.inside import check_spelling
 from train.data.layouts import way_out
 from train.data.split_lists import listing_by_lists
-from train.data.splits import Divide, Listing, divided
-from train.data.voc_classes import read_classes
-from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES, Files, Pair
+from train.data.splits import ALIASES, Divide, Listing, aliases, divided
+from train.data.voc_classes import CLASS_LISTS, read_classes
+from train.data.voc_files import IMAGES, LISTS, MASKS, READ_SUFFIXES, Files, Pair
 from train.data.void import void_values, without_void
 
 
@@ -87,6 +88,14 @@ def voc_listing(
     return Listing({}, files.pairs())
 
 
+def _check_spelling(root: Path, splits: Sequence[str]) -> None:
+    """Refuses lists, classes and folders that their letters would have passed over."""
+    lists = [f"{it}.txt" for split in (*splits, *ALIASES) for it in aliases(split)]
+    check_spelling(root, (*CLASS_LISTS, IMAGES, *MASKS, LISTS.parts[0], *lists))
+    check_spelling(root / LISTS.parts[0], LISTS.parts[1:])
+    check_spelling(root / LISTS, lists)
+
+
 def read_voc_folder(
     root: Path,
     splits: Sequence[str],
@@ -121,6 +130,7 @@ def read_voc_folder(
             f"--data {root}: {problem}. Name one that an annotation tool exported, or "
             "one with images/ and masks/; docs/data.md shows all that are read."
         )
+    _check_spelling(root, splits)
     found = listing(root, splits, links=links)
     for path in found.files():
         check_file(path)

@@ -16,7 +16,7 @@ from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import is_shown, whole_number
 from train.data.images import IGNORED, read_mask
-from train.data.inside import Inside
+from train.data.inside import Inside, check_links
 from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
 from train.data.voc_files import first_few
@@ -29,6 +29,7 @@ VOC_CLASSES = (
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor"
 ).split()
 
+CLASS_LISTS = ("labelmap.txt", "class_names.txt")
 LONGEST_NAME = 200  # characters of a class's name
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can have
 
@@ -74,9 +75,10 @@ def read_classes(
       UserError: a list cannot be read, or names other classes than another one or than
         are asked for.
     """
-    labelmap, listed = root / "labelmap.txt", root / "class_names.txt"
+    labelmap, listed = (root / name for name in CLASS_LISTS)
     inside = Inside(root, links=links)
-    for path in filter(Path.is_file, (labelmap, listed)):
+    check_links((labelmap, listed))
+    for path in (labelmap, listed):
         inside.checked(path)
     in_list = _read_names(listed) if listed.is_file() else ()
     if labelmap.is_file():

@@ -10,7 +10,7 @@ from train.common.errors import UserError
 from train.common.files import identity, same_content
 from train.common.notes import note
 from train.common.text import shown
-from train.data.inside import Inside, below
+from train.data.inside import Inside, below, check_links
 from train.data.unread import of_unread
 
 IMAGES = "JPEGImages"
@@ -20,8 +20,7 @@ READ_SUFFIXES = (".jpg", ".jpeg", ".png")
 # Of images that are no RGB of 8 bits, which few other formats can hold.
 WITH_TIFF = (*READ_SUFFIXES, ".tif", ".tiff")
 _OTHER_SUFFIXES = (
-    *(".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
-    *(".npy", ".mat", ".txt", ".json", ".xml"),
+    ".jpg .jpeg .bmp .gif .tif .tiff .webp .npy .mat .txt .json .xml".split()
 )
 
 
@@ -62,6 +61,7 @@ class Files:
     ):
         self.read = tuple(read)
         self.root, self.images, self._ends = root, images, ends
+        check_links(root / folder for folder in masks)
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
         self._listed: dict[tuple[int, int], dict[str, list[str]]] = {}
@@ -84,6 +84,7 @@ class Files:
             image's, two could be it, or a link leads out of the folder.
         """
         for folder in self.masks:
+            check_links(self.root / folder / f"{name}{it}.png" for it in self._ends)
             found = {
                 end: self._find(folder, name + end, (".png",)) for end in self._ends
             }
@@ -242,9 +243,8 @@ def _other_format(path: Path, name: str) -> UserError:
 def _files_of(folder: Path) -> dict[str, list[str]]:
     """Returns the names of a folder's files by those with a lower-case suffix."""
     found: dict[str, list[str]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            found.setdefault(path.stem + path.suffix.lower(), []).append(path.name)
+    for path in sorted(filter(Path.is_file, folder.iterdir())):
+        found.setdefault(path.stem + path.suffix.lower(), []).append(path.name)
     return found
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from train.common.errors import UserError
 from train.data import voc_records
 from train.data.channels import encode_array
 from train.data.class_counts import class_counts
 from train.data.dataset import load_dataset
-from train.data.images import decode, has_label
+from train.data.images import decode, encode, has_label
 from train.data.origin import name_of
 from train.data.records import make_record
 
@@ -42,6 +43,12 @@ def four_channels(made: dict[str, Any], image: bytes, label: np.ndarray) -> Any:
     return {**make_record(encode_array(pixels), label, "x"), "name": made["name"]}
 
 
+def turned(made: dict[str, Any], image: bytes, label: np.ndarray) -> Any:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return {**made, "label": encode(label, "PNG", exif=exif)}
+
+
 BENT: dict[str, tuple[Bend, str]] = {
     "size": (of_label(lambda label: label[:10]), "is 48×40, but its mask is 48×10"),
     "class": (of_label(lambda label: label + 200), "the value 200, which is no class"),
@@ -49,6 +56,7 @@ BENT: dict[str, tuple[Bend, str]] = {
     "bytes": (renamed(b"\xff\xfe"), "'utf-8' codec can't decode byte 0xff"),
     "controls": (renamed(b"a\x1b[2J"), r"name a\\x1b\[2J has control characters"),
     "lines": (renamed(b"a\nb"), r"the name a\\nb has control characters"),
+    "turned": (turned, "it is turned by its EXIF, as no prepared mask is"),
     "channels": (four_channels, "4 channels of 8 bits, not 3 channels of 8 bits"),
 }
 

@@ -9,6 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
+from train.data import image_files
 from train.data.dataset import load_dataset
 from train.workdir.batch import stream
 
@@ -25,6 +28,18 @@ def test_workers_outlive_ctrl_c(make_config: MakeConfig) -> None:
     os.kill(worker.pid, signal.SIGINT)
     more = list(itertools.islice(batches, 300))  # than are loaded ahead
     assert len(more) == 300
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_limit_of_pixels_is_that_of_the_program(
+    make_config: MakeConfig, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(steps=2, workers=workers)
+    train = load_dataset(config.data).train
+    monkeypatch.setattr(image_files, "_limit", 9)
+    batches = stream(config, train, start=0, steps=2, workers=workers)
+    with pytest.raises(Exception, match="pixels, more than the 9 of --pixel-limit"):
+        next(batches)
 
 
 def test_batches_left_by_a_stop_are_freed_without_a_warning() -> None:

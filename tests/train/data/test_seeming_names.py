@@ -1,0 +1,98 @@
+"""What a folder seems to have and has not is refused: nothing else is read for it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from train.common.errors import UserError
+from train.data.voc_files import LISTS
+
+from .exports import labels, load, write_pairs
+
+NAMES = sorted(labels())
+
+
+def write_lists(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, names in {"train": NAMES[:6], "val": NAMES[6:]}.items():
+        (folder / f"{name}.txt").write_text("\n".join(names))
+
+
+@pytest.mark.parametrize("name", ["labelmap.txt", "class_names.txt", "Aug", "mask"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_links_to_nothing(tmp_path: Path, name: str, listed: bool) -> None:
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    path = root / name
+    if name == "Aug":
+        path = root / "SegmentationClassAug"
+    elif name == "mask":
+        shutil.copytree(root / "SegmentationClass", root / "SegmentationClassAug")
+        path = root / "SegmentationClassAug" / "photo 3.png"
+        path.unlink()
+    if listed:
+        write_lists(root / LISTS)
+    path.symlink_to("../lists/gone")
+    said = rf"{path} is a link to what is not there \(../lists/gone\)"
+    with pytest.raises(UserError, match=said):
+        load(root, split=0.0 if listed else 0.3)
+
+
+@pytest.mark.parametrize("place", [".", LISTS])
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_lists_that_are_links_to_nothing(
+    tmp_path: Path, place: str | Path, name: str
+) -> None:
+    """The same split may have a list in the other place, or by another name."""
+    root = write_pairs(tmp_path / "pairs", "images", "masks")
+    write_lists(root)
+    path = root / place / f"{name}.txt"
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("gone")
+    with pytest.raises(UserError, match=rf"{path} is a link to what is not there"):
+        load(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LabelMap.txt", "labelmap.txt"),
+        ("CLASS_NAMES.TXT", "class_names.txt"),
+        ("Train.txt", "train.txt"),
+        ("Validation.txt", "validation.txt"),
+        ("imagesets/Segmentation/train.txt", "ImageSets"),
+        ("ImageSets/segmentation/train.txt", "Segmentation"),
+        ("ImageSets/Segmentation/TRAIN.txt", "train.txt"),
+        ("SegmentationClassAUG/photo 3.png", "SegmentationClassAug"),
+    ],
+)
+def test_names_in_other_letters(tmp_path: Path, name: str, meant: str) -> None:
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with pytest.raises(UserError, match=f" is read only where it is called {meant}, "):
+        load(root, split=0.3)
+    (root / Path(name).parts[0]).rename(tmp_path / "elsewhere")
+    load(root, split=0.3)
+
+
+def test_lists_of_splits_in_capital_letters(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    write_lists(root / LISTS)
+    (root / LISTS / "train.txt").rename(root / LISTS / "Train.txt")
+    found = load(root, train_split="Train")
+    assert len(found.train) == 6
+
+
+def test_hidden_lists_are_none(tmp_path: Path) -> None:
+    """Some systems leave their own beside those of the user."""
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    (root / LISTS).mkdir(parents=True)
+    (root / LISTS / "._default.txt").write_bytes(b"\0\5")
+    load(root, split=0.3)
+    (root / LISTS / "default.txt").write_text("\n".join(NAMES))
+    load(root, split=0.3)
