@@ -268,4 +268,19 @@ HANDED_OVER: list[Mutant] = [
         "tests/train/data/test_strange_records.py",
         ("turned masks", "if turned != 1 and not named:", "if False:"),
     ),
+    *of(
+        "train/data/layouts.py",
+        "tests/train/data/test_work_of_folders.py",
+        ("looked into again", "            own.add(real)\n", ""),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_work_of_folders.py",
+        (
+            "under each link",
+            "first.setdefault(identity(path), path)",
+            "first[0, len(first)] = path",
+        ),
+        ("folders before links", "key=lambda path: (path.is_symlink(), path)", ""),
+    ),
 ]

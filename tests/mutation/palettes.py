@@ -150,7 +150,11 @@ PALETTES = [
         ("beside splits within", "others += _beside_splits_within(root, parts)", ""),
         ("lists are splits", "if lists or not images.keys()", "if not images.keys()"),
         ("beside splits", "    others += _of_no_split(root, parts)\n", ""),
-        ("links beside splits", " or place.resolve() in own:", ":"),
+        (
+            "links beside splits",
+            " or (real := place.resolve()) in own:",
+            " or not (real := place.resolve()):",
+        ),
     ),
     *of(
         "train/data/dataset.py",

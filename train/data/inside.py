@@ -9,6 +9,7 @@ from pathlib import Path
 
 from models.text import shortened
 from train.common.errors import UserError
+from train.common.files import identity
 from train.common.regular import check_kind
 
 _DEEPEST = 64  # folders within folders
@@ -45,6 +46,17 @@ def below(folder: Path) -> Iterator[Path]:
                 yield place / entry.name
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((place / entry.name, depth + 1))
+
+
+def folders_once(folder: Path) -> list[Path]:
+    """Returns the folders in a folder, each once, however many links lead to it."""
+    if not folder.is_dir():
+        return []
+    there = [path for path in folder.iterdir() if path.is_dir()]
+    first: dict[tuple[int, int], Path] = {}
+    for path in sorted(there, key=lambda path: (path.is_symlink(), path)):
+        first.setdefault(identity(path), path)
+    return sorted(first.values())
 
 
 def check_links(paths: Iterable[Path]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
-from train.data.inside import below
+from train.data.inside import below, folders_once
 from train.data.plain_pairs import (
     ENDS,
     IMAGE_FOLDERS,
@@ -104,13 +104,17 @@ def _layouts(root: Path) -> dict[str, list[str]]:
         "plain pairs": [_pairs(root), ", ".join(filter(None, _pairs_of_splits(root)))],
         "Roboflow semantic masks": [_names(root, filter(Path.is_file, tables))],
         "COCO": [_names(root, files) for files in _annotations(root, parts)],
-        "Label Studio brush masks": [
-            _names(root, (*root.glob(f"{_BRUSH}*.png"), *root.glob(f"*/{_BRUSH}*.png")))
-        ],
+        "Label Studio brush masks": [_names(root, brush_masks(root))],
         "archives of Pascal VOC 2012": [_names(root, of) for of in _archives(root)],
     }
     there = {kind: list(filter(None, of)) for kind, of in found.items()}
     return {kind: of for kind, of in there.items() if of}
+
+
+def brush_masks(root: Path) -> list[Path]:
+    """Returns the files that could be masks of Label Studio, in their order."""
+    folders = (root, *folders_once(root))
+    return sorted(it for folder in folders for it in folder.glob(f"{_BRUSH}*.png"))
 
 
 def _annotations(root: Path, parts: Iterable[Path]) -> Iterator[list[Path]]:
@@ -211,8 +215,9 @@ def _of_no_split(root: Path, parts: set[str]) -> Iterator[str]:
         places = folders_in(folder) if name in parts else {name: folder}
         for inner, place in sorted(places.items()):
             usual = inner in IMAGE_FOLDERS or inner in MASK_FOLDERS
-            if usual or inner.startswith(".") or place.resolve() in own:
+            if usual or inner.startswith(".") or (real := place.resolve()) in own:
                 continue  # the latter by a link
+            own.add(real)
             with contextlib.suppress(OSError, UserError):  # as in _texts
                 yield from _data_in(place, str(place.relative_to(root)))
 

@@ -14,12 +14,15 @@ from train.common.errors import UserError
 from train.data import voc_files, voc_lists
 from train.data.convert import coco_masks
 from train.data.convert.coco_masks import Annotation, Runs, class_mask
+from train.data.convert.tfds_files import _configs
 from train.data.dataset import find_dataset
 from train.data.inside import Inside
+from train.data.layouts import brush_masks, what_is_left
 from train.data.voc_files import Files
 from train.data.voc_lists import read_list
 
 from ..conftest import MakeConfig
+from .exports import write_pairs
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -148,3 +151,31 @@ def test_as_much_as_the_busiest_images_have_is_drawn() -> None:
     ]
     mask = class_mask(boxes, size, {"1": 1}, Path("a.json"))
     assert len(boxes) > 200 and mask.mean() > 0.9
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """A folder of images and masks, and another one beside with three links to it."""
+    root = write_pairs(tmp_path / "data", "images", "masks")
+    for name in ("images/0.jpg", "masks/0.png", "1.0.0/features.json", "task-1.png"):
+        (root / "sub" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "sub" / name).touch()
+    for name in ("a", "link", "z"):
+        (root / name).symlink_to("sub")
+    return root
+
+
+def test_what_is_left_aside_is_named_once(linked: Path) -> None:
+    """Links to a folder that is looked into anyway lead to nothing more."""
+    said = what_is_left(linked, "plain pairs")
+    assert said.count("/images/ and ") == 1
+
+
+def test_masks_of_label_studio_are_found_once(linked: Path) -> None:
+    assert brush_masks(linked) == [linked / "sub" / "task-1.png"]
+
+
+def test_configurations_are_found_once(linked: Path) -> None:
+    """By the name of the folder itself, which is the one that a set may have."""
+    (linked / "other" / "1.0.0").mkdir(parents=True)
+    assert _configs(linked) == ["sub"]

@@ -40,6 +40,7 @@ from train.data.convert.conversion import (
 )
 from train.data.convert.links import image_places
 from train.data.images import read_mask, upright_size
+from train.data.layouts import brush_masks
 from train.data.plain_pairs import IMAGE_FOLDERS
 from train.data.voc_files import READ_SUFFIXES, files_below, first_few
 
@@ -96,7 +97,7 @@ def _masks(root: Path) -> Masks:
       UserError: two are of one region, as where two exports lie side by side.
     """
     masks: dict[tuple[str, str, str], Path] = {}
-    for path in sorted((*root.glob("task-*.png"), *root.glob("*/task-*.png"))):
+    for path in brush_masks(root):
         if not (found := _MASK.fullmatch(path.stem)):
             continue
         region = key_of(int(found[1])), key_of(int(found[2])), in_file_names(found[3])

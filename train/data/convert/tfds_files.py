@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from models.text import shortened
 from train.common.errors import UserError
 from train.data.convert.conversion import Number, read_json
-from train.data.inside import within
+from train.data.inside import folders_once, within
 from train.data.places import TFDS
 
 ARRAY_RECORD, TFRECORD = "array_record", "tfrecord"
@@ -201,9 +201,8 @@ def _latest(folder: Path, version: str) -> Path | None:
 
 def _configs(base: Path) -> list[str]:
     """Returns the configurations of which a set has versions."""
-    paths = base.iterdir() if base.is_dir() else ()
-    names = [path.name for path in paths if _CONFIG.fullmatch(path.name)]
-    return [name for name in names if _latest(base / name, "*.*.*")]
+    folders = [it for it in folders_once(base) if _CONFIG.fullmatch(it.name)]
+    return [folder.name for folder in folders if _latest(folder, "*.*.*")]
 
 
 def _default_config(base: Path) -> str:
