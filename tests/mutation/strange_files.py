@@ -114,6 +114,7 @@ STRANGE_FILES = [
     *of(
         "train/data/tiff_pictures.py",
         "tests/train/data/test_tiff_pictures.py",
+        ("palettes", "(WHITE_IS_ZERO, 1, 2, 5)", "(WHITE_IS_ZERO, 1, 2, 3, 5)"),
         ("white unsaid", "if Tag.PHOTOMETRIC not in tags:", "if False:"),
         ("deep opacity", "samples == 2 and bits != 8:", "False:"),
     ),

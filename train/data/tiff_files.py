@@ -59,8 +59,6 @@ class Kind(NamedTuple):
 
     bits: tuple[int, ...]  # of a value
     colors: tuple[int, ...]  # PhotometricInterpretation
-    saved_as: str  # those, for messages
-    others: str  # likewise
 
 
 class Parts(NamedTuple):
@@ -98,8 +96,8 @@ def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
             raise not_read(file, "whose 0 is white", "Save it with 0 for black.")
         raise not_read(
             file,
-            f"of {kind.others}",
-            f"Save it as {kind.saved_as}.",
+            "of a palette, or of colors in YCbCr, Lab or others",
+            "Save it as RGB, gray levels or CMYK.",
         )
     if tags.get(Tag.PREDICTOR, (1,))[0] not in (1, 2):
         raise not_read(file, "of another predictor", "Save it without.")

@@ -182,7 +182,7 @@ PIXELS = np.arange(37 * 41 * 4, dtype=np.uint16).reshape(37, 41, 4)
     [
         ({"tags": {259: [7]}}, "compression.*deflate"),
         ({"tags": {262: [0]}}, "a TIFF whose 0 is white.*0 for black"),
-        ({"tags": {262: [3]}}, "palette.*gray levels, RGB or CMYK"),
+        ({"tags": {262: [3]}}, "palette.*Save it as RGB, gray levels"),
         ({"tags": {339: [3] * 4}}, "whole numbers of 8 or 16 bits"),
         ({"tags": {258: [32] * 4}}, "whole numbers of 8 or 16 bits"),
         ({"tags": {317: [3]}}, "predictor"),
