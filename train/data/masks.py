@@ -19,7 +19,7 @@ from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
 
-_LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP"}  # or may be
+_LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP"}  # by default
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 
 
@@ -67,10 +67,10 @@ def check_is_png(image: Image.Image, name: str) -> None:
     """
     if image.format in _LOSSY:
         raise UserError(
-            f"{name} holds {_LOSSY[image.format]}, which changes the values of pixels, "
-            "unless it is without loss, so some are of another class than was drawn. "
-            "Export the masks once more, as PNG, from the program that drew them; "
-            "converting this file does not mend it."
+            f"{name} holds {_LOSSY[image.format]}, which may change the values of "
+            "pixels, so that some are of another class than was drawn. Export the "
+            "masks once more, as PNG, from the program that drew them; converting this "
+            "file does not mend it."
         )
     if image.format != "PNG":
         raise UserError(

@@ -73,9 +73,9 @@ def test_gray_in_three_channels_is_the_index(tmp_path: Path, drawn: np.ndarray) 
 @pytest.mark.parametrize(
     ("format", "more", "said"),
     [
-        ("JPEG", {"quality": 100}, "holds JPEG, which changes the values.*as PNG"),
-        ("WEBP", {"quality": 100}, "holds WebP, which changes the values.*as PNG"),
-        ("WEBP", {"lossless": True}, "holds WebP, .*unless it is without loss.*as PNG"),
+        ("JPEG", {"quality": 100}, "holds JPEG, which may change the values.*as PNG"),
+        ("WEBP", {"quality": 100}, "holds WebP, which may change the values.*as PNG"),
+        ("WEBP", {"lossless": True}, "holds WebP, which may change.*as PNG"),
         ("TIFF", {}, "holds TIFF, which is not read as a mask. Save it as a gray"),
         ("BMP", {}, "holds BMP, which is not read as a mask. Save it as a gray"),
         ("GIF", {}, "is GIF: .*to PNG first .a mask with the same values"),
