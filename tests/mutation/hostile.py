@@ -12,9 +12,7 @@ PICTURES = [
             "    except Exception as error:\n        if",
             "    except (OSError, ValueError) as error:\n        if",
         ),
-        ("several pictures", "if _holds_several(image, file):", "if False:"),
-        ("phones refused", '("TIFF", "MPO")', '("TIFF",)'),
-        ("pages made ready", '("TIFF", "MPO")', '("MPO",)'),
+        ("several pictures", '"WEBP" and _is_animation(file):', '"WEBP" and False:'),
         ("limit forgotten", "    if count > _limit:", "    if False:"),
         (
             "broken EXIF refused",

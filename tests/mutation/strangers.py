@@ -168,11 +168,6 @@ STRANGERS = [
         ("known names", "        partial.mkdir(parents=True)\n", "        str()\n"),
     ),
     *of(
-        "train/data/image_work.py",
-        "tests/train/data/test_image_work.py",
-        ("comments", "if self._comments < 0:", "if False:"),
-    ),
-    *of(
         "train/evaluation/input_images.py",
         "tests/train/test_predict_failures.py",
         ("bad links", "and os.path.isfile(file)", "and file.is_file()"),

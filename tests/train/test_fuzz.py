@@ -140,7 +140,6 @@ PICTURES = [
     encode(PICTURE, "PNG"),
     encode(PICTURE[..., 0] % 4, "PNG"),
     encode(PICTURE, "TIFF"),
-    encode(PICTURE, "GIF"),
     encode(PICTURE, "BMP"),
     encode(PICTURE, "WEBP"),
 ]

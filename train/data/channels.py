@@ -51,11 +51,11 @@ def read_channels(path: Path, form: Form) -> tuple[np.ndarray, int]:
         if is_tiff(file.read(4)):
             return tiff_pixels(file, form, name)
     with opened(path) as image:
-        content = b""
+        content, depth = b"", 8
         if image.format == "PNG":
             pixels = image.width * image.height
             content = read_regular(path, most_bytes(pixels, 8))
-        depth, _ = depth_and_kind(content) or (8, 0)
+            depth, _ = depth_and_kind(content)
         known = _MODES.get(str(image.format), ())
         if image.mode not in known or depth not in (8, 16):
             raise UserError(

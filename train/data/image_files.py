@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -21,7 +22,6 @@ from train.common.text import shown
 from train.data.bmp_heads import check_bmp
 from train.data.image_work import Watched, check_measured
 from train.data.png_chunks import PROFILE, Unpacked, has_frames, pixel_chunks
-from train.data.ppm_pictures import has_next_picture
 from train.data.tiff_entries import (
     check_entries,
     claimed_pixels,
@@ -36,10 +36,8 @@ FORMATS = {
     "JPEG": "JPEG",
     "PNG": "PNG",
     "BMP": "BMP",
-    "GIF": "GIF",
     "TIFF": "TIFF",
     "WEBP": "WebP",
-    "PPM": "PPM",
 }
 Image.init()
 silence_libtiff()
@@ -155,8 +153,6 @@ def opened(
         watched: Any = Watched(file, name)
         image = stack.enter_context(Image.open(watched, formats=_THERE))
         _check_work(image, watched, name, bytes_of_pixel)
-        if _holds_several(image, file):
-            raise _several(name)
         if image.format == "TIFF":  # which Pillow turns as it decodes, by XMP as well
             image.info.pop("xmp", None)
         yield image
@@ -233,6 +229,8 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
         check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
     elif image.format == "PNG" and has_frames(file):
         raise _several(name)
+    elif image.format == "WEBP" and _is_animation(file):
+        raise _several(name)
     elif image.format == "BMP":
         check_bmp(file, image, name)
     file.seek(place)
@@ -254,15 +252,18 @@ def _several(name: str) -> UserError:
     )
 
 
-def _holds_several(image: Image.Image, file: IO[bytes]) -> bool:
-    """Returns whether a file has several pictures, none of which is the one meant."""
-    if image.format == "PPM":
-        return has_next_picture(file, image)
-    if image.format in ("TIFF", "MPO"):
-        # Pages of a TIFF have been looked at. Phones add a smaller picture, or one of
-        # distances, to a JPEG, which is then called MPO.
-        return False
-    return getattr(image, "is_animated", False)
+def _is_animation(file: Any) -> bool:
+    """Returns whether a WebP is an animation, of one frame or more.
+
+    That of one may be smaller than the picture, or hide that it is transparent.
+    """
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        part, size = struct.unpack("<4sI", head)
+        if part in (b"ANIM", b"ANMF"):
+            return True
+        file.seek(size + size % 2, io.SEEK_CUR)
+    return False
 
 
 def orientation_of(image: Image.Image) -> int:

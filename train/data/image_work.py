@@ -8,6 +8,7 @@ that share their bytes: these are counted, of TIFFs in `tiff_entries.py`.
 
 from __future__ import annotations
 
+import re
 from typing import IO, Any
 
 from train.common.errors import UserError
@@ -17,10 +18,13 @@ from train.common.errors import UserError
 _CALLS, _BYTES_A_CALL = 30_000, 32
 _EXIF_PARTS = 64  # of a JPEG, of 64 KB each, which are joined one by one
 _SCANS = 100  # of a JPEG; ten are usual
-_COMMENTS = 1000  # of a PPM of plain text, cut out one by one
-_PLAIN = (b"P1", b"P2", b"P3")
-_MEDIA = b"ftyp"  # of AVIF and HEIF, behind four bytes
-_JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # in boxes, and alone
+# Formats that are not read, by how their files begin.
+_UNMEASURED = {
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",  # in boxes, and alone
+    "AVIF, HEIF or a film": rb"(?s:....)ftyp",
+    "GIF": rb"GIF8",
+    "PPM, or PGM, PBM, PAM or PFM": rb"P[1-7Ff][\s#]",
+}
 
 
 def too_much(name: str, what: str) -> UserError:
@@ -32,24 +36,22 @@ def too_much(name: str, what: str) -> UserError:
 
 
 def check_measured(file: IO[bytes], name: str) -> None:
-    """Refuses what cannot be measured before it is decoded.
+    """Refuses formats that cannot be measured before they are decoded.
 
     The heads of AVIF and HEIF may say any size beside that of the pixels; a JPEG 2000
     of some hundred bytes may take gigabytes, in many ways, or be of parts that are not
-    there.
+    there. Pillow fills a GIF's frame, of any size, as it opens it, and reads a PPM of
+    16 bits by a call for each pixel.
     """
     head = file.read(8)
     file.seek(0)
-    if head.startswith(_JPEG_2000):
-        raise UserError(
-            f"{name} is JPEG 2000: such files are not read, since what decoding one "
-            "takes cannot be told. Convert it to PNG or TIFF first."
-        )
-    if head[4:] == _MEDIA:
-        raise UserError(
-            f"{name} is AVIF, HEIF or a film: such files are not read, since only "
-            "decoding one tells how large it is. Convert it to PNG or JPEG first."
-        )
+    for kind, begin in _UNMEASURED.items():
+        if re.match(begin, head):
+            raise UserError(
+                f"{name} is {kind}: such files are not read, since only decoding one "
+                "tells what it takes. Convert it to PNG first (a mask with the same "
+                "values)."
+            )
 
 
 class Watched:
@@ -62,11 +64,11 @@ class Watched:
 
     def __init__(self, file: IO[bytes], name: str):
         self._file, self._name = file, name
-        head, size = file.read(2), file.seek(0, 2)
+        self._is_jpeg = file.read(2) == b"\xff\xd8"
+        size = file.seek(0, 2)
         file.seek(0)
-        self._is_jpeg, self._is_plain = head == b"\xff\xd8", head in _PLAIN
         self._calls = _CALLS + size // _BYTES_A_CALL
-        self._exif, self._scans, self._comments = _EXIF_PARTS, _SCANS, _COMMENTS
+        self._exif, self._scans = _EXIF_PARTS, _SCANS
         self._last = b""  # byte of what was read before
 
     def __getattr__(self, name: str) -> Any:
@@ -84,10 +86,6 @@ class Watched:
             raise too_much(self._name, "parts of a few bytes by the thousand")
         if self._is_jpeg:
             self._count(content)
-        if self._is_plain:
-            self._comments -= content.count(b"#")
-            if self._comments < 0:
-                raise too_much(self._name, f"more than {_COMMENTS} comments")
         return content
 
     def _count(self, content: bytes) -> None:

@@ -25,7 +25,7 @@ from train.data.image_files import (
     opened,
     orientation_of,
 )
-from train.data.masks import IGNORED, mask_indices
+from train.data.masks import IGNORED, check_is_png, mask_indices
 from train.data.origin import Origin, check_fits, check_label, checking, name_in
 
 # What pads RGB images: ImageNet's mean, about zero by whichever preprocessing.
@@ -125,6 +125,7 @@ def read_mask(
     named = bool(name) or isinstance(source, Path)
     name = name or _name(source)
     with opened(source, name) as image:  # refused by its head before all of it is read
+        check_is_png(image, name)
         most = most_bytes(image.width * image.height)
         content = source if isinstance(source, bytes) else read_regular(source, most)
         check_pixel_sums(image, whole=named)
@@ -160,8 +161,7 @@ def upright_size(path: Path) -> Size:
     """
     with opened(path) as image:
         size = image.height, image.width
-        # Pillow has turned those of a TIFF.
-        turned = image.format != "TIFF" and orientation_of(image) >= 5
+        turned = image.format != "TIFF" and orientation_of(image) >= 5  # Pillow has
         return size[::-1] if turned else size
 
 

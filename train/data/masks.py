@@ -19,8 +19,7 @@ from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
 
-_LOSSY = ("JPEG", "MPO", "lossy WebP")
-_READ = ("PNG", "BMP", "WEBP")  # writers of GIF number their palettes anew
+_LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP"}  # by default
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 
 
@@ -30,17 +29,15 @@ def mask_indices(
     """Returns the class indices of a mask, uint8 `[height, width]`.
 
     Args:
-      image: the file as Pillow decodes it.
+      image: the PNG as Pillow decodes it.
       content: the file, since Pillow scales or cuts some depths.
       name: of the file, for messages.
       colors: uint8 `[classes, 3]` of labelmap.txt; None where there is none.
       red: whether the mask is of colors, whose red are the indices.
 
     Raises:
-      UserError: the file does not hold its pixels as they were drawn, or what they mean
-        cannot be told; the message says what the file is.
+      UserError: what its pixels mean cannot be told; the message says what the file is.
     """
-    _check_lossless(image, content, name)
     _check_opaque(_clear(image, content), name)
     if image.mode == "P" and not red:
         return _of_palette(image, name, colors)
@@ -63,41 +60,30 @@ def mask_indices(
     )
 
 
-def _check_lossless(image: Image.Image, content: bytes, name: str) -> None:
-    """Refuses files that keep pixels approximately, whatever their ending says."""
-    held = image.format or "an unknown format"
-    if held == "WEBP" and b"VP8 " in _webp_chunks(content):
-        held = "lossy WebP"
-    if held in _LOSSY:
-        held = "JPEG" if held == "MPO" else held
-        raise UserError(
-            f"{name} holds {held}, which changes the values of pixels, so some are of "
-            "another class than was drawn. Export the masks once more, as PNG, from "
-            "the program that drew them; converting this file does not mend it."
-        )
-    if held not in _READ:
-        raise UserError(
-            f"{name} holds {held}, which is not read as a mask. Save it as a grayscale "
-            "or palette PNG with the same values."
-        )
+def check_is_png(image: Image.Image, name: str) -> None:
+    """Refuses masks of other formats, whatever their ending says.
 
-
-def _webp_chunks(content: bytes) -> list[bytes]:
-    """Returns the names of a WebP file's chunks, those of its first frame too."""
-    names, at = [], 12
-    while at + 8 <= len(content):
-        name, size = content[at : at + 4], *struct.unpack_from("<I", content, at + 4)
-        names.append(name)
-        # A frame of an animation begins with 16 bytes of its own, then has chunks.
-        at += 24 if name == b"ANMF" else 8 + size + size % 2
-    return names
+    Some keep pixels approximately; of others Pillow stretches or hides values.
+    """
+    if image.format in _LOSSY:
+        raise UserError(
+            f"{name} holds {_LOSSY[image.format]}, which may change the values of "
+            "pixels, so that some are of another class than was drawn. Export the "
+            "masks once more, as PNG, from the program that drew them; converting this "
+            "file does not mend it."
+        )
+    if image.format != "PNG":
+        raise UserError(
+            f"{name} holds {image.format}, which is not read as a mask. Save it as a "
+            "grayscale or palette PNG with the same values."
+        )
 
 
 def _opaque_pixels(
     image: Image.Image, content: bytes, name: str
 ) -> tuple[np.ndarray, int]:
     """Returns the values stored, `[height, width]` of gray, else `[…, 3]`; and bits."""
-    depth, kind = depth_and_kind(content) or (8, _GRAY)
+    depth, kind = depth_and_kind(content)
     if (depth, kind) == (16, _GRAY_ALPHA):
         pixels = _deep_gray_with_alpha(content)
     elif depth == 16 and kind != _GRAY:
@@ -152,7 +138,7 @@ def _clear(image: Image.Image, content: bytes) -> np.ndarray:
         return alpha[pixels] != 255
     if image.mode == "P":
         return pixels == found
-    depth, _ = depth_and_kind(content) or (8, 0)
+    depth, _ = depth_and_kind(content)
     levels = np.array(found) & (2**depth - 1)  # higher bits say nothing
     if image.mode == "L":
         levels *= _scale(depth)

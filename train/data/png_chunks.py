@@ -28,9 +28,9 @@ _INTERLACED = (
 )
 
 
-def depth_and_kind(content: bytes) -> tuple[int, int] | None:
-    """Returns bits a channel and the color type of a PNG, None of another file."""
-    return (content[24], content[25]) if content.startswith(SIGNATURE) else None
+def depth_and_kind(content: bytes) -> tuple[int, int]:
+    """Returns bits a channel and the color type of a PNG."""
+    return content[24], content[25]
 
 
 def has_frames(file: BinaryIO) -> bool:

@@ -47,7 +47,7 @@ HEAD_BYTES = 8  # bytes of a TIFF before anything else
 CLASSIC, BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 _ODD_HEADS = (b"II\0*", b"MM*\0")  # of which Pillow makes what it can
 _ENTRIES = 2**16  # of a page at most
-_NUMBERS = {3: "H", 4: "I"}  # types: numbers of 16 and 32 bits without a sign
+NUMBERS = {3: "H", 4: "I"}  # types that are read: 16 and 32 bits, without a sign
 
 # Of which there is a number for each part.
 PART_LISTS = (Tag.STRIPS, Tag.STRIP_SIZES, Tag.TILES, Tag.TILE_SIZES)
@@ -114,8 +114,8 @@ def _entries(file: IO[bytes]) -> Iterator[_Entry]:
     for _ in range(min(entries, _ENTRIES)):
         tag, kind, length, value = read("HHI4s")
         number = -1
-        if length == 1 and kind in _NUMBERS:
-            (number,) = struct.unpack_from(order + _NUMBERS[kind], value)
+        if length == 1 and kind in NUMBERS:
+            (number,) = struct.unpack_from(order + NUMBERS[kind], value)
         yield _Entry(tag, kind, length, number)
 
 
@@ -130,7 +130,7 @@ def claimed_pixels(file: IO[bytes], name: str) -> int | None:
     """
     try:
         if (head := file.read(4)) in _ODD_HEADS:
-            raise _ambiguous(name, "a head")
+            raise ambiguous(name, "a head")
         if head in BIG:
             raise of_64_bits(name)
         if head not in CLASSIC:
@@ -153,7 +153,8 @@ def of_64_bits(name: str) -> UserError:
     )
 
 
-def _ambiguous(name: str, what: str) -> UserError:
+def ambiguous(name: str, what: str) -> UserError:
+    """Returns the refusal of a TIFF of which decoders may read other numbers."""
     return UserError(
         f"{name} has {what} in a form that decoders read differently. Save it anew "
         "with another program, or leave it out."
@@ -161,11 +162,10 @@ def _ambiguous(name: str, what: str) -> UserError:
 
 
 def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
-    """Refuses a TIFF of which decoders may read other numbers than are checked.
+    """Refuses a TIFF of which Pillow has not read what is checked.
 
-    Pillow takes no entry of a type that it does not know, nor one behind others that
-    claim more bytes than there are, and of two entries the last; what decodes the
-    pixels takes them otherwise.
+    It takes no entry behind others that claim more bytes than there are, which what
+    decodes the pixels does.
 
     Args:
       file: the TIFF.
@@ -175,11 +175,6 @@ def check_entries(file: IO[bytes], tags: Any, name: str) -> None:
     Raises:
       UserError: an entry by which pixels are decoded is such a one.
     """
-    seen: set[int] = set()
-    for tag, kind, length, _ in _entries(file):
-        if tag not in _KNOWN:
-            continue
-        most = MOST_NUMBERS if tag not in PART_LISTS else length
-        if kind not in _NUMBERS or tag not in tags or tag in seen or length > most:
-            raise _ambiguous(name, f"entry {tag}")
-        seen.add(tag)
+    for entry in _entries(file):
+        if entry.tag in _KNOWN and entry.tag not in tags:
+            raise ambiguous(name, f"entry {entry.tag}")

@@ -16,16 +16,17 @@ from train.data.image_work import too_much
 from train.data.tiff_entries import (
     HEAD_BYTES,
     MOST_NUMBERS,
+    NUMBERS,
     OLD_REDUCED,
     PAGES,
     PART_LISTS,
     REDUCED_OR_MASK,
     Tag,
+    ambiguous,
     too_many_pages,
 )
 
 _ENTRIES = 4096  # tags of a directory
-_TYPES = {1: "B", 3: "H", 4: "I"}  # whole numbers, of 8, 16 and 32 bits
 
 # Whose decoders fail of a part that is cut short. Those of JPEG and of fax fill up what
 # is missing, and tell nobody but the terminal.
@@ -59,8 +60,6 @@ class Kind(NamedTuple):
 
     bits: tuple[int, ...]  # of a value
     colors: tuple[int, ...]  # PhotometricInterpretation
-    saved_as: str  # those, for messages
-    others: str  # likewise
 
 
 class Parts(NamedTuple):
@@ -98,8 +97,8 @@ def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
             raise not_read(file, "whose 0 is white", "Save it with 0 for black.")
         raise not_read(
             file,
-            f"of {kind.others}",
-            f"Save it as {kind.saved_as}.",
+            "of a palette, or of colors in YCbCr, Lab or others",
+            "Save it as RGB, gray levels or CMYK.",
         )
     if tags.get(Tag.PREDICTOR, (1,))[0] not in (1, 2):
         raise not_read(file, "of another predictor", "Save it without.")
@@ -224,6 +223,10 @@ class TiffFile:
 
         What has a number for each part is left where it is, for `whole_list`: lists may
         claim any length, and each may claim all of the file.
+
+        Raises:
+          UserError: an entry that counts is of a type, or of more numbers, than are
+            read, or there twice: decoders take the first, the last, or none.
         """
         (at,), known = self.numbers("I", 4), set(map(int, Tag))
         for _ in range(PAGES):
@@ -234,12 +237,15 @@ class TiffFile:
             lists: dict[int, NumberList] = {}
             for place in range(at + 2, at + 2 + 12 * count, 12):
                 tag, kind, length = self.numbers("HHI", place)
-                if tag not in known or tag in found or kind not in _TYPES:
+                if tag not in known:
                     continue
+                many = length > MOST_NUMBERS and tag not in PART_LISTS
+                if kind not in NUMBERS or tag in {*found, *lists} or many:
+                    raise ambiguous(self.name, f"entry {tag}")
                 if tag in PART_LISTS:
-                    lists.setdefault(tag, NumberList(_TYPES[kind], length, place + 8))
-                elif length <= MOST_NUMBERS:
-                    kinds = f"{length}{_TYPES[kind]}"
+                    lists[tag] = NumberList(NUMBERS[kind], length, place + 8)
+                else:
+                    kinds = f"{length}{NUMBERS[kind]}"
                     found[tag] = self.numbers(kinds, self._behind(place + 8, kinds))
             yield found, lists
             known = {Tag.SUBFILE}

@@ -18,14 +18,9 @@ from train.data.tiff_files import (
     strips_or_tiles,
 )
 
-# Beside the colors of other channels those whose 0 is white, and palettes.
-_KIND = Kind(
-    (1, 2, 4, 8, 16),
-    (WHITE_IS_ZERO, 1, 2, 3, 5),
-    "gray levels, RGB, a palette or CMYK",
-    "colors in YCbCr, Lab or others",
-)
-_OF_ONE = (WHITE_IS_ZERO, 1, 3)  # colors that are one channel
+# Beside the colors of other channels those whose 0 is white.
+_KIND = Kind((1, 2, 4, 8, 16), (WHITE_IS_ZERO, 1, 2, 5))
+_OF_ONE = (WHITE_IS_ZERO, 1)  # colors that are one channel
 _RGB = 2
 
 
@@ -54,14 +49,14 @@ def check_tiff(file: IO[bytes], name: str) -> None:
     if colors in _OF_ONE and samples == 2 and bits != 8:
         raise not_read(
             read,
-            f"of gray levels or a palette with opacity, of {bits} bits each",
+            f"of gray levels with opacity, of {bits} bits each",
             "Save it with 8 bits; or, if it has 16, train with --bit-depth 16 "
             "--channels 2.",
         )
     if colors in _OF_ONE and samples > 2:
         raise not_read(
             read,
-            "of gray levels or a palette with more channels than opacity",
+            "of gray levels with more channels than opacity",
             "Save it as RGB; or train with --channels.",
         )
     strips_or_tiles(read, tags, lists)

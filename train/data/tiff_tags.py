@@ -19,12 +19,7 @@ from train.data.tiff_files import (
 
 _WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
 # Gray levels up from black, RGB, inks: values are what they are.
-_KIND = Kind(
-    (8, 16),
-    (1, 2, 5),
-    "gray levels, RGB or CMYK",
-    "a palette, or of colors in YCbCr or Lab",
-)
+_KIND = Kind((8, 16), (1, 2, 5))
 
 
 def is_tiff(head: bytes) -> bool:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from train.common.errors import UserError
 
-IMAGE_SUFFIXES = frozenset(
-    ".bmp .gif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()
-)
+IMAGE_SUFFIXES = frozenset(".bmp .jpeg .jpg .png .tif .tiff .webp".split())
+# Of images that are found to be refused by name, lest they be passed over.
+_NOT_READ = frozenset(".gif .jp2 .pbm .pfm .pgm .pnm .ppm".split())
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:
@@ -44,7 +44,7 @@ def _expanded(path: Path) -> list[Path]:
         images = [
             file
             for file in sorted(path.iterdir())
-            if file.suffix.lower() in IMAGE_SUFFIXES
+            if file.suffix.lower() in IMAGE_SUFFIXES | _NOT_READ
             and not file.name.startswith(".")
             and os.path.isfile(file)  # one bad link does not end a batch
         ]

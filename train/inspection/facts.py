@@ -156,8 +156,7 @@ def _colors(mask: Path) -> dict[Color, int]:
     """Returns the commonest colors of a mask that is no picture of indices."""
     try:
         with opened(mask) as image:
-            drawn = image.format in ("PNG", "BMP", "WEBP")  # not JPEG's many colors
-            if not drawn or image.mode not in ("RGB", "RGBA"):
+            if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
                 return {}
             found, counts = colors_of(np.asarray(image.convert("RGB")))
     except UserError:

@@ -135,3 +135,17 @@ def _directory(
         found += struct.pack(order + "HHI", tag, 4, len(values)) + packed
     end = 0 if last else behind + len(lists)
     return found + struct.pack(order + "I", end) + lists
+
+
+def entry_of(content: bytes | bytearray, tag: int) -> tuple[int, str, int, int]:
+    """Returns the place of a tag's entry, its type, its length, its numbers' place."""
+    (at,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, at)
+    for place in range(at + 2, at + 2 + 12 * count, 12):
+        found, kind, length = struct.unpack_from("<HHI", content, place)
+        if found == tag:
+            letter = {3: "H", 4: "I"}[kind]
+            inside = struct.calcsize(f"<{length}{letter}") <= 4
+            (there,) = struct.unpack_from("<I", content, place + 8)
+            return place, letter, length, place + 8 if inside else there
+    raise KeyError(tag)

@@ -67,7 +67,7 @@ def test_xmp_turns_nothing(
     save(path, format, number, own)
     looks(path, STORED)
     assert orientation(path) == 1
-    if format != "JPEG":
+    if format == "PNG":
         np.testing.assert_array_equal(read_mask(path), STORED[..., 0])
 
 

@@ -18,7 +18,7 @@ from train.data.forms import Form
 from train.data.images import read_image, upright_size
 from train.evaluation.input_sizes import sizes_of
 
-from .channel_files import tiff
+from .channel_files import entry_of, tiff
 
 RGBA = Form(4, 8)
 PIXELS = np.arange(37 * 41 * 4, dtype=np.uint16).reshape(37, 41, 4)
@@ -152,3 +152,37 @@ def test_heads_that_decoders_read_differently_are_refused(
 def test_lists_of_64_bits_are_not_read(head: bytes, form: Form, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a.tif is a TIFF of 64-bit.*a plain TIFF"):
         read(tmp_path, head + tiff(PIXELS)[4:], form)
+
+
+GRAY = PIXELS[..., :1].astype(np.uint8)
+FORMS = pytest.mark.parametrize("form", [Form(1, 8), Form(1, 16), Form()], ids=str)
+
+
+@FORMS
+@pytest.mark.parametrize("tag", [254, 258, 259, 262, 266, 274, 277, 278, 317, 339])
+@pytest.mark.parametrize("kind", [1, 6, 8, 9])
+def test_numbers_of_types_that_decoders_read_differently(
+    tag: int, kind: int, form: Form, tmp_path: Path
+) -> None:
+    tags = {tag: [1 - (tag == 254)]} if tag in (254, 266, 274, 317, 339) else {}
+    content = bytearray(tiff(GRAY.astype(form.dtype), tags=tags))
+    content[entry_of(content, tag)[0] + 2] = kind
+    with pytest.raises(UserError, match=rf"a\.tif has entry {tag} in a form"):
+        read(tmp_path, bytes(content), form)
+
+
+@FORMS
+@pytest.mark.parametrize("tag", [262, 279])
+def test_numbers_that_are_there_twice(tag: int, form: Form, tmp_path: Path) -> None:
+    content = bytearray(tiff(GRAY.astype(form.dtype), tags={266: [1]}))
+    place = entry_of(content, 266)[0]
+    struct.pack_into("<HHII", content, place, tag, 4, 1, 6)
+    with pytest.raises(UserError, match=rf"a\.tif has entry {tag} in a form"):
+        read(tmp_path, bytes(content), form)
+
+
+@FORMS
+def test_numbers_by_the_dozen(form: Form, tmp_path: Path) -> None:
+    content = tiff(GRAY.astype(form.dtype), tags={266: [1] * 65})
+    with pytest.raises(UserError, match=r"a\.tif has entry 266 in a form"):
+        read(tmp_path, content, form)

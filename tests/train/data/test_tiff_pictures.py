@@ -16,7 +16,7 @@ from PIL import Image
 from train.common.errors import UserError
 from train.data.images import read_image, upright_size
 
-from .channel_files import tiff
+from .channel_files import entry_of, tiff
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (37, 41, 3), dtype=np.uint8)
 PIXELS[8:] = np.arange(41)[:, None] // 3 + np.arange(3) * 77
@@ -49,20 +49,6 @@ def saved(image: Image.Image = PHOTO, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def entry_of(content: bytes | bytearray, tag: int) -> tuple[int, str, int, int]:
-    """Returns the place of a tag's entry, its type, its length, its numbers' place."""
-    (at,) = struct.unpack_from("<I", content, 4)
-    (count,) = struct.unpack_from("<H", content, at)
-    for place in range(at + 2, at + 2 + 12 * count, 12):
-        found, kind, length = struct.unpack_from("<HHI", content, place)
-        if found == tag:
-            letter = {3: "H", 4: "I"}[kind]
-            inside = struct.calcsize(f"<{length}{letter}") <= 4
-            (there,) = struct.unpack_from("<I", content, place + 8)
-            return place, letter, length, place + 8 if inside else there
-    raise KeyError(tag)
-
-
 def changed(content: bytes, tag: int, how: Callable[[list[int]], list[int]]) -> bytes:
     """Returns a TIFF with other numbers of a tag, as many or fewer."""
     place, letter, length, there = entry_of(content, tag)
@@ -74,7 +60,7 @@ def changed(content: bytes, tag: int, how: Callable[[list[int]], list[int]]) -> 
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK", "LA"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "RGBA", "CMYK", "LA"])
 def test_what_pillow_wrote_is_read(read: Read, codec: str, mode: str) -> None:
     image = PHOTO.convert(mode)
     expected = np.asarray(image.convert("RGB"))
@@ -143,7 +129,7 @@ def test_few_bits_and_white_for_0(read: Read, bits: int, white: int) -> None:
         ({262: [0]}, "8 bits and 0 for white whose channels lie apart"),
         ({262: [0], 258: [1], 256: [8 * 41]}, "1 bits and 0 for white"),
         ({258: [4], 256: [2 * 41]}, "4 bits whose channels lie apart"),
-        ({262: [3], 258: [2], 256: [4 * 41]}, "2 bits whose channels lie apart"),
+        ({258: [2], 256: [4 * 41]}, "2 bits whose channels lie apart"),
     ],
 )
 @pytest.mark.parametrize("deflate", [False, True])
@@ -224,7 +210,8 @@ def test_fewer_parts_without_compression(read: Read, tile: int) -> None:
             for code in (3, 4, 6, 7, 32771, 34712, 50001, 50002)
         ],
         ({266: [2]}, "lowest bit"),
-        ({262: [6]}, "YCbCr.*Save it as gray levels, RGB"),
+        ({262: [3]}, "of a palette.*Save it as RGB"),
+        ({262: [6]}, "YCbCr.*Save it as RGB"),
         ({262: [8]}, "Lab"),
         ({262: [1], 338: [0, 0]}, "more channels than opacity.*Save it as RGB"),
         ({262: []}, "whether 0 is black or white"),
@@ -257,31 +244,6 @@ def test_decoders_that_fill_up_are_not_asked(read: Read, compression: str) -> No
     image = PHOTO if compression == "jpeg" else PHOTO.convert("1")
     with pytest.raises(UserError, match=r"a\.tif is a TIFF of another compr"):
         read(saved(image, compression=compression))
-
-
-@pytest.mark.parametrize("tag", [258, 259, 262, 277, 278])
-@pytest.mark.parametrize("kind", [1, 8, 9])
-def test_numbers_of_types_that_decoders_read_differently(
-    read: Read, tag: int, kind: int
-) -> None:
-    content = bytearray(tiff(PIXELS[..., :1]))
-    content[entry_of(content, tag)[0] + 2] = kind
-    with pytest.raises(UserError, match=rf"a\.tif (has entry {tag}|cannot|is a TIFF)"):
-        read(bytes(content))
-
-
-def test_numbers_that_are_there_twice(read: Read) -> None:
-    content = bytearray(tiff(PIXELS, tags={266: [1]}))
-    place = entry_of(content, 266)[0]
-    struct.pack_into("<HHII", content, place, 262, 4, 1, 6)
-    with pytest.raises(UserError, match=r"a\.tif has entry 262 in a form"):
-        read(bytes(content))
-
-
-@pytest.mark.filterwarnings("ignore:Metadata Warning")
-def test_numbers_by_the_dozen(read: Read) -> None:
-    with pytest.raises(UserError, match=r"a\.tif has entry 266 in a form"):
-        read(tiff(PIXELS, tags={266: [1] * 65}))
 
 
 @pytest.mark.parametrize("codec", CODECS[1:])
