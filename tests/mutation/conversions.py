@@ -287,6 +287,15 @@ CONVERTED = [
         ("turned by text", "1 if isinstance(found, str | bytes) else ", ""),
     ),
     *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion_places.py",
+        (
+            "folder in a file",
+            "(FileExistsError, NotADirectoryError)",
+            "FileExistsError",
+        ),
+    ),
+    *of(
         "train/training/initial_weights.py",
         "tests/train/training/test_partial_weights.py",
         ("any digits", 'if text.isascii() and "_" not in text', "if text"),
