@@ -216,7 +216,7 @@ CONVERSIONS = [
         ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
         ("larger on top", ", -area, index", ", area, index"),
         ("crowds on top", "(not annotation.iscrowd, -", "(annotation.iscrowd, -"),
-        ("endless edges", "if length > (most :=", "if 0 > (most :="),
+        ("endless edges", "if length > most:", "if False:"),
         ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
         ("boxes", "if not segmentation:", "if segmentation is None:"),
         (
