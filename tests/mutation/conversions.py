@@ -61,16 +61,6 @@ CONVERTED = [
         ("hidden folders", "outer and not _is_hidden(", "outer and str("),
     ),
     *of(
-        "train/data/convert/coco.py",
-        "tests/train/data/convert/test_links.py",
-        ("folders elsewhere", "{root, *folders}", "{root}"),
-    ),
-    *of(
-        "train/data/convert/coco.py",
-        "tests/train/data/convert/test_looked_at_again.py",
-        ("compared once", "[*tables, *sorted(twins)]", "tables"),
-    ),
-    *of(
         "train/data/convert/links.py",
         "tests/train/data/convert/test_looked_at_again.py",
         ("names of the whole", 'start = str(folder / "_")[:-1]', 'start = ""'),
@@ -261,15 +251,13 @@ CONVERTED = [
         ("digits of all scripts", "task-([0-9]+)-", r"task-(\d+)-"),
     ),
     *of(
-        "train/data/convert/coco_masks.py",
-        "tests/train/data/convert/test_coco.py",
-        ("without pixels", "if not area and unseen is not None:", "if False:"),
-    ),
-    *of(
-        "train/data/convert/coco.py",
-        "tests/train/data/convert/test_coco_refusals.py",
-        ("passed over", "if unnamed and len(parts) > 1:", "if False:"),
-        ("splits", "if len(files) > _MOST_PARTS:", "if False:"),
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion_places.py",
+        (
+            "folder in a file",
+            "(FileExistsError, NotADirectoryError)",
+            "FileExistsError",
+        ),
     ),
     *of(
         "train/common/text.py",

@@ -210,59 +210,6 @@ CONVERSIONS = [
         ("too long", "if digits.max() > 7:", "if False:"),
     ),
     *of(
-        "train/data/convert/coco_masks.py",
-        "tests/train/data/convert/test_coco.py "
-        "tests/train/data/convert/test_coco_refusals.py",
-        ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
-        ("larger on top", ", -area, index", ", area, index"),
-        ("crowds on top", "(not annotation.iscrowd, -", "(annotation.iscrowd, -"),
-        ("endless edges", "if length > (most :=", "if 0 > (most :="),
-        ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
-        ("boxes", "if not segmentation:", "if segmentation is None:"),
-        (
-            "far outside",
-            "if not ((corners >= low) & (corners <= high)).all():",
-            "if False:",
-        ),
-        ("corners", "if len(polygon) < 6 or len(polygon) % 2:", "if len(polygon) % 2:"),
-        (
-            "odd numbers",
-            "if len(polygon) < 6 or len(polygon) % 2:",
-            "if len(polygon) < 6:",
-        ),
-        ("size", "if segmentation.size != size:", "if False:"),
-    ),
-    *of(
-        "train/data/convert/coco.py",
-        "tests/train/data/convert/test_coco.py "
-        "tests/train/data/convert/test_coco_refusals.py",
-        ("leads out", 'if inner.is_absolute() or ".." in inner.parts or', "if"),
-        ("missing", "    if missing:\n", "    if False:\n"),
-        ("sizes", "if size != (image.height, image.width):", "if False:"),
-        ("categories", "if categories != named[0]:", "if False:"),
-        (
-            "categories twice",
-            "if len({key_of(id) for id, _ in categories}) < len(categories):",
-            "if False:",
-        ),
-        ("images twice", "if len(known) < len(content.images):", "if False:"),
-        ("unknown image", "if image not in known or", "if"),
-        (
-            "unknown category",
-            "or key_of(annotation.category_id) not in classes:",
-            "or False:",
-        ),
-        ("year in the split", 're.sub("[0-9]+$", "", name)', "name"),
-        ("one part listed", "if len(parts) == 1:", "if False:"),
-        (
-            "background twice",
-            "zero = [key for key, is_background in keys if is_background]",
-            "zero = [key for key, is_background in keys if False]",
-        ),
-        ("beside pairs", "pairs = has_plain_pairs(root) and", "pairs = False and"),
-        ("annotations alone", '[*beside.glob("*")] != files', "True"),
-    ),
-    *of(
         "train/data/images.py",
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",

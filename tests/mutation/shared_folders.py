@@ -98,24 +98,9 @@ SHARED_FOLDERS = [
         ("no lower bound", "min(max(count, -1), most + 1)", "min(count, most + 1)"),
     ),
     *of(
-        "train/data/convert/coco.py",
-        "tests/train/data/test_two_of_a_name.py",
-        (
-            "first image",
-            "                _check_same(there[0], other, part.path)\n",
-            "",
-        ),
-    ),
-    *of(
         "train/data/convert/voc_archives.py",
         "tests/train/data/test_two_of_a_name.py",
         ("last member", "    if id in found:\n", "    if False:\n"),
-    ),
-    *of(
-        "train/data/convert/coco_masks.py",
-        "tests/train/data/test_work_of_folders.py",
-        ("edges of each alone", "edges + drawn.edges", "drawn.edges"),
-        ("painted each alone", "painted + area\n", "area\n"),
     ),
     *of(
         "train/data/convert/tfds_files.py",
@@ -200,15 +185,6 @@ SHARED_FOLDERS = [
         "train/data/convert/label_studio.py",
         "tests/train/data/convert/test_label_studio.py",
         ("own names first", "files.own.get(names[0], [])", "files.own.get(short, [])"),
-    ),
-    *of(
-        "train/data/convert/coco.py",
-        "tests/train/data/test_two_of_a_name.py",
-        (
-            "files of one split",
-            "raise two_of_split(part.split, earlier, part.path)",
-            "continue",
-        ),
     ),
     *of(
         "train/data/convert/roboflow.py",

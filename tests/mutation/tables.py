@@ -2,6 +2,7 @@
 
 from tests.mutation.browsing import BROWSING
 from tests.mutation.channels import CHANNEL_MISTAKES
+from tests.mutation.coco import COCO
 from tests.mutation.conversions import CONVERTED
 from tests.mutation.crf import CRF
 from tests.mutation.devices import DEVICES
@@ -43,6 +44,7 @@ MUTANTS = (
     *PLACES,
     *SOURCES,
     *CONVERTED,
+    *COCO,
     *HOSTILE,
     *STRANGE_FILES,
     *STRANGERS,

@@ -16,6 +16,7 @@ from train.data.images import IGNORED, Size
 
 Id = Number | str
 _LONGEST = 500_000  # pixels of edges in any image; each takes fifty bytes
+_POLYGON = 100  # pixels of edges that take no longer than any polygon
 # Of all annotations of an image. In COCO's busiest images, of 300,000 pixels, edges
 # have a third of that length together, and pixels are covered a few times.
 _MOST_EDGES = 4 * _LONGEST
@@ -149,8 +150,11 @@ def _in_polygons(polygons: list[list[float]], size: Size) -> _Drawn:
     """Returns which pixels are in any of several polygons, each x, y, x, y, …."""
     height, width = size
     edges = _checked_edges(polygons, size)
-    drawn = _mask_tools().frPyObjects(polygons, height, width)
-    parts = [decode_runs(part["counts"].decode(), height, width) for part in drawn]
+    draw = _mask_tools().frPyObjects
+    parts = [
+        decode_runs(draw([polygon], height, width)[0]["counts"].decode(), height, width)
+        for polygon in polygons
+    ]
     return _Drawn(union(parts), edges)
 
 
@@ -158,13 +162,14 @@ def _checked_edges(polygons: list[list[float]], size: Size) -> float:
     """Returns the length of the edges of polygons that pycocotools can draw, pixels.
 
     It goes along the edges in steps of a fifth of a pixel, keeps them all in memory,
-    and does not notice when that does not suffice.
+    and does not notice when that does not suffice. However short, an edge counts as a
+    pixel, and a polygon as `_POLYGON` more.
 
     Raises:
       ValueError: they are none, far outside, or have edges that no outline could.
     """
     height, width = size
-    length = 0.0
+    length, most = 0.0, _LONGEST + height * width // 16
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(
@@ -174,12 +179,14 @@ def _checked_edges(polygons: list[list[float]], size: Size) -> float:
         low, high = -np.array([width, height]), 2 * np.array([width, height])
         if not ((corners >= low) & (corners <= high)).all():
             raise ValueError(f"a polygon is far outside of {width}×{height} pixels")
-        length += np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
-    if length > (most := _LONGEST + height * width // 16):
-        raise ValueError(
-            f"its polygons have edges of {length:.0f} pixels together, more than the "
-            f"{most} that an outline in {width}×{height} pixels could need"
-        )
+        edges = np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1)
+        length += _POLYGON + np.maximum(edges, 1).sum()
+        if length > most:
+            raise ValueError(
+                f"its {len(polygons)} polygons have edges of more than {most} pixels "
+                "together (an edge counts as one at least, a polygon as "
+                f"{_POLYGON} more), which no outline in {width}×{height} pixels needs"
+            )
     return length
 
 

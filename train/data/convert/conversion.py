@@ -183,18 +183,20 @@ class VocWriter:
     def _put(self, place: str, content: Path | bytes) -> None:
         path = self.root / place
         place = path.relative_to(self.root).as_posix()  # without `./` and `//`
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, bytes):
                 _write(path, content)
                 self._originals[place] = None
             else:
                 os.symlink(self.inside.checked(content).resolve(), path)
                 self._originals[place] = str(content.relative_to(self.inside.root))
-        except FileExistsError as error:  # on a disk that takes a and A for one name
+        # By endings, or on a disk that takes a and A for one name.
+        except (FileExistsError, NotADirectoryError) as error:
             raise UserError(
-                f"{path} is there already: another image has a name that is the same "
-                "there. Rename one, or choose another place for --prepared."
+                f"{self._original}: {place} is there already: another image, or its "
+                "folder, has a name that is the same there. Rename one, or choose "
+                "another place for --prepared."
             ) from error
 
 

@@ -36,10 +36,20 @@ def test_of_equal_ones_the_later_is_on_top() -> None:
     )
 
 
+@pytest.mark.parametrize("polygons", [[6 * [0.0]] * 10**4, [10**6 * [0.0, 0.0]]])
+def test_polygons_without_length_are_work_too(polygons: list[list[float]]) -> None:
+    with pytest.raises(UserError, match=f"{len(polygons)} polygons have edges of more"):
+        class_mask([Annotation(1, 7, polygons)], (16, 16), {"7": 1}, PLACE)
+    few = [it[:9000] for it in polygons[:500]]
+    assert class_mask([Annotation(1, 7, few)], (16, 16), {"7": 1}, PLACE) is not None
+
+
 def test_outlines_of_many_corners_are_drawn() -> None:
     corners = [(x, y) for x in range(500) for y in ((0, 999) if x % 2 else (999, 0))]
     corners += [(499, 0), (0, 0)]
     comb = [float(value) for corner in corners for value in corner]
     assert class_mask([Annotation(1, 7, [comb])], SIZE, {"7": 1}, PLACE).any()
-    with pytest.raises(UserError, match=r"a\.json: annotation 3 .* of 1.* pixels tog"):
+    with pytest.raises(
+        UserError, match=r"a\.json: annotation 3 .* than 562500 pixels tog"
+    ):
         class_mask([Annotation(1, 7, 3 * [comb], id=3)], SIZE, {"7": 1}, PLACE)

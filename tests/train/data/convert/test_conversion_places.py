@@ -26,8 +26,24 @@ def test_two_names_that_are_one_on_a_disk_are_refused(
     to.add("train", "a", content, blank)
     for place in ("JPEGImages/A.jpg", "SegmentationClass/B.png"):
         (to.root / place).write_text("as if a disk had only small letters")
-        with pytest.raises(UserError, match=f"{place} is there already.*Rename one"):
+        with pytest.raises(
+            UserError, match=f"^project: {place} is there already.*Rename"
+        ):
             to.add("train", place[-5], content, blank)
+
+
+@pytest.mark.parametrize("names", [("x", "x.png/y"), ("x", "x.png/y/z")])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_folder_called_as_a_mask_is_refused_in_either_order(
+    tmp_path: Path, photo: Path, names: tuple[str, str], order: int
+) -> None:
+    to, content = writer(tmp_path), photo.read_bytes()
+    first, second = names[::order]
+    to.add("train", first, content, np.zeros((4, 6), np.uint8))
+    with pytest.raises(
+        UserError, match=f"^project: SegmentationClass/{second}.png is there already"
+    ):
+        to.add("train", second, content, np.zeros((4, 6), np.uint8))
 
 
 def test_a_folder_is_written_under_a_name_of_nobody_else(

@@ -127,6 +127,17 @@ def test_images_that_nothing_is_compared_with_are_not_converted_again(
     assert len(list((tmp_path / "prepared" / "converted").iterdir())) == 1
 
 
+def test_pictures_that_no_annotation_could_mean_change_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "roboflow"
+    for index, part in enumerate(("train", "valid")):
+        write_image(root / part / "0.jpg", index, SIZE)
+        write_json(root / part / "_annotations.coco.json", content(["0.jpg"], index))
+    load(root)
+    write_image(root / "predictions" / "0.jpg", 9, SIZE)
+    load(root)
+    assert len(list((tmp_path / "prepared" / "converted").iterdir())) == 1
+
+
 @pytest.mark.parametrize("write", [write_alone, test_label_studio.write_export])
 def test_images_of_another_size_are_refused_each_time(
     tmp_path: Path, write: Callable[[Path], object]

@@ -1,0 +1,115 @@
+"""Mistakes about COCO annotations, for `python -m tests.mutation`."""
+
+from .trainer import of
+
+COCO = [
+    *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_places.py",
+        (
+            "split without a name",
+            'if not name or name.startswith("."):',
+            "if name[:1] == '.':",
+        ),
+        ("folder above", 'if not name or name.startswith("."):', "if not name:"),
+        ("one under two names", "is not there[0]:", "is None:"),
+        ("passed over", "if unnamed and len(parts) > 1:", "if False:"),
+        ("splits", "if len(files) > _MOST_PARTS:", "if False:"),
+        ("leads out", 'if inner.is_absolute() or ".." in inner.parts or', "if"),
+        ("missing", "    if missing:\n", "    if False:\n"),
+        ("year in the split", 're.sub("[0-9]+$", "", name)', "name"),
+        ("one part listed", "if len(parts) == 1 else parts", "if False else parts"),
+        ("beside pairs", "pairs = has_plain_pairs(root) and", "pairs = False and"),
+        ("annotations alone", '[*beside.glob("*")] != files', "True"),
+    ),
+    *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/test_two_of_a_name.py",
+        (
+            "first image",
+            "            _check_same(there[0], other, part.path)\n",
+            "",
+        ),
+        (
+            "files of one split",
+            "raise two_of_split(part.split, earlier, part.path)",
+            "continue",
+        ),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_links.py",
+        ("folders elsewhere", "set(folders)", "{root}"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("compared once", "[*tables, *sorted(twins)]", "tables"),
+        ("pictures beside", "set(folders)", "{root, *folders}"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_refusals.py",
+        (
+            "no objects",
+            "if not any(content.annotations for content in contents):",
+            "if False:",
+        ),
+        ("none covers a pixel", "    if not seen:\n", "    if False:\n"),
+        ("heads alone", "if pixels > (most :=", "if 0 > (most :="),
+        ("sizes", "if size != (image.height, image.width):", "if False:"),
+        ("categories", "if categories != named[0]:", "if False:"),
+        (
+            "categories twice",
+            "if len({key_of(id) for id, _ in categories}) < len(categories):",
+            "if False:",
+        ),
+        ("images twice", "if len(known) < len(content.images):", "if False:"),
+        ("unknown image", "if image not in known or", "if"),
+        (
+            "unknown category",
+            "or key_of(annotation.category_id) not in classes:",
+            "or False:",
+        ),
+        (
+            "background twice",
+            "zero = [key for key, is_background in keys if is_background]",
+            "zero = [key for key, is_background in keys if False]",
+        ),
+    ),
+    *of(
+        "train/data/convert/coco_masks.py",
+        "tests/train/data/convert/test_coco.py "
+        "tests/train/data/convert/test_coco_masks.py "
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("without pixels", "if not area and unseen is not None:", "if False:"),
+        ("polygons of no length", "_POLYGON + np.maximum", "np.maximum"),
+        ("corners of no length", "np.maximum(edges, 1).sum()", "edges.sum()"),
+        ("row by row", ".reshape(width, height).T", ".reshape(height, width)"),
+        ("larger on top", ", -area, index", ", area, index"),
+        ("crowds on top", "(not annotation.iscrowd, -", "(annotation.iscrowd, -"),
+        ("endless edges", "if length > most:", "if False:"),
+        ("crowds are objects", "IGNORED if annotation.iscrowd else classes", "classes"),
+        ("boxes", "if not segmentation:", "if segmentation is None:"),
+        (
+            "far outside",
+            "if not ((corners >= low) & (corners <= high)).all():",
+            "if False:",
+        ),
+        ("corners", "if len(polygon) < 6 or len(polygon) % 2:", "if len(polygon) % 2:"),
+        (
+            "odd numbers",
+            "if len(polygon) < 6 or len(polygon) % 2:",
+            "if len(polygon) < 6:",
+        ),
+        ("size", "if segmentation.size != size:", "if False:"),
+    ),
+    *of(
+        "train/data/convert/coco_masks.py",
+        "tests/train/data/test_work_of_folders.py",
+        ("edges of each alone", "edges + drawn.edges", "drawn.edges"),
+        ("painted each alone", "painted + area\n", "area\n"),
+    ),
+]

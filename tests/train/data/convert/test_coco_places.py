@@ -1,0 +1,102 @@
+"""Names of COCO's files and images: which are missing, twice, or lead elsewhere."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from train.common.errors import UserError
+
+from ..exports import load, write_image
+from .coco_files import SIZE, content, write_alone, write_json
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    write_alone(tmp_path / "export")
+    return tmp_path / "export"
+
+
+@pytest.mark.parametrize(
+    "name", ["../0.jpg", "/etc/0.jpg", "a/../../0.jpg", "..\\0.jpg", "C:/0.jpg"]
+)
+def test_names_that_lead_out_are_refused(alone: Path, name: str) -> None:
+    write_image(alone.parent / "0.jpg", 0, SIZE)
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = name
+    write_json(alone / "export.json", whole)
+    with pytest.raises(UserError, match="is outside of its folder|1 of which are miss"):
+        load(alone, split=0.5)
+
+
+@pytest.mark.parametrize("name", ["C:\\x\\0.jpg", "D:/x/0.jpg", "\\\\host\\x\\0.jpg"])
+def test_paths_of_windows_are_named(alone: Path, name: str) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = name
+    write_json(alone / "export.json", whole)
+    said = r"export\.json: the image 100 has the file_name .*outside.* such as '0\.jpg'"
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)
+
+
+def test_missing_images_are_counted(alone: Path) -> None:
+    for index in (1, 3):
+        (alone / "images" / f"{index}.jpg").unlink()
+    said = r"4 images, 2 of which are missing: 1\.jpg, 3\.jpg\. Put them in .*images or"
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)
+
+
+def test_a_name_longer_than_any_is_cut(alone: Path) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = "x" * 10**5
+    write_json(alone / "export.json", whole)
+    with pytest.raises(UserError, match="1 of which are missing: x+…") as raised:
+        load(alone, split=0.5)
+    assert len(str(raised.value)) < 1000
+
+
+def test_a_file_beside_splits_is_not_passed_over(tmp_path: Path) -> None:
+    for year in ("train2014", "val2014", "2014"):
+        write_image(tmp_path / "images" / f"{year}.jpg", 0, SIZE)
+        path = tmp_path / "annotations" / f"instances_{year}.json"
+        write_json(path, content([f"{year}.jpg"]))
+    with pytest.raises(UserError, match="instances_2014.json names no split, where"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "...", ".hidden"])
+def test_splits_that_are_no_names_of_folders(tmp_path: Path, name: str) -> None:
+    """The folder above the data would count as one of theirs."""
+    root = tmp_path / "coco"
+    write_image(root / "images" / "0.jpg", 0, SIZE)
+    path = root / "annotations" / f"instances_{name}.json"
+    write_json(path, content(["0.jpg"]))
+    with pytest.raises(UserError, match=rf"^{path} names the split '{name}', and no"):
+        load(root, split=0.5)
+
+
+def test_splits_by_the_thousand(tmp_path: Path) -> None:
+    """Each looks at all images, whenever the data are found."""
+    for index in range(33):
+        write_json(tmp_path / "annotations" / f"instances_{index}a.json", {})
+    with pytest.raises(UserError, match="has 33 files instances_.*at most 32 splits"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink, None])
+def test_an_image_counts_once_under_all_of_its_names(
+    alone: Path, link: Callable[..., None] | None
+) -> None:
+    first, again = alone / "images" / "0.jpg", alone / "images" / "1.jpg"
+    again.unlink()
+    if link:
+        link(first, again)
+    else:
+        text = (alone / "export.json").read_text()
+        (alone / "export.json").write_text(text.replace("1.jpg", "0.jpg"))
+        again = first
+    with pytest.raises(UserError, match=f"twice: {first} and {again} are one file"):
+        load(alone, split=0.5)

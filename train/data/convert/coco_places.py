@@ -1,0 +1,157 @@
+"""Files of COCO annotations in a folder, and the files of the images that they name.
+
+annotations/instances_SPLIT.json    images in SPLIT/, images/SPLIT/, images/ or beside
+SPLIT/_annotations.coco.json        images beside (Roboflow)
+NAME.json                           one alone: images in images/ or beside; --split
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from models.text import shortened
+from train.common.errors import UserError
+from train.common.files import identity, same_content
+from train.common.regular import open_regular
+from train.data.convert.coco_masks import Id
+from train.data.plain_pairs import has_plain_pairs
+from train.data.split_lists import two_of_split
+from train.data.splits import ALIASES, split_called
+from train.data.voc_files import LISTS, MASKS, first_few
+
+_ROBOFLOW = "_annotations.coco.json"
+_MOST_PARTS = 32  # files of annotations; each looks at all images when it is found
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # begins a path of Windows
+
+
+class CocoFile(NamedTuple):
+    """A file of annotations, and where its images may be."""
+
+    split: str
+    path: Path
+    folders: tuple[Path, ...]
+
+
+def coco_files(root: Path) -> list[CocoFile]:
+    """Returns the files of annotations, none of any other folder.
+
+    Raises:
+      UserError: there are two of one split, or too many, or one names no split.
+    """
+    parts = _roboflow(root) or _instances(root) or _alone(root)
+    first: dict[str, Path] = {}
+    for part in parts:
+        if (earlier := first.setdefault(part.split, part.path)) != part.path:
+            raise two_of_split(part.split, earlier, part.path)
+    return [parts[0]._replace(split="")] if len(parts) == 1 else parts
+
+
+def _roboflow(root: Path) -> list[CocoFile]:
+    names = [*(name for of in ALIASES.values() for name in of), "test"]
+    folders = [root / name for name in names if (root / name / _ROBOFLOW).is_file()]
+    return [CocoFile(split_called(f.name), f / _ROBOFLOW, (f,)) for f in folders]
+
+
+def _instances(root: Path) -> list[CocoFile]:
+    parts = []
+    files = sorted((root / "annotations").glob("instances_*.json"))
+    if len(files) > _MOST_PARTS:
+        raise UserError(
+            f"{files[0].parent} has {len(files)} files instances_*.json, and at most "
+            f"{_MOST_PARTS} splits are read. Move those that you do not need elsewhere."
+        )
+    for path in files:
+        name = path.stem.removeprefix("instances_")
+        if not name or name.startswith("."):
+            raise UserError(
+                f"{path} names the split {name!r}, and no folder can be called so. "
+                "Call it instances_train.json or the like, or move it elsewhere."
+            )
+        split = split_called(re.sub("[0-9]+$", "", name))
+        folders = (name, split, f"images/{name}", f"images/{split}", "images", ".")
+        parts.append(CocoFile(split, path, tuple(root / folder for folder in folders)))
+    unnamed = [part.path for part in parts if not part.split]
+    if unnamed and len(parts) > 1:
+        raise UserError(
+            f"{unnamed[0]} names no split, where others do. Call it "
+            "instances_train.json or the like, or move it elsewhere."
+        )
+    return parts
+
+
+def _alone(root: Path) -> list[CocoFile]:
+    """Returns the only JSON file of a folder that is of no other kind."""
+    beside = root / "annotations"
+    files = sorted(root.glob("*.json")) or sorted(beside.glob("*.json"))
+    others = any((root / name).is_dir() for name in (LISTS, *MASKS))
+    # A folder of annotations that has nothing else has no masks.
+    pairs = has_plain_pairs(root) and [*beside.glob("*")] != files
+    if len(files) != 1 or others or pairs or not _is_object(files[0]):
+        return []
+    return [CocoFile("", files[0], (root / "images", root))]
+
+
+def _is_object(path: Path) -> bool:
+    """Returns whether a file holds an object of JSON, not a list."""
+    with open_regular(path) as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def image_files(part: CocoFile, images: Sequence[tuple[Id, str]]) -> list[Path]:
+    """Returns the file of each image, by its id and file_name.
+
+    Raises:
+      UserError: a name leads out of the folder, files are missing, two that differ have
+        a name, or two images are one file.
+    """
+    found, missing, compared = dict[tuple[int, int], Path](), [], set[Path]()
+    for id, name in images:
+        places = [folder / _inner(part, id, name) for folder in part.folders]
+        if not (there := list(filter(os.path.isfile, places))):
+            missing.append(shortened(name, 300))
+            continue
+        if (first := found.setdefault(identity(there[0]), there[0])) is not there[0]:
+            raise UserError(
+                f"{part.path} has one image twice: {first} and {there[0]} are one "
+                "file. Take one of them out, with its objects."
+            )
+        for other in set(there[1:]) - compared:
+            _check_same(there[0], other, part.path)
+            compared.add(other)
+    if missing:
+        folders = dict.fromkeys(str(folder) for folder in part.folders)
+        raise UserError(
+            f"{part.path} has {len(images)} images, {len(missing)} of which are "
+            f"missing: {first_few(missing)}. Put them in {' or '.join(folders)}."
+        )
+    return list(found.values())
+
+
+def _inner(part: CocoFile, id: Id, name: str) -> PurePosixPath:
+    """Returns the place of an image in a folder of images.
+
+    Raises:
+      UserError: its name leads out of it.
+    """
+    inner = PurePosixPath(name.replace("\\", "/"))
+    if inner.is_absolute() or ".." in inner.parts or _DRIVE.match(name):
+        raise UserError(
+            f"{part.path}: the image {id} has the file_name {shortened(name, 300)!r}, "
+            "which is outside of its folder. Name images by their place within it, "
+            f"such as {shortened(inner.name, 300)!r}."
+        )
+    return inner
+
+
+def _check_same(first: Path, other: Path, place: Path) -> None:
+    """Refuses two files that an image may be, unless they are the same."""
+    if same_content(first, other):
+        return
+    raise UserError(
+        f"{first} and {other} may both be an image of {place}, and differ. Move one "
+        "elsewhere."
+    )
