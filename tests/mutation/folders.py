@@ -206,6 +206,7 @@ CONVERSIONS = [
         ("first column", "for first in (1, 2):", "for first in (0, 1):"),
         ("endless", "or ends[-1] != len(codes) - 1", ""),
         ("without end", "counts = counts[: 8 * most + 8]", "str()"),
+        ("by the million", "if len(counts) > _MOST:", "if False:"),
         ("within another", "np.maximum.accumulate(ends[order])", "ends[order]"),
         ("too long", "if digits.max() > 7:", "if False:"),
     ),

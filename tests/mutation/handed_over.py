@@ -283,4 +283,15 @@ HANDED_OVER: list[Mutant] = [
         ),
         ("folders before links", "key=lambda path: (path.is_symlink(), path)", ""),
     ),
+    *of(
+        "train/data/palette.py",
+        "tests/train/data/test_palette.py",
+        ("colors that lack", "if largest >= entries:", "if False:"),
+    ),
+    *of(
+        "train/data/png_chunks.py",
+        "tests/train/data/test_palette.py",
+        ("no palette", 'and b"PLTE" not in kinds:', "and False:"),
+        ("empty palettes", 'if length or kind != b"PLTE":', "if True:"),
+    ),
 ]

@@ -27,6 +27,7 @@ from train.data.image_files import (
 )
 from train.data.masks import IGNORED, check_is_png, mask_indices
 from train.data.origin import Origin, check_fits, check_label, checking, name_in
+from train.data.palette import as_rgb
 
 # What pads RGB images: ImageNet's mean, about zero by whichever preprocessing.
 MEAN_COLOR = (123, 117, 104)
@@ -101,7 +102,7 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
             )
         check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()  # a truncated file is only noticed here
-        return upright(np.asarray(image.convert("RGB")), orientation_of(image))
+        return upright(np.asarray(as_rgb(image)), orientation_of(image))
 
 
 def read_mask(
@@ -169,8 +170,7 @@ def mask_sizes(source: Source) -> list[Size]:
     """Returns height and width of every mask, from the heads of their files."""
     sizes = []
     for index in range(len(source)):
-        record = source[index]
-        with checking(record), opened(record["label"]) as mask:
+        with checking(record := source[index]), opened(record["label"]) as mask:
             sizes.append((mask.height, mask.width))
     return sizes
 

@@ -1,6 +1,7 @@
 """Masks as pictures: class colors, palette PNGs and overlays."""
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -102,6 +103,21 @@ def overlay(
     if void.any():
         laid[void] = image[void]
     return laid
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Returns a decoded image as RGB.
+
+    Raises:
+      ValueError: it has pixels of colors that its palette lacks, which Pillow takes for
+        black.
+    """
+    if image.mode == "P" and (palette := image.palette):
+        entries = len(palette.palette) // len(palette.mode)
+        largest: Any = image.getextrema()[1]
+        if largest >= entries:
+            raise ValueError(f"it has color {largest} of a palette of {entries} colors")
+    return image.convert("RGB")
 
 
 def color_codes(pixels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 PROFILE = "Raw profile type exif"  # EXIF in a PNG's text, as ImageMagick writes it
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEAD, _SIZE_AT = b"IHDR", 16
+_HEAD, _SIZE_AT, _KIND_AT = b"IHDR", 16, 25
+_OF_PALETTE = b"\3"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
 # Readers take the first or the last where there are two.
 _ONCE = {_HEAD: "size", b"PLTE": "palette", b"tRNS": "transparency", b"eXIf": "EXIF"}
@@ -42,13 +43,14 @@ def has_frames(file: BinaryIO) -> bool:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: it has several heads, palettes or the like, texts of EXIF too, does
-        not begin with a head, has a text that Pillow takes for what another chunk
-        says, or a chunk that readers must know, and do not.
+      ValueError: it has several heads, palettes or the like, texts of EXIF too, or no
+        palette where it needs one, does not begin with a head, has a text that Pillow
+        takes for what another chunk says, or a chunk that readers do not know and must.
     """
     kinds = set[bytes]()
     for kind, length in _chunks(file):
-        kinds.add(kind)
+        if length or kind != b"PLTE":
+            kinds.add(kind)
         if not kind[0] & _ANCILLARY and kind not in _CRITICAL:
             raise ValueError(f"its part {kind.decode('latin-1')!r} is unknown")
         if kind in _TEXTS:
@@ -62,6 +64,9 @@ def has_frames(file: BinaryIO) -> bool:
                 if keyword in kinds:
                     raise ValueError("a PNG has one text of EXIF, this one several")
                 kinds.add(keyword)
+    file.seek(_KIND_AT)
+    if file.read(1) == _OF_PALETTE and b"PLTE" not in kinds:
+        raise ValueError("its palette is missing")
     return any(frame in kinds for frame in _FRAMES)
 
 

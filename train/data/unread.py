@@ -9,7 +9,9 @@ from pathlib import Path
 from train.data.inside import below
 
 # Pictures that training does not read; a user may take them for those that it does.
-_PICTURES = (".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2", ".avif", ".heic", ".ppm")
+_PICTURES = tuple(
+    ".tif .tiff .bmp .webp .jfif .jpe .gif .jp2 .avif .heic .heif .ppm .pgm".split()
+)
 _MOST = 3  # that a message names
 
 

@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from train.common.errors import UserError
 
-IMAGE_SUFFIXES = frozenset(".bmp .jpeg .jpg .png .tif .tiff .webp".split())
+IMAGE_SUFFIXES = frozenset(
+    ".bmp .dib .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
+)
 # Of images that are found to be refused by name, lest they be passed over.
-_NOT_READ = frozenset(".gif .jp2 .pbm .pfm .pgm .pnm .ppm".split())
+_NOT_READ = frozenset(".avif .gif .heic .heif .jp2 .pbm .pfm .pgm .pnm .ppm".split())
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:

@@ -1,7 +1,16 @@
+import io
+import zlib
+from pathlib import Path
+
 import numpy as np
+import pytest
 from PIL import Image
 
+from train.common.errors import UserError
+from train.data.images import read_image, read_mask
 from train.data.palette import colorize, mask_png, overlay, voc_colormap
+
+from .png_files import write_png
 
 COLORS = np.array([[10, 20, 30], [200, 100, 0]], np.uint8)
 MASK = np.array([[0, 1, 255], [1, 0, 7]], np.uint8)
@@ -48,3 +57,30 @@ def test_overlay_mixes_and_leaves_ignored_as_the_image():
     np.testing.assert_array_equal(
         overlay(image, MASK, COLORS, opacity=1, ignore_label=9), colorize(MASK, COLORS)
     )
+
+
+@pytest.mark.parametrize("palette", [None, b""])
+def test_a_palette_that_is_missing(tmp_path: Path, palette: bytes | None) -> None:
+    """Pillow takes all of its colors for black."""
+    path = write_png(tmp_path / "a.png", MASK, depth=8, palette=bytes(768))
+    content = path.read_bytes()
+    checksum = zlib.crc32(b"PLTE").to_bytes(4)
+    empty = b"" if palette is None else bytes(4) + b"PLTE" + checksum
+    path.write_bytes(content[:33] + empty + content[33 + 768 + 12 :])
+    for read in (read_image, read_mask, lambda path: read_mask(path, COLORS)):
+        with pytest.raises(UserError, match=r"a\.png cannot be .*palette is missing"):
+            read(path)
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP"])
+def test_colors_that_a_palette_lacks(tmp_path: Path, format: str) -> None:
+    values = np.array([[0, 1, 2, 3]], np.uint8)
+    colors = np.arange(12, dtype=np.uint8)
+    picture, file = Image.fromarray(values), io.BytesIO()
+    picture.putpalette(colors.tobytes())
+    picture.save(file, format)
+    np.testing.assert_array_equal(read_image(file.getvalue()), colors.reshape(1, 4, 3))
+    path = write_png(tmp_path / "a.png", values, depth=8, palette=bytes(9))
+    with pytest.raises(UserError, match="has color 3 of a palette of 3 colors"):
+        read_image(path)
+    np.testing.assert_array_equal(read_mask(path), values)  # a class needs no color

@@ -19,10 +19,11 @@ def touch(root: Path, *names: str) -> list[Path]:
 
 def test_folder_stands_for_its_images_in_order(tmp_path: Path) -> None:
     names = ("b.png", "a.JPG", "c.jpeg", "notes.txt", ".hidden.png", "deep/d.png")
-    touch(tmp_path, *names)
+    more = ("d.jfif", "e.jpe", "f.dib", "g.heic", "h.pgm")  # the last are refused
+    touch(tmp_path, *names, *more)
     (tmp_path / "folder.png").mkdir()
     found = find_images([tmp_path])
-    assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg")]
+    assert found == [tmp_path / name for name in ("a.JPG", "b.png", "c.jpeg", *more)]
 
 
 def test_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:

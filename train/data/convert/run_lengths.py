@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 _MORE, _SIGN = 32, 16
+# Of an object, numbers or characters: decoding takes a hundred bytes for each.
+_MOST = 2**22
 
 
 class Stretches(NamedTuple):
@@ -56,6 +58,8 @@ def decode_runs(counts: str | Sequence[int], height: int, width: int) -> Stretch
     """
     most = height * width
     counts = counts[: 8 * most + 8]  # more have no pixels, but take memory
+    if len(counts) > _MOST:
+        raise ValueError(f"it has more than {_MOST} run lengths, or characters of them")
     if isinstance(counts, str):
         lengths = _expand(counts)
     else:

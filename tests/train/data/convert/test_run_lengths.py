@@ -89,12 +89,22 @@ def test_lengths_that_cannot_be_right(counts: str | list[int], said: str) -> Non
         decode_runs(counts, 5, 4)
 
 
-@pytest.mark.parametrize("counts", ["0" * 10_000_000, [0] * 1_000_000])
-def test_more_lengths_than_pixels_take_no_memory(counts: str | list[int]) -> None:
+@pytest.mark.parametrize(
+    ("counts", "size", "said"),
+    [
+        ("0" * 10_000_000, (5, 4), "not of 5×4"),
+        ([0] * 1_000_000, (5, 4), "not of 5×4"),
+        ("0" * 4_194_305, (4000, 4000), "has more than 4194304 run lengths"),
+    ],
+    ids=["characters", "numbers", "by the million"],
+)
+def test_more_lengths_than_a_mask_has_take_no_memory(
+    counts: str | list[int], size: tuple[int, int], said: str
+) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="not of 5×4"):
-            decode_runs(counts, 5, 4)
+        with pytest.raises(ValueError, match=said):
+            decode_runs(counts, *size)
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
