@@ -105,10 +105,15 @@ def check_unchanged(path: Path, digest: str) -> None:
       UserError: it names the file.
     """
     if digest_of(path) != digest:
-        raise UserError(
-            f"{path} has changed while the data were being prepared. Give the command "
-            "again when the files are in place."
-        )
+        raise changed(path)
+
+
+def changed(what: object) -> UserError:
+    """Returns the refusal of data that are no longer what they were known by."""
+    return UserError(
+        f"{what} has changed while the data were being prepared. Give the command "
+        "again when the files are in place."
+    )
 
 
 def split_fingerprint(

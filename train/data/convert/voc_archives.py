@@ -124,9 +124,16 @@ def find_voc_archives(
             "(benchmark.tgz beside it adds those of SBD)"
         )
     )
-    files = [voc, *(_files(more) if more else ())]
-    key = digests_of(folder, files, prepared)
-    return Conversion(form, key, lambda writer: _write(writer, voc, more, published))
+
+    def key() -> tuple[str, ...]:
+        return digests_of(folder, [voc, *(_files(more) if more else ())], prepared)
+
+    def write(writer: VocWriter) -> None:
+        _write(writer, voc, more, published)
+
+    read = [voc, *([more.path] if more else ())]
+    folders = [path for path in read if path.is_dir()]  # unpacked
+    return Conversion(form, key, write, folders, read)
 
 
 def _files(more: _Masks) -> list[Path]:

@@ -37,7 +37,7 @@ def writer(tmp_path: Path) -> VocWriter:
 
 
 def convert(tmp_path: Path, write: Write, *, key: Sequence[str] = ("a",)) -> Path:
-    conversion = Conversion("drawings", key, write)
+    conversion = Conversion("drawings", lambda: key, write)
     return converted(conversion, str(tmp_path), tmp_path / "prepared")
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from train.common.errors import UserError
-from train.data.convert.conversion import converted
+from train.data.convert.conversion import VocWriter, converted
 from train.data.convert.links import images_in, same_named
+from train.data.convert.roboflow import find_roboflow
 from train.data.convert.voc_archives import find_voc_archives
 from train.data.dataset import load_dataset
 from train.data.layouts import VOC_ARCHIVE
 
 from ..exports import load, write_image
-from . import test_label_studio
+from . import test_label_studio, test_roboflow
 from .coco_files import SIZE, content, write_alone, write_json
 from .tfds_miniatures import options, pets
 from .voc_downloads import (
@@ -167,3 +168,68 @@ def test_links_out_of_unpacked_archives_are_refused_each_time(
     for links in (False, True):  # as where they are read for the first time
         with pytest.raises(UserError, match=f"{mask.name} is no regular file but a li"):
             convert(links=links)
+
+
+@pytest.fixture
+def while_converted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Has a line added to a file when all else of a folder is converted."""
+    finish = VocWriter.finish
+
+    def change(path: Path) -> None:
+        def late(writer: VocWriter) -> None:
+            finish(writer)
+            with path.open("ab") as file:
+                file.write(b"\n")
+
+        monkeypatch.setattr(VocWriter, "finish", late)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (write_alone, "*.json"),
+        (test_label_studio.write_export, "brush/*.png"),
+        (test_roboflow.write_export, "train/*_mask.png"),
+        (test_roboflow.write_export, "train/_classes.csv"),
+    ],
+)
+def test_what_changes_while_it_is_converted_is_refused(
+    tmp_path: Path,
+    while_converted: Callable[[Path], None],
+    write: Callable[[Path], object],
+    name: str,
+) -> None:
+    root = tmp_path / "export"
+    write(root)
+    while_converted(next(root.glob(name)))
+    with pytest.raises(UserError, match=f"^{root} has changed while .* command again"):
+        load(root, **({"split": 0.5} if write != test_roboflow.write_export else {}))
+    assert not [*(tmp_path / "prepared" / "converted").iterdir()]
+
+
+def test_archives_that_change_while_they_are_converted_are_refused(
+    tmp_path: Path, while_converted: Callable[[Path], None]
+) -> None:
+    root = tmp_path / "downloads"
+    write_folder(root, sbd_files())
+    write_tar(root / VOC_ARCHIVE, voc_files())
+    found = find_voc_archives(root, tmp_path, "train_aug", PUBLISHED)
+    assert found
+    while_converted(root / "benchmark_RELEASE/dataset/cls/2008_000009.mat")  # new
+    with pytest.raises(UserError, match=f"^{root} has changed while"):
+        converted(found, str(root), tmp_path)
+
+
+def test_tables_of_roboflow_are_read_after_they_were_identified(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "export"
+    test_roboflow.write_export(root)
+    found = find_roboflow(root, tmp_path)
+    assert found
+    for table in root.glob("*/_classes.csv"):
+        table.write_text("Pixel Value, Class\n0, new\n1, b\n2, c\n")
+    folder = converted(found, str(root), tmp_path)
+    assert (folder / "class_names.txt").read_text().split()[0] == "new"
