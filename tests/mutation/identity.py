@@ -23,11 +23,18 @@ IDENTITY = (
             "classes = (), colors",
         ),
         ("changes unseen", "if digest_of(path) != digest:", "if False:"),
+        ("each link read", "names.setdefault(identity(path)", "names.setdefault(path"),
+        ("one name remembered", "for path in of}", "for path in of[:1]}"),
     )
     + of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_looked_at_again.py",
         ("changed meanwhile", "if conversion.key() != key:", "if False:"),
+    )
+    + of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion.py",
+        ("any linked mask", "its = str(mask) if", 'its = "" if'),
     )
     + of(
         "train/data/convert/roboflow.py",

@@ -105,7 +105,7 @@ class VocWriter:
         self.root, self._original, self.inside = root, original, inside
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
-        self._masks: dict[str, str] = {}  # their digests
+        self._masks: dict[str, str] = {}  # their digests, of links their files
         self._originals: dict[str, str | None] = {}  # of links, None of files
 
     def name_classes(self, class_names: Sequence[str]) -> None:
@@ -131,7 +131,7 @@ class VocWriter:
           split: name of the list; "" lists it nowhere, for --split.
           name: of the image, without its ending; may have folders, as `street/1`.
           image: its file, which is linked to, or the content of one.
-          mask: a PNG file that is read as it is, or the content of one, or class
+          mask: a PNG file, which is linked to, or the content of one, or class
             indices, uint8 `[height, width]`.
 
         Raises:
@@ -147,12 +147,8 @@ class VocWriter:
             of = split and f" of {split}"
             raise UserError(f"two images{of} are called {name!r}. Rename one.")
         listed[name] = None
-        if isinstance(mask, Path):
-            content = read_regular(self.inside.checked(mask))
-        else:
-            content = bytes(mask)
-        digest = hashlib.sha256(content).hexdigest()
-        if self._masks.setdefault(name, digest) != digest:
+        its = str(mask) if isinstance(mask, Path) else _digest(bytes(mask))
+        if self._masks.setdefault(name, its) != its:
             raise UserError(
                 f"{self._original} has image {name!r} twice, with other objects in "
                 f"{split or 'the second'!r}: which are meant is not said. Take it out "
@@ -217,6 +213,10 @@ def _check_name(name: str, image: Path | bytes) -> None:
         )
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()
@@ -257,7 +257,7 @@ def converted(
     key = conversion.key()
     place = resolved(original)  # which links lead to
     parts = repr((_VERSION, conversion.form, place, *key)).encode()
-    folder = prepared / "converted" / hashlib.sha256(parts).hexdigest()[:16]
+    folder = prepared / "converted" / _digest(parts)[:16]
     if folder.is_dir():
         check_whole(folder, inside)
     else:

@@ -250,6 +250,13 @@ def test_a_name_of_two_files(tmp_path: Path, photo: Path) -> None:
         out.add("val", "1", other, photo)
 
 
+def test_a_name_of_two_masks(tmp_path: Path, photo: Path) -> None:
+    out = writer(tmp_path)
+    out.add("train", "1", photo, photo)
+    with pytest.raises(UserError, match="has image '1' twice, with other .* 'val'"):
+        out.add("val", "1", photo, tmp_path / "other.png")
+
+
 def test_images_without_a_split_are_in_no_list(tmp_path: Path, photo: Path) -> None:
     def write(writer: VocWriter) -> None:
         writer.add("", "1", photo, photo)
