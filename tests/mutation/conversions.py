@@ -69,7 +69,7 @@ CONVERTED = [
     *of(
         "train/data/convert/tfds_sets.py",
         "tests/train/data/convert/test_looked_at_again.py",
-        ("splits of before", "*found.described]", "found.described[1]]"),
+        ("splits of before", "repr((meaning, said))", "repr(meaning)"),
     ),
     *of(
         "train/data/convert/tfds_sets.py",

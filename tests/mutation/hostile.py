@@ -224,6 +224,26 @@ SIZES = [
         ),
     ),
     *of(
+        "train/data/convert/brush_regions.py",
+        "tests/train/data/convert/test_brush_regions.py",
+        (
+            "a value for each result",
+            "value: _Value = _Value()",
+            "value: _Value = msgspec.field(default_factory=_Value)",
+        ),
+    ),
+    *of(
+        "train/data/convert/voc_archives.py",
+        "tests/train/data/convert/test_voc_archives.py",
+        ("lists of any size", "len(content), _LIST_LIMIT)", "0, _LIST_LIMIT)"),
+    ),
+    *of(
+        "train/data/convert/voc_archives.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("linked archives", "write, folders, read)", "write, folders)"),
+        ("unpacked elsewhere", "write, folders, read)", "write, (), read)"),
+    ),
+    *of(
         "train/common/regular.py",
         "tests/train/data/test_hostile_folders.py",
         ("bytes", "    if size > most:", "    if False:"),

@@ -23,6 +23,34 @@ IDENTITY = (
             "classes = (), colors",
         ),
         ("changes unseen", "if digest_of(path) != digest:", "if False:"),
+        ("each link read", "names.setdefault(identity(path)", "names.setdefault(path"),
+        ("one name remembered", "for path in of}", "for path in of[:1]}"),
+    )
+    + of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("changed meanwhile", "if conversion.key() != key:", "if False:"),
+    )
+    + of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion.py",
+        ("any linked mask", "its = str(mask) if", 'its = "" if'),
+    )
+    + of(
+        "train/data/convert/roboflow.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        (
+            "table of before",
+            """
+    def write(writer: VocWriter) -> None:
+        _write(writer, _read_classes(tables), images)
+""",
+            """    classes = _read_classes(tables)
+
+    def write(writer: VocWriter) -> None:
+        _write(writer, classes, images)
+""",
+        ),
     )
     + of(
         "train/evaluation/preparation.py",

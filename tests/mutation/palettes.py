@@ -126,6 +126,7 @@ PALETTES = [
         "tests/train/inspection/test_faults.py",
         ("empty sides untold", "else (*faults, str(error))", "else faults"),
         ("empty sides of few", "faults if partly else", "faults if False else"),
+        ("frames kept", "error.with_traceback(None)", "error"),
     ),
     *of(
         "train/data/masks.py",

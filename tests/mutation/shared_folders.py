@@ -163,7 +163,7 @@ SHARED_FOLDERS = [
         "tests/train/data/convert/test_coco.py",
         (
             "objects of the first",
-            "if self._masks.setdefault(name, digest) != digest:",
+            "if self._masks.setdefault(name, its) != its:",
             "if False:",
         ),
     ),

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from train.common.errors import UserError
-from train.common.files import replace_text
+from train.common.files import identity, replace_text
 from train.common.regular import open_regular, read_regular
 from train.common.sealed import parse_json
 
@@ -48,9 +48,15 @@ class Digests:
         self._learned = False
 
     def of(self, paths: Sequence[Path]) -> dict[Path, str]:
-        """Returns the digest of each file; a bar shows when that takes long."""
+        """Returns the digest of each file; a bar shows when that takes long.
+
+        One is read once, under however many names and links.
+        """
         found = {path: self._remembered(path) for path in paths}
-        unknown = [path for path, digest in found.items() if not digest]
+        names: dict[tuple[int, int], list[Path]] = {}
+        for path in (path for path, digest in found.items() if not digest):
+            names.setdefault(identity(path), []).append(path)
+        unknown = [path for path, *_ in names.values()]
         pool = ThreadPoolExecutor(8)
         try:
             taken = tqdm(
@@ -61,10 +67,11 @@ class Digests:
                 delay=1,
                 dynamic_ncols=True,
             )
-            for path, (digest, signature) in zip(unknown, taken, strict=True):
-                found[path] = digest
+            for of, (digest, signature) in zip(names.values(), taken, strict=True):
+                found |= dict.fromkeys(of, digest)
                 if signature:
-                    self._kept[str(path.resolve())] = digest, signature
+                    real = {str(path.resolve()) for path in of}
+                    self._kept |= dict.fromkeys(real, (digest, signature))
                     self._learned = True
         finally:
             pool.shutdown(cancel_futures=True)
@@ -105,10 +112,15 @@ def check_unchanged(path: Path, digest: str) -> None:
       UserError: it names the file.
     """
     if digest_of(path) != digest:
-        raise UserError(
-            f"{path} has changed while the data were being prepared. Give the command "
-            "again when the files are in place."
-        )
+        raise changed(path)
+
+
+def changed(what: object) -> UserError:
+    """Returns the refusal of data that are no longer what they were known by."""
+    return UserError(
+        f"{what} has changed while the data were being prepared. Give the command "
+        "again when the files are in place."
+    )
 
 
 def split_fingerprint(

@@ -83,14 +83,15 @@ def check_file(path: Path) -> None:
     check_size(path, path.stat().st_size, most_bytes(_limit))
 
 
-def most_bytes(pixels: int, each: int = 1) -> int:
+def most_bytes(pixels: int, each: int = 1, other: int = _OTHER_BYTES) -> int:
     """Returns the most bytes that a file of so many pixels may have.
 
     Args:
       pixels: their number.
       each: bytes that one is unpacked to, where they may be many.
+      other: bytes of all else that it may hold.
     """
-    return max(_BYTES_OF_PIXEL, 2 * each) * pixels + _OTHER_BYTES
+    return max(_BYTES_OF_PIXEL, 2 * each) * pixels + other
 
 
 def check_picture(

@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image
 
 from train.common.errors import UserError
-from train.data.image_files import opened
+from train.common.regular import check_size
+from train.data.image_files import most_bytes, opened
 from train.data.palette import VOID_COLOR, color_codes, colors_of
 from train.data.png_chunks import depth_and_kind
 
 IGNORED = 255  # the label of pixels that do not count
 
+_OTHER_BYTES = 2**22  # of a file, beside its pixels
 _LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP"}  # by default
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 
@@ -38,6 +40,8 @@ def mask_indices(
     Raises:
       UserError: what its pixels mean cannot be told; the message says what the file is.
     """
+    most = most_bytes(image.width * image.height, other=_OTHER_BYTES)
+    check_size(name, len(content), most)
     _check_opaque(_clear(image, content), name)
     if image.mode == "P" and not red:
         return _of_palette(image, name, colors)

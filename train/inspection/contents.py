@@ -78,7 +78,8 @@ def _list(options: DataOptions) -> Contents:
     try:
         found = find_dataset(options)
     except UserError as error:
-        return _of_refused(options, error)
+        # Without what its frames hold, such as whole tables, which are read once more.
+        return _of_refused(options, error.with_traceback(None))
     if folder := found.folder:
         classes = Classes(folder.class_names, folder.colors, folder.by_color)
         refused: dict[str, None] = {}

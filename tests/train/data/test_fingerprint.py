@@ -78,6 +78,18 @@ def test_files_are_read_once(
 
 
 @pytest.mark.usefixtures("later")
+def test_files_are_read_once_under_all_of_their_names(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "digests.json"
+    link, hard = tmp_path / "link", tmp_path / "hard"
+    link.symlink_to(files[4])
+    hard.hardlink_to(files[4])
+    assert len(read_by(monkeypatch, memory, [link, hard, *files[3:]])[0]) == 2
+    assert not read_by(monkeypatch, memory, [hard, link, *files[3:]])[0]
+
+
+@pytest.mark.usefixtures("later")
 def test_a_byte_is_noticed_whatever_size_and_time_say(
     files: list[Path],
     tmp_path: Path,

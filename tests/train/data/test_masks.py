@@ -232,6 +232,17 @@ def test_mask_is_turned_as_its_image_is(
     )
 
 
+def test_bytes_that_are_no_pixels_are_few(tmp_path: Path, drawn: np.ndarray) -> None:
+    path = saved(Image.fromarray(drawn), tmp_path / "a.png")
+    with path.open("ab") as file:
+        file.write(bytes(2**22))
+    np.testing.assert_array_equal(read_mask(path), drawn)
+    with path.open("ab") as file:
+        file.write(bytes(16 * drawn.size))
+    with pytest.raises(UserError, match=f"^{path} has [0-9]+ bytes, and of such a .*"):
+        read_mask(path)
+
+
 def test_colors_are_counted_in_order(rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (40, 50, 3), np.uint8) // 100 * 100
     found, counts = colors_of(pixels)

@@ -1,15 +1,16 @@
 """Faults: what ends a training, and nothing else, is named before it."""
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from PIL import Image
 
 from train.common.errors import UserError
 from train.data.dataset import load_dataset
-from train.inspection import facts
+from train.inspection import contents, facts
 from train.inspection.printed import text_of_summary
 
 from .folders import (
@@ -121,3 +122,20 @@ def test_holdout_of_what_is_left_is_no_fault(folder: Path) -> None:
         image(folder, name).unlink()
     texts = [fault.text for fault in inspect(folder, holdout=0.3).faults]
     assert len(texts) == 1 and "b.jpg is missing" in texts[0]
+
+
+def test_what_was_read_for_a_refusal_is_let_go(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read once more, by other classes, and both would take memory at once."""
+    tables: list[weakref.ref[set[int]]] = []
+
+    def refuse(options: object) -> NoReturn:
+        assert not any(table() for table in tables)
+        table = {1}
+        tables.append(weakref.ref(table))
+        raise UserError("unsound")
+
+    monkeypatch.setattr(contents, "find_dataset", refuse)
+    assert "unsound" in [fault.text for fault in inspect(folder).faults]
+    assert len(tables) == 2

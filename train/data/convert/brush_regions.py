@@ -27,7 +27,7 @@ _ATTRIBUTES = frozenset(
 )
 
 
-class _Value(msgspec.Struct):
+class _Value(msgspec.Struct, frozen=True):
     brushlabels: list[str] | None = None
     labels: list[str] | None = None
     rle: msgspec.Raw = msgspec.Raw()  # whose pixels the PNG has
@@ -39,10 +39,10 @@ class _Value(msgspec.Struct):
     bitmap: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="imageDataURL")
 
 
-class BrushResult(msgspec.Struct):
+class BrushResult(msgspec.Struct, gc=False):
     """A region of an image, or what is said of it or of a region."""
 
-    value: _Value = msgspec.field(default_factory=_Value)
+    value: _Value = _Value()  # one for all: a result may be of two characters
     from_name: str = ""
     type: str | None = None
     id: Number | str | None = None

@@ -69,11 +69,14 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
 
     tables = [part.path for part in parts]
     folders = [folder for part in parts for folder in part.folders]
-    images = images_in(set(folders), prepared)
-    # Whether two files differ is looked at when they are converted: see `image_files`.
-    twins = {it for part in parts for it in same_named(part.folders, images)}
-    known = digests_of(root, [*tables, *sorted(twins)], prepared)
-    key = (*known, *(part.split for part in parts), *file_places(root, images))
+
+    def key() -> tuple[str, ...]:
+        images = images_in(set(folders), prepared)
+        # Whether two files differ is looked at on converting them: see `image_files`.
+        twins = {it for part in parts for it in same_named(part.folders, images)}
+        known = digests_of(root, [*tables, *sorted(twins)], prepared)
+        return (*known, *(part.split for part in parts), *file_places(root, images))
+
     return Conversion("COCO annotations", key, write, folders, tables)
 
 

@@ -22,7 +22,7 @@ from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
 from train.data.convert.links import ORIGINALS, check_whole, originals_text
-from train.data.fingerprint import Digests, memory_of
+from train.data.fingerprint import Digests, changed, memory_of
 from train.data.inside import Inside
 from train.data.palette import mask_png, voc_colormap
 from train.data.places import resolved
@@ -30,7 +30,7 @@ from train.data.voc_classes import check_names
 from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
 _MASKS = "SegmentationClass"
-_VERSION = "4"  # raise it whenever the same data give another folder
+_VERSION = "5"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
 
@@ -51,9 +51,10 @@ class Conversion(NamedTuple):
     """Data of another form, found but not converted yet."""
 
     form: str  # as in "COCO annotations"
-    # All that the folder is made from, files by their digests. What is linked to is of
-    # the folder's own fingerprint, and of the key by its name and where links lead to.
-    key: Sequence[str]
+    # Looks at all that the folder is made from, files by their digests. What is linked
+    # to is of the folder's own fingerprint, and of the key by its name and where links
+    # lead to.
+    key: Callable[[], Sequence[str]]
     write: Callable[[VocWriter], None]
     folders: Sequence[Path] = ()  # of its images and masks, which may be links
     read: Sequence[Path] = ()  # tables and masks, which may be links as well
@@ -104,7 +105,7 @@ class VocWriter:
         self.root, self._original, self.inside = root, original, inside
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
-        self._masks: dict[str, str] = {}  # their digests
+        self._masks: dict[str, str] = {}  # their digests, of links their files
         self._originals: dict[str, str | None] = {}  # of links, None of files
 
     def name_classes(self, class_names: Sequence[str]) -> None:
@@ -130,7 +131,7 @@ class VocWriter:
           split: name of the list; "" lists it nowhere, for --split.
           name: of the image, without its ending; may have folders, as `street/1`.
           image: its file, which is linked to, or the content of one.
-          mask: a PNG file that is read as it is, or the content of one, or class
+          mask: a PNG file, which is linked to, or the content of one, or class
             indices, uint8 `[height, width]`.
 
         Raises:
@@ -146,12 +147,8 @@ class VocWriter:
             of = split and f" of {split}"
             raise UserError(f"two images{of} are called {name!r}. Rename one.")
         listed[name] = None
-        if isinstance(mask, Path):
-            content = read_regular(self.inside.checked(mask))
-        else:
-            content = bytes(mask)
-        digest = hashlib.sha256(content).hexdigest()
-        if self._masks.setdefault(name, digest) != digest:
+        its = str(mask) if isinstance(mask, Path) else _digest(bytes(mask))
+        if self._masks.setdefault(name, its) != its:
             raise UserError(
                 f"{self._original} has image {name!r} twice, with other objects in "
                 f"{split or 'the second'!r}: which are meant is not said. Take it out "
@@ -218,6 +215,10 @@ def _check_name(name: str, image: Path | bytes) -> None:
         )
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()
@@ -255,28 +256,38 @@ def converted(
     inside = Inside(Path(original), conversion.folders, links=links)
     for path in conversion.read:  # also where it was converted before
         inside.checked(path)
+    key = conversion.key()
     place = resolved(original)  # which links lead to
-    parts = (_VERSION, conversion.form, place, *conversion.key)
-    key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-    folder = prepared / "converted" / key
+    parts = repr((_VERSION, conversion.form, place, *key)).encode()
+    folder = prepared / "converted" / _digest(parts)[:16]
     if folder.is_dir():
         check_whole(folder, inside)
     else:
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)
-        _write_whole(conversion, original, folder, inside)
+        _write_whole(conversion, original, folder, inside, key)
     return folder
 
 
 def _write_whole(
-    conversion: Conversion, original: str, folder: Path, inside: Inside
+    conversion: Conversion,
+    original: str,
+    folder: Path,
+    inside: Inside,
+    key: Sequence[str],
 ) -> None:
-    """Writes the folder under another name first, so that it is whole or not there."""
+    """Writes the folder under another name first, so that it is whole or not there.
+
+    Raises:
+      UserError: the data are not sound, or no longer of the key.
+    """
     partial = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}")
     try:
         partial.mkdir(parents=True)
         writer = VocWriter(partial, original, inside)
         conversion.write(writer)
         writer.finish()
+        if conversion.key() != key:
+            raise changed(original)
         try:
             partial.rename(folder)
         except OSError:

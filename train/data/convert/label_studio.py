@@ -83,10 +83,13 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
         _write(writer, root, tables[0], masks)
 
     read = [tables[0], *sorted(masks.values())]
-    folders = [root / name for name in IMAGE_FOLDERS]
-    images = image_places(root, folders, prepared)
-    key = (*digests_of(root, read, prepared), *images)
-    folders += {path.parent for path in masks.values()}
+    of_images = [root / name for name in IMAGE_FOLDERS]
+
+    def key() -> tuple[str, ...]:
+        images = image_places(root, of_images, prepared)
+        return (*digests_of(root, read, prepared), *images)
+
+    folders = [*of_images, *{path.parent for path in masks.values()}]
     return Conversion("Label Studio's brush masks", key, write, folders, read)
 
 

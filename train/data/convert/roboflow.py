@@ -55,7 +55,6 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
         for other in (root / name / _TABLE for name in aliases(split)):
             if other != table and other.is_file():
                 raise two_of_split(split, table.parent, other.parent)
-    classes = _read_classes(tables)
     parts = {split_called(table.parent.name): table.parent for table in tables}
     images = {split: _images(root, part) for split, part in parts.items()}
     if len(images) == 1:
@@ -64,10 +63,13 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     masks = [mask for of in images.values() for *_, mask in of]
 
     def write(writer: VocWriter) -> None:
-        _write(writer, classes, images)
+        _write(writer, _read_classes(tables), images)
 
     read, folders = [*tables, *masks], list(parts.values())
-    key = (*digests_of(root, read, prepared), *file_places(root, files))
+
+    def key() -> tuple[str, ...]:
+        return (*digests_of(root, read, prepared), *file_places(root, files))
+
     return Conversion("Roboflow's semantic masks", key, write, folders, read)
 
 

@@ -60,7 +60,6 @@ class PreparedSet(NamedTuple):
     form: str  # ARRAY_RECORD, TFRECORD or one that is not read
     images: Mapping[str, ImageFeature]
     splits: Mapping[str, PreparedSplit]
-    described: Sequence[Path]  # the files that say all this
 
 
 class _Shape(msgspec.Struct):
@@ -229,8 +228,7 @@ def _read(folder: Path, full_name: str) -> PreparedSet:
         of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False
     )
     images = _images(described, of_images)
-    files = [path, of_images]
-    return PreparedSet(folder, full_name, info.file_format, images, splits, files)
+    return PreparedSet(folder, full_name, info.file_format, images, splits)
 
 
 def _shards(split: _SplitInfo) -> range:

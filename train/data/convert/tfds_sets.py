@@ -76,11 +76,14 @@ def find_tfds_set(
     inside = Inside(found.folder, links=links)
     for file in files:
         inside.checked(file)
-    digests = digests_of(found.folder, [*files, *found.described], prepared)
+    # What the set says of itself, as it was read, and not as it may have become since.
+    said = {split: (total, len(of)) for split, (total, of) in found.splits.items()}
+
+    def key() -> tuple[str, ...]:
+        return (repr((meaning, said)), *digests_of(found.folder, files, prepared))
+
     form = f"the TFDS set {found.full_name}"
-    return Conversion(
-        form, (repr(meaning), *digests), lambda writer: _write(writer, found, meaning)
-    )
+    return Conversion(form, key, lambda writer: _write(writer, found, meaning))
 
 
 def _meaning(

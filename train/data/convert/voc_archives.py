@@ -25,6 +25,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from train.common.errors import UserError
+from train.common.regular import check_size
 from train.data.convert.archives import Member, files_unpacked, open_archive
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.sbd_masks import sbd_mask
@@ -41,6 +42,7 @@ _VOC_LIST = re.compile(r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val)\.t
 _VOC_MASK = re.compile(rf"VOCdevkit/VOC2012/SegmentationClass/{_ID}\.png")
 _VOC_IMAGE = re.compile(rf"VOCdevkit/VOC2012/JPEGImages/{_ID}\.jpg")
 _KEPT_LIMIT = 2**30  # bytes of masks kept at once; the published ones have 50 MB
+_LIST_LIMIT = 2**20  # bytes of a list; the published ones have 140 KB
 
 
 class _More(NamedTuple):
@@ -124,9 +126,16 @@ def find_voc_archives(
             "(benchmark.tgz beside it adds those of SBD)"
         )
     )
-    files = [voc, *(_files(more) if more else ())]
-    key = digests_of(folder, files, prepared)
-    return Conversion(form, key, lambda writer: _write(writer, voc, more, published))
+
+    def key() -> tuple[str, ...]:
+        return digests_of(folder, [voc, *(_files(more) if more else ())], prepared)
+
+    def write(writer: VocWriter) -> None:
+        _write(writer, voc, more, published)
+
+    read = [voc, *([more.path] if more else ())]
+    folders = [path for path in read if path.is_dir()]  # unpacked
+    return Conversion(form, key, write, folders, read)
 
 
 def _files(more: _Masks) -> list[Path]:
@@ -220,7 +229,9 @@ def _find(
                 there[match[1]] = member
         if lists and (match := lists.fullmatch(member.name)):
             _check_new(path, match[1], found.lists)
-            found.lists[match[1]] = member.read().decode(errors="replace").split()
+            content = member.read()
+            check_size(f"{path}: {member.name}", len(content), _LIST_LIMIT)
+            found.lists[match[1]] = content.decode(errors="replace").split()
     return found
 
 

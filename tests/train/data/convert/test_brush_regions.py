@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from train.common.errors import UserError
+from train.data.convert.brush_regions import BrushResult
+from train.data.convert.conversion import read_json
 
 from ..exports import assert_same, load, together
 from .test_label_studio import read_tasks, region, write_export, write_tasks
@@ -161,3 +164,18 @@ def test_regions_without_a_label_are_refused(
     add(root, bare | {key: it for key, it in more.items() if key == "id"})
     with pytest.raises(UserError, match="of task 1 has a region with 0 labels. Give"):
         load(root, split=0.5)
+
+
+@pytest.mark.parametrize("result", ["{}", '{"value":{}}', '{"value":{"labels":[]}}'])
+def test_small_results_take_no_more_than_thirty_times_their_size(
+    tmp_path: Path, result: str
+) -> None:
+    table = tmp_path / "table.json"
+    table.write_text(f"[{','.join([result] * 30_000)}]")
+    tracemalloc.start()
+    try:
+        read_json(table, list[BrushResult], "results", "")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 30 * table.stat().st_size

@@ -37,7 +37,7 @@ def writer(tmp_path: Path) -> VocWriter:
 
 
 def convert(tmp_path: Path, write: Write, *, key: Sequence[str] = ("a",)) -> Path:
-    conversion = Conversion("drawings", key, write)
+    conversion = Conversion("drawings", lambda: key, write)
     return converted(conversion, str(tmp_path), tmp_path / "prepared")
 
 
@@ -248,6 +248,13 @@ def test_a_name_of_two_files(tmp_path: Path, photo: Path) -> None:
     other = tmp_path / "other.jpg"
     with pytest.raises(UserError, match=r"Photo\.JPG and .*other\.jpg are both called"):
         out.add("val", "1", other, photo)
+
+
+def test_a_name_of_two_masks(tmp_path: Path, photo: Path) -> None:
+    out = writer(tmp_path)
+    out.add("train", "1", photo, photo)
+    with pytest.raises(UserError, match="has image '1' twice, with other .* 'val'"):
+        out.add("val", "1", photo, tmp_path / "other.png")
 
 
 def test_images_without_a_split_are_in_no_list(tmp_path: Path, photo: Path) -> None:

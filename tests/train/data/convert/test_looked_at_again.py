@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from train.common.errors import UserError
-from train.data.convert.conversion import converted
+from train.data.convert.conversion import VocWriter, converted
 from train.data.convert.links import images_in, same_named
+from train.data.convert.roboflow import find_roboflow
 from train.data.convert.voc_archives import find_voc_archives
 from train.data.dataset import load_dataset
 from train.data.layouts import VOC_ARCHIVE
 
 from ..exports import load, write_image
-from . import test_label_studio
+from . import test_label_studio, test_roboflow
 from .coco_files import SIZE, content, write_alone, write_json
 from .tfds_miniatures import options, pets
 from .voc_downloads import (
@@ -151,30 +152,117 @@ def test_images_of_another_size_are_refused_each_time(
         load(root, split=0.5)
 
 
-@pytest.mark.parametrize("kind", ["benchmark_RELEASE", "SegmentationClassAug"])
-def test_links_out_of_unpacked_archives_are_refused_each_time(
-    tmp_path: Path, kind: str
-) -> None:
+def convert(root: Path, **more: Any) -> Path:
+    """Returns what archives of Pascal VOC are converted to."""
+    prepared = root.parent / "prepared"
+    found = find_voc_archives(root, prepared, "train_aug", PUBLISHED)
+    assert found
+    return converted(found, str(root), prepared, **more)
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Path:
     root = tmp_path / "downloads"
     root.mkdir()
     write_tar(root / VOC_ARCHIVE, voc_files())
+    return root
+
+
+@pytest.mark.parametrize("name", [VOC_ARCHIVE, "benchmark.tgz"])
+def test_archives_elsewhere_need_links_each_time(downloads: Path, name: str) -> None:
+    write_tar(downloads / "benchmark.tgz", sbd_files())
+    archive, elsewhere = downloads / name, downloads.parent / "elsewhere"
+    archive.rename(elsewhere)
+    archive.symlink_to(elsewhere)
+    convert(downloads, links=True)
+    with pytest.raises(UserError, match=f"^{archive} leads out of .* add --links"):
+        convert(downloads)
+
+
+@pytest.mark.parametrize("kind", ["benchmark_RELEASE", "SegmentationClassAug"])
+def test_archives_may_be_unpacked_elsewhere(downloads: Path, kind: str) -> None:
+    elsewhere = downloads.parent / "elsewhere"
+    write_folder(elsewhere, sbd_files() if kind[0] == "b" else aug_files())
+    (downloads / kind).symlink_to(elsewhere / kind)
+    assert convert(downloads).is_dir()
+
+
+@pytest.mark.parametrize("kind", ["benchmark_RELEASE", "SegmentationClassAug"])
+def test_links_out_of_unpacked_archives_are_refused_each_time(
+    tmp_path: Path, downloads: Path, kind: str
+) -> None:
+    root = downloads
     write_folder(root, sbd_files() if kind == "benchmark_RELEASE" else aug_files())
-
-    def convert(**more: Any) -> Path:
-        prepared = tmp_path / "prepared"
-        found = find_voc_archives(root, prepared, "train_aug", PUBLISHED)
-        assert found
-        return converted(found, str(root), prepared, **more)
-
-    before = convert()
+    before = convert(root)
     mask = next(path for path in (root / kind).rglob("2008_000004.*"))
     beside = mask.with_name("beside")
     mask.rename(beside)
     mask.symlink_to(beside)
-    assert convert() == before
+    assert convert(root) == before
     beside.rename(tmp_path / "elsewhere")
     mask.unlink()
     mask.symlink_to(tmp_path / "elsewhere")
     for links in (False, True):  # as where they are read for the first time
         with pytest.raises(UserError, match=f"{mask.name} is no regular file but a li"):
-            convert(links=links)
+            convert(root, links=links)
+
+
+@pytest.fixture
+def while_converted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Has a line added to a file when all else of a folder is converted."""
+    finish = VocWriter.finish
+
+    def change(path: Path) -> None:
+        def late(writer: VocWriter) -> None:
+            finish(writer)
+            with path.open("ab") as file:
+                file.write(b"\n")
+
+        monkeypatch.setattr(VocWriter, "finish", late)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (write_alone, "*.json"),
+        (test_label_studio.write_export, "brush/*.png"),
+        (test_roboflow.write_export, "train/*_mask.png"),
+        (test_roboflow.write_export, "train/_classes.csv"),
+    ],
+)
+def test_what_changes_while_it_is_converted_is_refused(
+    tmp_path: Path,
+    while_converted: Callable[[Path], None],
+    write: Callable[[Path], object],
+    name: str,
+) -> None:
+    root = tmp_path / "export"
+    write(root)
+    while_converted(next(root.glob(name)))
+    with pytest.raises(UserError, match=f"^{root} has changed while .* command again"):
+        load(root, **({"split": 0.5} if write != test_roboflow.write_export else {}))
+    assert not [*(tmp_path / "prepared" / "converted").iterdir()]
+
+
+def test_archives_that_change_while_they_are_converted_are_refused(
+    downloads: Path, while_converted: Callable[[Path], None]
+) -> None:
+    write_folder(downloads, sbd_files())
+    while_converted(downloads / "benchmark_RELEASE/dataset/cls/2008_000009.mat")  # new
+    with pytest.raises(UserError, match=f"^{downloads} has changed while"):
+        convert(downloads)
+
+
+def test_tables_of_roboflow_are_read_after_they_were_identified(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "export"
+    test_roboflow.write_export(root)
+    found = find_roboflow(root, tmp_path)
+    assert found
+    for table in root.glob("*/_classes.csv"):
+        table.write_text("Pixel Value, Class\n0, new\n1, b\n2, c\n")
+    folder = converted(found, str(root), tmp_path)
+    assert (folder / "class_names.txt").read_text().split()[0] == "new"

@@ -229,6 +229,16 @@ def test_masks_that_would_fill_memory(
         convert(folder)
 
 
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_lists_that_would_fill_memory(folder: Path, name: str) -> None:
+    files = sbd_files()
+    place = f"benchmark_RELEASE/dataset/{name}.txt"
+    files[place] += b"ab " * 350_000
+    path = write_tar(folder / "benchmark.tgz", files)
+    with pytest.raises(UserError, match=f"^{path}: {place} has [0-9]+ bytes, .* most"):
+        convert(folder)
+
+
 @pytest.mark.parametrize("split", PUBLISHED)
 def test_lists_of_another_length_are_refused(folder: Path, split: str) -> None:
     SBD["benchmark.tgz"](folder)
