@@ -58,7 +58,6 @@ COCO = [
             "if False:",
         ),
         ("none covers a pixel", "    if not seen:\n", "    if False:\n"),
-        ("heads alone", "if pixels > (most :=", "if 0 > (most :="),
         ("sizes", "if size != (image.height, image.width):", "if False:"),
         ("categories", "if categories != named[0]:", "if False:"),
         (
@@ -111,5 +110,21 @@ COCO = [
         "tests/train/data/test_work_of_folders.py",
         ("edges of each alone", "edges + drawn.edges", "drawn.edges"),
         ("painted each alone", "painted + area\n", "area\n"),
+    ),
+    *of(
+        "train/data/convert/drawn_pixels.py",
+        "tests/train/data/convert/test_coco_refusals.py",
+        ("heads alone", "if self._pixels > _PIXELS_A_BYTE", "if 0 > _PIXELS_A_BYTE"),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_conversion.py",
+        ("beginnings of files", r"|^\ufeff", ""),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_label_studio.py",
+        ("images of two", "if len(addresses := named[image]) > 1:", "if False:"),
+        ("fields by the million", ", max_num_fields=_FIELDS", ""),
     ),
 ]

@@ -21,10 +21,10 @@ CONVERTED = [
             "if spare := []:",
         ),
         ("left out untold", "if left := len(tasks) - len(drawn):", "if left := 0:"),
-        ("prefix of uploads", '_UPLOAD.sub("", names[0])', "names[0]"),
+        ("prefix of uploads", '_UPLOAD.sub("", name)', "name"),
         (
             "local files",
-            'parse_qs(parts.query).get("d", [parts.path])[0]',
+            'query.get("d", [parts.path])[0]',
             "parts.path",
         ),
         ("quoted names", "unquote(path)", "path"),
@@ -247,7 +247,7 @@ CONVERTED = [
     *of(
         "train/data/convert/label_studio.py",
         "tests/train/data/convert/test_label_studio.py",
-        ("names of no upload", "and short != names[0]:", ":"),
+        ("names of no upload", "and short != name:", ":"),
         ("digits of all scripts", "task-([0-9]+)-", r"task-(\d+)-"),
     ),
     *of(

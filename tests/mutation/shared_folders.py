@@ -184,7 +184,7 @@ SHARED_FOLDERS = [
     *of(
         "train/data/convert/label_studio.py",
         "tests/train/data/convert/test_label_studio.py",
-        ("own names first", "files.own.get(names[0], [])", "files.own.get(short, [])"),
+        ("own names first", "files.own.get(name, [])", "files.own.get(short, [])"),
     ),
     *of(
         "train/data/convert/roboflow.py",

@@ -27,13 +27,9 @@ from train.data.convert.conversion import (
 )
 from train.data.convert.links import file_places, images_in, same_named
 from train.data.images import Size, upright_size
-from train.data.inside import Inside
 from train.data.voc_files import first_few
 
 _BACKGROUND = "background"
-# Pixels of images, and so of masks that are drawn, for each byte of their files; and
-# those that any may have. A PNG of one color has as many, but not all images of a set.
-_PIXELS_A_BYTE, _PIXELS_ANYWAY = 1000, 10**8
 
 
 class _Image(msgspec.Struct):
@@ -135,9 +131,9 @@ def _write_images(
     """Writes the images of a file; returns how many objects cover some pixel."""
     objects = _by_image(part, content, classes)
     files = image_files(part, [(one.id, one.file_name) for one in content.images])
-    sizes = _checked_sizes(part, content.images, files, writer.inside)
     unseen = list[str]()
-    for one, path, size in zip(content.images, files, sizes, strict=True):
+    for one, path in zip(content.images, files, strict=True):
+        size = _checked_size(one, writer.inside.checked(path), part.path)
         of_image = objects.get(key_of(one.id), ())
         mask = class_mask(of_image, size, classes, part.path, unseen)
         name = path.relative_to(root).with_suffix("").as_posix()
@@ -193,31 +189,6 @@ def _by_image(
             )
         objects.setdefault(image, []).append(annotation)
     return objects
-
-
-def _checked_sizes(
-    part: CocoFile, images: Sequence[_Image], files: Sequence[Path], inside: Inside
-) -> list[Size]:
-    """Returns height and width of each image.
-
-    Raises:
-      UserError: one has another size than its file, or is outside of the data; or all
-        together have more pixels than files of that many bytes could.
-    """
-    sizes = [
-        _checked_size(image, inside.checked(path), part.path)
-        for image, path in zip(images, files, strict=True)
-    ]
-    pixels = sum(height * width for height, width in sizes)
-    held = sum(path.stat().st_size for path in files)
-    if pixels > (most := _PIXELS_A_BYTE * held + _PIXELS_ANYWAY):
-        raise UserError(
-            f"{part.path}: its {len(files)} images have {pixels} pixels together by "
-            f"the heads of their files, of {held} bytes, where at most {most} are "
-            "drawn. They are damaged, or were made to take hours: put the images "
-            "there that were annotated."
-        )
-    return sizes
 
 
 def _checked_size(image: _Image, path: Path, place: Path) -> Size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -21,6 +22,7 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
+from train.data.convert.drawn_pixels import DrawnPixels
 from train.data.convert.links import ORIGINALS, check_whole, originals_text
 from train.data.fingerprint import Digests, changed, memory_of
 from train.data.inside import Inside
@@ -29,7 +31,7 @@ from train.data.places import resolved
 from train.data.voc_classes import check_names
 from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
-_MASKS = "SegmentationClass"
+_MASKS, _NO_LINE = "SegmentationClass", re.compile("[\r\n]|^\ufeff")
 _VERSION = "5"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
@@ -51,9 +53,8 @@ class Conversion(NamedTuple):
     """Data of another form, found but not converted yet."""
 
     form: str  # as in "COCO annotations"
-    # Looks at all that the folder is made from, files by their digests. What is linked
-    # to is of the folder's own fingerprint, and of the key by its name and where links
-    # lead to.
+    # Looks at all that the folder is made from, files by their digests; what is linked
+    # to, which is of the folder's own fingerprint, by names and where links lead to.
     key: Callable[[], Sequence[str]]
     write: Callable[[VocWriter], None]
     folders: Sequence[Path] = ()  # of its images and masks, which may be links
@@ -103,6 +104,7 @@ class VocWriter:
 
     def __init__(self, root: Path, original: str, inside: Inside):
         self.root, self._original, self.inside = root, original, inside
+        self._drawn = DrawnPixels(original)
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
         self._masks: dict[str, str] = {}  # their digests, of links their files
@@ -136,7 +138,7 @@ class VocWriter:
 
         Raises:
           UserError: the name or its ending is not read, another image has it, another
-            list has another mask for it, or a link leads out of the data.
+            list has another mask, a link leads out of the data, or too much is drawn.
         """
         _check_name(name, image)
         listed = self._lists.setdefault(split, {})
@@ -160,6 +162,7 @@ class VocWriter:
         self._written[name] = file
         self._put(f"{IMAGES}/{name}{_suffix(image)}", image)
         if isinstance(mask, np.ndarray):
+            self._drawn.add(image, mask)
             mask = mask_png(mask, voc_colormap())
         self._put(f"{_MASKS}/{name}.png", mask)
 
@@ -201,7 +204,7 @@ def _check_name(name: str, image: Path | bytes) -> None:
     """Refuses what leads out of the folder, what no list can hold or nobody reads."""
     parts = PurePosixPath(name).parts
     told = f"image {name!r}"
-    if not name.strip() or "\n" in name or "\r" in name or not _is_utf8(name):
+    if not name.strip() or _NO_LINE.search(name) or not _is_utf8(name):
         raise UserError(f"{told}: a list cannot hold this name. Rename it.")
     if name.startswith("/") or ".." in parts:
         raise UserError(f"{told} would lie outside of its folder. Rename it.")

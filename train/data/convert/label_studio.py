@@ -46,6 +46,7 @@ from train.data.voc_files import READ_SUFFIXES, files_below, first_few
 
 _MASK = re.compile(r"task-([0-9]+)-annotation-([0-9]+)-by-[^-]*-(.*-[0-9]+)", re.DOTALL)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
+_FIELDS = 100  # of an address
 _BACKGROUND = "background"
 
 
@@ -116,6 +117,7 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
     files = _images(root)
     drawn: dict[Path, list[BrushRegion]] = {}
     tasks = _read(table)
+    named = _addresses(tasks, files)
     if len({key_of(task.id) for task in tasks}) < len(tasks):
         raise UserError(f"{table} gives two tasks one id. Export it once more.")
     for task in tasks:
@@ -125,6 +127,12 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
                 raise UserError(
                     f"{table}: task {task.id} is of {image}, and so is another task. "
                     "Delete one of them in Label Studio."
+                )
+            if len(addresses := named[image]) > 1:
+                raise UserError(
+                    f"{table}: {image} may be the image of {len(addresses)} tasks, "
+                    f"{first_few(sorted(addresses), 2)}, since images are found by the "
+                    "names of their files. Rename that of one, there and in its task."
                 )
             ids = task.id, annotation.id
             drawn[image] = brush_regions(annotation.result, ids, masks, table)
@@ -199,16 +207,12 @@ def _file(task: _Task, files: _Images, table: Path) -> Path:
     Raises:
       UserError: the task names none, or it is not there, or is there twice.
     """
-    texts = [text for text in task.data.values() if isinstance(text, str)]
-    names = [name for text in texts if (name := _name(text))]
+    names = [*_named(task).values()]
     if len(names) != 1:
         raise UserError(
             f"{table}: task {task.id} names {len(names)} images in its data, not one."
         )
-    short = _UPLOAD.sub("", names[0])
-    found = files.own.get(names[0], [])
-    if not found and short != names[0]:  # of an upload, which there may be several of
-        found = files.uploads.get(short) or files.own.get(short, [])
+    found = _called(names[0], files)
     if len(found) != 1:
         these = f" ({first_few([*map(str, found)])})" if found else ""
         raise UserError(
@@ -219,13 +223,39 @@ def _file(task: _Task, files: _Images, table: Path) -> Path:
     return found[0]
 
 
+def _called(name: str, files: _Images) -> list[Path]:
+    """Returns the files that may be the image of a name."""
+    short = _UPLOAD.sub("", name)
+    found = files.own.get(name, [])
+    if not found and short != name:  # of an upload, which there may be several of
+        found = files.uploads.get(short) or files.own.get(short, [])
+    return found
+
+
+def _addresses(tasks: Sequence[_Task], files: _Images) -> dict[Path, set[str]]:
+    """Returns what tasks call each image, those without annotation too."""
+    found: dict[Path, set[str]] = {}
+    for task in tasks:
+        for address, name in _named(task).items():
+            for path in _called(name, files):
+                found.setdefault(path, set()).add(address)
+    return found
+
+
+def _named(task: _Task) -> dict[str, str]:
+    """Returns the names of the images that a task may be of, by their addresses."""
+    texts = [text for text in task.data.values() if isinstance(text, str)]
+    return {text: name for text in texts if (name := _name(text))}
+
+
 def _name(text: str) -> str:
     """Returns the name of an image's file in a path or an address, else nothing."""
     try:
         parts = urlsplit(text)
+        query = parse_qs(parts.query, max_num_fields=_FIELDS)
     except ValueError:  # no address, but any text
         return ""
-    path = parse_qs(parts.query).get("d", [parts.path])[0]
+    path = query.get("d", [parts.path])[0]
     name = unquote(path).replace("\\", "/").rpartition("/")[2]
     return name if name.lower().endswith(READ_SUFFIXES) else ""
 

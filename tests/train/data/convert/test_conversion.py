@@ -107,7 +107,10 @@ def test_who_is_slower_takes_what_the_faster_one_wrote(
     ("name", "said"),
     [
         *((name, "would lie outside") for name in ("../up", "a/../../up", "/etc/1")),
-        *((name, "a list cannot hold") for name in ("a\nb", "a\rb", "", " ", "\udcff")),
+        *(
+            (name, "a list cannot hold")
+            for name in ("a\nb", "a\rb", "", " ", "\udcff", "\ufeffa")
+        ),
         *((name, "is hidden by its dot") for name in (".1", "a/.b/1")),
     ],
 )
