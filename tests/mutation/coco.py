@@ -122,9 +122,21 @@ COCO = [
         ("beginnings of files", r"|^\ufeff", ""),
     ),
     *of(
-        "train/data/convert/label_studio.py",
-        "tests/train/data/convert/test_label_studio.py",
-        ("images of two", "if len(addresses := named[image]) > 1:", "if False:"),
+        "train/data/convert/task_images.py",
+        "tests/train/data/convert/test_label_studio.py "
+        "tests/train/data/convert/test_task_images.py",
+        ("prefix of uploads", '_UPLOAD.sub("", name)', "name"),
+        ("uploads alone", "if found or _UPLOADED not in address:", "if found:"),
+        ("own names first", "found = self._own.get(name, [])", "found = []"),
+        ("local files", 'query["d"][0] if "d" in query else ', ""),
+        ("quoted names", "unquote(parts.path)", "parts.path"),
+        ("keys of clouds", "if _CLOUD.match(address):", "if False:"),
+        ("two files", "if len(found) != 1:", "if not found:"),
+        (
+            "images of two",
+            "if len(addresses := self._addr",
+            "if 9 < len(addresses := self._addr",
+        ),
         ("fields by the million", ", max_num_fields=_FIELDS", ""),
     ),
 ]

@@ -17,22 +17,11 @@ CONVERTED = [
         ("size", "if pixels.shape != mask.shape:", "if False:"),
         (
             "unknown masks",
-            "if spare := sorted(path.name for path in set(masks.values()) - used):",
+            "if spare := sorted(path.name for path in meant - used):",
             "if spare := []:",
         ),
         ("left out untold", "if left := len(tasks) - len(drawn):", "if left := 0:"),
-        ("prefix of uploads", '_UPLOAD.sub("", name)', "name"),
-        (
-            "local files",
-            'query.get("d", [parts.path])[0]',
-            "parts.path",
-        ),
-        ("quoted names", "unquote(path)", "path"),
-        (
-            "two files",
-            "    if len(found) != 1:\n        these",
-            "    if not found:\n        these",
-        ),
+        ("masks of others", "if of[:2] not in passed}", "}"),
         ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
     ),
     *of(
@@ -247,7 +236,6 @@ CONVERTED = [
     *of(
         "train/data/convert/label_studio.py",
         "tests/train/data/convert/test_label_studio.py",
-        ("names of no upload", "and short != name:", ":"),
         ("digits of all scripts", "task-([0-9]+)-", r"task-(\d+)-"),
     ),
     *of(

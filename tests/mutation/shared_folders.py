@@ -182,11 +182,6 @@ SHARED_FOLDERS = [
         ),
     ),
     *of(
-        "train/data/convert/label_studio.py",
-        "tests/train/data/convert/test_label_studio.py",
-        ("own names first", "files.own.get(name, [])", "files.own.get(short, [])"),
-    ),
-    *of(
         "train/data/convert/roboflow.py",
         "tests/train/data/test_two_of_a_name.py",
         ("parts of one split", "if other != table and other.is_file():", "if False:"),

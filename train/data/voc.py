@@ -36,7 +36,7 @@ from train.data.images import (
 from train.data.inside import check_spelling
 from train.data.layouts import way_out
 from train.data.split_lists import listing_by_lists
-from train.data.splits import ALIASES, Divide, Listing, aliases, divided
+from train.data.splits import Divide, Listing, aliases, divided
 from train.data.voc_classes import CLASS_LISTS, read_classes
 from train.data.voc_files import IMAGES, LISTS, MASKS, READ_SUFFIXES, Files, Pair
 from train.data.void import void_values, without_void
@@ -89,11 +89,13 @@ def voc_listing(
 
 
 def _check_spelling(root: Path, splits: Sequence[str]) -> None:
-    """Refuses lists, classes and folders that their letters would have passed over."""
-    lists = [f"{it}.txt" for split in (*splits, *ALIASES) for it in aliases(split)]
+    """Refuses lists, classes and folders that their letters would have passed over.
+
+    Where lists are in a folder of their own, one that is missing is told.
+    """
+    lists = [f"{name}.txt" for split in splits for name in aliases(split)]
     check_spelling(root, (*CLASS_LISTS, IMAGES, *MASKS, LISTS.parts[0], *lists))
     check_spelling(root / LISTS.parts[0], LISTS.parts[1:])
-    check_spelling(root / LISTS, lists)
 
 
 def read_voc_folder(

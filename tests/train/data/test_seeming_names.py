@@ -65,7 +65,6 @@ def test_lists_that_are_links_to_nothing(
         ("Validation.txt", "validation.txt"),
         ("imagesets/Segmentation/train.txt", "ImageSets"),
         ("ImageSets/segmentation/train.txt", "Segmentation"),
-        ("ImageSets/Segmentation/TRAIN.txt", "train.txt"),
         ("SegmentationClassAUG/photo 3.png", "SegmentationClassAug"),
     ],
 )
@@ -80,12 +79,20 @@ def test_names_in_other_letters(tmp_path: Path, name: str, meant: str) -> None:
     load(root, split=0.3)
 
 
-def test_lists_of_splits_in_capital_letters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [".", LISTS])
+def test_lists_of_splits_in_capital_letters(tmp_path: Path, place: str | Path) -> None:
+    """As CVAT calls its subsets."""
     root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
-    write_lists(root / LISTS)
-    (root / LISTS / "train.txt").rename(root / LISTS / "Train.txt")
-    found = load(root, train_split="Train")
-    assert len(found.train) == 6
+    write_lists(root / place)
+    (root / place / "train.txt").rename(root / place / "Train.txt")
+    (root / place / "val.txt").rename(root / place / "Validation.txt")
+    (root / place / "Test.txt").write_text(NAMES[-1])
+    if place == LISTS:
+        with pytest.raises(UserError, match=r"train\.txt is missing.*Train"):
+            load(root)
+    for val, count in (("Validation", len(NAMES) - 6), ("Test", 1)):
+        found = load(root, train_split="Train", val_split=val)
+        assert (len(found.train), len(found.val)) == (6, count)
 
 
 def test_hidden_lists_are_none(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -39,14 +38,13 @@ from train.data.convert.conversion import (
     read_json,
 )
 from train.data.convert.links import image_places
+from train.data.convert.task_images import TaskImages
 from train.data.images import read_mask, upright_size
 from train.data.layouts import brush_masks
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import READ_SUFFIXES, files_below, first_few
+from train.data.voc_files import first_few
 
 _MASK = re.compile(r"task-([0-9]+)-annotation-([0-9]+)-by-[^-]*-(.*-[0-9]+)", re.DOTALL)
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio's, before names of uploaded files
-_FIELDS = 100  # of an address
 _BACKGROUND = "background"
 
 
@@ -114,32 +112,30 @@ def _masks(root: Path) -> Masks:
 
 
 def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
-    files = _images(root)
-    drawn: dict[Path, list[BrushRegion]] = {}
     tasks = _read(table)
-    named = _addresses(tasks, files)
     if len({key_of(task.id) for task in tasks}) < len(tasks):
         raise UserError(f"{table} gives two tasks one id. Export it once more.")
+    images = TaskImages(root, [task.data for task in tasks])
+    drawn: dict[Path, list[BrushRegion]] = {}
+    passed = set[tuple[str, str]]()  # annotations of which others go before, or none
     for task in tasks:
-        if annotation := _annotation(task, table):
-            image = _file(task, files, table)
+        annotation = _annotation(task, table)
+        others = [it for it in task.annotations if it is not annotation]
+        passed |= {(key_of(task.id), key_of(it.id)) for it in others}
+        if annotation:
+            image = images.file(task.data, f"{table}: task {task.id}")
             if image in drawn:
                 raise UserError(
                     f"{table}: task {task.id} is of {image}, and so is another task. "
                     "Delete one of them in Label Studio."
-                )
-            if len(addresses := named[image]) > 1:
-                raise UserError(
-                    f"{table}: {image} may be the image of {len(addresses)} tasks, "
-                    f"{first_few(sorted(addresses), 2)}, since images are found by the "
-                    "names of their files. Rename that of one, there and in its task."
                 )
             ids = task.id, annotation.id
             drawn[image] = brush_regions(annotation.result, ids, masks, table)
     if left := len(tasks) - len(drawn):
         note(f"{table}: {left} tasks without annotation left out.")
     used = {region.mask for regions in drawn.values() for region in regions}
-    if spare := sorted(path.name for path in set(masks.values()) - used):
+    meant = {path for of, path in masks.items() if of[:2] not in passed}
+    if spare := sorted(path.name for path in meant - used):
         raise UserError(
             f"{table} knows nothing of {len(spare)} masks: {first_few(spare)}. Export "
             "both JSON and masks anew, at one time."
@@ -160,31 +156,6 @@ def _read(table: Path) -> list[_Task]:
     return read_json(table, list[_Task], "Label Studio's export JSON", way_out)
 
 
-class _Images(NamedTuple):
-    """Images by their files' names, without folders, and by those of their uploads."""
-
-    own: dict[str, list[Path]]
-    uploads: dict[str, list[Path]]
-
-
-def _images(root: Path) -> _Images:
-    paths = [
-        path
-        for folder in IMAGE_FOLDERS
-        for path in files_below(root / folder, READ_SUFFIXES)
-    ]
-    found = _Images({}, {})
-    for path in paths:
-        found.own.setdefault(path.name, []).append(path)
-        found.uploads.setdefault(_uploaded(path.name), []).append(path)
-    return found
-
-
-def _uploaded(name: str) -> str:
-    """Returns what Label Studio calls an upload, after the eight digits."""
-    return re.sub(r"[^-\w.]", "", name.replace(" ", "_"))
-
-
 def _annotation(task: _Task, table: Path) -> _Annotation | None:
     """Returns what counts of a task's annotations, None if it has none.
 
@@ -199,65 +170,6 @@ def _annotation(task: _Task, table: Path) -> _Annotation | None:
             "truth in Label Studio, or delete the others."
         )
     return next(iter(true or found), None)
-
-
-def _file(task: _Task, files: _Images, table: Path) -> Path:
-    """Returns the file of a task's image.
-
-    Raises:
-      UserError: the task names none, or it is not there, or is there twice.
-    """
-    names = [*_named(task).values()]
-    if len(names) != 1:
-        raise UserError(
-            f"{table}: task {task.id} names {len(names)} images in its data, not one."
-        )
-    found = _called(names[0], files)
-    if len(found) != 1:
-        these = f" ({first_few([*map(str, found)])})" if found else ""
-        raise UserError(
-            f"{table}: task {task.id} is of the image {names[0]!r}, and images/ has "
-            f"{len(found)} of that name{these}. Put it there, once, as it was "
-            "annotated."
-        )
-    return found[0]
-
-
-def _called(name: str, files: _Images) -> list[Path]:
-    """Returns the files that may be the image of a name."""
-    short = _UPLOAD.sub("", name)
-    found = files.own.get(name, [])
-    if not found and short != name:  # of an upload, which there may be several of
-        found = files.uploads.get(short) or files.own.get(short, [])
-    return found
-
-
-def _addresses(tasks: Sequence[_Task], files: _Images) -> dict[Path, set[str]]:
-    """Returns what tasks call each image, those without annotation too."""
-    found: dict[Path, set[str]] = {}
-    for task in tasks:
-        for address, name in _named(task).items():
-            for path in _called(name, files):
-                found.setdefault(path, set()).add(address)
-    return found
-
-
-def _named(task: _Task) -> dict[str, str]:
-    """Returns the names of the images that a task may be of, by their addresses."""
-    texts = [text for text in task.data.values() if isinstance(text, str)]
-    return {text: name for text in texts if (name := _name(text))}
-
-
-def _name(text: str) -> str:
-    """Returns the name of an image's file in a path or an address, else nothing."""
-    try:
-        parts = urlsplit(text)
-        query = parse_qs(parts.query, max_num_fields=_FIELDS)
-    except ValueError:  # no address, but any text
-        return ""
-    path = query.get("d", [parts.path])[0]
-    name = unquote(path).replace("\\", "/").rpartition("/")[2]
-    return name if name.lower().endswith(READ_SUFFIXES) else ""
 
 
 def _mask(

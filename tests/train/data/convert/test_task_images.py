@@ -1,0 +1,77 @@
+"""Which file is the image of a task of Label Studio."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from train.common.errors import UserError
+
+from ..exports import load, together, write_image
+from .test_label_studio import read_tasks, write_export, write_tasks
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    write_export(tmp_path / "export")
+    return tmp_path / "export"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("s3://bucket/a%20b.jpg", "a%20b"),
+        ("gs://bucket/a b.jpg", "a b"),
+        ("s3://bucket/a#b?c.jpg", "a#b?c"),
+        ("https://example.org/a%20b.jpg?key=1", "a b"),
+        ("/data/local-files/?d=set/a%2520b.jpg", "a%20b"),
+        ("/data/local-files/?d=set/a%20b.jpg", "a b"),
+        ("/data/upload/7/0123abcd-a_b.jpg", "a b"),
+    ],
+)
+def test_addresses_are_decoded_once_or_never(
+    export: Path, address: str, name: str
+) -> None:
+    """Keys of clouds are not encoded; `d` is by the address that it is in."""
+    tasks = read_tasks(export)
+    tasks[0]["data"]["image"] = address
+    write_tasks(export, tasks)
+    (export / "images" / "photo_0.jpg").unlink()
+    for number, other in enumerate(("a%20b", "a b", "a#b?c", "a%2520b")):
+        write_image(export / "images" / f"{other}.jpg", number)
+    assert f"images/{name}" in together(load(export, split=0.5))
+
+
+def test_digits_of_a_date_are_none_of_an_upload(export: Path) -> None:
+    tasks = read_tasks(export)
+    tasks[2]["data"]["image"] = "s3://bucket/20240101-photo_2.jpg"
+    write_tasks(export, tasks)
+    with pytest.raises(UserError, match="'20240101-photo_2.jpg', and images/ has 0 of"):
+        load(export, split=0.5)
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+def test_an_image_of_two_addresses(export: Path, annotated: bool) -> None:
+    """Folders are not compared: which of the two was drawn on cannot be told."""
+    tasks = read_tasks(export)
+    more = json.loads(json.dumps(tasks[2]).replace('"id": 2', '"id": 77'))
+    more["annotations"] = more["annotations"] if annotated else []
+    write_tasks(export, [*tasks, more])
+    if annotated:
+        with pytest.raises(UserError, match="and so is another task"):
+            load(export, split=0.5)
+    else:
+        load(export, split=0.5)  # the same address
+    more["data"]["image"] = "s3://bucket/other/photo_2.jpg"
+    write_tasks(export, [*tasks, more])
+    said = "photo_2.jpg may be the image of 2 tasks, s3://bucket/other/photo_2.jpg, s3"
+    with pytest.raises(UserError, match=said):
+        load(export, split=0.5)
+
+
+def test_addresses_of_fields_by_the_thousand(export: Path) -> None:
+    tasks = read_tasks(export)
+    tasks[1]["data"]["image"] += "&a=b" * 100
+    write_tasks(export, tasks)
+    with pytest.raises(UserError, match="task 1 names 0 images in its data, not one"):
+        load(export, split=0.5)

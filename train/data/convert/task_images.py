@@ -1,0 +1,109 @@
+"""The images of Label Studio's tasks: files in images/ by what tasks call them.
+
+A task has the address of its image, of which the last part is compared. Addresses of
+the web and of Label Studio itself are encoded, keys of clouds (`s3://bucket/key`) are
+not. Before names of uploads stand eight digits and a dash, which files need not have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from train.common.errors import UserError
+from train.data.plain_pairs import IMAGE_FOLDERS
+from train.data.voc_files import READ_SUFFIXES, files_below, first_few
+
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
+_UPLOADED = "/upload/"  # of an address
+_CLOUD = re.compile(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://")
+_FIELDS = 100  # of an address
+
+
+class TaskImages:
+    """The files of the images.
+
+    Args:
+      root: the folder of the data.
+      tasks: what each task says of its data, those without annotation too.
+    """
+
+    def __init__(self, root: Path, tasks: Sequence[Mapping[str, Any]]):
+        self._own: dict[str, list[Path]] = {}
+        self._uploads: dict[str, list[Path]] = {}
+        for folder in IMAGE_FOLDERS:
+            for path in files_below(root / folder, READ_SUFFIXES):
+                self._own.setdefault(path.name, []).append(path)
+                self._uploads.setdefault(_uploaded(path.name), []).append(path)
+        self._addresses: dict[Path, set[str]] = {}
+        for data in tasks:
+            for address, name in _named(data).items():
+                for path in self._called(address, name):
+                    self._addresses.setdefault(path, set()).add(address)
+
+    def file(self, data: Mapping[str, Any], task: str) -> Path:
+        """Returns the file of a task's image.
+
+        Args:
+          data: what the task says.
+          task: its table and its number, for messages.
+
+        Raises:
+          UserError: the task names none, or it is not there, or is there twice, or may
+            be that of another task.
+        """
+        named = _named(data)
+        if len(named) != 1:
+            raise UserError(f"{task} names {len(named)} images in its data, not one.")
+        ((address, name),) = named.items()
+        found = self._called(address, name)
+        if len(found) != 1:
+            these = f" ({first_few([*map(str, found)])})" if found else ""
+            raise UserError(
+                f"{task} is of the image {name!r}, and images/ has {len(found)} of "
+                f"that name{these}. Put it there, once, as it was annotated."
+            )
+        if len(addresses := self._addresses[found[0]]) > 1:
+            raise UserError(
+                f"{task}: {found[0]} may be the image of {len(addresses)} tasks, "
+                f"{first_few(sorted(addresses), 2)}, since images are found by the "
+                "names of their files. Rename that of one, there and in its task."
+            )
+        return found[0]
+
+    def _called(self, address: str, name: str) -> list[Path]:
+        """Returns the files that may be meant."""
+        found = self._own.get(name, [])
+        if found or _UPLOADED not in address:
+            return found
+        short = _UPLOAD.sub("", name)
+        return self._uploads.get(short) or self._own.get(short, [])
+
+
+def _uploaded(name: str) -> str:
+    """Returns what Label Studio calls an upload, after the eight digits."""
+    return re.sub(r"[^-\w.]", "", name.replace(" ", "_"))
+
+
+def _named(data: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the names of the images that a task may be of, by their addresses."""
+    texts = [text for text in data.values() if isinstance(text, str)]
+    return {text: name for text in texts if (name := _name(text))}
+
+
+def _name(address: str) -> str:
+    """Returns the name of an image's file, nothing of any other text."""
+    if _CLOUD.match(address):
+        path = address
+    else:
+        try:
+            parts = urlsplit(address)
+            query = parse_qs(parts.query, max_num_fields=_FIELDS)
+        except ValueError:  # no address, but any text
+            return ""
+        path = query["d"][0] if "d" in query else unquote(parts.path)
+    name = path.replace("\\", "/").rpartition("/")[2]
+    return name if name.lower().endswith(READ_SUFFIXES) else ""
