@@ -45,7 +45,7 @@ COCO = [
     *of(
         "train/data/convert/coco.py",
         "tests/train/data/convert/test_looked_at_again.py",
-        ("compared once", "[*tables, *sorted(twins)]", "tables"),
+        ("compared once", "[*tables, *own]", "tables"),
         ("pictures beside", "set(folders)", "{root, *folders}"),
     ),
     *of(
@@ -117,6 +117,15 @@ COCO = [
         ("heads alone", "if self._pixels > _PIXELS_A_BYTE", "if 0 > _PIXELS_A_BYTE"),
     ),
     *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_task_images.py",
+        (
+            "heads alone",
+            "pixels.add(image, size := upright_size(image))",
+            "size = upright_size(image)",
+        ),
+    ),
+    *of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_conversion.py",
         ("beginnings of files", r"|^\ufeff", ""),
@@ -129,14 +138,26 @@ COCO = [
         ("uploads alone", "if found or _UPLOADED not in address:", "if found:"),
         ("own names first", "found = self._own.get(name, [])", "found = []"),
         ("local files", 'query["d"][0] if "d" in query else ', ""),
+        ("a name twice", "found[name] = text", "found[text] = text"),
+        ("other folders", "and folder not in (", "and not ("),
         ("quoted names", "unquote(parts.path)", "parts.path"),
         ("keys of clouds", "if _CLOUD.match(address):", "if False:"),
         ("two files", "if len(found) != 1:", "if not found:"),
-        (
-            "images of two",
-            "if len(addresses := self._addr",
-            "if 9 < len(addresses := self._addr",
-        ),
+        ("images of two", "if len(places := self._places[found[0]]) > 1:", "if False:"),
         ("fields by the million", ", max_num_fields=_FIELDS", ""),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_coco_places.py",
+        (
+            "links beside",
+            "for path in twins if not path.is_symlink())",
+            "for path in twins)",
+        ),
+    ),
+    *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_coco_places.py",
+        ("names as they are", 'name if "\\\\" in name else inner, inner', "inner,"),
     ),
 ]

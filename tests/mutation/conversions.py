@@ -255,10 +255,10 @@ CONVERTED = [
     *of(
         "train/data/convert/roboflow.py",
         "tests/train/data/convert/test_roboflow.py",
-        ("any digits", "whole_number(row[0])", "int(row[0])"),
+        ("any digits", "whole_number(first)", "int(first)"),
     ),
     *of(
-        "train/data/image_files.py",
+        "train/data/exif.py",
         "tests/train/data/test_image_files.py",
         ("turned by text", "1 if isinstance(found, str | bytes) else ", ""),
     ),

@@ -142,7 +142,7 @@ FILES = [
     *of(
         "train/data/voc_classes.py",
         "tests/train/data/test_exports.py",
-        ("ignored class", "lines[lines[:1] == [_LABELME_IGNORED] :]", "lines"),
+        ("ignored class", "lines[lines[:1] == [LABELME_IGNORED] :]", "lines"),
     ),
     *of(
         "train/data/split_lists.py",
@@ -187,7 +187,9 @@ CONVERSIONS = [
         ("always linked", "mask if as_they_are else", "mask if True else"),
         ("never linked", "mask if as_they_are else", "mask if False else"),
         ("order of lines", "return dict(sorted(classes.items()))", "return classes"),
-        ("no background", "if 0 not in read[0] else read[0]", "if False else read[0]"),
+        ("no background", '{0: "background"} | read[0]', "read[0]"),
+        ("no class", "if read[0].get(0) == LABELME_IGNORED:", "if False:"),
+        ("commas in names", "first, name = row", "first, name, *_ = row"),
         ("tables differ", "if classes != read[0]:", "if False:"),
         ("not whole", "if alone or spare:", "if False:"),
         ("unknown value", "if (indices < 0).any():", "if False:"),

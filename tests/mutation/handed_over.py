@@ -240,17 +240,15 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "train/data/voc_files.py",
         "tests/train/data/test_seeming_names.py",
-        (
-            "masks' folders gone",
-            "check_links(root / folder for",
-            "list(root / folder for",
-        ),
-        ("masks gone", "check_links(self.root / folder /", "list(self.root / folder /"),
+        ("masks gone", "        check_links(found)\n", ""),
+        ("folders gone", "check_links([place.parent])", "pass"),
+        ("not listed", "if not it.is_dir())", "if it.is_file())"),
     ),
     *of(
-        "train/data/voc_classes.py",
+        "train/data/dataset.py",
         "tests/train/data/test_seeming_names.py",
-        ("classes gone", "check_links((labelmap, listed))", "pass"),
+        ("gone at the top", "check_links(sorted(place.iterdir()))", "pass"),
+        ("gone beside lists", "(folder, folder / LISTS.parts[0])", "(folder,)"),
     ),
     *of(
         "train/data/split_lists.py",

@@ -170,7 +170,7 @@ STRANGERS = [
     *of(
         "train/evaluation/input_images.py",
         "tests/train/test_predict_failures.py",
-        ("bad links", "and os.path.isfile(file)", "and file.is_file()"),
+        ("bad links", "and not os.path.isdir(file)", "and os.path.isfile(file)"),
     ),
     *of(
         "train/evaluation/input_images.py",

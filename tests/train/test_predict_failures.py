@@ -199,6 +199,7 @@ def test_one_bad_link_does_not_end_a_batch(model: Path, tmp_path: Path) -> None:
     write_image(photos / "a.png")
     (photos / "b.png").symlink_to("b" * 300)  # no system has such a name
     (photos / "c.png").symlink_to("c.png")
-    call(model, photos, out=out)
-    call(model, photos / "*.png", out=out)
+    for named in (photos, photos / "*.png"):
+        with pytest.raises(UserError, match=r"(?s)2 failed:.*b\.png: .*c\.png cannot"):
+            call(model, named, out=out)
     assert [Path(line[0]).name for line in read_areas(out)[1:]] == ["a.png"]

@@ -63,7 +63,8 @@ def check_bmp(file: IO[bytes], image: Image.Image, name: str) -> None:
         needed += entry * (used or 2**bits)
     if start < needed:
         raise ValueError("its pixels begin within its head")
-    if bits in _PALETTES and bits not in _BITS.get(image.mode, _PALETTES):
+    levels = image.mode == "L" and used not in (0, 256)  # of any length
+    if bits in _PALETTES and (levels or bits not in _BITS.get(image.mode, _PALETTES)):
         raise _refused(
             name, f"of {bits} bits a pixel whose palette is black and white, or gray,"
         )

@@ -11,6 +11,7 @@ from PIL import Image
 from train.common.errors import UserError
 from train.common.regular import open_regular, read_regular
 from train.data.deep_png import deep_pixels
+from train.data.exif import orientation_of
 from train.data.forms import Form, check_form, form_of
 from train.data.image_files import (
     blaming,
@@ -18,7 +19,6 @@ from train.data.image_files import (
     check_pixels,
     most_bytes,
     opened,
-    orientation_of,
 )
 from train.data.png_chunks import depth_and_kind
 from train.data.tiff_channels import tiff_pixels

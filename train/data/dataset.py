@@ -27,13 +27,14 @@ from train.common.options import (
 from train.data.forms import BITS, CHANNELS, Form
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
+from train.data.inside import check_links
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
 from train.data.mask_colors import ShownColor
 from train.data.parts import hold_out
 from train.data.places import check_prepared
 from train.data.splits import division
-from train.data.voc_files import READ_SUFFIXES, WITH_TIFF
+from train.data.voc_files import LISTS, READ_SUFFIXES, WITH_TIFF
 from train.data.void import VOID
 
 
@@ -212,6 +213,16 @@ class DividedData(DataOptions):
         return cls(**{**values, "split": 0.0}, val_names=tuple(val_names))
 
 
+def _check_links(folder: Path) -> None:
+    """Refuses links to nothing in the folder of the data, and beside its lists.
+
+    Whatever they are called, something else might be read in their place.
+    """
+    for place in (folder, folder / LISTS.parts[0]):
+        if place != Path() and place.is_dir():
+            check_links(sorted(place.iterdir()))
+
+
 def find_dataset(options: DataOptions) -> Found:
     """Returns the data set that the options name; nothing is written.
 
@@ -223,6 +234,7 @@ def find_dataset(options: DataOptions) -> Found:
     """
     limit_pixels(options.pixel_limit)
     check_prepared(Path(options.prepared))
+    _check_links(Path(options.folder))
     for kind, find in reversed(tuple(DATA_KINDS.items())):
         if found := find(options):
             named = options.train_split, options.val_split

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
 from train.data.image_work import Watched, check_measured
-from train.data.png_chunks import PROFILE, Unpacked, has_frames, pixel_chunks
+from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
 from train.data.tiff_entries import (
     check_entries,
     claimed_pixels,
@@ -43,7 +43,6 @@ Image.init()
 silence_libtiff()
 _THERE = tuple(name for name in FORMATS if name in Image.OPEN)  # as Pillow was built
 
-_ORIENTATION = ExifTags.Base.Orientation
 _IDAT = zlib.crc32(b"IDAT")  # which checksums of pixels begin with
 
 # Pillow tells its doubts of each tag; what cannot be read is told once, by its refusal.
@@ -265,34 +264,3 @@ def _is_animation(file: Any) -> bool:
             return True
         file.seek(size + size % 2, io.SEEK_CUR)
     return False
-
-
-def orientation_of(image: Image.Image) -> int:
-    """Returns the EXIF orientation by which an image is turned, 1 for none.
-
-    EXIF that cannot be read turns nothing, and XMP never does, as in programs that
-    show images.
-
-    Args:
-      image: as `opened` gives it.
-    """
-    try:
-        found = _exif_of(image).get(_ORIENTATION, 1)
-        number = 1 if isinstance(found, str | bytes) else int(found)
-    except Exception:
-        return 1
-    return number if number in range(1, 9) else 1
-
-
-def _exif_of(image: Image.Image) -> Image.Exif:
-    """Returns an image's EXIF, to which Pillow adds the orientation of its XMP."""
-    if image.format == "TIFF":
-        return image.getexif()  # its own tags; `opened` leaves no XMP
-    if image.format == "PNG" and "exif" not in image.info:
-        image.load()  # it may stand behind the pixels
-    content = image.info.get("exif")
-    if content is None and (profile := image.info.get(PROFILE)):
-        content = bytes.fromhex("".join(profile.split("\n")[3:]))
-    exif = Image.Exif()
-    exif.load(content or b"")
-    return exif

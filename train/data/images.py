@@ -17,13 +17,13 @@ from PIL import Image
 from train.common.errors import UserError
 from train.common.regular import read_regular
 from train.data.channels import decode_array, is_array, read_channels
+from train.data.exif import orientation_of
 from train.data.forms import RGB, Form, form_of
 from train.data.image_files import (
     check_pixel_sums,
     check_pixels,
     most_bytes,
     opened,
-    orientation_of,
 )
 from train.data.masks import IGNORED, check_is_png, mask_indices
 from train.data.origin import Origin, check_fits, check_label, checking, name_in

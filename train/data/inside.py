@@ -49,14 +49,17 @@ def below(folder: Path) -> Iterator[Path]:
 
 
 def folders_once(folder: Path) -> list[Path]:
-    """Returns the folders in a folder, each once, however many links lead to it."""
+    """Returns the folders in a folder, each once, whatever links lead to it.
+
+    One to the folder itself is none of them.
+    """
     if not folder.is_dir():
         return []
     there = [path for path in folder.iterdir() if path.is_dir()]
-    first: dict[tuple[int, int], Path] = {}
+    first = {identity(folder): folder}
     for path in sorted(there, key=lambda path: (path.is_symlink(), path)):
         first.setdefault(identity(path), path)
-    return sorted(first.values())
+    return sorted(path for path in first.values() if path != folder)
 
 
 def check_links(paths: Iterable[Path]) -> None:

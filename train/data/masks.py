@@ -16,7 +16,7 @@ from train.common.errors import UserError
 from train.common.regular import check_size
 from train.data.image_files import most_bytes, opened
 from train.data.palette import VOID_COLOR, color_codes, colors_of
-from train.data.png_chunks import depth_and_kind
+from train.data.png_chunks import depth_and_kind, palette_alpha
 
 IGNORED = 255  # the label of pixels that do not count
 
@@ -136,12 +136,9 @@ def _clear(image: Image.Image, content: bytes) -> np.ndarray:
     if found is None:
         return np.zeros((1, 1), bool)
     pixels = np.asarray(image)
-    if isinstance(found, bytes):  # the alpha of each entry of a palette
-        alpha = np.full(256, 255)
-        alpha[: len(found)] = list(found)
-        return alpha[pixels] != 255
-    if image.mode == "P":
-        return pixels == found
+    if image.mode == "P":  # of some palettes Pillow tells one transparent entry alone
+        alpha = palette_alpha(content).ljust(256, b"\xff")
+        return (np.frombuffer(alpha, np.uint8) != 255)[pixels]
     depth, _ = depth_and_kind(content)
     levels = np.array(found) & (2**depth - 1)  # higher bits say nothing
     if image.mode == "L":

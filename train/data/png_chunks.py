@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -47,10 +48,13 @@ def has_frames(file: BinaryIO) -> bool:
         palette where it needs one, does not begin with a head, has a text that Pillow
         takes for what another chunk says, or a chunk that readers do not know and must.
     """
-    kinds = set[bytes]()
+    file.seek(_KIND_AT)
+    needs, kinds = file.read(1) == _OF_PALETTE, set[bytes]()
     for kind, length in _chunks(file):
         if length or kind != b"PLTE":
             kinds.add(kind)
+        if kind == b"IDAT" and needs and b"PLTE" not in kinds:
+            raise ValueError("its palette is missing, or behind the pixels")
         if not kind[0] & _ANCILLARY and kind not in _CRITICAL:
             raise ValueError(f"its part {kind.decode('latin-1')!r} is unknown")
         if kind in _TEXTS:
@@ -64,10 +68,26 @@ def has_frames(file: BinaryIO) -> bool:
                 if keyword in kinds:
                     raise ValueError("a PNG has one text of EXIF, this one several")
                 kinds.add(keyword)
-    file.seek(_KIND_AT)
-    if file.read(1) == _OF_PALETTE and b"PLTE" not in kinds:
-        raise ValueError("its palette is missing")
     return any(frame in kinds for frame in _FRAMES)
+
+
+def texts_behind(file: BinaryIO) -> bool:
+    """Returns whether a PNG has EXIF or texts behind its pixels.
+
+    Args:
+      file: a PNG; it is left where it was.
+    """
+    place, kinds = file.tell(), [kind for kind, _ in _chunks(file)]
+    file.seek(place)
+    behind = kinds[kinds.index(b"IDAT") :] if b"IDAT" in kinds else []
+    return not {b"eXIf", *_TEXTS}.isdisjoint(behind)
+
+
+def palette_alpha(content: bytes) -> bytes:
+    """Returns the opacity of the first entries of a PNG's palette; others have all."""
+    file = io.BytesIO(content)
+    found = (file.read(size) for kind, size in _chunks(file) if kind == b"tRNS")
+    return next(found, b"")[:256]
 
 
 class Unpacked:

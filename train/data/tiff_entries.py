@@ -50,8 +50,9 @@ _ENTRIES = 2**16  # of a page at most
 NUMBERS = {3: "H", 4: "I"}  # types that are read: 16 and 32 bits, without a sign
 
 # Of which there is a number for each part.
+OF_CHANNELS = (Tag.BITS, Tag.FORMAT, Tag.EXTRA)  # which have a number for each
 PART_LISTS = (Tag.STRIPS, Tag.STRIP_SIZES, Tag.TILES, Tag.TILE_SIZES)
-MOST_NUMBERS = 64  # of any other tag
+MOST_NUMBERS = 64  # of channels; other tags have one
 _KNOWN = frozenset(Tag)
 
 

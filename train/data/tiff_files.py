@@ -17,6 +17,7 @@ from train.data.tiff_entries import (
     HEAD_BYTES,
     MOST_NUMBERS,
     NUMBERS,
+    OF_CHANNELS,
     OLD_REDUCED,
     PAGES,
     PART_LISTS,
@@ -239,8 +240,9 @@ class TiffFile:
                 tag, kind, length = self.numbers("HHI", place)
                 if tag not in known:
                     continue
-                many = length > MOST_NUMBERS and tag not in PART_LISTS
-                if kind not in NUMBERS or tag in {*found, *lists} or many:
+                most = MOST_NUMBERS if tag in OF_CHANNELS else 1
+                wrong = tag not in PART_LISTS and not 1 <= length <= most
+                if kind not in NUMBERS or tag in {*found, *lists} or wrong:
                     raise ambiguous(self.name, f"entry {tag}")
                 if tag in PART_LISTS:
                     lists[tag] = NumberList(NUMBERS[kind], length, place + 8)

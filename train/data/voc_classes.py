@@ -16,7 +16,7 @@ from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import is_shown, whole_number
 from train.data.images import IGNORED, read_mask
-from train.data.inside import Inside, check_links
+from train.data.inside import Inside
 from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
 from train.data.voc_files import first_few
@@ -41,7 +41,7 @@ _UNSEEN = re.compile(
 )
 
 # The first line of labelme's labels.txt, pixels of value 255: no class.
-_LABELME_IGNORED = "__ignore__"
+LABELME_IGNORED = "__ignore__"
 
 
 class Classes(NamedTuple):
@@ -77,7 +77,6 @@ def read_classes(
     """
     labelmap, listed = (root / name for name in CLASS_LISTS)
     inside = Inside(root, links=links)
-    check_links((labelmap, listed))
     for path in (labelmap, listed):
         inside.checked(path)
     in_list = _read_names(listed) if listed.is_file() else ()
@@ -107,7 +106,7 @@ def _read_names(path: Path) -> tuple[str, ...]:
             "be those of other values than their places say. Write the name of that "
             "value there, or take the line out."
         )
-    names = tuple(lines[lines[:1] == [_LABELME_IGNORED] :])
+    names = tuple(lines[lines[:1] == [LABELME_IGNORED] :])
     check_names(names, path)
     return names
 

@@ -19,9 +19,7 @@ MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 READ_SUFFIXES = (".jpg", ".jpeg", ".png")
 # Of images that are no RGB of 8 bits, which few other formats can hold.
 WITH_TIFF = (*READ_SUFFIXES, ".tif", ".tiff")
-_OTHER_SUFFIXES = (
-    ".jpg .jpeg .bmp .gif .tif .tiff .webp .npy .mat .txt .json .xml".split()
-)
+_OTHERS = ".jpg .jpeg .bmp .gif .tif .tiff .webp .npy .mat .txt .json .xml".split()
 
 
 def raise_error(error: UserError) -> None:
@@ -61,7 +59,6 @@ class Files:
     ):
         self.read = tuple(read)
         self.root, self.images, self._ends = root, images, ends
-        check_links(root / folder for folder in masks)
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
         self._listed: dict[tuple[int, int], dict[str, list[str]]] = {}
@@ -74,7 +71,8 @@ class Files:
         Raises:
           UserError: two have the name, or a link leads out of the folder.
         """
-        return self._only(self._find(self.images, name, self.read), "images", name)
+        found = filter(Path.is_file, self._find(self.images, name, self.read))
+        return self._only([*found], "images", name)
 
     def mask(self, name: str) -> Path | None:
         """Returns the mask of an image from the first folder that has one.
@@ -84,7 +82,6 @@ class Files:
             image's, two could be it, or a link leads out of the folder.
         """
         for folder in self.masks:
-            check_links(self.root / folder / f"{name}{it}.png" for it in self._ends)
             found = {
                 end: self._find(folder, name + end, (".png",)) for end in self._ends
             }
@@ -103,7 +100,7 @@ class Files:
                 )
         for folder in self.masks:
             for end in self._ends:
-                if other := self._find(folder, name + end, _OTHER_SUFFIXES):
+                if other := self._find(folder, name + end, _OTHERS):
                     raise _other_format(self.inside.checked(other[0]), name)
         return None
 
@@ -111,6 +108,7 @@ class Files:
         """Returns the files `folder/name` with any of the suffixes, in any case."""
         place = self.root / folder / name
         if not place.parent.is_dir():
+            check_links([place.parent])
             return []
         known = identity(place.parent)  # links give a folder any number of names
         if (listed := self._listed.get(known)) is None:
@@ -124,6 +122,7 @@ class Files:
         Raises:
           UserError: there are two, or a link leads out of the folder.
         """
+        check_links(found)
         paths = [self.inside.checked(path) for path in found]
         if len(paths) > 1:
             raise UserError(
@@ -241,9 +240,9 @@ def _other_format(path: Path, name: str) -> UserError:
 
 
 def _files_of(folder: Path) -> dict[str, list[str]]:
-    """Returns the names of a folder's files by those with a lower-case suffix."""
+    """Returns the names of a folder's files, and links to nothing, by lower suffix."""
     found: dict[str, list[str]] = {}
-    for path in sorted(filter(Path.is_file, folder.iterdir())):
+    for path in sorted(it for it in folder.iterdir() if not it.is_dir()):
         found.setdefault(path.stem + path.suffix.lower(), []).append(path.name)
     return found
 

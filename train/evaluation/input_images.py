@@ -48,7 +48,7 @@ def _expanded(path: Path) -> list[Path]:
             for file in sorted(path.iterdir())
             if file.suffix.lower() in IMAGE_SUFFIXES | _NOT_READ
             and not file.name.startswith(".")
-            and os.path.isfile(file)  # one bad link does not end a batch
+            and not os.path.isdir(file)  # a bad link is named where it is read
         ]
         if not images:
             listed = ", ".join(sorted(IMAGE_SUFFIXES))
@@ -57,7 +57,7 @@ def _expanded(path: Path) -> list[Path]:
     if os.path.exists(path) or not glob.has_magic(str(path)):
         return [path]
     matches = map(Path, sorted(set(_matches(path.parts))))
-    files = [match for match in matches if os.path.isfile(match)]
+    files = [match for match in matches if not os.path.isdir(match)]
     if not files:
         hint = " A bracket that is meant is written [[]." if "[" in str(path) else ""
         raise UserError(f"{path} matches no file.{hint}")

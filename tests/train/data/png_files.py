@@ -38,3 +38,14 @@ def write_png(
         content += struct.pack(">I", zlib.crc32(checked))
     path.write_bytes(content)
     return path
+
+
+def headed(size: tuple[int, int]) -> bytes:
+    """Returns a gray PNG of no pixels, whose head says how many there are."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + (name + content)
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in parts
+    )

@@ -115,6 +115,13 @@ def test_palettes_of_few_colors(
     np.testing.assert_array_equal(found, np.array(palette)[drawn(bits, used)])
 
 
+def test_grays_of_fewer_levels_are_refused(tmp_path: Path) -> None:
+    """Pillow takes their numbers for levels, beyond the last as well."""
+    values = np.full((HEIGHT, WIDTH), 200)
+    with pytest.raises(UserError, match="whose palette is black and white, or gray"):
+        read(tmp_path, bmp(8, GRAYS[:16], used=16, values=values))
+
+
 @pytest.mark.parametrize("bits", [8, 16, 24])
 def test_masks_are_not_read(tmp_path: Path, bits: int) -> None:
     """Those of 16 bits have levels of 5, which Pillow stretches to other classes."""

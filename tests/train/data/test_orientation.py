@@ -126,6 +126,15 @@ def test_exif_of_a_png_turns_wherever_it_stands(tmp_path: Path, behind: bool) ->
     assert orientation(path) == 3
 
 
+def test_sizes_take_no_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(STORED).save(tmp_path / "a.png")
+    for kind in ("PIL.ImageFile.ImageFile", "PIL.Image.Image"):
+        monkeypatch.delattr(f"{kind}.load")
+    assert upright_size(tmp_path / "a.png") == STORED.shape[:2]
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("international", [False, True])
 def test_a_png_has_one_text_of_exif(

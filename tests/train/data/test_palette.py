@@ -72,6 +72,15 @@ def test_a_palette_that_is_missing(tmp_path: Path, palette: bytes | None) -> Non
             read(path)
 
 
+def test_a_palette_behind_the_pixels(tmp_path: Path) -> None:
+    path = write_png(tmp_path / "a.png", MASK, depth=8, palette=bytes(9))
+    content = path.read_bytes()
+    chunk = content[33 : 33 + 9 + 12]
+    path.write_bytes(content.replace(chunk, b"")[:-12] + chunk + content[-12:])
+    with pytest.raises(UserError, match="palette is missing, or behind the pixels"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("format", ["PNG", "BMP"])
 def test_colors_that_a_palette_lacks(tmp_path: Path, format: str) -> None:
     values = np.array([[0, 1, 2, 3]], np.uint8)

@@ -21,23 +21,30 @@ def write_lists(folder: Path) -> None:
         (folder / f"{name}.txt").write_text("\n".join(names))
 
 
-@pytest.mark.parametrize("name", ["labelmap.txt", "class_names.txt", "Aug", "mask"])
-@pytest.mark.parametrize("listed", [True, False])
-def test_links_to_nothing(tmp_path: Path, name: str, listed: bool) -> None:
+AUG = "SegmentationClassAug"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["labelmap.txt", "class_names.txt", AUG, "ImageSets", "ImageSets/Segmentation"]
+    + [f"{AUG}/photo 3.png", f"{AUG}/photo 3.PNG", f"{AUG}/inner", "images", "valid"],
+)
+def test_links_to_nothing(tmp_path: Path, name: str) -> None:
     root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
     path = root / name
-    if name == "Aug":
-        path = root / "SegmentationClassAug"
-    elif name == "mask":
-        shutil.copytree(root / "SegmentationClass", root / "SegmentationClassAug")
-        path = root / "SegmentationClassAug" / "photo 3.png"
-        path.unlink()
-    if listed:
-        write_lists(root / LISTS)
+    if name.startswith(f"{AUG}/"):
+        shutil.copytree(root / "SegmentationClass", root / AUG)
+        (root / AUG / "photo 3.png").unlink()
+    if name == f"{AUG}/inner":
+        for folder, end in (("JPEGImages", ".jpg"), ("SegmentationClass", ".png")):
+            (root / folder / "inner").mkdir()
+            first = next((root / folder).glob(f"*{end}"))
+            shutil.copy(first, root / folder / "inner" / f"one{end}")
+    path.parent.mkdir(exist_ok=True)
     path.symlink_to("../lists/gone")
     said = rf"{path} is a link to what is not there \(../lists/gone\)"
     with pytest.raises(UserError, match=said):
-        load(root, split=0.0 if listed else 0.3)
+        load(root, split=0.3)
 
 
 @pytest.mark.parametrize("place", [".", LISTS])

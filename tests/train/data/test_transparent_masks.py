@@ -52,6 +52,17 @@ def test_transparent_pixels_are_refused_however_they_are_said(
         np.testing.assert_array_equal(read_mask(path, colors), MASK)
 
 
+def test_opacity_that_looks_like_the_end_of_a_line(tmp_path: Path) -> None:
+    """Pillow passes over the second of these, of value 10, and tells the first."""
+    picture, values = palette(), np.where(MASK == 0, 2, MASK).astype(np.uint8)
+    palette_of = picture.getpalette()
+    picture = Image.fromarray(values)
+    picture.putpalette(palette_of or [])
+    picture.save(tmp_path / "a.png", transparency=bytes([0, 10]))
+    with pytest.raises(UserError, match=r"4 transparent pixels, the first at \(1, 0"):
+        read_mask(tmp_path / "a.png")
+
+
 def test_levels_of_few_bits_are_compared_as_they_are_stored(tmp_path: Path) -> None:
     """Pillow shows level 1 of 2 bits as 85, and gives what is transparent as 1."""
     for depth, level in ((2, 1), (2, 0xFFFD), (8, 0x0101)):  # higher bits say nothing

@@ -162,6 +162,7 @@ def linked(tmp_path: Path) -> Path:
         (root / "sub" / name).touch()
     for name in ("a", "link", "z"):
         (root / name).symlink_to("sub")
+    (root / "itself").symlink_to(".")
     return root
 
 

@@ -25,6 +25,7 @@ from train.data.convert.conversion import (
     key_of,
     read_json,
 )
+from train.data.convert.drawn_pixels import DrawnPixels
 from train.data.convert.links import file_places, images_in, same_named
 from train.data.images import Size, upright_size
 from train.data.voc_files import first_few
@@ -70,7 +71,9 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
         images = images_in(set(folders), prepared)
         # Whether two files differ is looked at on converting them: see `image_files`.
         twins = {it for part in parts for it in same_named(part.folders, images)}
-        known = digests_of(root, [*tables, *sorted(twins)], prepared)
+        # Links are known by where they lead to: that may be out of the data.
+        own = sorted(path for path in twins if not path.is_symlink())
+        known = digests_of(root, [*tables, *own], prepared)
         return (*known, *(part.split for part in parts), *file_places(root, images))
 
     return Conversion("COCO annotations", key, write, folders, tables)
@@ -114,9 +117,9 @@ def _write(writer: VocWriter, root: Path, parts: Sequence[CocoFile]) -> None:
     names = {key_of(one.id): one.name for one in contents[0].categories}
     background = [] if 0 in classes.values() else [_BACKGROUND]
     writer.name_classes([*background, *(names[key] for key in classes)])
-    seen = 0
+    seen, drawn = 0, DrawnPixels()
     for part, content in zip(parts, contents, strict=True):
-        seen += _write_images(writer, root, part, content, classes)
+        seen += _write_images(writer, root, part, content, classes, drawn)
     if not seen:
         raise _background_alone(parts)
 
@@ -127,13 +130,16 @@ def _write_images(
     part: CocoFile,
     content: _Content,
     classes: Mapping[str, int],
+    drawn: DrawnPixels,
 ) -> int:
     """Writes the images of a file; returns how many objects cover some pixel."""
     objects = _by_image(part, content, classes)
-    files = image_files(part, [(one.id, one.file_name) for one in content.images])
+    names = [(one.id, one.file_name) for one in content.images]
+    files = image_files(part, names, writer.inside)
     unseen = list[str]()
     for one, path in zip(content.images, files, strict=True):
-        size = _checked_size(one, writer.inside.checked(path), part.path)
+        size = _checked_size(one, path, part.path)
+        drawn.add(path, size)
         of_image = objects.get(key_of(one.id), ())
         mask = class_mask(of_image, size, classes, part.path, unseen)
         name = path.relative_to(root).with_suffix("").as_posix()

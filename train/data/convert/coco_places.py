@@ -18,6 +18,7 @@ from train.common.errors import UserError
 from train.common.files import identity, same_content
 from train.common.regular import open_regular
 from train.data.convert.coco_masks import Id
+from train.data.inside import Inside
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
 from train.data.splits import ALIASES, split_called
@@ -101,19 +102,25 @@ def _is_object(path: Path) -> bool:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
-def image_files(part: CocoFile, images: Sequence[tuple[Id, str]]) -> list[Path]:
+def image_files(
+    part: CocoFile, images: Sequence[tuple[Id, str]], inside: Inside
+) -> list[Path]:
     """Returns the file of each image, by its id and file_name.
 
     Raises:
-      UserError: a name leads out of the folder, files are missing, two that differ have
-        a name, or two images are one file.
+      UserError: a name or a link leads out of the folder, files are missing, two that
+        differ have a name, or two images are one file.
     """
     found, missing, compared = dict[tuple[int, int], Path](), [], set[Path]()
     for id, name in images:
-        places = [folder / _inner(part, id, name) for folder in part.folders]
+        inner = str(_inner(part, id, name))
+        spelled = dict.fromkeys((name if "\\" in name else inner, inner))
+        places = [folder / it for folder in part.folders for it in spelled]
         if not (there := list(filter(os.path.isfile, places))):
             missing.append(shortened(name, 300))
             continue
+        for path in there:
+            inside.checked(path)
         if (first := found.setdefault(identity(there[0]), there[0])) is not there[0]:
             raise UserError(
                 f"{part.path} has one image twice: {first} and {there[0]} are one "

@@ -22,7 +22,6 @@ import numpy as np
 from train.common.errors import UserError
 from train.common.files import naming
 from train.common.regular import read_regular
-from train.data.convert.drawn_pixels import DrawnPixels
 from train.data.convert.links import ORIGINALS, check_whole, originals_text
 from train.data.fingerprint import Digests, changed, memory_of
 from train.data.inside import Inside
@@ -104,7 +103,6 @@ class VocWriter:
 
     def __init__(self, root: Path, original: str, inside: Inside):
         self.root, self._original, self.inside = root, original, inside
-        self._drawn = DrawnPixels(original)
         self._lists: dict[str, dict[str, None]] = {}
         self._written: dict[str, Path | None] = {}  # names, and files linked to
         self._masks: dict[str, str] = {}  # their digests, of links their files
@@ -138,7 +136,7 @@ class VocWriter:
 
         Raises:
           UserError: the name or its ending is not read, another image has it, another
-            list has another mask, a link leads out of the data, or too much is drawn.
+            list has another mask for it, or a link leads out of the data.
         """
         _check_name(name, image)
         listed = self._lists.setdefault(split, {})
@@ -162,7 +160,6 @@ class VocWriter:
         self._written[name] = file
         self._put(f"{IMAGES}/{name}{_suffix(image)}", image)
         if isinstance(mask, np.ndarray):
-            self._drawn.add(image, mask)
             mask = mask_png(mask, voc_colormap())
         self._put(f"{_MASKS}/{name}.png", mask)
 

@@ -37,9 +37,10 @@ from train.data.convert.conversion import (
     key_of,
     read_json,
 )
+from train.data.convert.drawn_pixels import DrawnPixels
 from train.data.convert.links import image_places
 from train.data.convert.task_images import TaskImages
-from train.data.images import read_mask, upright_size
+from train.data.images import Size, read_mask, upright_size
 from train.data.layouts import brush_masks
 from train.data.plain_pairs import IMAGE_FOLDERS
 from train.data.voc_files import first_few
@@ -131,6 +132,8 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
                 )
             ids = task.id, annotation.id
             drawn[image] = brush_regions(annotation.result, ids, masks, table)
+    if said := images.said():
+        note(f"{table}: {said}")
     if left := len(tasks) - len(drawn):
         note(f"{table}: {left} tasks without annotation left out.")
     used = {region.mask for regions in drawn.values() for region in regions}
@@ -144,11 +147,13 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
     zero = sorted(label for label in labels if label.lower() == _BACKGROUND)
     names = [*(zero or [_BACKGROUND]), *sorted(labels - set(zero))]
     writer.name_classes(names)
+    pixels = DrawnPixels()
     for image, regions in drawn.items():
         name = image.relative_to(root).with_suffix("").as_posix()
         for path in (image, *(region.mask for region in regions)):
             writer.inside.checked(path)
-        writer.add("", name, image, _mask(image, regions, names))
+        pixels.add(image, size := upright_size(image))
+        writer.add("", name, image, _mask(image, size, regions, names))
 
 
 def _read(table: Path) -> list[_Task]:
@@ -173,14 +178,14 @@ def _annotation(task: _Task, table: Path) -> _Annotation | None:
 
 
 def _mask(
-    image: Path, regions: Sequence[BrushRegion], names: Sequence[str]
+    image: Path, size: Size, regions: Sequence[BrushRegion], names: Sequence[str]
 ) -> np.ndarray:
-    """Returns the class of each pixel of an image.
+    """Returns the class of each pixel of an image of that height and width.
 
     Raises:
       UserError: a region is of another size.
     """
-    mask = np.zeros(upright_size(image), np.uint8)
+    mask = np.zeros(size, np.uint8)
     for label, path in regions:
         pixels = read_mask(path) > 0
         if pixels.shape != mask.shape:

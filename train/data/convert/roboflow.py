@@ -23,6 +23,7 @@ from train.data.images import IGNORED, read_mask
 from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
 from train.data.splits import aliases, split_called
+from train.data.voc_classes import LABELME_IGNORED
 from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
 from train.data.voc_lists import read_lines
 
@@ -92,7 +93,12 @@ def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
                 f"{table} and {tables[0]} have different classes. Export both anew, in "
                 "one version of the data."
             )
-    return {0: "background"} | read[0] if 0 not in read[0] else read[0]
+    if read[0].get(0) == LABELME_IGNORED:
+        raise UserError(
+            f"{tables[0]}: {LABELME_IGNORED!r} is labelme's name for no class, and "
+            "passed over. Call it otherwise, and leave its pixels out by --void 0."
+        )
+    return {0: "background"} | read[0]
 
 
 def _read_table(table: Path) -> dict[int, str]:
@@ -103,7 +109,8 @@ def _read_table(table: Path) -> dict[int, str]:
         row: list[str] = []
         try:
             (row,) = csv.reader([line], skipinitialspace=True)
-            value, name = whole_number(row[0]), row[1].strip()
+            first, name = row  # a comma would cut a name
+            value, name = whole_number(first), name.strip()
             if value >= IGNORED or value in classes or not name:
                 raise ValueError
         except (ValueError, IndexError, csv.Error) as error:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from train.common.errors import UserError
+from train.common.text import shown
 from train.data.plain_pairs import IMAGE_FOLDERS
 from train.data.voc_files import READ_SUFFIXES, files_below, first_few
 
@@ -38,11 +39,12 @@ class TaskImages:
             for path in files_below(root / folder, READ_SUFFIXES):
                 self._own.setdefault(path.name, []).append(path)
                 self._uploads.setdefault(_uploaded(path.name), []).append(path)
-        self._addresses: dict[Path, set[str]] = {}
+        self._places: dict[Path, set[str]] = {}  # of the images, by tasks
+        self._elsewhere: list[str] = []
         for data in tasks:
-            for address, name in _named(data).items():
-                for path in self._called(address, name):
-                    self._addresses.setdefault(path, set()).add(address)
+            for name, address in _named(data).items():
+                for path in self._called(name, address):
+                    self._places.setdefault(path, set()).add(address)
 
     def file(self, data: Mapping[str, Any], task: str) -> Path:
         """Returns the file of a task's image.
@@ -58,23 +60,35 @@ class TaskImages:
         named = _named(data)
         if len(named) != 1:
             raise UserError(f"{task} names {len(named)} images in its data, not one.")
-        ((address, name),) = named.items()
-        found = self._called(address, name)
+        ((name, address),) = named.items()
+        found = self._called(name, address)
         if len(found) != 1:
             these = f" ({first_few([*map(str, found)])})" if found else ""
             raise UserError(
                 f"{task} is of the image {name!r}, and images/ has {len(found)} of "
                 f"that name{these}. Put it there, once, as it was annotated."
             )
-        if len(addresses := self._addresses[found[0]]) > 1:
+        if len(places := self._places[found[0]]) > 1:
             raise UserError(
-                f"{task}: {found[0]} may be the image of {len(addresses)} tasks, "
-                f"{first_few(sorted(addresses), 2)}, since images are found by the "
-                "names of their files. Rename that of one, there and in its task."
+                f"{task}: {found[0]} may be the image of {len(places)} tasks, "
+                f"{first_few(sorted(places), 2)}, since images are found by the names "
+                "of their files. Rename that of one, there and in its task."
             )
+        folder, known = found[0].parent.name, _path(address).split("/")[-2:-1]
+        if _UPLOADED not in address and folder not in (*IMAGE_FOLDERS, *known):
+            self._elsewhere.append(f"{address} as {found[0]}")
         return found[0]
 
-    def _called(self, address: str, name: str) -> list[Path]:
+    def said(self) -> str:
+        """Returns what is to be said of images in other folders, "" if nothing."""
+        if not self._elsewhere:
+            return ""
+        return (
+            f"{len(self._elsewhere)} images were found by the names of their files "
+            f"alone, in folders of other names: {shown(first_few(self._elsewhere, 2))}"
+        )
+
+    def _called(self, name: str, address: str) -> list[Path]:
         """Returns the files that may be meant."""
         found = self._own.get(name, [])
         if found or _UPLOADED not in address:
@@ -89,21 +103,23 @@ def _uploaded(name: str) -> str:
 
 
 def _named(data: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the names of the images that a task may be of, by their addresses."""
-    texts = [text for text in data.values() if isinstance(text, str)]
-    return {text: name for text in texts if (name := _name(text))}
+    """Returns the images that a task may be of: names, and the longest address."""
+    found: dict[str, str] = {}
+    for text in sorted((it for it in data.values() if isinstance(it, str)), key=len):
+        name = _path(text).rpartition("/")[2]
+        if name.lower().endswith(READ_SUFFIXES):
+            found[name] = text
+    return found
 
 
-def _name(address: str) -> str:
-    """Returns the name of an image's file, nothing of any other text."""
+def _path(address: str) -> str:
+    """Returns the path of an address, nothing of what is none."""
     if _CLOUD.match(address):
-        path = address
-    else:
-        try:
-            parts = urlsplit(address)
-            query = parse_qs(parts.query, max_num_fields=_FIELDS)
-        except ValueError:  # no address, but any text
-            return ""
-        path = query["d"][0] if "d" in query else unquote(parts.path)
-    name = path.replace("\\", "/").rpartition("/")[2]
-    return name if name.lower().endswith(READ_SUFFIXES) else ""
+        return address
+    try:
+        parts = urlsplit(address)
+        query = parse_qs(parts.query, max_num_fields=_FIELDS)
+    except ValueError:
+        return ""
+    path = query["d"][0] if "d" in query else unquote(parts.path)
+    return path.replace("\\", "/")

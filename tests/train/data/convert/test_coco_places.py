@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from train.common.errors import UserError
+from train.data import fingerprint
 
 from ..exports import load, write_image
 from .coco_files import SIZE, content, write_alone, write_json
@@ -100,3 +102,35 @@ def test_an_image_counts_once_under_all_of_its_names(
         again = first
     with pytest.raises(UserError, match=f"twice: {first} and {again} are one file"):
         load(alone, split=0.5)
+
+
+def test_a_name_with_a_backslash_is_first_the_file_called_so(alone: Path) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = "a\\0.jpg"
+    write_json(alone / "export.json", whole)
+    (alone / "images" / "a").mkdir()
+    (alone / "images" / "0.jpg").rename(alone / "images" / "a" / "0.jpg")
+    load(alone, split=0.5)
+    write_image(alone / "images" / "a\\0.jpg", 9, SIZE)
+    with pytest.raises(UserError, match="may both be an image of"):
+        load(alone, split=0.5)
+
+
+def test_nothing_is_read_through_links_beside(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether of two files of one name one differs, is asked of the data alone."""
+    secret = alone.parent / "secret.jpg"
+    shutil.copy(alone / "images" / "0.jpg", secret)
+    (alone / "0.jpg").symlink_to(secret)
+    seen: list[str] = []
+    take = fingerprint._take
+
+    def watched(path: Path) -> object:
+        seen.append(path.resolve().name)
+        return take(path)
+
+    monkeypatch.setattr(fingerprint, "_take", watched)
+    with pytest.raises(UserError, match="leads out of"):
+        load(alone, split=0.5)
+    assert sorted(seen) == ["0.jpg", "export.json"]

@@ -112,6 +112,8 @@ def test_one_part_is_divided(tmp_path: Path) -> None:
         ("Pixel Value, Class\n0, none\n٢, cat\n", "line 3: .*'٢, cat'"),
         ("Pixel Value, Class\n0, none\n+1, cat\n", "line 3: .*'.1, cat'"),
         ("Pixel Value, Class\n0, none\n0, cat\n", "line 3: .*another value"),
+        ("Pixel Value, Class\n0, none\n1, cat, big\n", "line 3: .*'1, cat, big'"),
+        ("Pixel Value, Class\n0, __ignore__\n1, cat\n", "is labelme's name for no cl"),
         (
             "Pixel Value, Class\n0, none\n255, cat\n",
             "line 3: .*another value of 0 to 254",

@@ -8,6 +8,7 @@ import pytest
 from train.common.errors import UserError
 
 from ..exports import load, together, write_image
+from ..png_files import headed
 from .test_label_studio import read_tasks, write_export, write_tasks
 
 
@@ -74,4 +75,33 @@ def test_addresses_of_fields_by_the_thousand(export: Path) -> None:
     tasks[1]["data"]["image"] += "&a=b" * 100
     write_tasks(export, tasks)
     with pytest.raises(UserError, match="task 1 names 0 images in its data, not one"):
+        load(export, split=0.5)
+
+
+def test_a_name_may_be_told_twice(export: Path) -> None:
+    tasks = read_tasks(export)
+    tasks[2]["data"]["filename"] = "photo_2.jpg"
+    write_tasks(export, tasks)
+    load(export, split=0.5)
+
+
+def test_images_in_other_folders_are_told(
+    export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tasks that are not annotated yet are left out of what Label Studio exports."""
+    (export / "images" / "set").mkdir()
+    (export / "images" / "photo_2.jpg").rename(
+        export / "images" / "set" / "photo_2.jpg"
+    )
+    load(export, split=0.5)
+    assert "folders of other names" not in capsys.readouterr().err
+    (export / "images" / "set").rename(export / "images" / "day2")
+    load(export, split=0.5)
+    said = "1 images were found by the names of their files alone, in folders of other "
+    assert said in capsys.readouterr().err
+
+
+def test_heads_alone_have_no_masks(export: Path) -> None:
+    (export / "images" / "photo_0.jpg").write_bytes(headed((20_000, 20_000)))
+    with pytest.raises(UserError, match=r"photo_0\.jpg and the images before it have"):
         load(export, split=0.5)
