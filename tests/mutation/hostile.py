@@ -248,6 +248,12 @@ SIZES = [
         "tests/train/data/test_hostile_folders.py",
         ("bytes", "    if size > most:", "    if False:"),
     ),
+    *of(
+        "train/common/regular.py",
+        "tests/train/common/test_regular.py",
+        ("without end", "return file.read(size)", "return file.read()"),
+        ("faults of disks", "raise unreadable(path, error) from error", "raise"),
+    ),
 ]
 SETS = [
     *of(

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from train.common.errors import UserError, memory_for
+from train.common.errors import UserError, memory_for, unreadable
 
 _MOST = 2**31  # bytes of a file that is read whole
 
@@ -39,19 +39,23 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def read_regular(path: Path, most: int = _MOST) -> bytes:
-    """Returns the content of a file; see `open_regular`.
+    """Returns the content of a file, as long as it is when opened; see `open_regular`.
 
     Args:
       path: of the file.
       most: bytes that it may have. A small archive may hold a file of any size.
 
     Raises:
-      UserError: it has more, or they do not fit into memory.
+      UserError: it has more, or they do not fit into memory; or the system fails to
+        read it.
     """
     with open_regular(path) as file:
-        check_size(path, os.fstat(file.fileno()).st_size, most)
-        with memory_for(str(path), "Put a smaller file in its place."):
-            return file.read()
+        check_size(path, size := os.fstat(file.fileno()).st_size, most)
+        try:
+            with memory_for(str(path), "Put a smaller file in its place."):
+                return file.read(size)  # some of the system's have no end
+        except OSError as error:
+            raise unreadable(path, error) from error
 
 
 def read_text(path: Path, most: int) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from train.common import regular
 from train.common.errors import UserError
+from train.common.regular import read_regular
 from train.common.sealed import checksum_of, read_sealed
 from train.config import load_config
 from train.data.inside import check_kinds_below
@@ -54,3 +57,32 @@ def test_kinds_that_a_library_may_meet(tmp_path: Path, kind: str) -> None:
     said = "pipe" if kind == "pipe" else "link, to .*, and is not followed"
     with pytest.raises(UserError, match=f"{inner} is a {said}"):
         check_kinds_below(place)
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="Linux has these")
+def test_files_of_the_system_that_have_no_end() -> None:
+    """They are regular, and of no bytes by what the system says of them."""
+    assert read_regular(Path("/proc/self/pagemap")) == b""
+
+
+def test_what_the_system_fails_to_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        def __enter__(self) -> "Failing":
+            return self
+
+        def __exit__(self, *raised: object) -> None: ...
+
+        def fileno(self) -> int:
+            return file.fileno()
+
+        def read(self, size: int) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "a"
+    path.write_text("text")
+    with path.open("rb") as file:
+        monkeypatch.setattr(regular, "open_regular", lambda path: Failing())
+        with pytest.raises(UserError, match=f"{path} cannot be read .Input/output err"):
+            read_regular(path)
