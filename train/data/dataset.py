@@ -7,6 +7,7 @@ refused first; preparing writes every record once (`records.py`).
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -219,8 +220,10 @@ def _check_links(folder: Path) -> None:
     Whatever they are called, something else might be read in their place.
     """
     for place in (folder, folder / LISTS.parts[0]):
-        if place != Path() and place.is_dir():
-            check_links(sorted(place.iterdir()))
+        if place.is_dir():
+            with os.scandir(place) as entries:  # which tells links without asking
+                links = sorted(entry.name for entry in entries if entry.is_symlink())
+            check_links(place / name for name in links)
 
 
 def find_dataset(options: DataOptions) -> Found:
@@ -234,7 +237,8 @@ def find_dataset(options: DataOptions) -> Found:
     """
     limit_pixels(options.pixel_limit)
     check_prepared(Path(options.prepared))
-    _check_links(Path(options.folder))
+    if options.folder:
+        _check_links(Path(options.folder))
     for kind, find in reversed(tuple(DATA_KINDS.items())):
         if found := find(options):
             named = options.train_split, options.val_split

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
+from train.data.dataset import DataOptions, find_dataset
 from train.data.voc_files import LISTS
 
 from .exports import labels, load, write_pairs
@@ -45,6 +46,19 @@ def test_links_to_nothing(tmp_path: Path, name: str) -> None:
     said = rf"{path} is a link to what is not there \(../lists/gone\)"
     with pytest.raises(UserError, match=said):
         load(root, split=0.3)
+
+
+def test_links_to_nothing_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    (root / "labelmap.txt").symlink_to("gone")
+    monkeypatch.chdir(root)
+    prepared = str(tmp_path / "prepared")
+    with pytest.raises(
+        UserError, match=r"labelmap\.txt is a link to what is not there"
+    ):
+        find_dataset(DataOptions(folder=".", split=0.3, prepared=prepared))
 
 
 @pytest.mark.parametrize("place", [".", LISTS])
