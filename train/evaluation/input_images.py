@@ -17,8 +17,10 @@ from train.common.errors import UserError
 IMAGE_SUFFIXES = frozenset(
     ".bmp .dib .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
 )
-# Of images that are found to be refused by name, lest they be passed over.
-_NOT_READ = frozenset(".avif .gif .heic .heif .jp2 .pbm .pfm .pgm .pnm .ppm".split())
+# Those that are found: others to be refused by name, lest they be passed over.
+_FOUND = IMAGE_SUFFIXES.union(
+    ".avif .gif .heic .heif .jp2 .pbm .pfm .pgm .pnm .ppm".split()
+)
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:
@@ -46,7 +48,7 @@ def _expanded(path: Path) -> list[Path]:
         images = [
             file
             for file in sorted(path.iterdir())
-            if file.suffix.lower() in IMAGE_SUFFIXES | _NOT_READ
+            if file.suffix.lower() in _FOUND
             and not file.name.startswith(".")
             and not os.path.isdir(file)  # a bad link is named where it is read
         ]

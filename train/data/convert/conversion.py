@@ -30,7 +30,8 @@ from train.data.places import resolved
 from train.data.voc_classes import check_names
 from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
-_MASKS, _NO_LINE = "SegmentationClass", re.compile("[\r\n]|^\ufeff")
+_MASKS = "SegmentationClass"
+_NO_LINE = re.compile("[\r\n]|^\ufeff")  # ends a line, or begins a file
 _VERSION = "5"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")

@@ -113,6 +113,27 @@ def _masks(root: Path) -> Masks:
 
 
 def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
+    """Writes the classes, and the images that have annotations."""
+    drawn, pixels = _regions(root, table, masks), DrawnPixels()
+    labels = {region.label for regions in drawn.values() for region in regions}
+    zero = sorted(label for label in labels if label.lower() == _BACKGROUND)
+    names = [*(zero or [_BACKGROUND]), *sorted(labels - set(zero))]
+    writer.name_classes(names)
+    for image, regions in drawn.items():
+        name = image.relative_to(root).with_suffix("").as_posix()
+        for path in (image, *(region.mask for region in regions)):
+            writer.inside.checked(path)
+        pixels.add(image, size := upright_size(image))
+        writer.add("", name, image, _mask(image, size, regions, names))
+
+
+def _regions(root: Path, table: Path, masks: Masks) -> dict[Path, list[BrushRegion]]:
+    """Returns what was drawn on each image, in its order.
+
+    Raises:
+      UserError: two tasks are of one image, an image is missing, or table and masks
+        are not of one export.
+    """
     tasks = _read(table)
     if len({key_of(task.id) for task in tasks}) < len(tasks):
         raise UserError(f"{table} gives two tasks one id. Export it once more.")
@@ -123,15 +144,16 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
         annotation = _annotation(task, table)
         others = [it for it in task.annotations if it is not annotation]
         passed |= {(key_of(task.id), key_of(it.id)) for it in others}
-        if annotation:
-            image = images.file(task.data, f"{table}: task {task.id}")
-            if image in drawn:
-                raise UserError(
-                    f"{table}: task {task.id} is of {image}, and so is another task. "
-                    "Delete one of them in Label Studio."
-                )
-            ids = task.id, annotation.id
-            drawn[image] = brush_regions(annotation.result, ids, masks, table)
+        if annotation is None:
+            continue
+        image = images.file(task.data, f"{table}: task {task.id}")
+        if image in drawn:
+            raise UserError(
+                f"{table}: task {task.id} is of {image}, and so is another task. "
+                "Delete one of them in Label Studio."
+            )
+        ids = task.id, annotation.id
+        drawn[image] = brush_regions(annotation.result, ids, masks, table)
     if said := images.said():
         note(f"{table}: {said}")
     if left := len(tasks) - len(drawn):
@@ -143,17 +165,7 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
             f"{table} knows nothing of {len(spare)} masks: {first_few(spare)}. Export "
             "both JSON and masks anew, at one time."
         )
-    labels = {region.label for regions in drawn.values() for region in regions}
-    zero = sorted(label for label in labels if label.lower() == _BACKGROUND)
-    names = [*(zero or [_BACKGROUND]), *sorted(labels - set(zero))]
-    writer.name_classes(names)
-    pixels = DrawnPixels()
-    for image, regions in drawn.items():
-        name = image.relative_to(root).with_suffix("").as_posix()
-        for path in (image, *(region.mask for region in regions)):
-            writer.inside.checked(path)
-        pixels.add(image, size := upright_size(image))
-        writer.add("", name, image, _mask(image, size, regions, names))
+    return drawn
 
 
 def _read(table: Path) -> list[_Task]:

@@ -1,9 +1,25 @@
-"""Where TFDS's sets are prepared while tests run."""
+"""What is converted while tests run: exports, and where TFDS's sets are prepared."""
 
 from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
+
+from . import coco_files, test_label_studio
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """COCO annotations in one file."""
+    coco_files.write_alone(tmp_path / "export")
+    return tmp_path / "export"
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """An export of Label Studio."""
+    test_label_studio.write_export(tmp_path / "export")
+    return tmp_path / "export"
 
 
 @pytest.fixture

@@ -13,12 +13,6 @@ from ..exports import assert_same, load, records, together, write_image
 from .coco_files import SIZE, change, content, drawn, write_alone, write_json
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Path:
-    write_alone(tmp_path / "export")
-    return tmp_path / "export"
-
-
 @pytest.mark.parametrize(
     "folders",
     [("train2017", "val2017"), ("images/train", "images/val"), ("images", "images")]

@@ -12,13 +12,7 @@ from train.common.errors import UserError
 from train.data import fingerprint
 
 from ..exports import load, write_image
-from .coco_files import SIZE, content, write_alone, write_json
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Path:
-    write_alone(tmp_path / "export")
-    return tmp_path / "export"
+from .coco_files import SIZE, content, write_json
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,8 @@ from .coco_files import (
     SIZE,
     change,
     content,
-    write_alone,
     write_json,
 )
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Path:
-    write_alone(tmp_path / "export")
-    return tmp_path / "export"
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,6 @@ def read_tasks(root: Path) -> list[dict[str, Any]]:
     return json.loads((root / "project-1-at-2024-01-10.json").read_text())
 
 
-@pytest.fixture
-def export(tmp_path: Path) -> Path:
-    write_export(tmp_path / "export")
-    return tmp_path / "export"
-
-
 def test_regions_become_masks(tmp_path: Path) -> None:
     root = tmp_path / "export"
     drawn = write_export(root)

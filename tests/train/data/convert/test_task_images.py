@@ -9,13 +9,7 @@ from train.common.errors import UserError
 
 from ..exports import load, together, write_image
 from ..png_files import headed
-from .test_label_studio import read_tasks, write_export, write_tasks
-
-
-@pytest.fixture
-def export(tmp_path: Path) -> Path:
-    write_export(tmp_path / "export")
-    return tmp_path / "export"
+from .test_label_studio import read_tasks, write_tasks
 
 
 @pytest.mark.parametrize(
