@@ -111,10 +111,58 @@ FILES = [
         ("no images", "if not count and not spare:", "if False:"),
         (
             "other ends",
-            'self._find(folder, name + end, (".png",))',
-            'self._find(folder, name, (".png",))',
+            'self._names.find(folder, name + end, (".png",))',
+            'self._names.find(folder, name, (".png",))',
         ),
+    ),
+    *of(
+        "train/common/text.py",
+        "tests/train/data/test_plain_pairs.py",
         ("more untold", '", …" * (len(names) > most)', '""'),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_seeming_names.py",
+        (
+            "masks in other letters",
+            "self._check_letters(folder, name, end)",
+            "pass",
+        ),
+        ("masks of others", "raise other_letters(path,", "str(path) or (path,"),
+        ("endings of others", "{other, other[: len(other) - len(end)]}", "{other}"),
+        ("own endings", "- len(end)]} - {name}", "- len(end)]}"),
+    ),
+    *of(
+        "train/data/named_files.py",
+        "tests/train/data/test_seeming_names.py",
+        ("folders gone", "check_links([folder])", "pass"),
+        (
+            "folders in other letters",
+            "check_spelling(folder.parent, [folder.name])",
+            "pass",
+        ),
+        ("not listed", "if not it.is_dir())", "if it.is_file())"),
+        ("any letters", "if path.name.startswith(place.name)]", "]"),
+    ),
+    *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_coco.py",
+        ("tables gone", "    check_links(folder / _ROBOFLOW", "    tuple(folder"),
+    ),
+    *of(
+        "train/data/convert/roboflow.py",
+        "tests/train/data/convert/test_roboflow.py",
+        ("background elsewhere", "if len(named) > len(read[0]) and", "if False and"),
+    ),
+    *of(
+        "train/data/unread.py",
+        "tests/train/data/test_split_lists.py",
+        ("rare endings", ".pbm .pfm .pgm", ".pfm .pgm"),
+    ),
+    *of(
+        "train/data/voc_lists.py",
+        "tests/train/data/test_voc_lists.py",
+        ("the folder itself", 'if name == ".":', "if False:"),
     ),
     *of(
         "train/data/plain_pairs.py",

@@ -241,8 +241,6 @@ HANDED_OVER: list[Mutant] = [
         "train/data/voc_files.py",
         "tests/train/data/test_seeming_names.py",
         ("masks gone", "        check_links(found)\n", ""),
-        ("folders gone", "check_links([place.parent])", "pass"),
-        ("not listed", "if not it.is_dir())", "if it.is_file())"),
     ),
     *of(
         "train/data/dataset.py",

@@ -14,14 +14,14 @@ SHARED_FOLDERS = [
         ),
     ),
     *of(
-        "train/data/voc_files.py",
+        "train/data/named_files.py",
         "tests/train/data/test_work_of_folders.py",
         (
             "listed again",
             "if (listed := self._listed.get(known)) is None:",
             "if not (listed := self._listed.get(known)):",
         ),
-        ("folders that are not there", "if not place.parent.is_dir():", "if False:"),
+        ("folders that are not there", "if not folder.is_dir():", "if False:"),
     ),
     *of(
         "train/common/files.py",

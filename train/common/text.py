@@ -41,6 +41,11 @@ def shown(text: object) -> str:
     return _BREAKING.sub(escaped, name)
 
 
+def first_few(names: Sequence[str], most: int = 5) -> str:
+    """Returns the first few names, for a message."""
+    return ", ".join(names[:most]) + ", …" * (len(names) > most)
+
+
 def is_shown(text: str) -> bool:
     """Returns whether a name is of one line, without control characters."""
     return not _BREAKING.search(text)

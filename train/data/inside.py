@@ -93,10 +93,15 @@ def check_spelling(folder: Path, names: Collection[str]) -> None:
     for found in sorted(os.listdir(folder)) if folder.is_dir() else ():
         name = meant.get(found.lower())
         if name and found not in names and not os.path.lexists(folder / name):
-            raise UserError(
-                f"{folder / found} is read only where it is called {name}, in these "
-                "small and capital letters. Rename it."
-            )
+            raise other_letters(folder / found, name)
+
+
+def other_letters(path: Path, name: str) -> UserError:
+    """Returns the refusal of what is called as something else but for its letters."""
+    return UserError(
+        f"{path} is read only where it is called {name}, in these small and capital "
+        "letters. Rename it."
+    )
 
 
 def check_kinds_below(folder: Path) -> None:

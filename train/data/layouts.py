@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from train.common.errors import UserError
+from train.common.text import first_few
 from train.data.inside import below, folders_once
 from train.data.plain_pairs import (
     ENDS,
@@ -27,7 +28,6 @@ from train.data.voc_files import (
     MASKS,
     READ_SUFFIXES,
     WITH_TIFF,
-    first_few,
 )
 
 _PARTS = (*(name for names in ALIASES.values() for name in names), "test")

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from train.common.errors import UserError
+from train.common.text import first_few
 from train.data.images import IGNORED
 from train.data.mask_colors import ShownColor, ShownColors, shown_by
 from train.data.plain_pairs import MASK_FOLDERS
-from train.data.voc_files import MASKS, first_few
+from train.data.voc_files import MASKS
 
 _FEW = 2  # masks that may be so by chance, less one
 _MANY = 0.1  # of the masks that have objects: Pascal VOC has 0.01 with void ones alone

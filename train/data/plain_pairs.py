@@ -18,7 +18,7 @@ from pathlib import Path
 
 from train.common.errors import UserError
 from train.common.notes import note
-from train.common.text import shown
+from train.common.text import first_few, shown
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
 from train.data.voc_files import (
@@ -26,7 +26,6 @@ from train.data.voc_files import (
     READ_SUFFIXES,
     Files,
     files_below,
-    first_few,
 )
 
 IMAGE_FOLDERS = ("images", "imgs")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from train.common.errors import UserError
 from train.common.notes import note
-from train.common.text import shown
+from train.common.text import first_few, shown
 from train.data.dataset import DataOptions
 from train.data.kinds import Found
 from train.data.parts import held_and_kept
-from train.data.voc_files import first_few
 
 
 def check_shared(found: Found, options: DataOptions) -> None:

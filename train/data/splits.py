@@ -10,7 +10,8 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.notes import note
-from train.data.voc_files import Pair, first_few
+from train.common.text import first_few
+from train.data.voc_files import Pair
 
 # What others call the splits; a split of any other name has no other.
 ALIASES = {"train": ("train", "training"), "val": ("val", "valid", "validation")}

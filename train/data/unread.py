@@ -8,9 +8,10 @@ from pathlib import Path
 
 from train.data.inside import below
 
-# Pictures that training does not read; a user may take them for those that it does.
-_PICTURES = tuple(
-    ".tif .tiff .bmp .webp .jfif .jpe .gif .jp2 .avif .heic .heif .ppm .pgm".split()
+# Pictures that not all programs here read; a user may take them for those that are.
+PICTURE_SUFFIXES = tuple(
+    ".avif .bmp .dib .gif .heic .heif .jfif .jp2 .jpe .pbm .pfm .pgm .pnm .ppm .tif "
+    ".tiff .webp".split()
 )
 _MOST = 3  # that a message names
 
@@ -23,10 +24,12 @@ def of_unread(folder: Path, read: Sequence[str], name: str = "") -> str:
       read: endings of those that are.
       name: the path in the folder, without its ending, of the only one that is meant.
     """
-    suffixes = (*_PICTURES, *read)
+    suffixes = (*PICTURE_SUFFIXES, *read)
     paths = _called(folder / name, suffixes) if name else below(folder)
     meant = [path for path in sorted(paths) if not path.name.startswith(".")]
-    others = [path for path in meant if path.suffix.lower() in set(_PICTURES) - {*read}]
+    others = [
+        path for path in meant if path.suffix.lower() in set(PICTURE_SUFFIXES) - {*read}
+    ]
     broken = [
         path
         for path in meant

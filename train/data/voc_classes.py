@@ -14,12 +14,11 @@ import numpy as np
 from models.text import shortened
 from train.common.errors import UserError
 from train.common.notes import note
-from train.common.text import is_shown, whole_number
+from train.common.text import first_few, is_shown, whole_number
 from train.data.images import IGNORED, read_mask
 from train.data.inside import Inside
 from train.data.mask_checks import black_and_white
 from train.data.palette import voc_colormap
-from train.data.voc_files import first_few
 from train.data.voc_lists import read_lines
 from train.data.void import check_left, values_of
 

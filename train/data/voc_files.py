@@ -9,8 +9,9 @@ from typing import NamedTuple
 from train.common.errors import UserError
 from train.common.files import identity, same_content
 from train.common.notes import note
-from train.common.text import shown
-from train.data.inside import Inside, below, check_links
+from train.common.text import first_few, shown
+from train.data.inside import Inside, below, check_links, other_letters
+from train.data.named_files import NamedFiles
 from train.data.unread import of_unread
 
 IMAGES = "JPEGImages"
@@ -61,7 +62,7 @@ class Files:
         self.root, self.images, self._ends = root, images, ends
         there = tuple(folder for folder in masks if (root / folder).is_dir())
         self.masks = there or tuple(masks)[-1:]
-        self._listed: dict[tuple[int, int], dict[str, list[str]]] = {}
+        self._names = NamedFiles(root)
         folders = [root / folder for folder in (images, *self.masks)]
         self.inside = Inside(root, folders, links=links)
 
@@ -71,7 +72,7 @@ class Files:
         Raises:
           UserError: two have the name, or a link leads out of the folder.
         """
-        found = filter(Path.is_file, self._find(self.images, name, self.read))
+        found = filter(Path.is_file, self._names.find(self.images, name, self.read))
         return self._only([*found], "images", name)
 
     def mask(self, name: str) -> Path | None:
@@ -82,13 +83,18 @@ class Files:
             image's, two could be it, or a link leads out of the folder.
         """
         for folder in self.masks:
+            for end in self._ends:
+                self._check_letters(folder, name, end)
             found = {
-                end: self._find(folder, name + end, (".png",)) for end in self._ends
+                end: self._names.find(folder, name + end, (".png",))
+                for end in self._ends
             }
             others = [end for end in filter(None, found) if found[end]]
             # That of an image which is called so, not of this one.
             own = [
-                end for end in others if self._find(self.images, name + end, self.read)
+                end
+                for end in others
+                if self._names.find(self.images, name + end, self.read)
             ]
             meant = [path for end in found if end not in own for path in found[end]]
             if path := self._only(meant, "masks", name):
@@ -100,21 +106,24 @@ class Files:
                 )
         for folder in self.masks:
             for end in self._ends:
-                if other := self._find(folder, name + end, _OTHERS):
+                if other := self._names.find(folder, name + end, _OTHERS):
                     raise _other_format(self.inside.checked(other[0]), name)
         return None
 
-    def _find(self, folder: str, name: str, suffixes: Sequence[str]) -> list[Path]:
-        """Returns the files `folder/name` with any of the suffixes, in any case."""
-        place = self.root / folder / name
-        if not place.parent.is_dir():
-            check_links([place.parent])
-            return []
-        known = identity(place.parent)  # links give a folder any number of names
-        if (listed := self._listed.get(known)) is None:
-            listed = self._listed[known] = _files_of(place.parent)
-        there = (listed.get(place.name + suffix, ()) for suffix in suffixes)
-        return [place.parent / it for names in there for it in names]
+    def _check_letters(self, folder: str, name: str, end: str) -> None:
+        """Refuses what only its letters keep from being an image's mask.
+
+        Raises:
+          UserError: it is there, and of no other image.
+        """
+        place = self.root / folder / (name + end)
+        for path in self._names.alike(place, ".png"):
+            if path.name.startswith(place.name):
+                continue  # that mask itself
+            other = path.relative_to(self.root / folder).with_suffix("").as_posix()
+            own = {other, other[: len(other) - len(end)]} - {name}
+            if not any(self._names.find(self.images, it, self.read) for it in own):
+                raise other_letters(path, f"{place.name}.png")
 
     def _only(self, found: Sequence[Path], what: str, name: str) -> Path | None:
         """Returns the one file of a name, None if there is none.
@@ -227,24 +236,11 @@ def unmatched(count: int, alone: Sequence[str], spare: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def first_few(names: Sequence[str], most: int = 5) -> str:
-    """Returns the first few names, for a message."""
-    return ", ".join(names[:most]) + ", …" * (len(names) > most)
-
-
 def _other_format(path: Path, name: str) -> UserError:
     return UserError(
         f"{path} is the mask of image {name!r}, but masks are read as .png. Export it "
         "as a grayscale or palette PNG from the program that drew it."
     )
-
-
-def _files_of(folder: Path) -> dict[str, list[str]]:
-    """Returns the names of a folder's files, and links to nothing, by lower suffix."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(it for it in folder.iterdir() if not it.is_dir()):
-        found.setdefault(path.stem + path.suffix.lower(), []).append(path.name)
-    return found
 
 
 def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:

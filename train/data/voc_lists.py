@@ -22,12 +22,7 @@ from train.common.files import identity
 from train.common.regular import read_text
 from train.data.inside import within
 from train.data.unread import of_unread
-from train.data.voc_files import (
-    Files,
-    Pair,
-    counted_once,
-    raise_error,
-)
+from train.data.voc_files import Files, Pair, counted_once, raise_error
 
 _COLUMN = re.compile(r"(?<!\s)\s+-?[01]$")
 
@@ -167,6 +162,8 @@ def _pair(files: Files, line: _Line, *, column: bool) -> Pair:
     """
     names = [line.text, *([_COLUMN.sub("", line.text)] if column else [])]
     for name in filter(None, map(within, (line.whole, *names))):
+        if name == ".":  # which is a folder
+            continue
         with _at(line):
             image = files.image(name)
         if image:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.common.errors import UserError
+from train.data.unread import PICTURE_SUFFIXES
 
 IMAGE_SUFFIXES = frozenset(
     ".bmp .dib .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
 )
-# Those that are found: others to be refused by name, lest they be passed over.
 _FOUND = IMAGE_SUFFIXES.union(
-    ".avif .gif .heic .heif .jp2 .pbm .pfm .pgm .pnm .ppm".split()
-)
+    PICTURE_SUFFIXES
+)  # what is not read, to be refused by name
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:

@@ -11,7 +11,7 @@ from train.common.errors import UserError
 from train.data.dataset import DataOptions, find_dataset
 from train.data.voc_files import LISTS
 
-from .exports import labels, load, write_pairs
+from .exports import labels, load, together, write_pairs
 
 NAMES = sorted(labels())
 
@@ -98,6 +98,50 @@ def test_names_in_other_letters(tmp_path: Path, name: str, meant: str) -> None:
         load(root, split=0.3)
     (root / Path(name).parts[0]).rename(tmp_path / "elsewhere")
     load(root, split=0.3)
+
+
+def test_masks_in_other_letters(tmp_path: Path) -> None:
+    """Those of the next folder, or of another ending, would be read for them."""
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    shutil.copytree(root / "SegmentationClass", root / AUG)
+    (root / AUG / "photo 3.png").rename(root / AUG / "Photo 3.png")
+    said = r"Aug/Photo 3\.png is read only where it is called photo 3\.png, "
+    with pytest.raises(UserError, match=said):
+        load(root, split=0.3)
+    shutil.copy(root / "JPEGImages" / "photo 4.jpg", root / "JPEGImages/Photo 3.jpg")
+    assert len(together(load(root, split=0.3))) == len(NAMES) + 1  # and its own now
+
+
+def test_masks_of_endings_in_other_letters(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "pairs", "images", "masks")
+    write_lists(root)
+    wrong = root / "masks" / "photo 3_Mask.png"
+    shutil.copy(root / "masks" / "photo 3.png", wrong)
+    said = r"photo 3_Mask\.png is read only where it is called photo 3_mask\.png, "
+    with pytest.raises(UserError, match=said):
+        load(root)
+    wrong.rename(wrong.with_name("Photo 3_mask.png"))
+    with pytest.raises(UserError, match=said.replace("photo 3_M", "Photo 3_m", 1)):
+        load(root)
+    shutil.copy(root / "images" / "photo 4.jpg", root / "images" / "Photo 3.jpg")
+    assert len(together(load(root))) == len(NAMES)
+
+
+def test_folders_in_other_letters(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    for folder, name in (
+        ("JPEGImages", "day/1.jpg"),
+        ("SegmentationClass", "day/1.png"),
+    ):
+        first = next((root / folder).glob(f"*{name[-4:]}"))
+        (root / folder / "day").mkdir()
+        shutil.copy(first, root / folder / name)
+    shutil.copytree(root / "SegmentationClass", root / AUG)
+    (root / AUG / "day").rename(root / AUG / "Day")
+    with pytest.raises(
+        UserError, match=r"Aug/Day is read only where it is called day, "
+    ):
+        load(root, split=0.3)
 
 
 @pytest.mark.parametrize("place", [".", LISTS])

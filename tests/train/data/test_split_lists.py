@@ -96,7 +96,7 @@ def test_of_two_paths_the_first_gives_the_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("listed", [True, False])
-@pytest.mark.parametrize("end", [".tif", ".TIFF", ".bmp", ".webp", "link"])
+@pytest.mark.parametrize("end", [".tif", ".TIFF", ".bmp", ".dib", ".pbm", "link"])
 def test_what_is_not_read_is_named_with_the_reason(
     tmp_path: Path, layout: tuple[str, str], listed: bool, end: str
 ) -> None:

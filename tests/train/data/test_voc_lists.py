@@ -53,6 +53,17 @@ def test_line_is_whole_whatever_is_a_space_elsewhere(folder: Path, name: str) ->
     assert names(folder) == [name, "c"]
 
 
+@pytest.mark.parametrize("line", [".", "a/..", "./"])
+def test_the_folder_is_no_image(folder: Path, line: str) -> None:
+    shutil.copy(folder / "JPEGImages" / "a.jpg", folder / "JPEGImages.jpg")
+    shutil.copy(
+        folder / "SegmentationClass" / "a.png", folder / "SegmentationClass.png"
+    )
+    write_list(folder, ["a", line])
+    with pytest.raises(UserError, match=r"missing, but a split lists .* line 2\)"):
+        names(folder)
+
+
 def test_spaces_around_a_name_are_left_out(folder: Path) -> None:
     write_list(folder, ["a ", "\tb", " c  1", "  "], "train")
     with pytest.raises(UserError, match=r"c  1\.jpg is missing"):

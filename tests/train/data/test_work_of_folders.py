@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from train.common.errors import UserError
-from train.data import voc_files, voc_lists
+from train.data import named_files, voc_lists
 from train.data.convert import coco_masks
 from train.data.convert.coco_masks import Annotation, Runs, class_mask
 from train.data.convert.tfds_files import _configs
@@ -60,13 +60,13 @@ def test_a_folder_under_many_names_is_listed_once(
     path = folder / "ImageSets" / "Segmentation" / "train.txt"
     path.write_text("\n".join([image, *linked]))
     seen: list[Path] = []
-    files_of = voc_files._files_of
+    by_letters = named_files._by_letters
 
     def counted(folder: Path) -> dict[str, list[str]]:
         seen.append(folder)
-        return files_of(folder)
+        return by_letters(folder)
 
-    monkeypatch.setattr(voc_files, "_files_of", counted)
+    monkeypatch.setattr(named_files, "_by_letters", counted)
     monkeypatch.setattr(filecmp, "cmp", None)  # of masks with themselves
     assert [pair.name for pair in read_list(path, Files(folder))] == [image]
     assert seen == [folder / "JPEGImages", folder / "SegmentationClass"]
@@ -79,7 +79,7 @@ def test_folders_that_are_not_there_are_not_kept(folder: Path) -> None:
     files = Files(folder)
     for number in range(100):
         assert files.image(f"{number}/a") is None
-    assert len(files._listed) == 0
+    assert len(files._names._listed) == 0
 
 
 def test_a_file_is_compared_with_its_own_folders(

@@ -14,7 +14,7 @@ import msgspec
 
 from train.common.errors import UserError
 from train.common.notes import note
-from train.common.text import shown
+from train.common.text import first_few, shown
 from train.data.convert.coco_masks import Annotation, Id, class_mask
 from train.data.convert.coco_places import CocoFile, coco_files, image_files
 from train.data.convert.conversion import (
@@ -28,7 +28,6 @@ from train.data.convert.conversion import (
 from train.data.convert.drawn_pixels import DrawnPixels
 from train.data.convert.links import file_places, images_in, same_named
 from train.data.images import Size, upright_size
-from train.data.voc_files import first_few
 
 _BACKGROUND = "background"
 

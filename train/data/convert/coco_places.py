@@ -17,12 +17,13 @@ from models.text import shortened
 from train.common.errors import UserError
 from train.common.files import identity, same_content
 from train.common.regular import open_regular
+from train.common.text import first_few
 from train.data.convert.coco_masks import Id
-from train.data.inside import Inside
+from train.data.inside import Inside, check_links
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
 from train.data.splits import ALIASES, split_called
-from train.data.voc_files import LISTS, MASKS, first_few
+from train.data.voc_files import LISTS, MASKS
 
 _ROBOFLOW = "_annotations.coco.json"
 _MOST_PARTS = 32  # files of annotations; each looks at all images when it is found
@@ -53,7 +54,9 @@ def coco_files(root: Path) -> list[CocoFile]:
 
 def _roboflow(root: Path) -> list[CocoFile]:
     names = [*(name for of in ALIASES.values() for name in of), "test"]
-    folders = [root / name for name in names if (root / name / _ROBOFLOW).is_file()]
+    folders = [root / name for name in names]
+    check_links(folder / _ROBOFLOW for folder in folders)
+    folders = [folder for folder in folders if (folder / _ROBOFLOW).is_file()]
     return [CocoFile(split_called(f.name), f / _ROBOFLOW, (f,)) for f in folders]
 
 

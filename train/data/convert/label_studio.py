@@ -22,6 +22,7 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.notes import note
+from train.common.text import first_few
 from train.data.convert.brush_regions import (
     BrushRegion,
     BrushResult,
@@ -43,7 +44,6 @@ from train.data.convert.task_images import TaskImages
 from train.data.images import Size, read_mask, upright_size
 from train.data.layouts import brush_masks
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import first_few
 
 _MASK = re.compile(r"task-([0-9]+)-annotation-([0-9]+)-by-[^-]*-(.*-[0-9]+)", re.DOTALL)
 _BACKGROUND = "background"

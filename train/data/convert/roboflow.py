@@ -98,7 +98,14 @@ def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
             f"{tables[0]}: {LABELME_IGNORED!r} is labelme's name for no class, and "
             "passed over. Call it otherwise, and leave its pixels out by --void 0."
         )
-    return {0: "background"} | read[0]
+    named = {0: "background"} | read[0]
+    if len(named) > len(read[0]) and "background" in read[0].values():
+        value = next(it for it, name in read[0].items() if name == "background")
+        raise UserError(
+            f"{tables[0]} calls the value {value} 'background', and gives 0 no name. "
+            f"Add the line `0, NAME` to every {_TABLE} of the export."
+        )
+    return named
 
 
 def _read_table(table: Path) -> dict[int, str]:
@@ -167,7 +174,7 @@ def _indices(mask: Path, values: np.ndarray, classes: Mapping[int, str]) -> np.n
     Raises:
       UserError: a value has no class.
     """
-    table = np.full(256, -1)
+    table = np.full(256, -1, np.int16)
     table[list(classes)] = np.arange(len(classes))
     table[IGNORED] = IGNORED
     indices = table[values]

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from train.common.errors import UserError
-from train.common.text import shown
+from train.common.text import first_few, shown
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import READ_SUFFIXES, files_below, first_few
+from train.data.voc_files import READ_SUFFIXES, files_below
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 _UPLOADED = "/upload/"  # of an address

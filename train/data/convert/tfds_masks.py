@@ -58,10 +58,10 @@ class Meaning:
     def _table(self) -> np.ndarray:
         """Returns the class of each value of 0 to 255."""
         if self.values:
-            table = np.full(256, IGNORED)
+            table = np.full(256, IGNORED, np.int16)
             table[list(self.values)] = range(len(self.values))
             return table
-        table = np.arange(256) + self.shift
+        table = np.arange(256, dtype=np.int16) + self.shift
         last = len(self.names) or IGNORED
         table[(table < 0) | (table >= last)] = _NO_CLASS
         table[[self.void, IGNORED]] = IGNORED

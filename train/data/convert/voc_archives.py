@@ -26,13 +26,14 @@ from tqdm import tqdm
 
 from train.common.errors import UserError
 from train.common.regular import check_size
+from train.common.text import first_few
 from train.data.convert.archives import Member, files_unpacked, open_archive
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.sbd_masks import sbd_mask
 from train.data.layouts import MASK_ARCHIVES, SBD_ARCHIVES, VOC_ARCHIVE
 from train.data.palette import mask_png, voc_colormap
 from train.data.voc_classes import VOC_CLASSES
-from train.data.voc_files import IMAGES, first_few
+from train.data.voc_files import IMAGES
 
 AUGMENTED = "train_aug"
 PUBLISHED = {"train": 1464, "val": 1449, AUGMENTED: 10_582}  # images

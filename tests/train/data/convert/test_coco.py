@@ -77,6 +77,11 @@ def test_roboflows_layout_is_read(tmp_path: Path) -> None:
     assert_same(found["train"], {"train/same": drawn(0)[1]})
     assert_same(found["val"], {"valid/same": drawn(1)[1]})
     assert list(records(load(root, val_split="test"))["val"]) == ["test/same"]
+    table = root / "valid" / "_annotations.coco.json"
+    table.rename(tmp_path / "moved.json")
+    table.symlink_to("gone")
+    with pytest.raises(UserError, match=rf"{table} is a link to what is not there"):
+        load(root, split=0.5)  # nor is all divided that is there
 
 
 @pytest.mark.parametrize("folder", ["images", "."])

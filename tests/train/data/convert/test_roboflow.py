@@ -119,6 +119,10 @@ def test_one_part_is_divided(tmp_path: Path) -> None:
             "line 3: .*another value of 0 to 254",
         ),
         ("Pixel Value, Class\n0, none\n1, none\n", "once; repeated: none"),
+        (
+            "Pixel Value, Class\n1, background\n2, cat\n",
+            r"calls the value 1 'background', and gives 0 no name.*`0, NAME` to every",
+        ),
         ("Pixel Value, Class\n0, none\n", "export must name 2 to 255 .*, it has 1"),
         (f"Pixel Value, Class\n0, none\n1, {'x' * 140_000}\n", "line 3: .*VALUE"),
         (f"Pixel Value, Class\n0, none\n{'9' * 5000}, cat\n", "line 3: .*VALUE"),
