@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from models import beginning  # noqa: F401  # isort: skip
 import argparse
-import contextlib
 import hashlib
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from models.styles import STYLES
-from models.text import inert, shortened
+from models.text import inert, positive, shortened
 from models.weights import STATED, read_header, read_weights, write_weights
 
 
@@ -48,7 +46,7 @@ def convert(
     header = read_header(source)
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target} is the source: name another target")
-    arrays = read_weights(source)
+    arrays = read_weights(source, header)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_weights(arrays, target, {**header.metadata, **(stated or {})})
@@ -76,15 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--style", choices=list(STYLES))
     group.add_argument("--preprocessing")
-    group.add_argument("--norm-epsilon", type=_positive, help="of batch norm")
+    group.add_argument("--norm-epsilon", type=positive, help="of batch norm")
     return parser
-
-
-def _positive(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < (number := float(text)) < math.inf:
-            return number
-    raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
 
 
 def main() -> None:

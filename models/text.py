@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 # What moves a cursor, changes colors, ends a line or turns the direction of writing.
@@ -22,6 +23,19 @@ def inert(text: str) -> str:
 def shortened(text: str, most: int = 80) -> str:
     """Returns text of at most so many characters, and an ellipsis for the rest."""
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def positive(text: str) -> float:
+    """Returns a finite number above 0, as programs write one.
+
+    Raises:
+      ValueError: it is none.
+    """
+    # Python reads 1_0 and digits of all scripts, too.
+    value = float(text if text.isascii() and "_" not in text else "nan")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{text!r} is no positive number")
+    return value
 
 
 def escaped(found: re.Match[str]) -> str:

@@ -113,30 +113,35 @@ def read_header(path: Path) -> Header:
     Raises:
       WeightsError: the file is missing, is neither, or holds more than tensors.
     """
-    with _open(path) as file:
-        if file is None:
-            keys, aside = read_torch_header(path)
-            return Header(keys, {}, aside)
-        return Header(tuple(file.keys()), file.metadata() or {})
+    with _open(path) as (_, header):
+        return header
 
 
-def read_weights(path: Path) -> dict[str, np.ndarray]:
+def read_weights(path: Path, known: Header | None = None) -> dict[str, np.ndarray]:
     """Returns the arrays of a file of safetensors or PyTorch by key.
 
+    Args:
+      path: of the file.
+      known: what it held before, when it was read for what its arrays mean.
+
     Raises:
-      WeightsError: the file is missing, damaged, is neither, or holds more than
-        tensors.
+      WeightsError: the file is missing, damaged, is neither, holds more than tensors,
+        or has another header now.
     """
-    with _open(path) as file:
+    with _open(path) as (file, header):
+        if known not in (None, header):
+            raise WeightsError(
+                f"{path} has changed since its header was read. Give the command again."
+            )
         if file is None:
             return read_torch_file(path)
-        stated = (file.metadata() or {}).get(checksums.FIELD)
+        stated = header.metadata.get(checksums.FIELD)
         if stated is not None and not checksums.is_whole(path, stated):
             raise WeightsError(
                 f"{path} is damaged: its checksum is of another content. Copy or "
                 "export it again."
             )
-        return {key: _array(path, file, key) for key in tuple(file.keys())}
+        return {key: _array(path, file, key) for key in header.keys}
 
 
 def _array(path: Path, file: Any, key: str) -> np.ndarray:
@@ -154,16 +159,17 @@ def _array(path: Path, file: Any, key: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[tuple[Any, Header]]:
     """Opens a safetensors file; yields None for PyTorch's, known by their content."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     try:
         if is_torch_file(path):
-            yield None
+            keys, aside = read_torch_header(path)
+            yield None, Header(keys, {}, aside)
         else:
             with safe_open(path, framework="numpy") as file:
-                yield file
+                yield file, Header(tuple(file.keys()), file.metadata() or {})
     except TorchFileError as error:
         raise WeightsError(str(error)) from error
     except MemoryError as error:

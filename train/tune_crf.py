@@ -33,7 +33,7 @@ from train.evaluation.crf_worker import Parameters
 from train.evaluation.spread import replicas
 from train.evaluation.views import PredictionOptions
 from train.evaluation.whole_split import evenly
-from train.workdir.evaluated import check_colors, name_of_result
+from train.workdir.evaluated import check_colors, name_of_result, of_other_data
 from train.workdir.run import Run
 from train.workdir.trained import Checkpoint, load_run
 
@@ -101,7 +101,8 @@ def tune_crf(
         Run(run).check_data(dataset)
     check_colors(Run(run), dataset)
     source = Part(dataset.val, evenly(len(dataset.val), images))
-    if not where.holdout:
+    others = of_other_data(run, where.train_split, where, dataset)
+    if not (where.holdout or others):
         print(
             f"The network was trained on these {len(source)} images, where it is surer "
             "than on new ones: --holdout of train/main.py keeps some for this."
@@ -138,7 +139,7 @@ def tune_crf(
         "options": best.command() if best else "",
     }
     which = [] if checkpoint == "newest" else [checkpoint]
-    words = [where.train_split, *which, *prediction.named()]
+    words = [where.train_split, *which, *others, *prediction.named()]
     path = run / f"{name_of_result('crf', words)}.json"
     replace_text(path, json.dumps(result, indent=2) + "\n")
     if ends := ", ".join(f"--{flag(name)}" for name in grid.ends(tried[0].parameters)):

@@ -57,6 +57,19 @@ def run(*arguments: object) -> Ended:
     return Ended(status, out.getvalue(), error.getvalue())
 
 
+def test_a_source_that_is_exchanged_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save_file(ARRAYS, source, {"style": "caffe"})
+    header = read_header(source)
+    save_file(ARRAYS, source, {"style": "modern"})
+    monkeypatch.setattr(convert_checkpoint, "read_header", lambda path: header)
+    with pytest.raises(ValueError, match="has changed since its header was read"):
+        convert_checkpoint.convert(source, target)
+    assert not target.exists()
+
+
 def test_every_tensor_is_kept_and_the_rest_named(tmp_path: Path) -> None:
     items = {"state_dict": tensors(ARRAYS), "epoch": value(3)}
     source = write_zip(tmp_path / "w.pth", table(items), storages_of(ARRAYS))
@@ -87,10 +100,10 @@ def test_what_weights_were_trained_with_is_written(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (STATED[:4], "need one another"),
-        ((*STATED[:5], "nan"), "must be a positive number, got 'nan'"),
-        ((*STATED[:5], "-1"), "must be a positive number, got '-1'"),
+        ((*STATED[:5], "nan"), "invalid positive value: 'nan'"),
+        ((*STATED[:5], "-1"), "invalid positive value: '-1'"),
         (("--style", "tf", *STATED[2:]), "invalid choice: 'tf'"),
-        ((*STATED[:5], "much"), "must be a positive number, got 'much'"),
+        ((*STATED[:5], "much"), "invalid positive value: 'much'"),
     ],
 )
 def test_what_cannot_be_stated_is_refused(

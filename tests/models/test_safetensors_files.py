@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from models.weights import WeightsError, read_header, read_weights
+from models.weights import WeightsError, read_header, read_weights, write_weights
+
+from .checkpoints import storages, table, tensors, write_zip
 
 
 def write_safetensors(path: Path, kind: str, shape: list[int], size: int) -> Path:
@@ -36,6 +39,33 @@ def test_array_that_numpy_has_not_is_named(
     said = str(raised.value)
     assert said.startswith(f"{path}: a.kernel, of the kind {kind} and the shape [")
     assert len(said) < 300 + len(str(path)) and "\n" not in said
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_arrays_are_those_of_the_header_that_was_read(
+    tmp_path: Path, suffix: str
+) -> None:
+    """Of a file that is exchanged meanwhile, they would be taken for what it said."""
+    path = tmp_path / f"w{suffix}"
+
+    def exchange(key: str, classes: str) -> None:
+        arrays = {key: np.ones(2, np.float32)}
+        if suffix == ".pth":
+            write_zip(path, table({"model": tensors(arrays)}), storages(arrays))
+        else:
+            write_weights(arrays, path, {"class_names": classes})
+
+    exchange("a.kernel", "sky, road")
+    header = read_header(path)
+    assert list(read_weights(path, header)) == ["a.kernel"]
+    exchange("b.kernel", "sky, road")
+    with pytest.raises(WeightsError, match=f"^{path} has changed since its header was"):
+        read_weights(path, header)
+    assert list(read_weights(path)) == ["b.kernel"]
+    if suffix == ".safetensors":
+        exchange("a.kernel", "road, sky")
+        with pytest.raises(WeightsError, match="has changed"):
+            read_weights(path, header)
 
 
 def test_other_kinds_are_read(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ CONVERTED = [
         ("turned by text", "1 if isinstance(found, str | bytes) else ", ""),
     ),
     *of(
-        "train/training/initial_weights.py",
+        "models/text.py",
         "tests/train/training/test_partial_weights.py",
         ("any digits", 'if text.isascii() and "_" not in text', "if text"),
     ),

@@ -132,6 +132,8 @@ CRF = (
             "val_split=options.train_split",
             "links=options.links",
         ),
+        ("as if trained on", "if not (where.holdout or others):", "if 1:"),
+        ("name of the run's own", "*which, *others, *pred", "*which, *pred"),
         ("held out of another list", "if where.holdout:", "if False:"),
         ("worse than none", " if tried[0].mean_iou > without else None", ""),
     )

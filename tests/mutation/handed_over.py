@@ -62,11 +62,8 @@ HANDED_OVER: list[Mutant] = [
         "models/convert_checkpoint.py",
         "tests/models/test_convert_checkpoint.py",
         ("escapes printed", "return inert(text).encode", "return text.encode"),
-        (
-            "any epsilon",
-            "if 0 < (number := float(text)) < math.inf",
-            "if number := float(text)",
-        ),
+        ("any epsilon", "type=positive", "type=float"),
+        ("of another source", "read_weights(source, header)", "read_weights(source)"),
     ),
     *of(
         "models/pickles.py",

@@ -59,6 +59,30 @@ IDENTITY = (
         ("aliased", "antialias=True", "antialias=False"),
     )
     + of(
+        "train/training/scales.py",
+        "tests/train/evaluation/test_preparation.py",
+        ("in 32 bits", "dtype=np.int64", "dtype=np.int32"),
+    )
+    + of(
+        "models/weights.py",
+        "tests/models/test_safetensors_files.py",
+        ("arrays of another file", "if known not in (None, header):", "if False:"),
+    )
+    + of(
+        "train/workdir/trained.py",
+        "tests/train/training/test_partial_weights.py",
+        ("classes of another file", "read_weights(path, header)", "read_weights(path)"),
+    )
+    + of(
+        "train/training/initial_weights.py",
+        "tests/train/training/test_partial_weights.py",
+        (
+            "checked once",
+            "header = _checked_header(opt",
+            "header = read_header(path)  # ",
+        ),
+    )
+    + of(
         "train/workdir/trained.py",
         "tests/train/test_export.py",
         ("unprepared", "height=use.image_height", "height=0"),

@@ -141,7 +141,7 @@ PREDICTIONS = (
     + of(
         "train/evaluation/input_sizes.py",
         "tests/train/evaluation/test_input_sizes.py",
-        ("own multiple lost", "math.lcm(multiple, options.size_multiple)", "multiple"),
+        ("own multiple lost", "own * math.ceil(least / own)", "least"),
         ("windows counted", "if window == (0, 0) or", "if True or"),
     )
     + of(

@@ -41,8 +41,14 @@ SIGNALS = of(
     "tests/train/common/test_signals.py",
     (
         "status of SIGTERM",
-        "os.EX_TEMPFAIL if isinstance(stop, Terminated) else 130",
-        "130",
+        "if isinstance(stop, Terminated):",
+        "if False:",
+    ),
+    ("stopped for good", "os.EX_TEMPFAIL if resume else", "os.EX_TEMPFAIL if 1 else"),
+    (
+        "killed by SIGTERM",
+        "with terminable():",
+        "with terminable() if resume else contextlib.nullcontext():",
     ),
 )
 FINITE = of(

@@ -270,7 +270,7 @@ PROGRAMS = of(
 ) + of(
     "train/common/command.py",
     "tests/train/test_programs.py",
-    ("status of Ctrl-C", "else 130)", "else 2)"),
+    ("status of Ctrl-C", "leave(128 + signal.SIGINT)", "leave(2)"),
     ("cache unused", 'jax.config.update("jax_compilation_cache_dir", folder)', "pass"),
 )
 TRAINER = [

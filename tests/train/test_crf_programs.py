@@ -239,6 +239,25 @@ def test_tuning_looks_at_the_training_split_alone(
     assert "without a CRF" in said and "an end of --weights, --position" in said
 
 
+def test_tuning_by_another_training_split_has_another_name(
+    run: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The network was not trained on all of it, and it may have validation images."""
+    path = run.folder / "dataset.json"
+    splits = {"train": "as trained", "val": "v"}
+    described = {**json.loads(path.read_text()), "split_fingerprints": splits}
+    path.write_text(json.dumps(described))
+    grid = Grid(weights=(0.0,), position_stds=(9.0,), color_stds=(60.0,))
+    for found, name in (("as trained", "crf_train"), ("another", "crf_train_data_f")):
+        run.dataset.splits = {"train": found}
+        tune_crf.tune_crf(run.folder, PredictionOptions(), grid, tune_crf.Fixed(), 2, 1)
+        same = name == "crf_train"
+        said = capsys.readouterr().out
+        assert ("was trained on these 2 images" in said) == same
+        assert ("Split 'train' of six has changed since" in said) != same
+        (run.folder / f"{name}.json").unlink()
+
+
 def test_a_crf_that_does_not_help_is_not_recommended(
     run: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:

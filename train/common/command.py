@@ -80,11 +80,10 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
 
     Args:
       main: does what the command is for.
-      resume: said after Ctrl-C and SIGTERM, how to go on; a program that cannot takes
-        SIGTERM as any other does.
+      resume: said after Ctrl-C and SIGTERM, how to go on.
 
-    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 75
-    (EX_TEMPFAIL) after SIGTERM where the same command goes on.
+    Exit status: 0 when done, 2 for a mistake the user can fix, 130 after Ctrl-C, 143
+    after SIGTERM, or 75 (EX_TEMPFAIL) where the same command goes on.
     """
     for name, value in _OURS.items():
         jax.config.update(name, value)
@@ -95,14 +94,16 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
     threading.excepthook = _trace_of_thread
     with _steady("stdout") as output, _steady("stderr", bars=True):
         try:
-            with terminable() if resume else contextlib.nullcontext():
+            with terminable():  # so that nothing half done is left
                 main()
         except KeyboardInterrupt as stop:
             # A save that was just beginning would show Orbax's own traces at the exit;
             # the checkpoint before it is whole.
             logging.getLogger("absl").setLevel(logging.CRITICAL)
             print(f"\nStopped.{resume}")
-            leave(os.EX_TEMPFAIL if isinstance(stop, Terminated) else 130)
+            if isinstance(stop, Terminated):
+                leave(os.EX_TEMPFAIL if resume else 128 + signal.SIGTERM)
+            leave(128 + signal.SIGINT)
         except Exception as error:
             if not (message := _message(error)):
                 traceback.print_exception(error)  # here, where it is made inert

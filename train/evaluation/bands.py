@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from train.evaluation.preparation import nearest
+from train.training.scales import nearest
 
 # Rows of a band, where windows do not decide.
 ROWS = 256

@@ -51,8 +51,9 @@ def size_at_height(size: Size, height: int) -> Size:
 def multiple_for(sizes: Iterable[Size], options: EvaluationOptions) -> int:
     """Returns what to pad images to a multiple of, pixels.
 
-    The options' own for few sizes; for more than `MOST_SIZES`, the least of 32, 64, 128
-    and 256 that leaves no more, or the last. Images larger than a window do not count.
+    The options' own for few sizes; for more than `MOST_SIZES`, the least of its
+    multiples from 32, 64, 128 and 256 on that leaves no more, or the last. Images
+    larger than a window do not count.
     """
     window = options.window
     whole = {
@@ -60,10 +61,11 @@ def multiple_for(sizes: Iterable[Size], options: EvaluationOptions) -> int:
         for size in sizes
         if window == (0, 0) or (size[0] <= window[0] and size[1] <= window[1])
     }
-    for multiple in (options.size_multiple, *_MULTIPLES):
+    own = options.size_multiple
+    for multiple in (own, *(own * math.ceil(least / own) for least in _MULTIPLES)):
         if padded_sizes(whole, multiple) <= MOST_SIZES:
             break
-    return math.lcm(multiple, options.size_multiple)
+    return multiple
 
 
 def padded_sizes(sizes: Iterable[Size], multiple: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from train.data.forms import Form
 from train.data.images import Example, at_height, rescaled_size
-from train.training.scales import resize_linear
+from train.training.scales import nearest, resize_linear
 
 
 def prepared(image: np.ndarray, height: int) -> np.ndarray:
@@ -31,14 +31,6 @@ def at_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         if pixels != wanted:
             mask = np.take(mask, nearest(pixels, wanted), axis=axis)
     return mask
-
-
-def nearest(pixels: int, wanted: int) -> np.ndarray:
-    """Returns the nearest of a side's pixels for each of those wanted, int `[wanted]`.
-
-    To the last one as `shrink_labels`.
-    """
-    return (2 * np.arange(wanted) + 1) * pixels // (2 * wanted)
 
 
 def prepared_images(images: jax.Array, height: int) -> jax.Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,7 +16,7 @@ from models.heads import HEADS
 from models.layouts import Layout, find_layout
 from models.pretrained import PRETRAINED, PretrainedError, find_pretrained
 from models.styles import STYLES
-from models.text import shortened
+from models.text import positive, shortened
 from models.weights import (
     STATED,
     Header,
@@ -58,6 +57,11 @@ def check_initial_weights(options: ModelOptions) -> None:
             f"{', '.join(PRETRAINED)}. To begin at random weights add "
             '--weights "" --batch-norm trained.'
         )
+    _checked_header(options, path)
+
+
+def _checked_header(options: ModelOptions, path: Path) -> Header:
+    """Returns what a file of suitable weights holds, without the arrays."""
     try:
         header = read_header(path)
         layout, _ = find_layout(header.keys)
@@ -66,6 +70,7 @@ def check_initial_weights(options: ModelOptions) -> None:
     except LookupError as error:
         raise UserError(f"--weights {path}: {error}; {_HELP}.") from error
     _check_use(options, path, layout, header)
+    return header
 
 
 def weights_file(options: ModelOptions) -> Path:
@@ -127,21 +132,13 @@ def _stated(metadata: Mapping[str, str]) -> dict[str, Any]:
         if "preprocessing" in stated:
             PREPROCESSINGS.check(stated["preprocessing"])
         if "norm_epsilon" in stated:
-            stated["norm_epsilon"] = _positive(stated["norm_epsilon"])
+            stated["norm_epsilon"] = positive(stated["norm_epsilon"])
     except ValueError as error:
         raise UserError(
             f"its metadata cannot be used: {error}. models/convert_checkpoint.py "
             "writes a copy with others."
         ) from error
     return stated
-
-
-def _positive(text: str) -> float:
-    # As programs write one: Python reads 1_0 and digits of all scripts, too.
-    value = float(text if text.isascii() and "_" not in text else "nan")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"norm_epsilon must be above 0, got {text!r}")
-    return value
 
 
 def _check_use(
@@ -204,12 +201,12 @@ def with_weights(
     if not options.weights:
         return state
     path = weights_file(options)
+    header = _checked_header(options, path)  # the file may be another by now
     try:
-        header = read_header(path)
         state, loaded = loaded_state(
             state,
             graph,
-            read_weights(path),
+            read_weights(path, header),
             new_head=options.new_head,
             new_stages=options.new_stages,
             widening=_widening(options, header),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from models.deeplab import DeepLab, NetworkOutputs
 
@@ -75,6 +76,13 @@ def shrink_labels(labels: jax.Array, size: tuple[int, ...]) -> jax.Array:
         pixels = labels.shape[axis]
         if cells == pixels:
             continue
-        nearest = (2 * jnp.arange(cells) + 1) * pixels // (2 * cells)
-        labels = jnp.take(labels, nearest, axis=axis)
+        labels = jnp.take(labels, nearest(pixels, cells), axis=axis)
     return labels
+
+
+def nearest(pixels: int, cells: int) -> np.ndarray:
+    """Returns the pixel nearest to the center of each cell, int `[cells]`.
+
+    In 64 bits: the products of long sides leave 32.
+    """
+    return (2 * np.arange(cells, dtype=np.int64) + 1) * pixels // (2 * cells)

@@ -96,7 +96,7 @@ def load_split(
     if chosen.evaluation_batch:
         options = dataclasses.replace(options, batch_size=chosen.evaluation_batch)
     which = () if chosen.checkpoint == "newest" else (chosen.checkpoint,)
-    elsewhere = _of_other_data(run, name, options_of_data, dataset)
+    elsewhere = of_other_data(run, name, options_of_data, dataset)
     words = [name, *which, *elsewhere, *prediction.named()]
     return EvaluatedSplit(trained, dataset, options, where.image_height, name, words)
 
@@ -121,12 +121,13 @@ def check_colors(run: Run, dataset: Dataset) -> None:
         note(f"warning: {said}")
 
 
-def _of_other_data(
+def of_other_data(
     run: Path, split: str, options: DataOptions, dataset: Dataset
 ) -> list[str]:
-    """Returns a word for the file's name, none for the run's own data.
+    """Returns a word for the name of a result, none for the run's own data.
 
-    What a split holds tells, where the run has recorded it; else its path.
+    What a split holds tells, where the run has recorded it; else its path. One that has
+    changed is told.
     """
     known = Run(run).split_fingerprint(split)
     elsewhere = Run(run).is_of_another_path(options)

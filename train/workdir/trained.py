@@ -218,7 +218,8 @@ def load_file(path: Path) -> Trained:
       UserError: the file is missing, damaged, or of another project.
     """
     try:
-        metadata = read_header(path).metadata
+        header = read_header(path)
+        metadata = header.metadata
         config = _read_config(path, metadata)
         class_names, colors, step = _read_classes_and_step(metadata)
         void_values(config.data.void, class_names)
@@ -226,7 +227,7 @@ def load_file(path: Path) -> Trained:
         preprocessing_of(config.model.preprocessing, statistics, config.data.form)
         alone = config.replace(learn_score_scale=False, auxiliary=0.0, ema=0.0)
         graph, state = abstract_state(alone, len(class_names))
-        state, loaded = loaded_state(state, graph, read_weights(path))
+        state, loaded = loaded_state(state, graph, read_weights(path, header))
         if loaded.new:
             raise WeightsError(f"{path} has no {' and no '.join(loaded.new)}")
         if loaded.unused:

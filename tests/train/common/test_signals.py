@@ -3,8 +3,11 @@
 import os
 import re
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -122,14 +125,35 @@ def test_stop_says_what_asked_for_it(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, os.EX_TEMPFAIL), (signal.SIGINT, 130)]
+    ("number", "resume", "status"),
+    [
+        (signal.SIGTERM, " Go on.", os.EX_TEMPFAIL),
+        (signal.SIGINT, " Go on.", 130),
+        (signal.SIGTERM, "", 143),
+        (signal.SIGINT, "", 130),
+    ],
 )
-def test_program_that_goes_on_ends_with_a_status_that_says_so(
-    number: signal.Signals, status: int, capsys: pytest.CaptureFixture[str]
+def test_stopped_programs_leave_nothing_half_done(
+    number: signal.Signals,
+    resume: str,
+    status: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    """And their status says who asked, and whether the same command goes on."""
+    left: list[Path] = []
+
+    def main() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            left.append(Path(folder))
+            signal.raise_signal(number)
+
+    def before(*unused: object) -> None:  # which would end the tests
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, before)
     with pytest.raises(SystemExit) as ended:
-        run_command(lambda: signal.raise_signal(number), resume=" Go on.")
+        run_command(main, resume=resume)
     assert ended.value.code == status
-    assert "Stopped. Go on." in capsys.readouterr().out
+    assert f"Stopped.{resume}\n" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGTERM) == before
+    assert not left[0].exists()

@@ -50,6 +50,12 @@ def test_masks_go_back_alike_under_jit(
     np.testing.assert_array_equal(found, [at_size(mask, size) for mask in masks])
 
 
+def test_long_sides_are_counted_in_64_bits() -> None:
+    columns = jnp.arange(30_000)[None, None]
+    found = np.asarray(shrink_labels(columns, (1, 40_000)))[0, 0]
+    assert found.tolist() == [(2 * i + 1) * 30_000 // 80_000 for i in range(40_000)]
+
+
 @pytest.mark.parametrize("window", [(0, 0), (32, 32)])
 def test_a_file_is_predicted_as_its_record(
     make_config: MakeConfig, window: tuple[int, int]

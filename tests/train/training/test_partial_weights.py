@@ -1,6 +1,7 @@
 """Files of a part of a network, and files that state what they were trained with."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from models.weights import read_header, read_weights, write_weights
 from train.common.errors import UserError
 from train.training.initial_weights import check_initial_weights, with_weights
 from train.training.step import abstract_state, make_state
+from train.workdir import trained
 from train.workdir.trained import load_trained, save_trained
 
 from ...models.checkpoints import storages, table, tensors, value, write_zip
@@ -115,10 +117,10 @@ def test_presumed_epsilon_is_checked_and_the_way_to_state_another_named(
         ("style", "tf", "no style 'tf'; there is: torchvision, caffe"),
         ("preprocessing", "none", "no preprocessing 'none'"),
         ("norm_epsilon", "small", "could not convert.*'small'"),
-        ("norm_epsilon", "nan", "must be above 0, got 'nan'"),
-        ("norm_epsilon", "1_0", "must be above 0, got '1_0'"),
-        ("norm_epsilon", "٢", "must be above 0, got '٢'"),
-        ("norm_epsilon", "0", "must be above 0, got '0'"),
+        ("norm_epsilon", "nan", "'nan' is no positive number"),
+        ("norm_epsilon", "1_0", "'1_0' is no positive number"),
+        ("norm_epsilon", "٢", "'٢' is no positive number"),
+        ("norm_epsilon", "0", "'0' is no positive number"),
     ],
 )
 def test_file_that_states_what_there_is_not_is_refused(
@@ -137,6 +139,38 @@ def test_epsilon_of_an_exported_network_is_checked(
     save_trained(trained_model(make_config(norm_epsilon=1e-3)), path)
     with pytest.raises(UserError, match="Add --norm-epsilon 0.001.$"):
         check_initial_weights(make_config(weights=str(path)).model)
+
+
+def test_a_file_that_is_exchanged_after_it_was_checked_is_refused(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    """Data are prepared in between, which may take an hour."""
+    path = tmp_path / "model.safetensors"
+    save_trained(trained_model(make_config()), path)
+    model = make_config(weights=str(path)).model
+    check_initial_weights(model)
+    save_trained(trained_model(make_config(norm_epsilon=1e-3)), path)
+    graph, state = make_state(make_config(), CLASSES, seed=0)
+    with pytest.raises(UserError, match="Add --norm-epsilon 0.001.$"):
+        with_weights(state, graph, model)
+
+
+def test_a_network_that_is_exchanged_while_it_is_loaded_is_refused(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its classes would be those of one file, its weights those of the other."""
+    path = tmp_path / "model.safetensors"
+    first = trained_model(make_config())
+    save_trained(first, path)
+
+    def exchanging(*arguments: Any) -> Any:
+        names = tuple(reversed(first.class_names))
+        save_trained(first._replace(class_names=names), path)
+        return abstract_state(*arguments)
+
+    monkeypatch.setattr(trained, "abstract_state", exchanging)
+    with pytest.raises(UserError, match=f"^{path} has changed since its header was"):
+        load_trained(path)
 
 
 def test_exported_network_with_a_stage_too_many_is_refused(
