@@ -238,6 +238,12 @@ CONVERSIONS = [
         ("no background", '{0: "background"} | read[0]', "read[0]"),
         ("no class", "if read[0].get(0) == LABELME_IGNORED:", "if False:"),
         ("commas in names", "first, name = row", "first, name, *_ = row"),
+        ("blank first line", "start=1) if it[1]]", "start=1) if it[1] or it[0] < 2]"),
+        (
+            "masks of any ending",
+            '.name.lower().endswith(f"{_END}.png")',
+            ".stem.endswith(_END)",
+        ),
         ("tables differ", "if classes != read[0]:", "if False:"),
         ("not whole", "if alone or spare:", "if False:"),
         ("unknown value", "if (indices < 0).any():", "if False:"),
