@@ -114,8 +114,26 @@ CONVERTED = [
     ),
     *of(
         "train/data/convert/tfds_files.py",
-        "tests/train/data/convert/test_tfds_files.py",
+        "tests/train/data/convert/test_tfds_places.py",
         ("two of a name", "    if len(there) > 1:", "    if False:"),
+        (
+            "links to nothing of TFDS",
+            "    check_links([folder, *(",
+            "    set([folder, *(",
+        ),
+        ("set gone", "check_links([folder, *(", "check_links([*("),
+        (
+            "features gone",
+            "check_links([features := latest",
+            "list([features := latest",
+        ),
+        ("metadata gone", "    check_links([path])\n", ""),
+        ("versions in part", "    if not features.is_file():", "    if False:"),
+        (
+            "configurations in part",
+            "if _versions(folder)]",
+            "if any(folder.glob('*/f*'))]",
+        ),
     ),
     *of(
         "train/data/convert/tfds_files.py",
