@@ -122,13 +122,12 @@ CONVERTED = [
             "    set([folder, *(",
         ),
         ("set gone", "check_links([folder, *(", "check_links([*("),
-        (
-            "features gone",
-            "check_links([features := latest",
-            "list([features := latest",
-        ),
         ("metadata gone", "    check_links([path])\n", ""),
-        ("versions in part", "    if not features.is_file():", "    if False:"),
+        (
+            "versions in part",
+            '    if not (latest / "features.json").is_file():',
+            "    if False:",
+        ),
         (
             "configurations in part",
             "if _versions(folder)]",
