@@ -23,6 +23,7 @@ CONVERTED = [
         ("left out untold", "if left := len(tasks) - len(drawn):", "if left := 0:"),
         ("masks of others", "if of[:2] not in passed}", "}"),
         ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
+        ("hidden tables", "[!.]*.json", "*.json"),
     ),
     *of(
         "train/data/convert/links.py",

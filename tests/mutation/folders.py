@@ -97,10 +97,24 @@ FILES = [
         ),
         ("masks alone", "if spare or not names or", "if not names or"),
         ("two of one name", "if found.setdefault(name, path) != path:", "if False:"),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_splits.py",
+        ("hidden files", 'if any(part.startswith(".")', 'if any(part.startswith("?")'),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_seeming_names.py",
+        ("images gone", "            check_links([path])\n", "            pass\n"),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_seeming_names.py",
         (
-            "hidden files",
-            'not any(part.startswith(".")',
-            'not any(part.startswith("?")',
+            "listed images gone",
+            'self._only(found, "im',
+            'self._only([*filter(Path.is_file, found)], "im',
         ),
     ),
     *of(

@@ -21,12 +21,13 @@ from train.common.text import first_few, whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
+from train.data.inside import files_below
 from train.data.mask_checks import of_white, white_beside_classes
 from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
 from train.data.splits import aliases, split_called
 from train.data.voc_classes import LABELME_IGNORED
-from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
+from train.data.voc_files import READ_SUFFIXES, unmatched
 from train.data.voc_lists import read_lines
 
 _PARTS = ("train", "valid", "test")
@@ -48,7 +49,7 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     if not tables:
         return None
     for part in (root / name for name in _PARTS):
-        if part / _TABLE not in tables and any(part.glob(f"*{_END}.png")):
+        if part / _TABLE not in tables and any(part.glob(f"[!.]*{_END}.png")):
             raise UserError(
                 f"{part} has masks, and {_TABLE} is missing there or of another "
                 "export. Export it anew from Roboflow."

@@ -20,8 +20,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from train.common.errors import UserError
 from train.common.text import first_few, shown
+from train.data.inside import files_below
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import READ_SUFFIXES, files_below
+from train.data.voc_files import READ_SUFFIXES
 
 _UPLOAD = re.compile(r"(?:.*/data/upload/[0-9]+|/data/upload)/[^/]+", re.DOTALL)
 _DIGITS = re.compile(r"^[0-9a-f]{8}-")  # of an upload

@@ -148,6 +148,17 @@ def test_an_image_may_be_called_as_a_mask(tmp_path: Path) -> None:
     assert_same(together(load(root)), expected)
 
 
+def test_links_of_images_and_masks_to_nothing(tmp_path: Path) -> None:
+    """Both together would be left out."""
+    root = tmp_path / "export"
+    write_export(root)
+    for end in ("_mask.png", ".jpg"):
+        link = root / "train" / f"more{end}"
+        link.symlink_to("/nowhere")
+    with pytest.raises(UserError, match=rf"^{root}/train/more\S+ is a link to what is"):
+        load(root)
+
+
 def test_tables_must_agree(tmp_path: Path) -> None:
     root = tmp_path / "export"
     write_export(root)

@@ -115,6 +115,17 @@ def test_images_in_other_folders_are_told(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("link", ["photo_2.jpg", "set"])
+def test_links_to_nothing(export: Path, link: str) -> None:
+    """Another file of the name would be read."""
+    images = export / "images"
+    (images / "day2").mkdir()
+    (images / "photo_2.jpg").rename(images / "day2" / "photo_2.jpg")
+    (images / link).symlink_to("/nowhere")
+    with pytest.raises(UserError, match=f"^{images / link} is a link to what is"):
+        load(export, split=0.5)
+
+
 def test_heads_alone_have_no_masks(export: Path) -> None:
     (export / "images" / "photo_0.jpg").write_bytes(headed((20_000, 20_000)))
     with pytest.raises(UserError, match=r"photo_0\.jpg and the images before it have"):
