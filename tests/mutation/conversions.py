@@ -23,6 +23,7 @@ CONVERTED = [
         ("left out untold", "if left := len(tasks) - len(drawn):", "if left := 0:"),
         ("masks of others", "if of[:2] not in passed}", "}"),
         ("no table", "if len(tables) != 1:", "if len(tables) > 1:"),
+        ("hidden tables", "[!.]*.json", "*.json"),
     ),
     *of(
         "train/data/convert/links.py",
@@ -114,8 +115,25 @@ CONVERTED = [
     ),
     *of(
         "train/data/convert/tfds_files.py",
-        "tests/train/data/convert/test_tfds_files.py",
+        "tests/train/data/convert/test_tfds_places.py",
         ("two of a name", "    if len(there) > 1:", "    if False:"),
+        (
+            "links to nothing of TFDS",
+            "    check_links([folder, *(",
+            "    set([folder, *(",
+        ),
+        ("set gone", "check_links([folder, *(", "check_links([*("),
+        ("metadata gone", "    check_links([path])\n", ""),
+        (
+            "versions in part",
+            '    if not (latest / "features.json").is_file():',
+            "    if False:",
+        ),
+        (
+            "configurations in part",
+            "if _versions(folder)]",
+            "if any(folder.glob('*/f*'))]",
+        ),
     ),
     *of(
         "train/data/convert/tfds_files.py",

@@ -97,10 +97,24 @@ FILES = [
         ),
         ("masks alone", "if spare or not names or", "if not names or"),
         ("two of one name", "if found.setdefault(name, path) != path:", "if False:"),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_splits.py",
+        ("hidden files", 'if any(part.startswith(".")', 'if any(part.startswith("?")'),
+    ),
+    *of(
+        "train/data/inside.py",
+        "tests/train/data/test_seeming_names.py",
+        ("images gone", "            check_links([path])\n", "            pass\n"),
+    ),
+    *of(
+        "train/data/voc_files.py",
+        "tests/train/data/test_seeming_names.py",
         (
-            "hidden files",
-            'not any(part.startswith(".")',
-            'not any(part.startswith("?")',
+            "listed images gone",
+            'self._only(found, "im',
+            'self._only([*filter(Path.is_file, found)], "im',
         ),
     ),
     *of(
@@ -238,6 +252,12 @@ CONVERSIONS = [
         ("no background", '{0: "background"} | read[0]', "read[0]"),
         ("no class", "if read[0].get(0) == LABELME_IGNORED:", "if False:"),
         ("commas in names", "first, name = row", "first, name, *_ = row"),
+        ("blank first line", "start=1) if it[1]]", "start=1) if it[1] or it[0] < 2]"),
+        (
+            "masks of any ending",
+            '.name.lower().endswith(f"{_END}.png")',
+            ".stem.endswith(_END)",
+        ),
         ("tables differ", "if classes != read[0]:", "if False:"),
         ("not whole", "if alone or spare:", "if False:"),
         ("unknown value", "if (indices < 0).any():", "if False:"),

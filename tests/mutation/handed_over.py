@@ -220,7 +220,7 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "train/data/inside.py",
         "tests/train/data/test_seeming_names.py",
-        ("links to nothing", "if path.is_symlink() and not", "if False and not"),
+        ("links to nothing", "if os.path.islink(path) and not", "if False and not"),
         ("in any letters", "if name and found not in names and", "if False and"),
         ("own letters", "found not in names and not os", "not os"),
     ),

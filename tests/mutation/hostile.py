@@ -262,6 +262,10 @@ SETS = [
         ("names of sets", "_NAME.fullmatch(name)", "_NAME.match(name)"),
         ("names of files", "if within(name) is None:", "if False:"),
         ("names of splits", "if not _SPLIT.fullmatch(split.name):", "if False:"),
+    ),
+    *of(
+        "train/data/convert/tfds_files.py",
+        "tests/train/data/convert/test_tfds_places.py",
         (
             "configurations",
             "[it for it in configs if it == named.default_config_name]",

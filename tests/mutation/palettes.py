@@ -105,6 +105,7 @@ PALETTES = [
             "            if not as_they_are:\n",
             "            if 0:\n",
         ),
+        ("white written anew", "used[mask] = set(", "_ = set("),
     ),
     *of(
         "train/inspection/findings_of_data.py",

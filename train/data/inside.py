@@ -48,6 +48,25 @@ def below(folder: Path) -> Iterator[Path]:
                     waiting.append((place / entry.name, depth + 1))
 
 
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Returns the files in a folder and those in it that have one of the suffixes.
+
+    Hidden ones are left out: some systems keep their own beside those of the user.
+
+    Raises:
+      UserError: a link leads to nothing: whether to a file cannot be told.
+    """
+    found = []
+    for path in below(folder):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if path.suffix.lower() in suffixes and path.is_file():
+            found.append(path)
+        else:
+            check_links([path])
+    return sorted(found)
+
+
 def folders_once(folder: Path) -> list[Path]:
     """Returns the folders in a folder, each once, whatever links lead to it.
 
@@ -69,7 +88,7 @@ def check_links(paths: Iterable[Path]) -> None:
       UserError: it names the first, and where it leads to.
     """
     for path in paths:
-        if path.is_symlink() and not os.path.exists(path):
+        if os.path.islink(path) and not os.path.exists(path):
             raise UserError(
                 f"{path} is a link to what is not there ({os.readlink(path)}). Put the "
                 "file or folder itself in its place; or take the link away, if the "

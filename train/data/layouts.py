@@ -77,7 +77,11 @@ def way_out(root: Path) -> str:
         if path.is_dir() and any(_texts(path)):
             return f" There are data in {path}: give --data {path}."
     names = sorted(path.name for path in root.iterdir() if path.is_file())
-    pictures = [name for name in names if name.lower().endswith(READ_SUFFIXES)]
+    pictures = [
+        name
+        for name in names
+        if name.lower().endswith(READ_SUFFIXES) and not name.startswith(".")
+    ]
     if not pictures:
         return ""
     masks = [name for name in pictures if name.endswith(_ENDS)]
@@ -121,10 +125,10 @@ def _annotations(root: Path, parts: Iterable[Path]) -> Iterator[list[Path]]:
     """Yields the files of each layout of COCO annotations, that first which is read."""
     files = (part / _ROBOFLOW_COCO for part in parts)
     yield [path for path in files if path.is_file()]
-    beside = sorted(root.glob("annotations/*.json"))
+    beside = sorted(root.glob("annotations/[!.]*.json"))
     named = [path for path in beside if path.name.startswith("instances_")]
     yield [path for path in named if path.is_file()]
-    yield list(filter(_is_coco, sorted(root.glob("*.json"))))
+    yield list(filter(_is_coco, sorted(root.glob("[!.]*.json"))))
     yield [path for path in beside if path not in named and _is_coco(path)]
 
 

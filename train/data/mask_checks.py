@@ -91,7 +91,7 @@ def of_white(count: int, total: int) -> str:
     return (
         f"{count} of {total} masks hold only 0 and 255, while others have class 1: "
         "their objects are probably written as 255, which is ignored, so nothing is "
-        "learned of them. If so, write the index of their class, such as 1."
+        "learned of them. If so, write the value of their class."
     )
 
 

@@ -19,13 +19,13 @@ from pathlib import Path
 from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import first_few, shown
+from train.data.inside import files_below
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
 from train.data.voc_files import (
     IMAGES,
     READ_SUFFIXES,
     Files,
-    files_below,
 )
 
 IMAGE_FOLDERS = ("images", "imgs")

@@ -17,35 +17,21 @@ _MOST = 3  # that a message names
 
 
 def of_unread(folder: Path, read: Sequence[str], name: str = "") -> str:
-    """Returns sentences on pictures and links that are not read, "" without any.
+    """Returns a sentence on pictures that are not read, "" without any.
 
     Args:
       folder: where they are, or below.
       read: endings of those that are.
       name: the path in the folder, without its ending, of the only one that is meant.
     """
-    suffixes = (*PICTURE_SUFFIXES, *read)
+    suffixes = [it for it in PICTURE_SUFFIXES if it not in read]
     paths = _called(folder / name, suffixes) if name else below(folder)
-    meant = [path for path in sorted(paths) if not path.name.startswith(".")]
     others = [
-        path for path in meant if path.suffix.lower() in set(PICTURE_SUFFIXES) - {*read}
-    ]
-    broken = [
         path
-        for path in meant
-        if path.suffix.lower() in read and path.is_symlink() and not path.exists()
+        for path in sorted(paths)
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
     ]
-    sentences = []
-    if others:
-        kinds = " or ".join(read)
-        sentences.append(f"Not read, save it as {kinds}: {_few(others)}.")
-    if broken:
-        target = broken[0].readlink()
-        sentences.append(
-            f"A link to what is not there ({target}), put the file itself in its "
-            f"place: {_few(broken)}."
-        )
-    return " ".join(sentences)
+    return f"Not read, save it as {' or '.join(read)}: {_few(others)}." * bool(others)
 
 
 def _called(path: Path, suffixes: Sequence[str]) -> list[Path]:

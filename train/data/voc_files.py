@@ -10,7 +10,7 @@ from train.common.errors import UserError
 from train.common.files import identity, same_content
 from train.common.notes import note
 from train.common.text import first_few, shown
-from train.data.inside import Inside, below, check_links, other_letters
+from train.data.inside import Inside, below, check_links, files_below, other_letters
 from train.data.named_files import NamedFiles
 from train.data.unread import of_unread
 
@@ -70,10 +70,10 @@ class Files:
         """Returns an image by its name, None if there is none.
 
         Raises:
-          UserError: two have the name, or a link leads out of the folder.
+          UserError: two have the name, or a link leads out of the folder or to nothing.
         """
-        found = filter(Path.is_file, self._names.find(self.images, name, self.read))
-        return self._only([*found], "images", name)
+        found = self._names.find(self.images, name, self.read)
+        return self._only(found, "images", name)
 
     def mask(self, name: str) -> Path | None:
         """Returns the mask of an image from the first folder that has one.
@@ -240,20 +240,6 @@ def _other_format(path: Path, name: str) -> UserError:
     return UserError(
         f"{path} is the mask of image {name!r}, but masks are read as .png. Export it "
         "as a grayscale or palette PNG from the program that drew it."
-    )
-
-
-def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Returns the files in a folder and those in it that have one of the suffixes.
-
-    Hidden ones are left out: some systems keep their own beside those of the user.
-    """
-    return sorted(
-        path
-        for path in below(folder)
-        if path.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
     )
 
 

@@ -48,6 +48,19 @@ def test_links_to_nothing(tmp_path: Path, name: str) -> None:
         load(root, split=0.3)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_image_of_another_ending_that_is_a_link_to_nothing(
+    tmp_path: Path, listed: bool
+) -> None:
+    root = write_pairs(tmp_path / "voc", "JPEGImages", "SegmentationClass")
+    if listed:
+        write_lists(root)
+    path = next((root / "JPEGImages").glob("*.jpg")).with_suffix(".png")
+    path.symlink_to("gone")
+    with pytest.raises(UserError, match=rf"{path} is a link to what is not there"):
+        load(root, split=0 if listed else 0.3)
+
+
 def test_links_to_nothing_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

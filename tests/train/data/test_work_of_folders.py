@@ -178,5 +178,5 @@ def test_masks_of_label_studio_are_found_once(linked: Path) -> None:
 
 def test_configurations_are_found_once(linked: Path) -> None:
     """By the name of the folder itself, which is the one that a set may have."""
-    (linked / "other" / "1.0.0").mkdir(parents=True)
+    (linked / "other" / "1.0").mkdir(parents=True)
     assert _configs(linked) == ["sub"]

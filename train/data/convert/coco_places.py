@@ -90,10 +90,11 @@ def _instances(root: Path) -> list[CocoFile]:
 def _alone(root: Path) -> list[CocoFile]:
     """Returns the only JSON file of a folder that is of no other kind."""
     beside = root / "annotations"
-    files = sorted(root.glob("*.json")) or sorted(beside.glob("*.json"))
+    tables = "[!.]*.json"  # macOS leaves hidden ones
+    files = sorted(root.glob(tables)) or sorted(beside.glob(tables))
     others = any((root / name).is_dir() for name in (LISTS, *MASKS))
     # A folder of annotations that has nothing else has no masks.
-    pairs = has_plain_pairs(root) and [*beside.glob("*")] != files
+    pairs = has_plain_pairs(root) and [*beside.glob("[!.]*")] != files
     if len(files) != 1 or others or pairs or not _is_object(files[0]):
         return []
     return [CocoFile("", files[0], (root / "images", root))]
@@ -111,15 +112,17 @@ def image_files(
     """Returns the file of each image, by its id and file_name.
 
     Raises:
-      UserError: a name or a link leads out of the folder, files are missing, two that
-        differ have a name, or two images are one file.
+      UserError: a name or a link leads out of the folder, or a link to nothing, files
+        are missing, two that differ have a name, or two images are one file.
     """
+    check_links(part.folders)
+    folders = [folder for folder in part.folders if folder.is_dir()]
     found, missing, compared = dict[tuple[int, int], Path](), [], set[Path]()
     for id, name in images:
         inner = str(_inner(part, id, name))
         spelled = dict.fromkeys((name if "\\" in name else inner, inner))
-        places = [folder / it for folder in part.folders for it in spelled]
-        if not (there := list(filter(os.path.isfile, places))):
+        places = (_file_at(folder, it) for folder in folders for it in spelled)
+        if not (there := list(filter(None, places))):
             missing.append(shortened(name, 300))
             continue
         for path in there:
@@ -133,12 +136,28 @@ def image_files(
             _check_same(there[0], other, part.path)
             compared.add(other)
     if missing:
-        folders = dict.fromkeys(str(folder) for folder in part.folders)
+        named = dict.fromkeys(str(folder) for folder in part.folders)
         raise UserError(
             f"{part.path} has {len(images)} images, {len(missing)} of which are "
-            f"missing: {first_few(missing)}. Put them in {' or '.join(folders)}."
+            f"missing: {first_few(missing)}. Put them in {' or '.join(named)}."
         )
     return list(found.values())
+
+
+def _file_at(folder: Path, inner: str) -> Path | None:
+    """Returns the file at a place in a folder, None if there is none.
+
+    Raises:
+      UserError: a link on the way, or in its place, leads to nothing.
+    """
+    if os.path.isfile(path := folder / inner):
+        return path
+    for part in PurePosixPath(inner).parts:
+        folder /= part
+        check_links([folder])
+        if not os.path.exists(folder):
+            break  # names may be of any length
+    return None
 
 
 def _inner(part: CocoFile, id: Id, name: str) -> PurePosixPath:

@@ -32,7 +32,7 @@ from train.data.voc_files import IMAGES, LISTS, READ_SUFFIXES
 
 _MASKS = "SegmentationClass"
 _NO_LINE = re.compile("[\r\n]|^\ufeff")  # ends a line, or begins a file
-_VERSION = "5"  # raise it whenever the same data give another folder
+_VERSION = "6"  # raise it whenever the same data give another folder
 
 _T = TypeVar("_T")
 

@@ -71,7 +71,7 @@ def find_label_studio(root: Path, prepared: Path) -> Conversion | None:
     masks = _masks(root)
     if not masks:
         return None
-    tables = sorted(root.glob("*.json"))
+    tables = sorted(root.glob("[!.]*.json"))
     if len(tables) != 1:
         raise UserError(
             f"{root} has {len(masks)} brush masks of Label Studio and {len(tables)} "

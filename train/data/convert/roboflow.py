@@ -16,15 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from train.common.errors import UserError
-from train.common.text import whole_number
+from train.common.notes import note
+from train.common.text import first_few, whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
+from train.data.inside import files_below
+from train.data.mask_checks import of_white, white_beside_classes
 from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
 from train.data.splits import aliases, split_called
 from train.data.voc_classes import LABELME_IGNORED
-from train.data.voc_files import READ_SUFFIXES, files_below, unmatched
+from train.data.voc_files import READ_SUFFIXES, unmatched
 from train.data.voc_lists import read_lines
 
 _PARTS = ("train", "valid", "test")
@@ -46,7 +49,7 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     if not tables:
         return None
     for part in (root / name for name in _PARTS):
-        if part / _TABLE not in tables and any(part.glob(f"*{_END}.png")):
+        if part / _TABLE not in tables and any(part.glob(f"[!.]*{_END}.png")):
             raise UserError(
                 f"{part} has masks, and {_TABLE} is missing there or of another "
                 "export. Export it anew from Roboflow."
@@ -110,9 +113,8 @@ def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
 
 def _read_table(table: Path) -> dict[int, str]:
     classes: dict[int, str] = {}
-    for number, line in enumerate(read_lines(table)[1:], start=2):
-        if not line:
-            continue
+    lines = [it for it in enumerate(read_lines(table), start=1) if it[1]]
+    for number, line in lines[1:]:
         row: list[str] = []
         try:
             (row,) = csv.reader([line], skipinitialspace=True)
@@ -136,7 +138,7 @@ def _images(root: Path, part: Path) -> _Images:
       UserError: an image has no mask, or a mask no image.
     """
     files = files_below(part, READ_SUFFIXES)
-    masks = {path for path in files if path.stem.endswith(_END)}
+    masks = {path for path in files if path.name.lower().endswith(f"{_END}.png")}
     images = [path for path in files if path not in masks]
     of = {path: path.with_name(f"{path.stem}{_END}.png") for path in images}
     alone = [image.name for image, mask in of.items() if mask not in masks]
@@ -157,7 +159,8 @@ def _write(
 ) -> None:
     writer.name_classes(list(classes.values()))
     as_they_are = list(classes) == list(range(len(classes)))
-    shown = ShownColors()  # those of links are compared when they are prepared
+    # Of links both are asked when they are prepared.
+    shown, used = ShownColors(), dict[Path, set[int]]()
     for split, of in images.items():
         for name, image, mask in of:
             writer.inside.checked(mask)
@@ -165,7 +168,12 @@ def _write(
             indices = _indices(mask, values, classes)
             if not as_they_are:
                 shown.add(shown_by(mask, set(np.unique(values).tolist())))
+                used[mask] = set(np.unique(indices).tolist())
             writer.add(split, name, image, mask if as_they_are else indices)
+    if white := white_beside_classes([*used.values()]):
+        masks = list(map(str, used))
+        names = first_few([masks[index] for index in white], 3)
+        note(f"warning: {of_white(len(white), len(masks))} They are: {names}.")
 
 
 def _indices(mask: Path, values: np.ndarray, classes: Mapping[int, str]) -> np.ndarray:

@@ -1,8 +1,13 @@
 """The images of Label Studio's tasks: files in images/ by what tasks call them.
 
-A task has the address of its image, of which the last part is compared. Addresses of
-the web and of Label Studio itself are encoded, keys of clouds (`s3://bucket/key`) are
-not. Before names of uploads stand eight digits and a dash, which files need not have.
+A task has the address of its image, of which the last part is compared:
+
+/data/upload/7/0123abcd-NAME.jpg     an upload; files need not have digits and dash
+/data/local-files/?d=FOLDER/NAME.jpg `d` alone says which file of the server it is
+s3://bucket/FOLDER/NAME.jpg          keys of clouds, as they are
+https://host/FOLDER/NAME.jpg?…       all others, decoded, without their fields
+
+The first two may have a host, or a folder, before them.
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from train.common.errors import UserError
 from train.common.text import first_few, shown
+from train.data.inside import files_below
 from train.data.plain_pairs import IMAGE_FOLDERS
-from train.data.voc_files import READ_SUFFIXES, files_below
+from train.data.voc_files import READ_SUFFIXES
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
-_UPLOADED = "/upload/"  # of an address
+_UPLOAD = re.compile(r"(?:.*/data/upload/[0-9]+|/data/upload)/[^/]+", re.DOTALL)
+_DIGITS = re.compile(r"^[0-9a-f]{8}-")  # of an upload
+_LOCAL = "/data/local-files"
 _CLOUD = re.compile(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://")
 _FIELDS = 100  # of an address
 
@@ -75,7 +82,7 @@ class TaskImages:
                 "of their files. Rename that of one, there and in its task."
             )
         folder, known = found[0].parent.name, _path(address).split("/")[-2:-1]
-        if _UPLOADED not in address and folder not in (*IMAGE_FOLDERS, *known):
+        if not _is_upload(address) and folder not in (*IMAGE_FOLDERS, *known):
             self._elsewhere.append(f"{address} as {found[0]}")
         return found[0]
 
@@ -91,9 +98,9 @@ class TaskImages:
     def _called(self, name: str, address: str) -> list[Path]:
         """Returns the files that may be meant."""
         found = self._own.get(name, [])
-        if found or _UPLOADED not in address:
+        if found or not _is_upload(address):
             return found
-        short = _UPLOAD.sub("", name)
+        short = _DIGITS.sub("", name)
         return self._uploads.get(short) or self._own.get(short, [])
 
 
@@ -112,14 +119,21 @@ def _named(data: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def _is_upload(address: str) -> bool:
+    path = address.partition("?")[0]
+    return bool(_UPLOAD.fullmatch(path)) and not _CLOUD.match(address)
+
+
 def _path(address: str) -> str:
     """Returns the path of an address, nothing of what is none."""
     if _CLOUD.match(address):
         return address
     try:
         parts = urlsplit(address)
-        query = parse_qs(parts.query, max_num_fields=_FIELDS)
+        path = unquote(parts.path)
+        if path.rstrip("/").endswith(_LOCAL):
+            fields = parse_qs(parts.query, max_num_fields=_FIELDS)
+            path = fields.get("d", [""])[-1]  # as Label Studio's server reads it
     except ValueError:
         return ""
-    path = query["d"][0] if "d" in query else unquote(parts.path)
     return path.replace("\\", "/")

@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from models.text import shortened
 from train.common.errors import UserError
 from train.data.convert.conversion import Number, read_json
-from train.data.inside import folders_once, within
+from train.data.inside import check_links, folders_once, within
 from train.data.places import TFDS
 
 ARRAY_RECORD, TFRECORD = "array_record", "tfrecord"
@@ -27,7 +27,6 @@ _NAME = re.compile(
     re.ASCII,
 )
 _CONFIG = re.compile(r"\w[\w+.-]*", re.ASCII)
-_VERSION = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
 _SPLIT = re.compile(r"[\w-]{1,200}", re.ASCII)
 _WORD = re.compile(r"\{([A-Z_]+)\}")
 _IMAGES = (
@@ -184,29 +183,40 @@ def _folders(place: Path, name: str, config: str, version: str) -> list[Path]:
 
 
 def _latest(folder: Path, version: str) -> Path | None:
-    wanted = version.split(".")
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    versions = [
-        numbers
-        for name in names
-        if _VERSION.fullmatch(name) and (folder / name / "features.json").is_file()
-        for numbers in [name.split(".")]
-        if all(it in ("*", number) for it, number in zip(wanted, numbers, strict=True))
-    ]
-    if not versions:
+    """Returns the folder of the latest version, None if there is none.
+
+    Raises:
+      UserError: it is not whole, or a link beside it leads to nothing.
+    """
+    check_links([folder, *(folder.iterdir() if folder.is_dir() else ())])
+    if not (versions := _versions(folder, version)):
         return None
-    return folder / ".".join(max(versions, key=lambda numbers: [*map(int, numbers)]))
+    latest = folder / max(versions, key=lambda name: [*map(int, name.split("."))])
+    if not (latest / "features.json").is_file():
+        raise UserError(
+            f"{latest} has no features.json: it is not whole. Prepare it again, move "
+            "it elsewhere, or add :VERSION, that of another, to the name of the set."
+        )
+    return latest
+
+
+def _versions(folder: Path, version: str = "*.*.*") -> list[str]:
+    """Returns the versions in a folder that may be meant, whole or not."""
+    form = version.replace(".", r"\.").replace("*", "[0-9]+")
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [name for name in names if re.fullmatch(form, name)]
 
 
 def _configs(base: Path) -> list[str]:
     """Returns the configurations of which a set has versions."""
     folders = [it for it in folders_once(base) if _CONFIG.fullmatch(it.name)]
-    return [folder.name for folder in folders if _latest(folder, "*.*.*")]
+    return [folder.name for folder in folders if _versions(folder)]
 
 
 def _default_config(base: Path) -> str:
     """Returns the configuration that is meant where none is named, "" if unknown."""
     configs, path = _configs(base), base / ".config" / "metadata.json"
+    check_links([path])
     if len(configs) > 1 and path.is_file():
         named = read_json(path, _Configs, "TFDS's metadata", _DAMAGED)
         configs = [it for it in configs if it == named.default_config_name]
@@ -222,17 +232,14 @@ def _read(folder: Path, full_name: str) -> PreparedSet:
             raise UserError(f"{path} has a split {split.name!r}. {_DAMAGED}")
         if split.name in splits:
             raise UserError(f"{path} has split {split.name!r} twice. {_DAMAGED}")
-        files = [folder / _file_name(info, split, path, i) for i in _shards(split)]
+        shards = range(len(split.shard_lengths))
+        files = [folder / _file_name(info, split, path, i) for i in shards]
         splits[split.name] = PreparedSplit(sum(split.shard_lengths), files)
     described = read_json(
         of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False
     )
     images = _images(described, of_images)
     return PreparedSet(folder, full_name, info.file_format, images, splits)
-
-
-def _shards(split: _SplitInfo) -> range:
-    return range(len(split.shard_lengths))
 
 
 def _file_name(info: _Info, split: _SplitInfo, path: Path, index: int) -> str:

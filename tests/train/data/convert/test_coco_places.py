@@ -98,6 +98,43 @@ def test_an_image_counts_once_under_all_of_its_names(
         load(alone, split=0.5)
 
 
+@pytest.mark.parametrize("link", ["images/0.jpg", "images/day", "images/day/0.jpg"])
+def test_links_to_nothing(alone: Path, link: str) -> None:
+    """The same name in another folder would be read."""
+    name = "day/0.jpg" if "day" in link else "0.jpg"
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = name
+    write_json(alone / "export.json", whole)
+    (alone / name).parent.mkdir(exist_ok=True)
+    (alone / "images" / "0.jpg").rename(alone / name)
+    load(alone, split=0.5)
+    (alone / link).parent.mkdir(exist_ok=True)
+    (alone / link).symlink_to("/nowhere")
+    with pytest.raises(UserError, match=f"^{alone / link} is a link to what is not th"):
+        load(alone, split=0.5)
+
+
+def test_a_folder_of_images_that_is_a_link_to_nothing(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write_image(tmp_path / "coco" / "images" / f"{split}.jpg", 0, SIZE)
+        path = tmp_path / "coco" / "annotations" / f"instances_{split}2017.json"
+        write_json(path, content([f"{split}.jpg"]))
+    load(tmp_path / "coco")
+    link = tmp_path / "coco" / "images" / "val2017"
+    link.symlink_to("/nowhere")
+    with pytest.raises(UserError, match=f"^{link} is a link to what is not there"):
+        load(tmp_path / "coco")
+
+
+@pytest.mark.parametrize("folder", ["", "annotations/"])
+def test_hidden_files_of_a_mac_are_passed_over(alone: Path, folder: str) -> None:
+    (alone / folder).mkdir(exist_ok=True)
+    (alone / "export.json").rename(alone / folder / "export.json")
+    for name in (".DS_Store", "._export.json"):
+        (alone / folder / name).write_bytes(b"\0\5\x16\7")
+    load(alone, split=0.5)
+
+
 def test_a_name_with_a_backslash_is_first_the_file_called_so(alone: Path) -> None:
     whole = json.loads((alone / "export.json").read_text())
     whole["images"][0]["file_name"] = "a\\0.jpg"

@@ -73,6 +73,7 @@ def read_tasks(root: Path) -> list[dict[str, Any]]:
 def test_regions_become_masks(tmp_path: Path) -> None:
     root = tmp_path / "export"
     drawn = write_export(root)
+    (root / "._project-1-at-2024-01-10.json").write_bytes(b"\0\5\x16\7")  # macOS's
     found = load(root, split=0.5)
     assert found.class_names == ("background", "Car", "tree-top")
     assert_same(together(found), drawn)

@@ -73,6 +73,7 @@ def test_masks_are_linked_where_values_are_indices(tmp_path: Path) -> None:
         ("Pixel Value, Class\n3, dog\n0, none\n1, cat\n", (0, 1, 3), "none cat dog"),
         ("Pixel Value, Class\n1, cat\n2, dog\n", (0, 1, 2), "background cat dog"),
         ("\ufeffPixel Value,Class\r\n0,none\r\n7,cat\r\n9,dog\r\n", (0, 7, 9), ""),
+        ("\n \nPixel Value, Class\n\n0, none\n1, cat\n2, dog\n", (0, 1, 2), ""),
     ],
 )
 def test_values_become_indices(
@@ -132,6 +133,29 @@ def test_bad_tables_are_named(tmp_path: Path, table: str, said: str) -> None:
     root = tmp_path / "export"
     write_export(root, table)
     with pytest.raises(UserError, match=said):
+        load(root)
+
+
+def test_an_image_may_be_called_as_a_mask(tmp_path: Path) -> None:
+    """Masks are PNG."""
+    root = tmp_path / "export"
+    drawn = write_export(root)
+    for end in (".jpg", "_mask.png"):
+        path = root / "train" / f"{name_of(0)}{end}"
+        path.rename(path.with_name(f"leaf_mask{end}"))
+    expected = {name: mask for name, mask in drawn.items() if "test" not in name}
+    expected["train/leaf_mask"] = expected.pop(f"train/{name_of(0)}")
+    assert_same(together(load(root)), expected)
+
+
+def test_links_of_images_and_masks_to_nothing(tmp_path: Path) -> None:
+    """Both together would be left out."""
+    root = tmp_path / "export"
+    write_export(root)
+    for end in ("_mask.png", ".jpg"):
+        link = root / "train" / f"more{end}"
+        link.symlink_to("/nowhere")
+    with pytest.raises(UserError, match=rf"^{root}/train/more\S+ is a link to what is"):
         load(root)
 
 
@@ -242,8 +266,9 @@ def test_white_in_masks_of_the_export_is_told(
         mask = np.where(read_mask(path) == 1, 255, 0).astype(np.uint8)
         Image.fromarray(mask).save(path)
     load(root)
-    said = "3 of 6 masks hold only 0 and 255, while others have class 1"
-    assert (said in capsys.readouterr().err) == linked
+    said = f"3 of {6 if linked else 10} masks hold only 0 and 255, while others have cl"
+    told = capsys.readouterr().err
+    assert said in told and f"They are: {root}/train/{name_of(0)}_mask.png, " in told
     of_all = said.replace("of 6", "of 9")
     warnings = (warning.text for warning in inspect(root).warnings)
     assert any(it.startswith(of_all) for it in warnings) == linked

@@ -21,13 +21,21 @@ from .test_label_studio import read_tasks, write_tasks
         ("https://example.org/a%20b.jpg?key=1", "a b"),
         ("/data/local-files/?d=set/a%2520b.jpg", "a%20b"),
         ("/data/local-files/?d=set/a%20b.jpg", "a b"),
+        ("/studio/data/local-files?d=a%2520b.jpg&d=a%20b.jpg", "a b"),
+        ("https://example.org/a%20b.jpg?d=a%2520b.jpg", "a b"),
+        ("https://example.org/a%20b.jpg?d=20240101", "a b"),
         ("/data/upload/7/0123abcd-a_b.jpg", "a b"),
+        ("/data/upload/0123abcd-a_b.jpg", "a b"),
+        ("https://example.org/studio/data/upload/7/0123abcd-a_b.jpg?x=/", "a b"),
     ],
 )
-def test_addresses_are_decoded_once_or_never(
+def test_each_address_is_read_by_its_own_rule(
     export: Path, address: str, name: str
 ) -> None:
-    """Keys of clouds are not encoded; `d` is by the address that it is in."""
+    """Keys of clouds are not encoded; `d` is by the address that it is in.
+
+    Of other sites it may be anything.
+    """
     tasks = read_tasks(export)
     tasks[0]["data"]["image"] = address
     write_tasks(export, tasks)
@@ -37,9 +45,21 @@ def test_addresses_are_decoded_once_or_never(
     assert f"images/{name}" in together(load(export, split=0.5))
 
 
-def test_digits_of_a_date_are_none_of_an_upload(export: Path) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket/{}",
+        "s3://bucket/upload/{}",
+        "s3://bucket/data/upload/7/{}",
+        "https://example.org/wp/upload/{}",
+        "https://example.org/data/upload/{}",
+        "https://example.org/{}?of=/data/upload/7/x",
+        "/data/upload/7/more/{}",
+    ],
+)
+def test_digits_of_a_date_are_none_of_an_upload(export: Path, address: str) -> None:
     tasks = read_tasks(export)
-    tasks[2]["data"]["image"] = "s3://bucket/20240101-photo_2.jpg"
+    tasks[2]["data"]["image"] = address.format("20240101-photo_2.jpg")
     write_tasks(export, tasks)
     with pytest.raises(UserError, match="'20240101-photo_2.jpg', and images/ has 0 of"):
         load(export, split=0.5)
@@ -93,6 +113,17 @@ def test_images_in_other_folders_are_told(
     load(export, split=0.5)
     said = "1 images were found by the names of their files alone, in folders of other "
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("link", ["photo_2.jpg", "set"])
+def test_links_to_nothing(export: Path, link: str) -> None:
+    """Another file of the name would be read."""
+    images = export / "images"
+    (images / "day2").mkdir()
+    (images / "photo_2.jpg").rename(images / "day2" / "photo_2.jpg")
+    (images / link).symlink_to("/nowhere")
+    with pytest.raises(UserError, match=f"^{images / link} is a link to what is"):
+        load(export, split=0.5)
 
 
 def test_heads_alone_have_no_masks(export: Path) -> None:
