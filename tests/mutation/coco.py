@@ -83,6 +83,7 @@ COCO = [
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_masks.py "
         "tests/train/data/convert/test_coco_refusals.py",
+        ("long ids", "Annotated[str, msgspec.Meta(max_length=1000)]", "str"),
         ("without pixels", "if not area and unseen is not None:", "if False:"),
         ("polygons of no length", "_POLYGON + np.maximum", "np.maximum"),
         ("corners of no length", "np.maximum(edges, 1).sum()", "edges.sum()"),
@@ -159,5 +160,20 @@ COCO = [
         "train/data/convert/coco_places.py",
         "tests/train/data/convert/test_coco_places.py",
         ("names as they are", 'name if "\\\\" in name else inner, inner', "inner,"),
+    ),
+    *of(
+        "train/data/convert/brush_regions.py",
+        "tests/train/data/convert/test_brush_regions.py",
+        (
+            "long names of tools",
+            "shortened(name, 300)\n        raise",
+            "name\n        raise",
+        ),
+        (
+            "long labels",
+            "region of {shortened(labels[0])!r}",
+            "region of {labels[0]!r}",
+        ),
+        ("long names of masks", "…-{shortened(name, 300)}.png", "…-{name}.png"),
     ),
 ]

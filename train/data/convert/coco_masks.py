@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from train.data.convert.conversion import Number, key_of
 from train.data.convert.run_lengths import Stretches, decode_runs, union
 from train.data.images import IGNORED, Size
 
-Id = Number | str
+Id = Number | Annotated[str, msgspec.Meta(max_length=1000)]  # messages have it
 _LONGEST = 500_000  # pixels of edges in any image; each takes fifty bytes
 _POLYGON = 100  # pixels of edges that take no longer than any polygon
 # Of all annotations of an image. In COCO's busiest images, of 300,000 pixels, edges

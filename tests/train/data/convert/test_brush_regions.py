@@ -120,6 +120,19 @@ def test_regions_of_other_tools_are_refused(
     assert not list((tmp_path / "prepared" / "converted").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("tag", "label"), [("tag", 5000 * "x"), (5000 * "x", "dog"), (5000 * "x", "")]
+)
+def test_names_of_any_length_are_cut(tmp_path: Path, tag: str, label: str) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    value = {"rle": [1], "brushlabels": [label]} if label else BOX
+    add(root, {"from_name": tag, "type": "brushlabels", "value": value})
+    with pytest.raises(UserError, match="xxx….* JSON and masks anew") as raised:
+        load(root, split=0.5)
+    assert len(str(raised.value)) < 1000
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize(
     ("kind", "value"),

@@ -61,6 +61,16 @@ def test_unknown_ids_are_named(alone: Path, more: dict[str, int], said: str) -> 
         load(alone, split=0.5)
 
 
+@pytest.mark.parametrize("key", ["id", "image_id"])
+def test_ids_fit_into_messages(alone: Path, key: str) -> None:
+    change(alone, **{key: 1001 * "x", "segmentation": []})
+    said = (
+        rf"^{alone}/export\.json cannot be read .*<= 1000 - at .*{key}`\. Export inst"
+    )
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)
+
+
 def test_other_sizes_are_named(alone: Path) -> None:
     write_image(alone / "images" / "2.jpg", 2, (10, 15))
     with pytest.raises(
