@@ -109,13 +109,19 @@ COCO = [
     *of(
         "train/data/convert/coco_masks.py",
         "tests/train/data/test_work_of_folders.py",
-        ("edges of each alone", "edges + drawn.edges", "drawn.edges"),
-        ("painted each alone", "painted + area\n", "area\n"),
+        ("painted each alone", "painted += area\n", "painted = area\n"),
     ),
     *of(
         "train/data/convert/drawn_pixels.py",
         "tests/train/data/convert/test_coco_refusals.py",
         ("heads alone", "if self._pixels > _PIXELS_A_BYTE", "if 0 > _PIXELS_A_BYTE"),
+        ("edges of each alone", "self._edges += length", "self._edges = length"),
+        (
+            "bytes of tables",
+            "count = self._bytes + self._bytes_of_tables",
+            "count = self._bytes",
+        ),
+        ("bytes of images", "count = self._bytes + ", "count = "),
     ),
     *of(
         "train/data/convert/label_studio.py",

@@ -15,7 +15,7 @@ import msgspec
 from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import first_few, shown
-from train.data.convert.coco_masks import Annotation, Id, class_mask
+from train.data.convert.coco_masks import Annotation, Id, class_mask, edges_of
 from train.data.convert.coco_places import CocoFile, coco_files, image_files
 from train.data.convert.conversion import (
     Conversion,
@@ -116,7 +116,7 @@ def _write(writer: VocWriter, root: Path, parts: Sequence[CocoFile]) -> None:
     names = {key_of(one.id): one.name for one in contents[0].categories}
     background = [] if 0 in classes.values() else [_BACKGROUND]
     writer.name_classes([*background, *(names[key] for key in classes)])
-    seen, drawn = 0, DrawnPixels()
+    seen, drawn = 0, DrawnPixels([part.path for part in parts])
     for part, content in zip(parts, contents, strict=True):
         seen += _write_images(writer, root, part, content, classes, drawn)
     if not seen:
@@ -140,6 +140,7 @@ def _write_images(
         size = _checked_size(one, path, part.path)
         drawn.add(path, size)
         of_image = objects.get(key_of(one.id), ())
+        drawn.add_edges(path, edges_of(of_image, size, part.path))
         mask = class_mask(of_image, size, classes, part.path, unseen)
         name = path.relative_to(root).with_suffix("").as_posix()
         writer.add(part.split, name, path, mask)
