@@ -17,6 +17,7 @@ COCO = [
         ("passed over", "if unnamed and len(parts) > 1:", "if False:"),
         ("splits", "if len(files) > _MOST_PARTS:", "if False:"),
         ("leads out", 'if inner.is_absolute() or ".." in inner.parts or', "if"),
+        ("another form", 'for form in ("NFC", "NFD"):', "for form in ():"),
         ("missing", "    if missing:\n", "    if False:\n"),
         ("year in the split", 're.sub("[0-9]+$", "", name)', "name"),
         ("one part listed", "if len(parts) == 1 else parts", "if False else parts"),
@@ -57,6 +58,9 @@ COCO = [
             "if not any(content.annotations for content in contents):",
             "if False:",
         ),
+        ("spaces", "is_background(name))", 'name.lower() == "background")'),
+        ("crowds passed over", "having[True] - having[False]", "set()"),
+        ("crowds of any", "having[True] - having[False]", "having[True]"),
         ("none covers a pixel", "    if not seen:\n", "    if False:\n"),
         ("sizes", "if size != (image.height, image.width):", "if False:"),
         ("categories", "if categories != named[0]:", "if False:"),
@@ -181,5 +185,10 @@ COCO = [
             "region of {labels[0]!r}",
         ),
         ("long names of masks", "…-{shortened(name, 300)}.png", "…-{name}.png"),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_brush_regions.py",
+        ("spaces", "is_background(label)", 'label.lower() == "background"'),
     ),
 ]

@@ -164,6 +164,7 @@ STRANGERS = [
     *of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_conversion_places.py",
+        ("no folder", "if os.path.lexists(folder):", "if folder.is_dir():"),
         ("two names", 'path.open("xb")', 'path.open("wb")'),
         ("known names", "        partial.mkdir(parents=True)\n", "        str()\n"),
     ),

@@ -62,6 +62,13 @@ def test_slashes_of_labels_are_dashes_in_files(
     assert_same(together(found), drawn)
 
 
+def test_background_may_be_a_label_with_spaces(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    rename(root, "Car", "tag", "Background ", "tag-Background ")
+    assert load(root, split=0.5).class_names == ("Background", "tree-top")
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [(("tag", "a/b"), ("tag", "a-b")), (("tag-a", "b"), ("tag", "a-b"))],
