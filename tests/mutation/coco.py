@@ -17,6 +17,7 @@ COCO = [
         ("passed over", "if unnamed and len(parts) > 1:", "if False:"),
         ("splits", "if len(files) > _MOST_PARTS:", "if False:"),
         ("leads out", 'if inner.is_absolute() or ".." in inner.parts or', "if"),
+        ("another form", 'for form in ("NFC", "NFD"):', "for form in ():"),
         ("missing", "    if missing:\n", "    if False:\n"),
         ("year in the split", 're.sub("[0-9]+$", "", name)', "name"),
         ("one part listed", "if len(parts) == 1 else parts", "if False else parts"),
@@ -62,6 +63,9 @@ COCO = [
             "if not any(content.annotations for content in contents):",
             "if False:",
         ),
+        ("spaces", "is_background(name))", 'name.lower() == "background")'),
+        ("crowds passed over", "having[True] - having[False]", "set()"),
+        ("crowds of any", "having[True] - having[False]", "having[True]"),
         ("none covers a pixel", "    if not seen:\n", "    if False:\n"),
         ("sizes", "if size != (image.height, image.width):", "if False:"),
         ("categories", "if categories != named[0]:", "if False:"),
@@ -88,6 +92,7 @@ COCO = [
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_masks.py "
         "tests/train/data/convert/test_coco_refusals.py",
+        ("long ids", "Annotated[str, msgspec.Meta(max_length=1000)]", "str"),
         ("without pixels", "if not area and unseen is not None:", "if False:"),
         ("polygons of no length", "_POLYGON + np.maximum", "np.maximum"),
         ("corners of no length", "np.maximum(edges, 1).sum()", "edges.sum()"),
@@ -113,13 +118,19 @@ COCO = [
     *of(
         "train/data/convert/coco_masks.py",
         "tests/train/data/test_work_of_folders.py",
-        ("edges of each alone", "edges + drawn.edges", "drawn.edges"),
-        ("painted each alone", "painted + area\n", "area\n"),
+        ("painted each alone", "painted += area\n", "painted = area\n"),
     ),
     *of(
         "train/data/convert/drawn_pixels.py",
         "tests/train/data/convert/test_coco_refusals.py",
         ("heads alone", "if self._pixels > _PIXELS_A_BYTE", "if 0 > _PIXELS_A_BYTE"),
+        ("edges of each alone", "self._edges += length", "self._edges = length"),
+        (
+            "bytes of tables",
+            "count = self._bytes + self._bytes_of_tables",
+            "count = self._bytes",
+        ),
+        ("bytes of images", "count = self._bytes + ", "count = "),
     ),
     *of(
         "train/data/convert/label_studio.py",
@@ -177,5 +188,25 @@ COCO = [
         "train/data/convert/coco_places.py",
         "tests/train/data/convert/test_coco_places.py",
         ("names as they are", 'name if "\\\\" in name else inner, inner', "inner,"),
+    ),
+    *of(
+        "train/data/convert/brush_regions.py",
+        "tests/train/data/convert/test_brush_regions.py",
+        (
+            "long names of tools",
+            "shortened(name, 300)\n        raise",
+            "name\n        raise",
+        ),
+        (
+            "long labels",
+            "region of {shortened(labels[0])!r}",
+            "region of {labels[0]!r}",
+        ),
+        ("long names of masks", "…-{shortened(name, 300)}.png", "…-{name}.png"),
+    ),
+    *of(
+        "train/data/convert/label_studio.py",
+        "tests/train/data/convert/test_brush_regions.py",
+        ("spaces", "is_background(label)", 'label.lower() == "background"'),
     ),
 ]

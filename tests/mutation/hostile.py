@@ -149,7 +149,7 @@ NAMES = [
             "traceback.print_exception(error)  # here",
             "raise  # here",
         ),
-        ("forged lines", '"\\n  ".join(lines)', '"\\n".join(lines)'),
+        ("forged lines", '.replace("\\n", "\\n  ")', ""),
         ("colored help", "return self._bars and self._stream.isatty()", "return True"),
     ),
     *of(

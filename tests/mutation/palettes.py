@@ -118,6 +118,15 @@ PALETTES = [
         ("colors not warned of", "        *together.renumbered,\n", ""),
     ),
     *of(
+        "train/inspection/findings_of_data.py",
+        "tests/train/inspection/test_faults.py::test_words_of_any_length_take_no_time",
+        (
+            "begun anew at each letter",
+            "kinds[_without_names(text)]",
+            'kinds[re.sub(r"\\S*[/\\d]\\S*", "#", text)]',
+        ),
+    ),
+    *of(
         "train/inspection/contents.py",
         "tests/train/inspection/test_unnamed_classes.py",
         ("notes lost", "notes=tuple(notes)", "notes=()"),

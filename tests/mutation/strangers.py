@@ -164,6 +164,7 @@ STRANGERS = [
     *of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_conversion_places.py",
+        ("no folder", "if os.path.lexists(folder):", "if folder.is_dir():"),
         ("two names", 'path.open("xb")', 'path.open("wb")'),
         ("known names", "        partial.mkdir(parents=True)\n", "        str()\n"),
     ),
@@ -184,9 +185,19 @@ STRANGERS = [
         ("pictures of any size", "with opened(path)", "with Image.open(path)"),
     ),
     *of(
-        "train/common/command.py",
+        "train/common/text.py",
         "tests/train/common/test_command.py::test_lines_of_a_message_have_an_end",
-        ("long lines", "(shortened(line, _LONGEST_LINE) for", "(line for"),
+        ("long lines", "(shortened(it, _LONGEST_LINE) for", "(it for"),
+    ),
+    *of(
+        "train/common/notes.py",
+        "tests/train/common/test_command.py::test_lines_of_a_note_have_an_end",
+        ("long notes", "    text = of_short_lines(text)\n", ""),
+    ),
+    *of(
+        "train/common/errors.py",
+        "tests/train/inspection/test_faults.py::test_words_of_any_length_take_no_time",
+        ("long faults", "super().__init__(of_short_lines(", "super().__init__(str("),
     ),
     *of(
         "train/workdir/evaluated.py",

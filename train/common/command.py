@@ -19,7 +19,7 @@ from typing import Any, TextIO, cast
 
 import jax
 
-from models.text import inert, shortened
+from models.text import inert
 from train.common.endings import leave
 from train.common.errors import (
     UserError,
@@ -27,9 +27,9 @@ from train.common.errors import (
     reason_unwritten,
 )
 from train.common.signals import Terminated, terminable
+from train.common.text import of_short_lines
 
 _MOVES = re.compile("(\x1b\\[A)+")  # all of what tqdm writes to go up
-_LONGEST_LINE = 20_000  # characters of a message: four paths and words
 _NO_BACKEND = "Unable to initialize backend"  # JAX's, of JAX_PLATFORMS
 _SWITCHES = "LAL_JAX_"  # begins messages about variables of our own
 _LOOP_OF_LINKS = "Symlink loop"  # pathlib's, until Python 3.13
@@ -109,8 +109,8 @@ def run_command(main: Callable[[], None], *, resume: str = "") -> None:
                 traceback.print_exception(error)  # here, where it is made inert
                 leave(1)
             # Lines after the first are indented: no name can begin one of ours.
-            lines = (shortened(line, _LONGEST_LINE) for line in message.split("\n"))
-            print("\nerror: " + "\n  ".join(lines), file=sys.stderr)
+            told = of_short_lines(message).replace("\n", "\n  ")
+            print(f"\nerror: {told}", file=sys.stderr)
             leave(2)
         output.flush()
         if output.lost:

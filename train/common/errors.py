@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from train.common.text import shown
+from train.common.text import of_short_lines, shown
 
 # What is wrong with the place of a file, whichever file it is.
 _PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
@@ -22,9 +22,14 @@ _NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory allocating")
 class UserError(Exception):
     """Something in the options, the data or the run folder is wrong.
 
-    The message names the culprit and the way out; the programs print it without a
-    traceback and exit with status 2.
+    The programs print it without a traceback and exit with status 2.
+
+    Args:
+      message: names the culprit and the way out; long lines are cut.
     """
+
+    def __init__(self, message: str):
+        super().__init__(of_short_lines(message))
 
 
 class Diverged(UserError):

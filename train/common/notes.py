@@ -7,13 +7,16 @@ import contextvars
 import sys
 from collections.abc import Iterator
 
+from train.common.text import of_short_lines
+
 _KEPT: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
     "_KEPT", default=None
 )
 
 
 def note(text: str) -> None:
-    """Says something of data, beside what programs print."""
+    """Says something of data, beside what programs print; long lines are cut."""
+    text = of_short_lines(text)
     print(text, file=sys.stderr)
     kept = _KEPT.get()
     if kept is not None and text not in kept:

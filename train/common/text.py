@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from models.text import STEERING, escaped
+from models.text import STEERING, escaped, shortened
 
 _BREAKING = re.compile(f"[\t\n]|{STEERING.pattern}")
 # What looks like an escape; and bytes that are no UTF-8, escaped when they are printed.
@@ -22,6 +22,7 @@ _SEPARATED = re.compile("[;|:\t]")  # where some programs end a cell that is not
 _COUNT = re.compile("0|[1-9][0-9]{0,9}")
 _DIGITS = re.compile(r"\s*[0-9]+\s*")
 _LONGEST_PATH = 4096  # bytes, as Linux has it
+_LONGEST_LINE = 20_000  # characters of a message: four paths and words
 # Underscores within words are no emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|$&~]|(?<![^\W_])_|_(?![^\W_])")
 
@@ -44,6 +45,11 @@ def shown(text: object) -> str:
 def first_few(names: Sequence[str], most: int = 5) -> str:
     """Returns the first few names, for a message."""
     return ", ".join(names[:most]) + ", …" * (len(names) > most)
+
+
+def of_short_lines(message: str) -> str:
+    """Returns a message whose lines have an end, whatever a file put into them."""
+    return "\n".join(shortened(it, _LONGEST_LINE) for it in message.split("\n"))
 
 
 def is_shown(text: str) -> bool:

@@ -29,6 +29,7 @@ VOC_CLASSES = (
 ).split()
 
 CLASS_LISTS = ("labelmap.txt", "class_names.txt")
+BACKGROUND = "background"  # of pixels without an object, where no label is called so
 LONGEST_NAME = 200  # characters of a class's name
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can have
 
@@ -194,6 +195,11 @@ def fault_of_names(names: Sequence[str]) -> str:
     if repeated:
         return f"must name each class once; repeated: {', '.join(repeated)}."
     return ""
+
+
+def is_background(name: str) -> bool:
+    """Returns whether a label is called background, as it is seen."""
+    return _seen(name).lower() == BACKGROUND
 
 
 def _seen(name: str) -> str:

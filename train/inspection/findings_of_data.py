@@ -23,6 +23,7 @@ from train.inspection.contents import HELD_OUT, Contents
 from train.inspection.facts import Facts
 
 _SHOWN = 9  # missing files of one kind
+_NAMES = re.compile(r"[/\d]")  # is in words that are paths and numbers
 _TAKE_OUT = "Keep one of each: take the others' lines, or without lists files, out."
 NEARLY_ALL = 0.99  # of a mask's pixels
 
@@ -69,7 +70,7 @@ def _alike(texts: Sequence[str]) -> list[Finding]:
     """Returns the faults of lists, the first of each kind with the number of others."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for text in texts:
-        kinds[re.sub(r"'[^']*'|\S*[/\d]\S*", "#", text)].append(text)
+        kinds[_without_names(text)].append(text)
     return [
         Finding(
             "\n".join(of[:_SHOWN])
@@ -77,6 +78,12 @@ def _alike(texts: Sequence[str]) -> list[Finding]:
         )
         for of in kinds.values()
     ]
+
+
+def _without_names(text: str) -> str:
+    """Returns a fault without what is quoted, and words with a slash or a digit."""
+    words = re.sub("'[^']*'", "#", text).split()
+    return " ".join("#" if _NAMES.search(word) else word for word in words)
 
 
 _Fault = tuple[Listed, Pair | None, str]

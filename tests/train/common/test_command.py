@@ -16,6 +16,7 @@ import pytest
 
 from train.common.command import run_command, uninterrupted
 from train.common.errors import UserError
+from train.common.notes import kept_notes, note
 
 from ..programs import ROOT
 
@@ -283,3 +284,10 @@ def test_lines_of_a_message_have_an_end(capsys: pytest.CaptureFixture[str]) -> N
     (first,) = (line for line in lines if line.startswith("error: xxx"))
     (second,) = (line for line in lines if line.startswith("  second yyy"))
     assert 10_000 < max(len(first), len(second)) < 21_000
+
+
+def test_lines_of_a_note_have_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with kept_notes() as notes:
+        note(10**6 * "x")
+    assert 10_000 < len(notes[0]) < 21_000
+    assert capsys.readouterr().err == f"{notes[0]}\n"

@@ -1,5 +1,6 @@
 """Faults: what ends a training, and nothing else, is named before it."""
 
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,19 @@ def test_holdout_of_what_is_left_is_no_fault(folder: Path) -> None:
         image(folder, name).unlink()
     texts = [fault.text for fault in inspect(folder, holdout=0.3).faults]
     assert len(texts) == 1 and "b.jpg is missing" in texts[0]
+
+
+def test_words_of_any_length_take_no_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(options: object) -> NoReturn:
+        raise UserError(f"{folder} is called {10**6 * 'x'}")
+
+    monkeypatch.setattr(contents, "find_dataset", refuse)
+    start = time.process_time()
+    texts = [fault.text for fault in inspect(folder).faults]
+    assert time.process_time() - start < 3
+    assert 10_000 < max(map(len, texts)) < 21_000
 
 
 def test_what_was_read_for_a_refusal_is_let_go(

@@ -96,8 +96,9 @@ def brush_regions(
         mask = masks.get((key_of(task), key_of(annotation), name))
         if mask is None:
             raise UserError(
-                f"{place} has a region of {labels[0]!r} whose mask is missing, "
-                f"…-{name}.png. Export both JSON and masks anew, at one time."
+                f"{place} has a region of {shortened(labels[0])!r} whose mask is "
+                f"missing, …-{shortened(name, 300)}.png. Export both JSON and masks "
+                "anew, at one time."
             )
         regions.append(BrushRegion(labels[0], mask))
     _check_own(regions, place)
@@ -144,9 +145,10 @@ def _check_no_region(result: BrushResult, place: str) -> None:
     sized = _given(result.original_width) and result.type not in _ATTRIBUTES
     brush = result.type in _BRUSH or bool(value.brushlabels)
     if drawn or sized or brush:
-        tool = shortened(result.type or "another tool", 100)
+        tool, name = result.type or "another tool", result.from_name
+        tool, name = shortened(tool, 100), shortened(name, 300)
         raise UserError(
-            f"{place} has a region by {tool!r} of {result.from_name!r}, which is no "
+            f"{place} has a region by {tool!r} of {name!r}, which is no "
             "brush mask: it would be background. Draw it with the brush, or delete it, "
             "and export JSON and masks anew; or export a project of polygons as COCO."
         )

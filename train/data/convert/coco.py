@@ -15,7 +15,7 @@ import msgspec
 from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import first_few, shown
-from train.data.convert.coco_masks import Annotation, Id, class_mask
+from train.data.convert.coco_masks import Annotation, Id, class_mask, edges_of
 from train.data.convert.coco_places import CocoFile, coco_files, image_files
 from train.data.convert.conversion import (
     Conversion,
@@ -28,8 +28,7 @@ from train.data.convert.conversion import (
 from train.data.convert.drawn_pixels import DrawnPixels
 from train.data.convert.links import file_places, images_in, same_named
 from train.data.images import Size, upright_size
-
-_BACKGROUND = "background"
+from train.data.voc_classes import BACKGROUND, is_background
 
 
 class _Image(msgspec.Struct):
@@ -102,7 +101,7 @@ def _classes(parts: Sequence[CocoFile], contents: Sequence[_Content]) -> dict[st
             )
         if len({key_of(id) for id, _ in categories}) < len(categories):
             raise UserError(f"{part.path} gives two categories one id. Renumber them.")
-    keys = [(key_of(id), name.lower() == _BACKGROUND) for id, name in named[0]]
+    keys = [(key_of(id), is_background(name)) for id, name in named[0]]
     zero = [key for key, is_background in keys if is_background]
     rest = [key for key, is_background in keys if not is_background]
     return {key: index for index, key in enumerate([*zero, *rest], not zero)}
@@ -114,9 +113,10 @@ def _write(writer: VocWriter, root: Path, parts: Sequence[CocoFile]) -> None:
     classes = _classes(parts, contents)
     _check_objects(parts, contents)
     names = {key_of(one.id): one.name for one in contents[0].categories}
-    background = [] if 0 in classes.values() else [_BACKGROUND]
+    background = [] if 0 in classes.values() else [BACKGROUND]
     writer.name_classes([*background, *(names[key] for key in classes)])
-    seen, drawn = 0, DrawnPixels()
+    _note_crowds(parts, contents, names)
+    seen, drawn = 0, DrawnPixels([part.path for part in parts])
     for part, content in zip(parts, contents, strict=True):
         seen += _write_images(writer, root, part, content, classes, drawn)
     if not seen:
@@ -140,6 +140,7 @@ def _write_images(
         size = _checked_size(one, path, part.path)
         drawn.add(path, size)
         of_image = objects.get(key_of(one.id), ())
+        drawn.add_edges(path, edges_of(of_image, size, part.path))
         mask = class_mask(of_image, size, classes, part.path, unseen)
         name = path.relative_to(root).with_suffix("").as_posix()
         writer.add(part.split, name, path, mask)
@@ -161,6 +162,23 @@ def _check_objects(parts: Sequence[CocoFile], contents: Sequence[_Content]) -> N
             )
     if not any(content.annotations for content in contents):
         raise _background_alone(parts)
+
+
+def _note_crowds(
+    parts: Sequence[CocoFile], contents: Sequence[_Content], names: Mapping[str, str]
+) -> None:
+    """Says which classes have crowds alone, so that they have no pixel."""
+    having = {False: set[str](), True: set[str]()}
+    for content in contents:
+        for annotation in content.annotations:
+            having[bool(annotation.iscrowd)].add(key_of(annotation.category_id))
+    crowds = having[True] - having[False]
+    if alone := [name for key, name in names.items() if key in crowds]:
+        note(
+            f"{first_few([str(part.path) for part in parts])}: all objects of "
+            f"{first_few(alone)} are crowds (iscrowd: 1), which are ignored. If each "
+            "is one object, write 0 for their iscrowd, or export them as polygons."
+        )
 
 
 def _background_alone(parts: Sequence[CocoFile]) -> UserError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -14,13 +15,12 @@ from train.data.convert.conversion import Number, key_of
 from train.data.convert.run_lengths import Stretches, decode_runs, union
 from train.data.images import IGNORED, Size
 
-Id = Number | str
+Id = Number | Annotated[str, msgspec.Meta(max_length=1000)]  # messages have it
 _LONGEST = 500_000  # pixels of edges in any image; each takes fifty bytes
 _POLYGON = 100  # pixels of edges that take no longer than any polygon
-# Of all annotations of an image. In COCO's busiest images, of 300,000 pixels, edges
-# have a third of that length together, and pixels are covered a few times.
-_MOST_EDGES = 4 * _LONGEST
-_MOST_PAINTED, _MOST_TIMES = 10_000_000, 100  # pixels, and times all of the image
+# Pixels that all annotations of an image cover, and times all of it. In COCO's busiest
+# images they are covered a few times.
+_MOST_PAINTED, _MOST_TIMES = 10_000_000, 100
 
 
 class Runs(msgspec.Struct):
@@ -40,11 +40,23 @@ class Annotation(msgspec.Struct):
     id: Id | None = None
 
 
-class _Drawn(NamedTuple):
-    """What a segmentation marks, and what drawing that took."""
+def edges_of(annotations: Sequence[Annotation], size: Size, place: Path) -> float:
+    """Returns the length of the edges of an image's polygons, which takes the time.
 
-    pixels: Stretches
-    edges: float = 0.0  # of polygons, pixels
+    Args:
+      annotations: of one image.
+      size: its height and width.
+      place: the file they are from, for messages.
+
+    Raises:
+      UserError: a polygon cannot be right.
+    """
+    length = 0.0
+    for annotation in annotations:
+        if isinstance(polygons := annotation.segmentation, list):
+            with _named(annotation, place):
+                length += _checked_edges(polygons, size)
+    return length
 
 
 def class_mask(
@@ -67,31 +79,30 @@ def class_mask(
 
     Raises:
       UserError: a segmentation is missing, or cannot be right, or all of them together
-        take longer to draw than those of any image could.
+        cover more than those of any image could.
     """
     height, width = size
     columns = np.zeros(height * width, np.uint8)
-    order, edges, painted = [], 0.0, 0
+    order, painted = [], 0
     for index, annotation in enumerate(annotations):
-        drawn = _drawn(annotation, size, place)
-        area = drawn.pixels.area()
+        area = _drawn(annotation, size, place).area()
         order.append((not annotation.iscrowd, -area, index))
         if not area and unseen is not None:
             unseen.append(str(annotation.id))
-        edges, painted = edges + drawn.edges, painted + area
-        _check_together(annotation, size, place, edges, painted)
+        painted += area
+        _check_painted(annotation, size, place, painted)
     order.sort()
     # Drawn anew one by one: all together would take as much memory as the file says.
     for *_, index in order:
         annotation = annotations[index]
         key = key_of(annotation.category_id)
         label = IGNORED if annotation.iscrowd else classes[key]
-        _drawn(annotation, size, place).pixels.paint(columns, label)
+        _drawn(annotation, size, place).paint(columns, label)
     return np.ascontiguousarray(columns.reshape(width, height).T)
 
 
-def _check_together(
-    annotation: Annotation, size: Size, place: Path, edges: float, painted: int
+def _check_painted(
+    annotation: Annotation, size: Size, place: Path, painted: int
 ) -> None:
     """Refuses annotations of an image that together go over it again and again.
 
@@ -99,31 +110,32 @@ def _check_together(
       annotation: the last of them.
       size: height and width of the image.
       place: the file they are from.
-      edges: of the polygons so far, pixels.
       painted: pixels of all so far, each as often as it is in one.
     """
-    count = size[0] * size[1]
-    for found, what, most in (
-        (edges, "have edges of", _MOST_EDGES + count),
-        (painted, "cover", _MOST_PAINTED + _MOST_TIMES * count),
-    ):
-        if found > most:
-            raise UserError(
-                f"{place}: the annotations of image {annotation.image_id} {what} "
-                f"{found:.0f} pixels together, and at most {most} are drawn in "
-                f"{size[1]}×{size[0]} pixels. Remove what goes over them again and "
-                "again, or export it once more."
-            )
+    if painted > (most := _MOST_PAINTED + _MOST_TIMES * size[0] * size[1]):
+        raise UserError(
+            f"{place}: the annotations of image {annotation.image_id} cover {painted} "
+            f"pixels together, and at most {most} are drawn in {size[1]}×{size[0]} "
+            "pixels. Remove what goes over them again and again, or export it once "
+            "more."
+        )
 
 
-def _drawn(annotation: Annotation, size: Size, place: Path) -> _Drawn:
-    """Returns the pixels of an annotation, and the length of its edges.
+def _drawn(annotation: Annotation, size: Size, place: Path) -> Stretches:
+    """Returns the pixels of an annotation.
 
     Raises:
       UserError: its segmentation is missing, or cannot be right.
     """
-    try:
+    with _named(annotation, place):
         return _segmented(annotation.segmentation, size)
+
+
+@contextlib.contextmanager
+def _named(annotation: Annotation, place: Path) -> Iterator[None]:
+    """Says of which annotation a ValueError in the block is."""
+    try:
+        yield
     except ValueError as error:
         raise UserError(
             f"{place}: annotation {annotation.id} of image {annotation.image_id} "
@@ -131,8 +143,8 @@ def _drawn(annotation: Annotation, size: Size, place: Path) -> _Drawn:
         ) from error
 
 
-def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> _Drawn:
-    """Returns the pixels of a segmentation, and the length of its edges.
+def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> Stretches:
+    """Returns the pixels of a segmentation.
 
     Raises:
       ValueError: it says what is wrong with it.
@@ -143,19 +155,19 @@ def _segmented(segmentation: list[list[float]] | Runs | None, size: Size) -> _Dr
         return _in_polygons(segmentation, size)
     if segmentation.size != size:
         raise ValueError(f"its run lengths are of size {segmentation.size}, not {size}")
-    return _Drawn(decode_runs(segmentation.counts, *size))
+    return decode_runs(segmentation.counts, *size)
 
 
-def _in_polygons(polygons: list[list[float]], size: Size) -> _Drawn:
+def _in_polygons(polygons: list[list[float]], size: Size) -> Stretches:
     """Returns which pixels are in any of several polygons, each x, y, x, y, …."""
     height, width = size
-    edges = _checked_edges(polygons, size)
+    _checked_edges(polygons, size)
     draw = _mask_tools().frPyObjects
     parts = [
         decode_runs(draw([polygon], height, width)[0]["counts"].decode(), height, width)
         for polygon in polygons
     ]
-    return _Drawn(union(parts), edges)
+    return union(parts)
 
 
 def _checked_edges(polygons: list[list[float]], size: Size) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -118,12 +119,14 @@ def image_files(
     check_links(part.folders)
     folders = [folder for folder in part.folders if folder.is_dir()]
     found, missing, compared = dict[tuple[int, int], Path](), [], set[Path]()
+    other_form = ""
     for id, name in images:
         inner = str(_inner(part, id, name))
         spelled = dict.fromkeys((name if "\\" in name else inner, inner))
         places = (_file_at(folder, it) for folder in folders for it in spelled)
         if not (there := list(filter(None, places))):
             missing.append(shortened(name, 300))
+            other_form = other_form or _in_another_form(part, inner)
             continue
         for path in there:
             inside.checked(path)
@@ -139,7 +142,8 @@ def image_files(
         named = dict.fromkeys(str(folder) for folder in part.folders)
         raise UserError(
             f"{part.path} has {len(images)} images, {len(missing)} of which are "
-            f"missing: {first_few(missing)}. Put them in {' or '.join(named)}."
+            f"missing: {first_few(missing)}. {other_form}Put them in "
+            f"{' or '.join(named)}."
         )
     return list(found.values())
 
@@ -174,6 +178,20 @@ def _inner(part: CocoFile, id: Id, name: str) -> PurePosixPath:
             f"such as {shortened(inner.name, 300)!r}."
         )
     return inner
+
+
+def _in_another_form(part: CocoFile, inner: str) -> str:
+    """Returns where an image is whose name only looks the same, "" if nowhere."""
+    for folder in part.folders:
+        for form in ("NFC", "NFD"):
+            place = folder / unicodedata.normalize(form, inner)
+            if os.path.isfile(place):  # no error of names that are too long
+                return (
+                    f"{place} looks the same, but has accents in another form of "
+                    f"Unicode ({form}, as Macs and others write them apart). Rename it "
+                    "as the annotations have it. "
+                )
+    return ""
 
 
 def _check_same(first: Path, other: Path, place: Path) -> None:

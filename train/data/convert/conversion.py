@@ -261,7 +261,7 @@ def converted(
     place = resolved(original)  # which links lead to
     parts = repr((_VERSION, conversion.form, place, *key)).encode()
     folder = prepared / "converted" / _digest(parts)[:16]
-    if folder.is_dir():
+    if os.path.lexists(folder):  # also a file, or a link to nothing
         check_whole(folder, inside)
     else:
         print(f"{original} holds {conversion.form}: writing {folder}", file=sys.stderr)

@@ -44,9 +44,9 @@ from train.data.convert.task_images import TaskImages
 from train.data.images import Size, read_mask, upright_size
 from train.data.layouts import brush_masks
 from train.data.plain_pairs import IMAGE_FOLDERS
+from train.data.voc_classes import BACKGROUND, is_background
 
 _MASK = re.compile(r"task-([0-9]+)-annotation-([0-9]+)-by-[^-]*-(.*-[0-9]+)", re.DOTALL)
-_BACKGROUND = "background"
 
 
 class _Annotation(msgspec.Struct):
@@ -116,8 +116,8 @@ def _write(writer: VocWriter, root: Path, table: Path, masks: Masks) -> None:
     """Writes the classes, and the images that have annotations."""
     drawn, pixels = _regions(root, table, masks), DrawnPixels()
     labels = {region.label for regions in drawn.values() for region in regions}
-    zero = sorted(label for label in labels if label.lower() == _BACKGROUND)
-    names = [*(zero or [_BACKGROUND]), *sorted(labels - set(zero))]
+    zero = sorted(label for label in labels if is_background(label))
+    names = [*(zero or [BACKGROUND]), *sorted(labels - set(zero))]
     writer.name_classes(names)
     for image, regions in drawn.items():
         name = image.relative_to(root).with_suffix("").as_posix()

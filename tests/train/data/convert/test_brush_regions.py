@@ -62,6 +62,13 @@ def test_slashes_of_labels_are_dashes_in_files(
     assert_same(together(found), drawn)
 
 
+def test_background_may_be_a_label_with_spaces(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    rename(root, "Car", "tag", "Background ", "tag-Background ")
+    assert load(root, split=0.5).class_names == ("Background", "tree-top")
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [(("tag", "a/b"), ("tag", "a-b")), (("tag-a", "b"), ("tag", "a-b"))],
@@ -118,6 +125,19 @@ def test_regions_of_other_tools_are_refused(
     with pytest.raises(UserError, match=said):
         load(root, split=0.5)
     assert not list((tmp_path / "prepared" / "converted").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("tag", "label"), [("tag", 5000 * "x"), (5000 * "x", "dog"), (5000 * "x", "")]
+)
+def test_names_of_any_length_are_cut(tmp_path: Path, tag: str, label: str) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    value = {"rle": [1], "brushlabels": [label]} if label else BOX
+    add(root, {"from_name": tag, "type": "brushlabels", "value": value})
+    with pytest.raises(UserError, match="xxx….* JSON and masks anew") as raised:
+        load(root, split=0.5)
+    assert len(str(raised.value)) < 1000
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -114,15 +114,37 @@ def test_any_name_in_a_folder_of_annotations(alone: Path) -> None:
     assert len(together(load(alone, split=0.5))) == 4
 
 
-def test_background_may_be_a_category(alone: Path) -> None:
+@pytest.mark.parametrize("name", ["Background", " Background "])
+def test_background_may_be_a_category(alone: Path, name: str) -> None:
     whole = json.loads((alone / "export.json").read_text())
-    whole["categories"].append({"id": 5, "name": "Background"})
+    whole["categories"].append({"id": 5, "name": name})
     write_json(alone / "export.json", whole)
     change(alone, category_id=5)
     found = load(alone, split=0.5)
     assert found.class_names == ("Background", "cat", "dog")
     mask = drawn(0)[1]
     assert_same({"0": together(found)["images/0"]}, {"0": np.where(mask == 2, 0, mask)})
+
+
+@pytest.mark.parametrize("ids", [(7,), (3, 7), ()])
+def test_classes_of_crowds_alone_are_named(
+    alone: Path, ids: tuple[int, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    for annotation in whole["annotations"][::3]:  # of three an image
+        annotation["category_id"] = 9
+    whole["categories"].append({"id": 9, "name": "cow"})
+    for annotation in whole["annotations"]:
+        annotation["iscrowd"] = int(annotation["category_id"] in ids)
+    whole["annotations"][1]["iscrowd"] = 1  # of a cat, as others are not
+    write_json(alone / "export.json", whole)
+    load(alone, split=0.5)
+    names = ", ".join({7: "dog", 3: "cat"}[id] for id in sorted(ids, reverse=True))
+    said = capsys.readouterr().err
+    told = f"{alone}/export.json: all objects of {names} are crowds (iscrowd: 1), which"
+    assert said.count("are crowds") == said.count(told) == bool(ids)
+    load(alone, split=0.5)
+    assert "crowds" not in capsys.readouterr().err
 
 
 def test_image_without_objects_is_background(alone: Path) -> None:

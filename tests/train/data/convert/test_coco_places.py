@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,3 +166,18 @@ def test_nothing_is_read_through_links_beside(
     with pytest.raises(UserError, match="leads out of"):
         load(alone, split=0.5)
     assert sorted(seen) == ["0.jpg", "export.json"]
+
+
+@pytest.mark.parametrize("named", ["NFC", "NFD"])
+def test_names_that_look_the_same_are_told_apart(alone: Path, named: str) -> None:
+    forms = [unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD")]
+    there = forms[named == "NFC"]
+    (alone / "images" / "0.jpg").rename(alone / "images" / there)
+    write_json(
+        alone / "export.json", content([forms[named != "NFC"], "1.jpg", "x.jpg"])
+    )
+    said = (
+        rf"are missing: .*x.jpg. {alone}/images/{there} looks the same, but .*Unicode"
+    )
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
-from train.data.convert import coco
+from train.data.convert import coco, drawn_pixels
 from train.data.convert.conversion import key_of
 
 from ..exports import load, write_image
@@ -57,6 +57,16 @@ def test_segmentations_that_cannot_be_right(
 )
 def test_unknown_ids_are_named(alone: Path, more: dict[str, int], said: str) -> None:
     change(alone, **more)
+    with pytest.raises(UserError, match=said):
+        load(alone, split=0.5)
+
+
+@pytest.mark.parametrize("key", ["id", "image_id"])
+def test_ids_fit_into_messages(alone: Path, key: str) -> None:
+    change(alone, **{key: 1001 * "x", "segmentation": []})
+    said = (
+        rf"^{alone}/export\.json cannot be read .*<= 1000 - at .*{key}`\. Export inst"
+    )
     with pytest.raises(UserError, match=said):
         load(alone, split=0.5)
 
@@ -195,6 +205,37 @@ def test_heads_alone_have_no_masks(
         UserError, match=r"\.jpg and the images before it have 400000000 "
     ):
         load(alone, split=0.5)
+
+
+ZIGZAG = [[float(it) for at in range(30) for it in (at, 20 * (at % 2))]]
+
+
+@pytest.mark.parametrize("more", ["images", "annotations", ""])
+def test_polygons_are_drawn_by_the_bytes_of_what_is_handed_over(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """Not by what heads of images say; in order, until there are too many."""
+    whole = json.loads((alone / "export.json").read_text())
+    for annotation in whole["annotations"]:
+        annotation |= {"segmentation": ZIGZAG, "iscrowd": 0}
+    write_json(alone / "export.json", whole)
+    images = sorted((alone / "images").iterdir())
+    length = len(images) * 3 * (100 + 29 * 20 + 29)  # of 12 objects
+    table = (alone / "export.json").stat().st_size
+    bytes_ = table + sum(path.stat().st_size for path in images)
+    monkeypatch.setattr(drawn_pixels, "_EDGES_A_BYTE", 1)
+    monkeypatch.setattr(drawn_pixels, "_EDGES_ANYWAY", length - bytes_ - 1)
+    if more == "images":
+        images[0].write_bytes(images[0].read_bytes() + b"\0")
+    elif more == "annotations":
+        with (alone / "export.json").open("a") as file:
+            file.write(" ")
+    else:
+        said = rf"polygons of {images[-1]} and of .* {length} pixels .* {bytes_} bytes"
+        with pytest.raises(UserError, match=said):
+            load(alone, split=0.5)
+        return
+    assert load(alone, split=0.5)
 
 
 @pytest.mark.parametrize("id", [3, -(2**61), 2**61 - 1, "3"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from train.common.errors import UserError
+from train.data.convert.conversion import VocWriter
 
 from .test_conversion import Write, convert, photo, writer
 
@@ -58,3 +59,21 @@ def test_a_folder_is_written_under_a_name_of_nobody_else(
     with pytest.raises(FileExistsError):
         convert(tmp_path, add(photo))
     assert not list(elsewhere.iterdir()) and not (folder / key).exists()
+
+
+@pytest.mark.parametrize("other", ["file", "link"])
+def test_what_is_no_folder_in_its_place_is_named_before_anything_is_written(
+    tmp_path: Path, photo: Path, other: str
+) -> None:
+    folder = convert(tmp_path, add(photo))
+    shutil.rmtree(folder)
+    if other == "file":
+        folder.touch()
+    else:
+        folder.symlink_to(tmp_path / "gone")
+
+    def write(writer: VocWriter) -> None:
+        raise AssertionError
+
+    with pytest.raises(UserError, match=rf"Move {folder} elsewhere; the next run writ"):
+        convert(tmp_path, write)
