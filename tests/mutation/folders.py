@@ -264,7 +264,11 @@ CONVERSIONS = [
         "train/data/images.py",
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",
-        ("as stored", "return size[::-1] if turned else size", "return size"),
+        (
+            "as stored",
+            "return size[::-1] if image.info[ORIENTATION] >= 5 else size",
+            "return size",
+        ),
     ),
 ]
 SOURCES = [*SPLITS, *FILES, *CONVERSIONS]
