@@ -210,6 +210,8 @@ FILES = [
         "train/data/mask_checks.py",
         "tests/train/data/test_mask_checks.py",
         ("command", "(mask == 255)", "(mask > 255)"),
+        ("command on images", "known[0] if known else str(own)", '"*"'),
+        ("other letters", "part.lower() in _FOLDERS", "part in _FOLDERS"),
         ("command on others", "if not (mask % 255).any()]", "]"),
     ),
 ]
