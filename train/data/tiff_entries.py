@@ -1,4 +1,4 @@
-"""Entries of a TIFF's directory, and what of them would keep a decoder busy."""
+"""Entries of a TIFF's directory: which are read, and refusals of others."""
 
 from __future__ import annotations
 
