@@ -56,7 +56,6 @@ PICTURES = [
         ("scans", "if self._scans < 0:", "if False:"),
         ("scans across blocks", "(self._last + new)", "new"),
         ("scans twice", "content[max(0, self._counted - at) :]", "content"),
-        ("metadata", "if kind not in _SAID:", "if True:"),
     ),
     *of(
         "train/data/tiff_pictures.py",
