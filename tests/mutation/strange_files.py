@@ -84,6 +84,12 @@ STRANGE_FILES = [
         ("types passed over", "if kind not in NUMBERS or tag in", "if tag in"),
         ("numbers twice", " or tag in {*found, *lists}", ""),
         ("numbers by the dozen", " or wrong:", ":"),
+        (
+            "without a number",
+            "            if tag not in tags:",
+            "            if False:",
+        ),
+        ("white unsaid", "Tag.PHOTOMETRIC, *parts)", "*parts)"),
     ),
     *of(
         "train/data/tiff_files.py",
@@ -100,12 +106,6 @@ STRANGE_FILES = [
         ("copies of old", " or old == OLD_REDUCED:", ":"),
         ("any colors", "if colors not in kind.colors:", "if False:"),
         ("strips beside tiles", "if not tags.isdisjoint(parts):", "if False:"),
-        (
-            "without a number",
-            "            if tag not in tags:",
-            "            if False:",
-        ),
-        ("white unsaid", "Tag.PHOTOMETRIC, *parts)", "*parts)"),
     ),
     *of(
         "train/data/tiff_parts.py",

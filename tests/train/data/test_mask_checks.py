@@ -106,9 +106,9 @@ def test_the_copy_of_black_and_white_masks_keeps_others(folder: Path) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("name", ["Masks/a", "gt"])
+@pytest.mark.parametrize(("name", "one"), [("Masks", "b/b.png"), ("gt", "a.png")])
 def test_the_copy_of_black_and_white_masks_reads_no_images(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, one: str
 ) -> None:
     """Which are PNG too, and of no indices."""
     root, white = tmp_path / "data", np.full((4, 4), 255, np.uint8)
@@ -116,11 +116,14 @@ def test_the_copy_of_black_and_white_masks_reads_no_images(
         place.mkdir(parents=True)
     colors = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     Image.fromarray(colors).save(root / "Images" / "a.png")
-    Image.fromarray(white).save(root / name / "a.png")
-    _, command, _ = str(black_and_white(root, root / name / "a.png")).splitlines()
+    for mask in ("a.png", "b/b.png"):
+        (root / name / mask).parent.mkdir(exist_ok=True)
+        Image.fromarray(white).save(root / name / mask)
+    _, command, _ = str(black_and_white(root, root / name / one)).splitlines()
     python = shlex.quote(sys.executable)
     subprocess.run(command.replace("python", python, 1), shell=True, check=True)
-    assert (read_mask(tmp_path / "data_bits" / name / "a.png") == 1).all()
+    for mask in ("a.png", "b/b.png"):
+        assert (read_mask(tmp_path / "data_bits" / name / mask) == 1).all()
 
 
 def test_what_is_converted_is_not_to_be_copied(folder: Path) -> None:
