@@ -90,15 +90,6 @@ CHANNEL_MISTAKES = (
         ("any head", "in ODD_HEADS:", "in ():"),
     )
     + of(
-        "train/data/image_files.py",
-        _PARTS,
-        (
-            "lists before sizes",
-            "check_size(name, tiff.size, most_bytes(",
-            "(lambda *of: None)(name, tiff.size, most_bytes(",
-        ),
-    )
-    + of(
         "train/data/images.py",
         _READ,
         (

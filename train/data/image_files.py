@@ -180,7 +180,6 @@ def _pieces(file: Any, name: str, each: int) -> tuple[Any, int]:
         page = tiff.one_page()
         wide, tile = page.width // each, page.tile
         check_picture(name, wide, page.height, tile and (tile[0] // each, tile[1]))
-        check_size(name, tiff.size, most_bytes(wide * page.height, each))
         return TiffPieces(tiff, page), page.orientation
     return file, 1
 
