@@ -48,18 +48,26 @@ CHANNEL_MISTAKES = (
         "train/data/tiff_files.py",
         _READ,
         ("lists of any length", "if found.length != count:", "if not count:"),
-        ("amplified", "if int(sizes.sum()) > end:", "if False:"),
         ("floats", "if formats != {1} or len", "if len"),
+    )
+    + of(
+        "train/data/tiff_parts.py",
+        _READ,
+        ("amplified", "if int(sizes.sum()) > end:", "if False:"),
     )
     + of(
         "train/data/tiff_tags.py",
         _READ,
         ("sums of two codes", "(5, 8, 32946, 34925, 50000)", "(5, 8, 32946)"),
-        ("limit", "    check_picture(file.name, width, height, tile)\n", ""),
-        ("turned", "turned if turned in range(1, 9) else 1,", "1,"),
+        (
+            "limit",
+            "    check_picture(file.name, page.width, page.height, page.tile)\n",
+            "",
+        ),
+        ("turned", "        page.orientation,", "        1,"),
     )
     + of(
-        "train/data/tiff_files.py",
+        "train/data/tiff_parts.py",
         _PARTS,
         ("cut short", " & (offsets + sizes <= end)", ""),
         ("without bytes", "(sizes > 0) & ", ""),
@@ -77,18 +85,9 @@ CHANNEL_MISTAKES = (
         ),
     )
     + of(
-        "train/data/tiff_entries.py",
+        "train/data/tiff_files.py",
         _PARTS,
-        ("any head", "in _ODD_HEADS:", "in ():"),
-    )
-    + of(
-        "train/data/image_files.py",
-        _PARTS,
-        (
-            "lists before sizes",
-            "check_size(name, size, most_bytes(pixels, b",
-            "(lambda *of: None)(name, size, most_bytes(pixels, b",
-        ),
+        ("any head", "in ODD_HEADS:", "in ():"),
     )
     + of(
         "train/data/images.py",

@@ -276,11 +276,6 @@ CONVERTED = [
         ("any digits", "whole_number(first)", "int(first)"),
     ),
     *of(
-        "train/data/exif.py",
-        "tests/train/data/test_image_files.py",
-        ("turned by text", "1 if isinstance(found, str | bytes) else ", ""),
-    ),
-    *of(
         "models/text.py",
         "tests/train/training/test_partial_weights.py",
         ("any digits", 'if text.isascii() and "_" not in text', "if text"),

@@ -224,6 +224,8 @@ FILES = [
         "train/data/mask_checks.py",
         "tests/train/data/test_mask_checks.py",
         ("command", "(mask == 255)", "(mask > 255)"),
+        ("command on images", "known[0] if known else str(own)", '"*"'),
+        ("other letters", "part.lower() in _FOLDERS", "part in _FOLDERS"),
         ("command on others", "if not (mask % 255).any()]", "]"),
     ),
 ]
@@ -284,7 +286,11 @@ CONVERSIONS = [
         "train/data/images.py",
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_refusals.py",
-        ("as stored", "return size[::-1] if turned else size", "return size"),
+        (
+            "as stored",
+            "return size[::-1] if image.info[ORIENTATION] >= 5 else size",
+            "return size",
+        ),
     ),
 ]
 SOURCES = [*SPLITS, *FILES, *CONVERSIONS]

@@ -284,7 +284,7 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "train/data/png_chunks.py",
         "tests/train/data/test_palette.py",
-        ("no palette", 'and b"PLTE" not in kinds:', "and False:"),
-        ("empty palettes", 'if length or kind != b"PLTE":', "if True:"),
+        ("no palette", 'if kind == b"IDAT" and no_palette:', "if False:"),
+        ("empty palettes", 'kind != b"PLTE" or not length', 'kind != b"PLTE"'),
     ),
 ]

@@ -169,6 +169,12 @@ PALETTES = [
     ),
     *of(
         "train/data/dataset.py",
+        "tests/train/data/test_split_lists.py",
+        ("underscores alone", "[^\\W_]", ""),
+        ("long splits", "and len(name.encode()) <= _LONGEST_SPLIT", ""),
+    ),
+    *of(
+        "train/data/dataset.py",
         "tests/train/data/test_layouts.py",
         (
             "splits asked for",

@@ -153,10 +153,8 @@ SHARED_FOLDERS = [
         "train/data/tiff_pictures.py",
         "tests/train/data/test_tiff_pictures.py",
         ("gray and more", "and samples > 2:", "and samples > 9:"),
-        ("deep planes", "bits == 8 and", ""),
-        ("white planes", " and colors != WHITE_IS_ZERO", ""),
-        ("planes of anything", " and not unsaid", ""),
-        ("the first of them said", ", ())) < more", ", ())) < min(more, 1)"),
+        ("deep planes", "(bits != 8 or colors ==", "(colors =="),
+        ("white planes", "(bits != 8 or colors == WHITE_IS_ZERO)", "bits != 8"),
     ),
     *of(
         "train/data/convert/conversion.py",

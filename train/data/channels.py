@@ -11,9 +11,9 @@ from PIL import Image
 from train.common.errors import UserError
 from train.common.regular import open_regular, read_regular
 from train.data.deep_png import deep_pixels
-from train.data.exif import orientation_of
 from train.data.forms import Form, check_form, form_of
 from train.data.image_files import (
+    ORIENTATION,
     blaming,
     check_pixel_sums,
     check_pixels,
@@ -22,14 +22,15 @@ from train.data.image_files import (
 )
 from train.data.png_chunks import depth_and_kind
 from train.data.tiff_channels import tiff_pixels
+from train.data.tiff_entries import is_tiff
 from train.data.tiff_files import TiffFile
-from train.data.tiff_tags import is_tiff, layout_of
+from train.data.tiff_tags import layout_of
 
 # Pillow's modes whose bytes are those of the file, by its format; of PNG where it has 8
 # or 16 bits. Of others Pillow scales levels, or colors are kept approximately.
 _MODES: dict[str, tuple[str, ...]] = {
     "PNG": ("L", "LA", "RGB", "RGBA", "I;16"),
-    **dict.fromkeys(("JPEG", "MPO", "BMP"), ("L",)),
+    **dict.fromkeys(("JPEG", "BMP"), ("L",)),
 }
 
 # An array in a prepared record: these bytes, height, width, channels, bits, the values.
@@ -68,7 +69,7 @@ def read_channels(path: Path, form: Form) -> tuple[np.ndarray, int]:
         image.load()
         found = deep_pixels(content, name) if depth == 16 else _pixels(image)
         check_form(form_of(found), form, name)
-        return found, orientation_of(image)
+        return found, image.info[ORIENTATION]
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:

@@ -56,9 +56,15 @@ class Dataset(NamedTuple):
     by_color: bool = False  # whether labelmap.txt says what they are
 
 
+_LONGEST_SPLIT = 200  # bytes: prepared records are called after it, and more
 _SPLIT = Limit(
-    lambda name: re.fullmatch(r"\w+", name) is not None and name != "all",
-    "must be letters, digits and underscores, other than all (rename the list)",
+    lambda name: (
+        re.fullmatch(r"\w*[^\W_]\w*", name) is not None
+        and len(name.encode()) <= _LONGEST_SPLIT
+        and name != "all"
+    ),
+    "must be letters, digits and underscores, not of underscores alone, of at most "
+    f"{_LONGEST_SPLIT} bytes, and other than all (rename the list)",
 )
 
 

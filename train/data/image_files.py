@@ -20,15 +20,13 @@ from train.common.errors import UserError, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
+from train.data.exif import orientation_of
 from train.data.image_work import Watched, check_measured
-from train.data.png_chunks import Unpacked, has_frames, pixel_chunks
-from train.data.tiff_entries import (
-    check_entries,
-    claimed_pixels,
-    pixels_of_tiles,
-    tiled_pixels,
-)
-from train.data.tiff_pictures import check_tiff, silence_libtiff
+from train.data.jpeg_segments import JPEG_BEGINS, JpegPieces
+from train.data.png_chunks import SIGNATURE, PngPieces, Unpacked, pixel_chunks
+from train.data.tiff_entries import is_tiff, tiled_pixels
+from train.data.tiff_files import TiffFile
+from train.data.tiff_pictures import TiffPieces, silence_libtiff, unknown_channels
 
 # By Pillow's names, with those of the documentation. All are decoded by Pillow itself:
 # it hands others to programs, EPS, whatever its ending, to Ghostscript.
@@ -53,6 +51,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 PIXEL_LIMIT = 1_000_000_000
 _limit = PIXEL_LIMIT
+
+ORIENTATION = "orientation"  # of what `opened` gives: EXIF's number, in its `info`
 
 # Bytes of a file: of each pixel, and of all else that it may hold.
 _BYTES_OF_PIXEL, _OTHER_BYTES = 16, 2**26
@@ -122,6 +122,7 @@ def opened(
 ) -> Iterator[Image.Image]:
     """Opens an image by its content, to be decoded within the block.
 
+    Its `info` has the `ORIENTATION` by which it is yet to be turned, 1 for none.
     Whatever is raised there, by the decoder of a damaged or a hostile file, becomes the
     refusal of that file.
 
@@ -142,20 +143,54 @@ def opened(
             else io.BytesIO(source)
         )
         check_measured(file, name)
-        if (
-            pixels := claimed_pixels(file, name)
-        ) is not None:  # whose lists Pillow reads
-            pixels = min(pixels // bytes_of_pixel, _limit)
-            size = file.seek(0, io.SEEK_END)
-            check_size(name, size, most_bytes(pixels, bytes_of_pixel))
-            check_tiff(file, name)
-            file.seek(0)
-        watched: Any = Watched(file, name)
-        image = stack.enter_context(Image.open(watched, formats=_THERE))
+        watched = Watched(file, name)
+        given, orientation = _pieces(watched, name, bytes_of_pixel)
+        image = stack.enter_context(_opened(given, name))
         _check_work(image, watched, name, bytes_of_pixel)
-        if image.format == "TIFF":  # which Pillow turns as it decodes, by XMP as well
-            image.info.pop("xmp", None)
+        if image.format == "WEBP":
+            orientation = orientation_of(image.info.get("exif", b""))
+        image.info[ORIENTATION] = orientation
         yield image
+
+
+def _pieces(file: Any, name: str, each: int) -> tuple[Any, int]:
+    """Returns what of a file makes its pixels, and by which number it is turned.
+
+    Nothing else is given to Pillow, whose metadata take any time and memory; of BMP
+    and WebP it reads none.
+
+    Args:
+      file: any image.
+      name: of it, for messages.
+      each: as many of its pixels count as one.
+    """
+    file.seek(0)
+    head = file.read(8)
+    file.seek(0)
+    if head == SIGNATURE:
+        png = PngPieces(file)
+        if png.has_frames:
+            raise _several(name)
+        return png, orientation_of(png.exif)
+    if head.startswith(JPEG_BEGINS):
+        jpeg = JpegPieces(file, name)
+        return jpeg, orientation_of(jpeg.exif)
+    if is_tiff(head):
+        tiff = TiffFile(file, name)
+        page = tiff.one_page()
+        wide, tile = page.width // each, page.tile
+        check_picture(name, wide, page.height, tile and (tile[0] // each, tile[1]))
+        return TiffPieces(tiff, page), page.orientation
+    return file, 1
+
+
+def _opened(given: Any, name: str) -> Image.Image:
+    try:
+        return Image.open(given, formats=_THERE)
+    except UnidentifiedImageError as error:
+        if isinstance(given, TiffPieces):
+            raise unknown_channels(name) from error
+        raise
 
 
 def check_pixel_sums(image: Image.Image, *, whole: bool = True) -> None:
@@ -220,20 +255,13 @@ def _check_work(image: Image.Image, file: Any, name: str, each: int) -> None:
       UserError: its pixels are more than the limit, or it takes more than they do.
       ValueError: it has several sizes.
     """
-    pixels, place = image.width * image.height // each, file.tell()
+    pixels = image.width * image.height // each
     _check_count(pixels, f"{name} has {image.width // each}×{image.height} =")
     check_size(name, file.seek(0, io.SEEK_END), most_bytes(pixels, each))
-    if image.format == "TIFF":
-        together = pixels_of_tiles(image) // each
-        _check_count(together, f"{name} has tiles of together")
-        check_entries(file, image.tag_v2, name)  # type: ignore[attr-defined]
-    elif image.format == "PNG" and has_frames(file):
+    if image.format == "WEBP" and _is_animation(file):
         raise _several(name)
-    elif image.format == "WEBP" and _is_animation(file):
-        raise _several(name)
-    elif image.format == "BMP":
+    if image.format == "BMP":
         check_bmp(file, image, name)
-    file.seek(place)
 
 
 def _check_count(count: int, what: str) -> None:

@@ -3,12 +3,18 @@
 Time and memory are those of the pixels, which `--pixel-limit` bounds, in files as
 cameras and programs write them. Files made to do harm have parts of a few bytes by the
 thousand, scans that go over all pixels once more, tiles larger than the image, strips
-that share their bytes: these are counted, of TIFFs in `tiff_entries.py`.
+that share their bytes: these are counted, of TIFFs in `tiff_files.py`. Of metadata,
+which could be anything, a decoder is given none: it reads the pieces of a file that
+make its pixels.
 """
 
 from __future__ import annotations
 
+import bisect
+import io
+import itertools
 import re
+from collections.abc import Sequence
 from typing import IO, Any
 
 from train.common.errors import UserError
@@ -16,8 +22,6 @@ from train.common.errors import UserError
 # Pillow reads a part (a chunk, a segment, a page) in a few calls, and files have many
 # parts only where those are large: PNG's chunks of pixels are of some kilobytes.
 _CALLS, _BYTES_A_CALL = 30_000, 32
-_EXIF_PARTS = 64  # of a JPEG, of 64 KB each, which are joined one by one
-_SCANS = 100  # of a JPEG; ten are usual
 # Formats that are not read, by how their files begin.
 _UNMEASURED = {
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",  # in boxes, and alone
@@ -54,6 +58,18 @@ def check_measured(file: IO[bytes], name: str) -> None:
             )
 
 
+def check_parts(count: int, size: int, name: str) -> None:
+    """Refuses a file of more parts than are read at once, or in one call each.
+
+    Args:
+      count: of parts.
+      size: of the file, bytes.
+      name: of it, for messages.
+    """
+    if count > _CALLS + size // _BYTES_A_CALL:
+        raise too_much(name, "parts of a few bytes by the thousand")
+
+
 class Watched:
     """A file whose reader does a bounded amount of work.
 
@@ -64,12 +80,8 @@ class Watched:
 
     def __init__(self, file: IO[bytes], name: str):
         self._file, self._name = file, name
-        self._is_jpeg = file.read(2) == b"\xff\xd8"
-        size = file.seek(0, 2)
+        self._calls, self._size = 0, file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._calls = _CALLS + size // _BYTES_A_CALL
-        self._exif, self._scans = _EXIF_PARTS, _SCANS
-        self._last = b""  # byte of what was read before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -80,24 +92,48 @@ class Watched:
         Raises:
           UserError: what was read so far is more of something than one could need.
         """
-        content = self._file.read(size)
-        self._calls -= 1
-        if self._calls < 0:
-            raise too_much(self._name, "parts of a few bytes by the thousand")
-        if self._is_jpeg:
-            self._count(content)
-        return content
+        self._calls += 1
+        check_parts(self._calls, self._size, self._name)
+        return self._file.read(size)
 
-    def _count(self, content: bytes) -> None:
-        """Counts parts of a JPEG; in its pixels the mark of a scan cannot occur.
 
-        A mark may lie across two blocks. Single bytes are read before, to open it.
-        """
-        self._exif -= content.startswith(b"Exif\0\0")
-        if len(content) > 1:
-            self._scans -= (self._last + content).count(b"\xff\xda")
-        self._last = content[-1:]
-        if self._exif < 0:
-            raise too_much(self._name, f"EXIF in more than {_EXIF_PARTS} parts")
-        if self._scans < 0:
-            raise too_much(self._name, f"more than {_SCANS} scans of its pixels")
+class Pieces:
+    """Pieces of a file, read as if they were all of it.
+
+    Args:
+      file: whose bytes they are.
+      pieces: the places of its bytes, or bytes that stand for some of them.
+    """
+
+    def __init__(self, file: Any, pieces: Sequence[range | bytes]):
+        self._file, self._pieces = file, pieces
+        self._ends = list(itertools.accumulate(map(len, pieces)))
+        self._at = 0
+
+    def tell(self) -> int:
+        """Returns where it is read next."""
+        return self._at
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        """Goes to a place."""
+        self._at = place + (0, self._at, self._ends[-1])[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads as files do."""
+        missing = self._ends[-1] - self._at
+        missing = missing if size < 0 else min(size, missing)
+        found = []
+        while missing > 0:
+            index = bisect.bisect_right(self._ends, self._at)
+            end, piece = self._ends[index], self._pieces[index]
+            chosen = piece[self._at - end + len(piece) :][:missing]
+            if isinstance(chosen, range):
+                self._file.seek(chosen.start)
+                chosen = self._file.read(len(chosen))
+            if not chosen:  # the file was cut since
+                break
+            found.append(chosen)
+            self._at += len(chosen)
+            missing -= len(chosen)
+        return b"".join(found)

@@ -17,9 +17,9 @@ from PIL import Image
 from train.common.errors import UserError
 from train.common.regular import read_regular
 from train.data.channels import decode_array, is_array, read_channels
-from train.data.exif import orientation_of
 from train.data.forms import RGB, Form, form_of
 from train.data.image_files import (
+    ORIENTATION,
     check_pixel_sums,
     check_pixels,
     most_bytes,
@@ -102,7 +102,7 @@ def read_image(source: Path | bytes, form: Form = RGB) -> np.ndarray:
             )
         check_pixel_sums(image, whole=isinstance(source, Path))
         image.load()  # a truncated file is only noticed here
-        return upright(np.asarray(as_rgb(image)), orientation_of(image))
+        return upright(np.asarray(as_rgb(image)), image.info[ORIENTATION])
 
 
 def read_mask(
@@ -131,7 +131,7 @@ def read_mask(
         content = source if isinstance(source, bytes) else read_regular(source, most)
         check_pixel_sums(image, whole=named)
         image.load()
-        turned = orientation_of(image)
+        turned = image.info[ORIENTATION]
         if turned != 1 and not named:  # by whose head alone its size is told
             raise ValueError("it is turned by its EXIF, as no prepared mask is")
         return upright(mask_indices(image, content, name, colors, red), turned)
@@ -151,7 +151,7 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def orientation(source: Path | bytes, name: str = "") -> int:
     """Returns the EXIF orientation by which a file is turned, 1 for none."""
     with opened(source, name) as image:
-        return orientation_of(image)
+        return image.info[ORIENTATION]
 
 
 def upright_size(path: Path) -> Size:
@@ -162,8 +162,7 @@ def upright_size(path: Path) -> Size:
     """
     with opened(path) as image:
         size = image.height, image.width
-        turned = image.format != "TIFF" and orientation_of(image) >= 5  # Pillow has
-        return size[::-1] if turned else size
+        return size[::-1] if image.info[ORIENTATION] >= 5 else size
 
 
 def mask_sizes(source: Source) -> list[Size]:

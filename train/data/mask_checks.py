@@ -15,6 +15,7 @@ from train.data.mask_colors import ShownColor, ShownColors, shown_by
 from train.data.plain_pairs import MASK_FOLDERS
 from train.data.voc_files import MASKS
 
+_FOLDERS = {*map(str.lower, MASKS), *MASK_FOLDERS}
 _FEW = 2  # masks that may be so by chance, less one
 _MANY = 0.1  # of the masks that have objects: Pascal VOC has 0.01 with void ones alone
 
@@ -138,9 +139,14 @@ def black_and_white(root: Path, mask: Path, *, converted: bool = False) -> UserE
 
 
 def _copying(root: Path, copy: Path, mask: Path) -> str:
-    """Returns a command that copies data, masks of 0 and 255 alone as of 1 bit."""
-    parts = mask.absolute().relative_to(root).parent.parts
-    folder = next((part for part in parts if part in (*MASKS, *MASK_FOLDERS)), "*")
+    """Returns a command that copies data, masks of 0 and 255 alone as of 1 bit.
+
+    Those are in folders called as that of the mask, in the letters that it has: others,
+    of images, are PNG as well.
+    """
+    own = mask.absolute().relative_to(root).parent
+    known = [part for part in own.parts if part.lower() in _FOLDERS]
+    folder = known[0] if known else str(own)
     code = (
         "import pathlib, shutil, sys; from PIL import Image; from train.data.images "
         "import read_mask; old, new, masks = sys.argv[1:]; shutil.copytree(old, new); "

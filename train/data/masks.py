@@ -21,7 +21,7 @@ from train.data.png_chunks import depth_and_kind, palette_alpha
 IGNORED = 255  # the label of pixels that do not count
 
 _OTHER_BYTES = 2**22  # of a file, beside its pixels
-_LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP"}  # by default
+_LOSSY = {"JPEG": "JPEG", "WEBP": "WebP"}  # by default
 _GRAY, _GRAY_ALPHA = 0, 4  # PNG's color types
 
 

@@ -1,4 +1,4 @@
-"""The chunks of a PNG, of which Pillow tells neither depth nor checksums."""
+"""The chunks of a PNG: which make its pixels, and what Pillow does not tell of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-PROFILE = "Raw profile type exif"  # EXIF in a PNG's text, as ImageMagick writes it
+from train.data.image_work import Pieces
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD, _SIZE_AT, _KIND_AT = b"IHDR", 16, 25
 _OF_PALETTE = b"\3"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type
 # Readers take the first or the last where there are two.
 _ONCE = {_HEAD: "size", b"PLTE": "palette", b"tRNS": "transparency", b"eXIf": "EXIF"}
-# Texts, and what Pillow keeps under such a keyword, whoever says it.
+_OF_PIXELS = (_HEAD, b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_KEPT = (b"transparency", b"exif", b"interlace", b"bbox", b"default_image")
-_CRITICAL = (_HEAD, b"PLTE", b"IDAT", b"IEND")  # without which pixels cannot be told
-_KEYWORD = 80  # bytes at most, with the 0 behind it
+_PROFILE = b"Raw profile type exif\0"  # EXIF in a text, as ImageMagick writes it
 _ANCILLARY = 0x20  # of a chunk's first letter, small where readers may pass it over
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")  # of an animation, APNG
 _PIECE = 2**20  # bytes that are unpacked at a time
@@ -35,58 +34,104 @@ def depth_and_kind(content: bytes) -> tuple[int, int]:
     return content[24], content[25]
 
 
-def has_frames(file: BinaryIO) -> bool:
-    """Returns whether a PNG is an animation, of one frame or more.
-
-    Pillow decodes the picture of one as its first frame, which may have another size.
+class PngPieces(Pieces):
+    """The chunks of a PNG that make its pixels.
 
     Args:
-      file: a PNG; it is left wherever it was read.
+      file: the PNG.
 
     Raises:
       ValueError: it has several heads, palettes or the like, texts of EXIF too, or no
-        palette where it needs one, does not begin with a head, has a text that Pillow
-        takes for what another chunk says, or a chunk that readers do not know and must.
+        palette where it needs one, does not begin with a head, or has a chunk that
+        readers do not know and must, or one beside the pixels that differs from its
+        checksum.
     """
-    file.seek(_KIND_AT)
-    needs, kinds = file.read(1) == _OF_PALETTE, set[bytes]()
-    for kind, length in _chunks(file):
-        if length or kind != b"PLTE":
-            kinds.add(kind)
-        if kind == b"IDAT" and needs and b"PLTE" not in kinds:
-            raise ValueError("its palette is missing, or behind the pixels")
-        if not kind[0] & _ANCILLARY and kind not in _CRITICAL:
-            raise ValueError(f"its part {kind.decode('latin-1')!r} is unknown")
-        if kind in _TEXTS:
-            keyword = file.read(min(length, _KEYWORD)).partition(b"\0")[0]
-            if keyword in _KEPT:
-                raise ValueError(
-                    f"a text called {keyword.decode()!r} hides what it says of its "
-                    "pixels; save it anew without texts"
-                )
-            if keyword == PROFILE.encode():
-                if keyword in kinds:
-                    raise ValueError("a PNG has one text of EXIF, this one several")
-                kinds.add(keyword)
-    return any(frame in kinds for frame in _FRAMES)
+
+    def __init__(self, file: Any):
+        pieces, said, size = [range(len(SIGNATURE))], _Said(), file.seek(0, io.SEEK_END)
+        file.seek(_KIND_AT)
+        no_palette = file.read(1) == _OF_PALETTE
+        for kind, length, place in _chunks(file):
+            no_palette &= kind != b"PLTE" or not length
+            if kind == b"IDAT" and no_palette:
+                raise ValueError("its palette is missing, or behind the pixels")
+            if kind not in _OF_PIXELS:
+                content = file.read(min(length, size))
+                said.add(kind, content, file.read(4))
+                continue
+            end = min(place + length + 4, size)
+            joined = pieces[-1].stop == place - 8
+            start = pieces.pop().start if joined else place - 8
+            pieces.append(range(start, end))
+        super().__init__(file, pieces)
+        self.exif, self.has_frames = said.exif, said.frames
 
 
-def texts_behind(file: BinaryIO) -> bool:
-    """Returns whether a PNG has EXIF or texts behind its pixels.
+class _Said:
+    """What a PNG says beside its pixels."""
+
+    def __init__(self) -> None:
+        self.frames = False  # Pillow decodes the first, which may have another size
+        self._own = b""
+        self._text: bytes | None = None
+
+    @property
+    def exif(self) -> bytes:
+        return self._own or self._text or b""
+
+    def add(self, kind: bytes, content: bytes, checksum: bytes) -> None:
+        name = kind.decode("latin-1")
+        if not kind[0] & _ANCILLARY:
+            raise ValueError(f"its part {name!r} is unknown")
+        if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(checksum):
+            raise ValueError(f"its part {name!r} differs from its checksum")
+        self.frames |= kind in _FRAMES
+        if kind == b"eXIf":
+            self._own = content
+        elif kind in _TEXTS and content.startswith(_PROFILE):
+            if self._text is not None:
+                raise ValueError("a PNG has one text of EXIF, this one several")
+            self._text = _unpacked(kind, content.removeprefix(_PROFILE))
+
+
+def _unpacked(kind: bytes, text: bytes) -> bytes:
+    """Returns the EXIF of a text, which is behind its keyword; none if it is damaged.
+
+    Three lines are before its digits.
+    """
+    try:
+        packed = kind == b"zTXt" or (kind == b"iTXt" and text[0] == 1)
+        if kind != b"tEXt":
+            text = text[1:] if kind == b"zTXt" else text[2:].split(b"\0", 2)[2]
+        if packed:
+            text = zlib.decompressobj().decompress(text, _PIECE)
+        return bytes.fromhex(text.split(b"\n", 3)[3].decode())
+    except (ValueError, IndexError, zlib.error):
+        return b""
+
+
+def plain_text(content: BinaryIO, keyword: str) -> str | None:
+    """Returns the text that a PNG has under a keyword before its pixels, if any.
 
     Args:
-      file: a PNG; it is left where it was.
+      content: any file; it is left wherever it was read.
+      keyword: of a text that is neither packed nor of other alphabets.
     """
-    place, kinds = file.tell(), [kind for kind, _ in _chunks(file)]
-    file.seek(place)
-    behind = kinds[kinds.index(b"IDAT") :] if b"IDAT" in kinds else []
-    return not {b"eXIf", *_TEXTS}.isdisjoint(behind)
+    begin = keyword.encode() + b"\0"
+    if content.read(len(SIGNATURE)) != SIGNATURE:
+        return None
+    for kind, length, _ in _chunks(content):
+        if kind == b"IDAT":
+            break
+        if kind == b"tEXt" and (text := content.read(length)).startswith(begin):
+            return text.removeprefix(begin).decode("latin-1")
+    return None
 
 
 def palette_alpha(content: bytes) -> bytes:
     """Returns the opacity of the first entries of a PNG's palette; others have all."""
     file = io.BytesIO(content)
-    found = (file.read(size) for kind, size in _chunks(file) if kind == b"tRNS")
+    found = (file.read(size) for kind, size, _ in _chunks(file) if kind == b"tRNS")
     return next(found, b"")[:256]
 
 
@@ -131,9 +176,9 @@ def pixel_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
       file: a PNG; it is left wherever it was read.
 
     Raises:
-      ValueError: as `has_frames`.
+      ValueError: as `PngPieces`.
     """
-    for kind, length in _chunks(file):
+    for kind, length, _ in _chunks(file):
         if kind == b"IDAT":
             content, checksum = file.read(length), file.read(4)
             if len(content) + len(checksum) < length + 4:
@@ -141,8 +186,8 @@ def pixel_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
             yield content, checksum
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yields kind and length of each chunk, before whose content the file then is."""
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yields kind, length and place of each chunk's content, where the file then is."""
     place, seen = len(SIGNATURE), set[bytes]()
     file.seek(place)
     while len(head := file.read(8)) == 8:
@@ -151,7 +196,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
             raise ValueError("a PNG begins with its size, this one with something else")
         if kind in seen:
             raise ValueError(f"a PNG has one {_ONCE[kind]}, this one several")
-        yield kind, length
+        yield kind, length, place + 8
         if kind == b"IEND":
             return
         if kind in _ONCE:

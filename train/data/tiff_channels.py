@@ -7,8 +7,7 @@ those of pictures. Differences between pixels (the predictor) are summed here.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from train.data.forms import Form, check_form
 from train.data.image_files import blaming, opened
 from train.data.tiff_entries import Tag
-from train.data.tiff_files import TiffFile
+from train.data.tiff_files import TiffFile, with_directory
 from train.data.tiff_tags import TiffLayout, layout_of
 
 
@@ -88,25 +87,6 @@ def _as_gray(content: bytes, layout: TiffLayout, each: int, chosen: slice) -> by
         entries[Tag.ROWS] = [layout.rows]
         entries[Tag.STRIPS] = layout.offsets[chosen]
         entries[Tag.STRIP_SIZES] = layout.sizes[chosen]
-    return _with_directory(content, entries)
-
-
-def _with_directory(
-    content: bytes, entries: Mapping[int, Sequence[int] | np.ndarray]
-) -> bytes:
-    """Returns the file with another first directory, and no further one."""
     order = "<" if content[:2] == b"II" else ">"
-    padded = content + b"\0" * (len(content) % 2)
-    start = len(padded)
-    behind = start + 2 + 12 * len(entries) + 4
-    directory, lists = [struct.pack(order + "H", len(entries))], b""
-    for tag, values in sorted(entries.items()):
-        packed = np.asarray(values).astype(order + "u4").tobytes()
-        place = packed
-        if len(values) > 1:
-            place = struct.pack(order + "I", behind + len(lists))
-            lists += packed
-        directory.append(struct.pack(order + "HHI", tag, 4, len(values)) + place)
-    directory.append(struct.pack(order + "I", 0))
-    head = padded[:4] + struct.pack(order + "I", start)
-    return head + padded[8:] + b"".join(directory) + lists
+    head, behind = with_directory(order, len(content), entries)
+    return head + content[len(head) :] + behind

@@ -1,4 +1,4 @@
-"""The directories of a TIFF: which kind it is, and where its pixels lie.
+"""The directories of a TIFF, and which kind it is.
 
 Both readers, Pillow and that of other channels, take a TIFF for whole by these.
 """
@@ -6,7 +6,7 @@ Both readers, Pillow and that of other channels, take a TIFF for whole by these.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -14,9 +14,11 @@ import numpy as np
 from train.common.errors import UserError
 from train.data.image_work import too_much
 from train.data.tiff_entries import (
-    HEAD_BYTES,
+    BIG,
+    CLASSIC,
     MOST_NUMBERS,
     NUMBERS,
+    ODD_HEADS,
     OF_CHANNELS,
     OLD_REDUCED,
     PAGES,
@@ -24,6 +26,7 @@ from train.data.tiff_entries import (
     REDUCED_OR_MASK,
     Tag,
     ambiguous,
+    of_64_bits,
     too_many_pages,
 )
 
@@ -31,9 +34,9 @@ _ENTRIES = 4096  # tags of a directory
 
 # Whose decoders fail of a part that is cut short. Those of JPEG and of fax fill up what
 # is missing, and tell nobody but the terminal.
-_NONE = 1
+PLAIN = 1
 COMPRESSIONS = {
-    _NONE: "none",
+    PLAIN: "none",
     5: "LZW",
     8: "deflate",
     32946: "deflate",
@@ -56,20 +59,41 @@ class NumberList(NamedTuple):
     place: int
 
 
+class Page(NamedTuple):
+    """A directory: its whole numbers by tag, and its lists."""
+
+    tags: Tags
+    lists: Mapping[int, NumberList]
+
+    @property
+    def width(self) -> int:
+        """Width, pixels."""
+        return self.tags[Tag.WIDTH][0]
+
+    @property
+    def height(self) -> int:
+        """Height, pixels."""
+        return self.tags[Tag.HEIGHT][0]
+
+    @property
+    def tile(self) -> tuple[int, int] | None:
+        """Width and height of a tile, pixels; None of strips."""
+        if Tag.TILES not in self.lists:
+            return None
+        return self.tags[Tag.TILE_WIDTH][0], self.tags[Tag.TILE_HEIGHT][0]
+
+    @property
+    def orientation(self) -> int:
+        """The number by which it is turned, as EXIF's; 1 for none."""
+        number = self.tags.get(Tag.ORIENTATION, (1,))[0]
+        return number if number in range(1, 9) else 1
+
+
 class Kind(NamedTuple):
     """What a reader of TIFFs takes."""
 
     bits: tuple[int, ...]  # of a value
     colors: tuple[int, ...]  # PhotometricInterpretation
-
-
-class Parts(NamedTuple):
-    """The strips or the tiles of a TIFF."""
-
-    tile: tuple[int, int] | None  # width and height, pixels
-    rows: int  # of a strip
-    offsets: np.ndarray  # of each part, bytes from the file's beginning
-    sizes: np.ndarray  # likewise, bytes
 
 
 def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
@@ -92,7 +116,7 @@ def check_tiff_kind(file: TiffFile, tags: Tags, kind: Kind) -> None:
         )
     if tags.get(Tag.FILL_ORDER, (1,))[0] != 1:
         raise not_read(file, "whose bytes begin with their lowest bit", "Save it anew.")
-    colors = tags.get(Tag.PHOTOMETRIC, (1,))[0]
+    colors = tags[Tag.PHOTOMETRIC][0]
     if colors not in kind.colors:
         if colors == WHITE_IS_ZERO:
             raise not_read(file, "whose 0 is white", "Save it with 0 for black.")
@@ -110,80 +134,48 @@ def not_read(file: TiffFile, what: str, way_out: str) -> UserError:
     return UserError(f"{file.name} is a TIFF {what}, which is not read. {way_out}")
 
 
-def strips_or_tiles(
-    file: TiffFile, tags: Tags, lists: Mapping[int, NumberList]
-) -> Parts:
-    """Returns where the pixels of a page lie, all of them.
-
-    Raises:
-      ValueError: a part does not lie in the file whole, or there are more or fewer
-        parts than the page's size makes.
-      KeyError, IndexError, struct.error: it lacks a number.
-    """
-    width, height = tags[Tag.WIDTH][0], tags[Tag.HEIGHT][0]
-    in_tiles = {Tag.TILES, Tag.TILE_SIZES, Tag.TILE_WIDTH} & {*tags, *lists}
-    if in_tiles and {Tag.STRIPS, Tag.STRIP_SIZES} & {*lists}:
-        raise ValueError("it has both strips and tiles")
-    tile = None
-    rows = min(tags.get(Tag.ROWS, (height,))[0], height)
-    if in_tiles:
-        tile = tags[Tag.TILE_WIDTH][0], tags[Tag.TILE_HEIGHT][0]
-    across, down = tile or (width, rows)
-    if min(width, height, across, down) < 1:
-        raise ValueError("it has no pixels, or parts without any")
-    bits, samples, planar = (
-        tags.get(tag, (1,))[0] for tag in (Tag.BITS, Tag.SAMPLES, Tag.PLANAR)
-    )
-    planes = samples if planar == 2 else 1
-    count = -(-width // across) * -(-height // down) * planes
-    offsets, sizes = (
-        file.whole_list(lists[tag], count)
-        for tag in (PART_LISTS[:2] if tile is None else PART_LISTS[2:])
-    )
-    _check_parts(offsets, sizes, file.size)
-    if tags.get(Tag.COMPRESSION, (1,))[0] == _NONE:
-        row = -(-across * samples // planes * bits // 8)
-        whole, ends = row * down, row * (height % down or down)
-        _check_raw(sizes.reshape(planes, -1), whole, whole if tile else ends)
-    return Parts(tile, rows, offsets, sizes)
-
-
-def _check_parts(offsets: np.ndarray, sizes: np.ndarray, end: int) -> None:
-    """Refuses parts that are not in the file, of which other bytes would be read."""
-    lies = (sizes > 0) & (offsets >= HEAD_BYTES) & (offsets + sizes <= end)
-    if not lies.all():
-        raise ValueError(
-            f"part {1 + int(lies.argmin())} of {len(lies)} is not in the file, which "
-            "was cut short or is sparse"
-        )
-    if int(sizes.sum()) > end:
-        raise ValueError("its parts have more bytes together than the file")
-
-
-def _check_raw(sizes: np.ndarray, whole: int, last: int) -> None:
-    """Refuses parts without compression that have other bytes than their rows take.
+def with_directory(
+    order: str, size: int, entries: Mapping[int, Sequence[int] | np.ndarray]
+) -> tuple[bytes, bytes]:
+    """Returns another head and what is behind a TIFF that has another directory alone.
 
     Args:
-      sizes: of the parts, `[planes, parts]`, bytes.
-      whole: what a part takes, bytes.
-      last: what the last of a plane does, which some programs write whole.
+      order: of its bytes, as `struct` has it.
+      size: of the TIFF, bytes.
+      entries: the numbers of each tag.
     """
-    if (sizes[:, :-1] != whole).any() or not np.isin(sizes[:, -1], (whole, last)).all():
-        raise ValueError("its parts are not as large as their rows")
+    padding = bytes(size % 2)
+    start = size + len(padding)
+    behind = start + 2 + 12 * len(entries) + 4
+    directory, lists = [struct.pack(order + "H", len(entries))], b""
+    for tag, values in sorted(entries.items()):
+        packed = np.asarray(values).astype(order + "u4").tobytes()
+        place = packed
+        if len(values) > 1:
+            place = struct.pack(order + "I", behind + len(lists))
+            lists += packed
+        directory.append(struct.pack(order + "HHI", tag, 4, len(values)) + place)
+    directory.append(bytes(4))
+    head = CLASSIC[order == ">"] + struct.pack(order + "I", start)
+    return head, padding + b"".join(directory) + lists
 
 
 class TiffFile:
     """A TIFF, of which single numbers are read.
 
     Raises:
-      UserError: it is one of 64-bit offsets.
+      UserError: it is one of 64-bit offsets, or decoders read its head differently.
       struct.error: what is asked for is not in it.
     """
 
     def __init__(self, file: BinaryIO, name: str):
         self.file, self.name, self.size = file, name, file.seek(0, 2)
         file.seek(0)
-        self.order = "<" if file.read(2) == b"II" else ">"
+        if (head := file.read(4)) in ODD_HEADS:
+            raise ambiguous(name, "a head")
+        if head in BIG:
+            raise of_64_bits(name)
+        self.order = "<" if head.startswith(b"II") else ">"
 
     def numbers(self, kinds: str, at: int) -> tuple[int, ...]:
         """Returns the numbers at a place."""
@@ -193,16 +185,18 @@ class TiffFile:
         self.file.seek(at)
         return struct.unpack(self.order + kinds, self.file.read(size))
 
-    def one_page(self) -> tuple[Tags, Mapping[int, NumberList]]:
-        """Returns the whole numbers of the first directory, by tag, and its lists.
+    def one_page(self) -> Page:
+        """Returns the first directory.
 
         Raises:
           UserError: it is itself a smaller copy or a mask, another page is none of it,
-            or there are more pages than an image could need.
+            it lacks an entry, or there are more pages than an image could need.
+          ValueError: it has both strips and tiles.
         """
         first, *others = self._pages()
+        self._check_there({*first.tags, *first.lists})
         (kind, *_), (old, *_) = (
-            first[0].get(tag, (0,)) for tag in (Tag.SUBFILE, Tag.OLD_SUBFILE)
+            first.tags.get(tag, (0,)) for tag in (Tag.SUBFILE, Tag.OLD_SUBFILE)
         )
         if kind & REDUCED_OR_MASK or old == OLD_REDUCED:
             raise not_read(
@@ -210,7 +204,7 @@ class TiffFile:
                 "whose first page is a smaller copy or a mask of a picture elsewhere",
                 "Save that picture as a file of its own.",
             )
-        kinds = [page.get(Tag.SUBFILE, (0,))[0] for page, _ in others]
+        kinds = [page.tags.get(Tag.SUBFILE, (0,))[0] for page in others]
         if not all(kind & REDUCED_OR_MASK for kind in kinds):
             raise not_read(
                 self,
@@ -219,7 +213,27 @@ class TiffFile:
             )
         return first
 
-    def _pages(self) -> Iterator[tuple[Tags, Mapping[int, NumberList]]]:
+    def _check_there(self, tags: Set[int]) -> None:
+        """Refuses a directory that does not say where its pixels are, or of what."""
+        parts: tuple[Tag, ...] = (
+            Tag.TILES,
+            Tag.TILE_SIZES,
+            Tag.TILE_WIDTH,
+            Tag.TILE_HEIGHT,
+        )
+        if {Tag.STRIPS, Tag.STRIP_SIZES} & tags:
+            if not tags.isdisjoint(parts):
+                raise ValueError("it has both strips and tiles")
+            parts = (Tag.STRIPS, Tag.STRIP_SIZES)
+        for tag in (Tag.WIDTH, Tag.HEIGHT, Tag.PHOTOMETRIC, *parts):
+            if tag not in tags:
+                what = tag.name.lower().replace("_", " ")
+                raise UserError(
+                    f"{self.name} is a TIFF without entry {tag} ({what}). Save it anew "
+                    "with another program, or leave it out."
+                )
+
+    def _pages(self) -> Iterator[Page]:
         """Yields the whole numbers of each directory by tag, of the first all.
 
         What has a number for each part is left where it is, for `whole_list`: lists may
@@ -249,7 +263,7 @@ class TiffFile:
                 else:
                     kinds = f"{length}{NUMBERS[kind]}"
                     found[tag] = self.numbers(kinds, self._behind(place + 8, kinds))
-            yield found, lists
+            yield Page(found, lists)
             known = {Tag.SUBFILE}
             (at,) = self.numbers("I", at + 2 + 12 * count)
             if not at:

@@ -4,76 +4,117 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from typing import IO, Any
+from typing import Any
 
 from PIL import Image
 
-from train.data.tiff_entries import Tag
+from train.common.errors import UserError
+from train.data.image_work import Pieces, check_parts
+from train.data.tiff_entries import PART_LISTS, Tag
 from train.data.tiff_files import (
     WHITE_IS_ZERO,
     Kind,
+    Page,
+    Tags,
     TiffFile,
     check_tiff_kind,
     not_read,
-    strips_or_tiles,
+    with_directory,
 )
+from train.data.tiff_parts import strips_or_tiles
 
 # Beside the colors of other channels those whose 0 is white.
 _KIND = Kind((1, 2, 4, 8, 16), (WHITE_IS_ZERO, 1, 2, 5))
-_OF_ONE = (WHITE_IS_ZERO, 1)  # colors that are one channel
-_RGB = 2
+_RGB, _INKS = 2, 5
+_MULTIPLIED = 1  # of ExtraSamples: opacity, by which colors were multiplied
+_OTHERS = (Tag.SUBFILE, Tag.OLD_SUBFILE, Tag.ORIENTATION)  # that make no pixels
 
 
-def check_tiff(file: IO[bytes], name: str) -> None:
-    """Refuses a TIFF that Pillow would misread, or take for whole where it is not.
+class TiffPieces(Pieces):
+    """A TIFF with a directory of what makes its pixels alone.
 
     Args:
-      file: the TIFF, whose numbers decoders read alike (`check_entries`).
-      name: of the file, for messages.
+      file: the TIFF.
+      page: its first.
 
     Raises:
       UserError: it is of a kind that is not read; the message says which.
-      ValueError: as `strips_or_tiles`, or it does not say what its values mean.
+      ValueError, struct.error: as `strips_or_tiles`.
     """
-    read: Any = TiffFile(file, name)  # type: ignore[arg-type]
-    tags, lists = read.one_page()
-    if Tag.PHOTOMETRIC not in tags:
-        raise ValueError("it does not say whether 0 is black or white")
-    check_tiff_kind(read, tags, _KIND)
+
+    def __init__(self, file: TiffFile, page: Page):
+        tags = page.tags
+        check_tiff_kind(file, tags, _KIND)
+        _check_channels(file, tags)
+        parts = strips_or_tiles(file, page)
+        check_parts(len(parts.offsets), file.size, file.name)
+        entries: dict[int, Any] = {
+            tag: numbers for tag, numbers in tags.items() if tag not in _OTHERS
+        }
+        channels, colors = tags.get(Tag.SAMPLES, (1,))[0], _colors(tags)
+        planes = slice(None)
+        if _apart(tags) and channels > colors:  # whose others are not read
+            planes = slice(len(parts.offsets) // channels * colors)
+            entries[Tag.SAMPLES] = [colors]
+            entries.pop(Tag.EXTRA, None)
+            for tag in (Tag.BITS, Tag.FORMAT):
+                entries[tag] = tags.get(tag, (1,))[:colors]
+        places, sizes = PART_LISTS[2:] if parts.tile else PART_LISTS[:2]
+        entries |= {places: parts.offsets[planes], sizes: parts.sizes[planes]}
+        head, behind = with_directory(file.order, file.size, entries)
+        super().__init__(file.file, [head, range(len(head), file.size), behind])
+
+
+def unknown_channels(name: str) -> UserError:
+    """Returns the refusal of a TIFF whose channels are none that Pillow knows."""
+    return UserError(
+        f"{name} is a TIFF of other channels, or bits of them, than its colors have, "
+        "which is not read. Save it as RGB, gray levels or CMYK; or train with "
+        "--channels."
+    )
+
+
+def _apart(tags: Tags) -> bool:
+    return tags.get(Tag.PLANAR, (1,))[0] != 1
+
+
+def _colors(tags: Tags) -> int:
+    """Returns the number of channels that colors have."""
+    return {_RGB: 3, _INKS: 4}.get(tags[Tag.PHOTOMETRIC][0], 1)
+
+
+def _check_channels(file: TiffFile, tags: Tags) -> None:
+    """Refuses channels of which Pillow would make other values, or none."""
     bits, colors = tags.get(Tag.BITS, (1,))[0], tags[Tag.PHOTOMETRIC][0]
-    samples = tags.get(Tag.SAMPLES, (1,))[0]
-    if tags.get(Tag.PLANAR, (1,))[0] != 1:
-        more = samples - 3 if colors == _RGB else 0
-        unsaid = len(tags.get(Tag.EXTRA, ())) < more  # which Pillow takes for opacity
-        _check_planes(read, bits, colors, unsaid=unsaid)
-    if colors in _OF_ONE and samples == 2 and bits != 8:
+    samples, is_gray = tags.get(Tag.SAMPLES, (1,))[0], _colors(tags) == 1
+    if _apart(tags) and (bits != 8 or colors == WHITE_IS_ZERO):
+        white = " and 0 for white" * (colors == WHITE_IS_ZERO)
         raise not_read(
-            read,
+            file,
+            f"of {bits} bits{white} whose channels lie apart",
+            "Save it with each pixel's channels together; or, if it has 16 bits, train "
+            "with --bit-depth 16 (and --channels).",
+        )
+    if is_gray and samples == 2 and bits != 8:
+        raise not_read(
+            file,
             f"of gray levels with opacity, of {bits} bits each",
             "Save it with 8 bits; or, if it has 16, train with --bit-depth 16 "
             "--channels 2.",
         )
-    if colors in _OF_ONE and samples > 2:
+    if is_gray and samples > 2:
         raise not_read(
-            read,
+            file,
             "of gray levels with more channels than opacity",
             "Save it as RGB; or train with --channels.",
         )
-    strips_or_tiles(read, tags, lists)
-
-
-def _check_planes(file: TiffFile, bits: int, colors: int, *, unsaid: bool) -> None:
-    """Refuses channels that lie apart of which Pillow makes other values."""
-    if bits == 8 and colors != WHITE_IS_ZERO and not unsaid:
-        return
-    white = " and 0 for white" * (colors == WHITE_IS_ZERO)
-    why = ", and that does not say what those beside RGB are" * unsaid
-    raise not_read(
-        file,
-        f"of {bits} bits{white} whose channels lie apart{why}",
-        "Save it with each pixel's channels together; or, if it has 16 bits, train "
-        "with --bit-depth 16 (and --channels).",
-    )
+    if _MULTIPLIED in tags.get(Tag.EXTRA, ()) and (is_gray or _apart(tags)):
+        raise not_read(
+            file,
+            "whose levels were multiplied by opacity (ExtraSamples 1), and are gray or "
+            "lie apart",
+            "Save it without opacity; or train with --channels.",
+        )
 
 
 def silence_libtiff() -> None:

@@ -9,22 +9,17 @@ import numpy as np
 from train.common.regular import check_size
 from train.data.forms import Form
 from train.data.image_files import check_picture, most_bytes
-from train.data.tiff_entries import BIG, CLASSIC, Tag, of_64_bits
+from train.data.tiff_entries import Tag
 from train.data.tiff_files import (
     Kind,
     TiffFile,
     check_tiff_kind,
-    strips_or_tiles,
 )
+from train.data.tiff_parts import strips_or_tiles
 
 _WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
 # Gray levels up from black, RGB, inks: values are what they are.
 _KIND = Kind((8, 16), (1, 2, 5))
-
-
-def is_tiff(head: bytes) -> bool:
-    """Returns whether a file is a TIFF, told by its first bytes."""
-    return head[:4] in (*CLASSIC, *BIG)
 
 
 class TiffLayout(NamedTuple):
@@ -49,32 +44,23 @@ def layout_of(file: TiffFile) -> TiffLayout:
     Raises:
       UserError: as `tiff_pixels`.
       ValueError: a part does not lie in it whole, or there are more or fewer parts.
-      KeyError, IndexError, struct.error: it lacks a number.
+      KeyError, struct.error: it lacks a number.
     """
-    file.file.seek(0)
-    if file.file.read(4) in BIG:
-        raise of_64_bits(file.name)
-    tags, lists = file.one_page()
-    width, height = tags[Tag.WIDTH][0], tags[Tag.HEIGHT][0]
-    tile = None
-    if Tag.TILES in lists:
-        tile = tags[Tag.TILE_WIDTH][0], tags[Tag.TILE_HEIGHT][0]
-    check_picture(file.name, width, height, tile)
+    page = file.one_page()
+    tags = page.tags
+    check_picture(file.name, page.width, page.height, page.tile)
     check_tiff_kind(file, tags, _KIND)
-    compression, predictor, samples, planar, turned = (
+    compression, predictor, samples, planar = (
         tags.get(tag, (1,))[0]
-        for tag in (
-            *(Tag.COMPRESSION, Tag.PREDICTOR, Tag.SAMPLES, Tag.PLANAR),
-            Tag.ORIENTATION,
-        )
+        for tag in (Tag.COMPRESSION, Tag.PREDICTOR, Tag.SAMPLES, Tag.PLANAR)
     )
     form = Form(samples, tags[Tag.BITS][0])
     each = form.channels * form.dtype.itemsize
-    check_size(file.name, file.size, most_bytes(width * height, each))
-    parts = strips_or_tiles(file, tags, lists)
+    check_size(file.name, file.size, most_bytes(page.width * page.height, each))
+    parts = strips_or_tiles(file, page)
     return TiffLayout(
-        width,
-        height,
+        page.width,
+        page.height,
         form,
         planar == 2 and samples > 1,
         parts.tile,
@@ -83,5 +69,5 @@ def layout_of(file: TiffFile) -> TiffLayout:
         parts.sizes,
         compression,
         predictor == 2 and compression in _WITH_PREDICTOR,
-        turned if turned in range(1, 9) else 1,
+        page.orientation,
     )

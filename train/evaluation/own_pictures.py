@@ -14,7 +14,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from train.common.errors import UserError
+from train.common.regular import open_regular
 from train.data.image_files import opened
+from train.data.png_chunks import plain_text
 from train.evaluation.overlay_png import overlay_png
 
 _KEY, _IMAGE = "predicted", "image"
@@ -49,7 +51,7 @@ def is_ours(path: Path) -> bool:
         return False
     try:
         with opened(path) as picture:
-            mark = picture.info.get(_KEY)  # before the pixels, as it was written
+            mark = _text(path, _KEY)
             return mark is not None and mark == _checksum(picture)
     except UserError:  # of no such picture, or a larger one
         return False
@@ -57,8 +59,14 @@ def is_ours(path: Path) -> bool:
 
 def image_of(mask: Path) -> str:
     """Returns the digest of the image that a mask was predicted of, "" if unknown."""
-    with opened(mask) as picture:
-        return str(picture.info.get(_IMAGE, ""))
+    with opened(mask):
+        return _text(mask, _IMAGE) or ""
+
+
+def _text(picture: Path, keyword: str) -> str | None:
+    """Returns a text of a PNG, which stands before the pixels as it was written."""
+    with open_regular(picture) as file:
+        return plain_text(file, keyword)
 
 
 def _checksum(picture: Image.Image) -> str:

@@ -193,7 +193,8 @@ PIXELS = np.arange(37 * 41 * 4, dtype=np.uint16).reshape(37, 41, 4)
         ({"tags": {256: [10**9]}}, "of --pixel-limit"),
         ({"tile": 16, "tags": {322: [2**20], 323: [2**20]}}, "tiles.*--pixel-limit"),
         ({"tags": {257: [36 * 10**6]}}, "--pixel-limit|parts"),
-        ({"tags": {273: []}}, "cannot be decoded"),
+        ({"tags": {273: []}}, "without entry 273 .strips"),
+        ({"tags": {262: []}}, "without entry 262 .photometric"),
         ({"tags": {273: [2**31] * 8}}, "cannot be decoded"),
         ({"tags": {279: [2**31] * 8}}, "part 1 of 8 is not in the file"),
         (

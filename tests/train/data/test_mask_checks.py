@@ -106,6 +106,26 @@ def test_the_copy_of_black_and_white_masks_keeps_others(folder: Path) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(("name", "one"), [("Masks", "b/b.png"), ("gt", "a.png")])
+def test_the_copy_of_black_and_white_masks_reads_no_images(
+    tmp_path: Path, name: str, one: str
+) -> None:
+    """Which are PNG too, and of no indices."""
+    root, white = tmp_path / "data", np.full((4, 4), 255, np.uint8)
+    for place in (root / name, root / "Images"):
+        place.mkdir(parents=True)
+    colors = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    Image.fromarray(colors).save(root / "Images" / "a.png")
+    for mask in ("a.png", "b/b.png"):
+        (root / name / mask).parent.mkdir(exist_ok=True)
+        Image.fromarray(white).save(root / name / mask)
+    _, command, _ = str(black_and_white(root, root / name / one)).splitlines()
+    python = shlex.quote(sys.executable)
+    subprocess.run(command.replace("python", python, 1), shell=True, check=True)
+    for mask in ("a.png", "b/b.png"):
+        assert (read_mask(tmp_path / "data_bits" / name / mask) == 1).all()
+
+
 def test_what_is_converted_is_not_to_be_copied(folder: Path) -> None:
     said = str(black_and_white(folder, masks(folder)[0], converted=True))
     assert str(folder) not in said and "python -c" not in said

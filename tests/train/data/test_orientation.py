@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +56,6 @@ def looks(path: Path, expected: np.ndarray) -> None:
     assert upright_size(path) == expected.shape[:2]
 
 
-# Of the second, Pillow reads EXIF for its resolution as it opens a JPEG.
 @pytest.mark.parametrize("own", [b"", exif({ExifTags.Base.Software: "a"})])
 @pytest.mark.parametrize("number", [3, 6])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
@@ -129,10 +129,54 @@ def test_exif_of_a_png_turns_wherever_it_stands(tmp_path: Path, behind: bool) ->
 def test_sizes_take_no_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(STORED).save(tmp_path / "a.png")
+    """Where a text stands behind the pixels, too, as ImageMagick writes dates."""
+    path = tmp_path / "a.png"
+    Image.fromarray(STORED).save(path)
+    content, chunk = path.read_bytes(), b"tEXtdate:create\0today"
+    packed = (len(chunk) - 4).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
     for kind in ("PIL.ImageFile.ImageFile", "PIL.Image.Image"):
         monkeypatch.delattr(f"{kind}.load")
-    assert upright_size(tmp_path / "a.png") == STORED.shape[:2]
+    for whole in (content, content[:-12] + packed + content[-12:]):
+        path.write_bytes(whole)
+        assert upright_size(path) == STORED.shape[:2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "turned"),
+    [(3, 1, 6), (3, 2, 1), (4, 1, 1), (1, 1, 1), (5, 1, 1), (9, 1, 1)],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_orientation_is_one_number_of_16_bits(
+    tmp_path: Path, format: str, order: str, kind: int, count: int, turned: int
+) -> None:
+    """As browsers read it."""
+    number = (
+        struct.pack(order + "I", 6) if kind == 4 else struct.pack(order + "HH", 6, 0)
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    entry = struct.pack(order + "HHHI", 1, 274, kind, count) + number
+    path = tmp_path / "a"
+    Image.fromarray(STORED).save(
+        path, format, exif=b"Exif\0\0" + head + entry + bytes(4)
+    )
+    assert orientation(path) == turned
+    assert upright_size(path) == (STORED.shape[:2] if turned == 1 else (4, 6))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_directories_of_a_tiff_that_are_nowhere_harm_nothing(
+    tmp_path: Path, compression: str
+) -> None:
+    path = tmp_path / "a.tif"
+    tags = {ExifTags.Base.Orientation: 6, ExifTags.IFD.Exif: 9, ExifTags.IFD.GPSInfo: 9}
+    Image.fromarray(STORED).save(path, "TIFF", tiffinfo=tags, compression=compression)
+    content = bytearray(path.read_bytes())
+    for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        place = content.index(struct.pack("<HHI", tag, 4, 1))
+        struct.pack_into("<HHIi", content, place, tag, 9, 1, -7)  # with a sign
+    path.write_bytes(content)
+    looks(path, np.rot90(STORED, -1))
 
 
 @pytest.mark.parametrize("zipped", [False, True])

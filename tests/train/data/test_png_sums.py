@@ -190,7 +190,7 @@ def with_text(keyword: str, how: str, *, behind: bool) -> bytes:
     return plain[:-12] + text + plain[-12:] if behind else content
 
 
-@pytest.mark.parametrize("keyword", ["transparency", "exif", "interlace"])
+@pytest.mark.parametrize("keyword", ["transparency", "exif", "interlace", "bbox"])
 @pytest.mark.parametrize("how", ["text", "zip", "international"])
 @pytest.mark.parametrize("behind", [False, True])
 def test_texts_are_not_taken_for_what_a_png_says(
@@ -198,12 +198,26 @@ def test_texts_are_not_taken_for_what_a_png_says(
 ) -> None:
     """Pillow keeps both under one name, and decodes by a text called interlace."""
     path = tmp_path / "a.png"
-    path.write_bytes(with_text(keyword.title(), how, behind=behind))
-    np.testing.assert_array_equal(read_mask(path), MASK)
     path.write_bytes(with_text(keyword, how, behind=behind))
-    for read in READ_SIZE:
-        with pytest.raises(UserError, match=f"a.png .*a text called '{keyword}' hides"):
-            read(path)
+    for found in (read_mask(path), read_image(path)[..., 0]):
+        np.testing.assert_array_equal(found, MASK)
+    assert upright_size(path) == MASK.shape
+
+
+@pytest.mark.parametrize("at", [33, -12])
+def test_a_changed_part_beside_the_pixels_is_seen(tmp_path: Path, at: int) -> None:
+    """It may have been the one that turns the image, or makes some of it clear."""
+    content, path = png(), tmp_path / "a.png"
+    part = b"tRnS\0"
+    for checksum, said in ((zlib.crc32(part), ""), (zlib.crc32(b"tRNS\0"), "tRnS")):
+        chunk = (1).to_bytes(4) + part + checksum.to_bytes(4)
+        path.write_bytes(content[:at] + chunk + content[at:])
+        if not said:
+            np.testing.assert_array_equal(read_mask(path), MASK)
+            continue
+        for read in READ_SIZE:
+            with pytest.raises(UserError, match=f"part '{said}' differs from its chec"):
+                read(path)
 
 
 def test_doubts_of_pillow_are_not_told() -> None:

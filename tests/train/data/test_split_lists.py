@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from train.common.errors import UserError
-from train.data.dataset import find_dataset
+from train.data.dataset import DataOptions, find_dataset
 from train.data.voc_files import IMAGES, Files
 from train.data.voc_lists import read_list
 
@@ -169,3 +169,18 @@ def test_missing_images_are_told_without_listing_the_folder_for_each(
     assert len(refused) == 52 and len(listed) < 5
     for error, name in zip(refused, ("a.TIF", "b.tif"), strict=False):
         assert f"{IMAGES}/{name}" in str(error) and "Not read, save" in str(error)
+
+
+@pytest.mark.parametrize("name", ["_", "__", "a b", "all", "", 201 * "a", 101 * "é"])
+def test_names_that_no_split_can_have(name: str) -> None:
+    """As TFDS names it, or as files of prepared records are called after it."""
+    said = "-split must be letters, .* bytes, and other than all .rename"
+    with pytest.raises(UserError, match=f"--train{said}"):
+        DataOptions(folder="data", train_split=name)
+    with pytest.raises(UserError, match=f"--val{said}"):
+        DataOptions(folder="data", val_split=name)
+
+
+@pytest.mark.parametrize("name", ["a_b", "_1", "2012", "é", 200 * "a"])
+def test_names_that_splits_have(name: str) -> None:
+    assert DataOptions(folder="data", val_split=name).val_split == name

@@ -195,3 +195,12 @@ def test_more_numbers_than_a_tag_has(
         content = content[: place + 4] + bytes(4) + content[place + 8 :]
     with pytest.raises(UserError, match=rf"a\.tif has entry {tag} in a form"):
         read(tmp_path, content, form)
+
+
+@pytest.mark.parametrize("form", [Form(3, 8), Form()], ids=str)
+@pytest.mark.parametrize("tag", [256, 257, 262, 273, 279, 322, 323, 325])
+def test_tiffs_without_a_number(tag: int, form: Form, tmp_path: Path) -> None:
+    pixels = PIXELS[..., :3].astype(np.uint8)
+    content = tiff(pixels, tags={tag: []}, tile=16 * (tag > 300))
+    with pytest.raises(UserError, match=rf"a\.tif is a TIFF without entry {tag} \("):
+        read(tmp_path, content, form)

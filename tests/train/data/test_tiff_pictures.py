@@ -145,21 +145,47 @@ def test_one_channel_that_lies_apart(
 
 
 @pytest.mark.parametrize("deflate", [False, True])
-@pytest.mark.parametrize("said", [[], [0], [2], [0, 0]], ids=str)
-@pytest.mark.parametrize("channels", [4, 5])
+@pytest.mark.parametrize("said", [[], [0], [2], [0, 0], [0, 2]], ids=str)
+@pytest.mark.parametrize("colors", [1, 3, 4])
+@pytest.mark.parametrize("more", [0, 1, 2])
 def test_further_channels_that_lie_apart(
-    read: Read, channels: int, said: list[int], deflate: bool
+    read: Read, colors: int, more: int, said: list[int], deflate: bool
 ) -> None:
     """Pillow divides colors by those of which nothing is said."""
-    pixels = np.concatenate([PIXELS, PIXELS[..., : channels - 3]], axis=-1)
-    how: Any = {"deflate": deflate, "tags": {**RGB, 338: said}}
-    if len(said) < channels - 3:
-        with pytest.raises(UserError, match="lie apart, and that does not say what"):
-            read(tiff(pixels, separate=True, **how))
-    else:
-        with contextlib.suppress(UserError):  # few of them are read
-            found = read(tiff(pixels, separate=True, **how))
-            np.testing.assert_array_equal(found, PIXELS)
+    if colors == 1 and more > 1:
+        return  # of gray, more than opacity is refused
+    pixels = np.concatenate([PIXELS, PIXELS], axis=-1)
+    tags = {262: [{1: 1, 3: 2, 4: 5}[colors]], 338: said[:more]}
+    how: Any = {"deflate": deflate, "separate": True, "tags": tags}
+    found = read(tiff(pixels[..., : colors + more], **how))
+    alone = read(tiff(pixels[..., :colors], tags={262: tags[262]}))
+    np.testing.assert_array_equal(found, alone)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("deflate", [False, True])
+def test_levels_that_were_multiplied_by_opacity(
+    read: Read, separate: bool, deflate: bool
+) -> None:
+    how: Any = {"deflate": deflate, "separate": separate}
+    said = r"a\.tif is a TIFF whose levels were multiplied .*Save it without opacity"
+    for colors in (1, 3):
+        tags = {262: [{1: 1, 3: 2}[colors]], 338: [1]}
+        pixels = np.concatenate([PIXELS, PIXELS], axis=-1)[..., : colors + 1]
+        if colors == 3 and not separate:
+            assert read(tiff(pixels, **how, tags=tags)).shape == PIXELS.shape
+            continue
+        with pytest.raises(UserError, match=said):
+            read(tiff(pixels, **how, tags=tags))
+
+
+@pytest.mark.parametrize("dtype, extra", [("u1", [0, 1]), ("u2", [0, 0])])
+def test_channels_that_pillow_does_not_know(
+    read: Read, dtype: str, extra: list[int]
+) -> None:
+    pixels = np.concatenate([PIXELS, PIXELS[..., :2]], axis=-1).astype(dtype)
+    with pytest.raises(UserError, match="of other channels, .*or train with --chann"):
+        read(tiff(pixels, tags={**RGB, 338: extra}))
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -214,7 +240,6 @@ def test_fewer_parts_without_compression(read: Read, tile: int) -> None:
         ({262: [6]}, "YCbCr.*Save it as RGB"),
         ({262: [8]}, "Lab"),
         ({262: [1], 338: [0, 0]}, "more channels than opacity.*Save it as RGB"),
-        ({262: []}, "whether 0 is black or white"),
         ({339: [2] * 3}, "without a sign"),
         ({339: [3] * 3}, "without a sign"),
         ({258: [32] * 3}, "without a sign|cannot be decoded|is damaged"),
