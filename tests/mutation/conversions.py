@@ -57,31 +57,6 @@ CONVERTED = [
         ("one file", " and not os.path.samefile(other, path):", ":"),
     ),
     *of(
-        "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_looked_at_again.py",
-        ("splits of before", "repr((meaning, said))", "repr(meaning)"),
-    ),
-    *of(
-        "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_sets.py",
-        ("said twice", "if key in told:", "if False:"),
-        (
-            "bytes of floats",
-            "if (dtype := images[feature].dtype) not in _PICTURES:",
-            "if False:",
-        ),
-    ),
-    *of(
-        "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_records.py",
-        ("parts of masks", "red=meaning.red, name=name)", "red=meaning.red)"),
-        ("files again", "    _check_distinct(files)\n", ""),
-        ("own EXIF", "mask if own == wanted else", "mask if True else"),
-        ("turned as they are", "{6: 8, 8: 6}.get(own, own)", "own"),
-        ("names of one file", "identity(file)", "(0, hash(file))"),
-        ("disks filled", "if (left := left - len(image) - len(content)) < 0:", "if 0:"),
-    ),
-    *of(
         "train/data/record_values.py",
         "tests/train/data/test_record_values.py",
         ("any of several", "_fields(message), 2)]", "_fields(message), 1)]"),
@@ -112,33 +87,6 @@ CONVERTED = [
         "train/data/convert/originals.py",
         "tests/train/data/convert/test_tfds_sets.py",
         ("other names of splits", "    if there:  # by", "    if False:  # by"),
-    ),
-    *of(
-        "train/data/convert/tfds_files.py",
-        "tests/train/data/convert/test_tfds_places.py",
-        ("two of a name", "    if len(there) > 1:", "    if False:"),
-        (
-            "links to nothing of TFDS",
-            "    check_links([folder, *(",
-            "    set([folder, *(",
-        ),
-        ("set gone", "check_links([folder, *(", "check_links([*("),
-        ("metadata gone", "    check_links([path])\n", ""),
-        (
-            "versions in part",
-            '    if not (latest / "features.json").is_file():',
-            "    if False:",
-        ),
-        (
-            "configurations in part",
-            "if _versions(folder)]",
-            "if any(folder.glob('*/f*'))]",
-        ),
-    ),
-    *of(
-        "train/data/convert/tfds_files.py",
-        "tests/train/data/convert/test_tfds_records.py",
-        ("split of two", "        if split.name in splits:", "        if False:"),
     ),
     *of(
         "train/data/convert/archives.py",

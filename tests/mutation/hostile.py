@@ -267,36 +267,4 @@ SIZES = [
         ("faults of disks", "raise unreadable(path, error) from error", "raise"),
     ),
 ]
-SETS = [
-    *of(
-        "train/data/convert/tfds_files.py",
-        "tests/train/data/convert/test_tfds_files.py",
-        ("names of sets", "_NAME.fullmatch(name)", "_NAME.match(name)"),
-        ("names of files", "if within(name) is None:", "if False:"),
-        ("names of splits", "if not _SPLIT.fullmatch(split.name):", "if False:"),
-    ),
-    *of(
-        "train/data/convert/tfds_files.py",
-        "tests/train/data/convert/test_tfds_places.py",
-        (
-            "configurations",
-            "[it for it in configs if it == named.default_config_name]",
-            "[named.default_config_name]",
-        ),
-    ),
-    *of(
-        "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_files.py",
-        ("links of sets", "        inside.checked(file)\n", "        str()\n"),
-    ),
-    *of(
-        "train/data/convert/tfds_sets.py",
-        "tests/train/data/convert/test_tfds_records.py",
-        (
-            "records of any kind",
-            "    except Exception as error:  # array_record",
-            "    except KeyError as error:  # array_record",
-        ),
-    ),
-]
-HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES, *SIZES, *SETS]
+HOSTILE = [*PICTURES, *PLACES_OF_FILES, *NAMES, *SIZES]

@@ -30,6 +30,7 @@ from tests.mutation.strange_files import STRANGE_FILES
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.sums import SUMS
 from tests.mutation.survival import SURVIVAL
+from tests.mutation.tfds_sets import TFDS_SETS
 from tests.mutation.trainer import TRAINER
 from tests.mutation.void import VOID_MISTAKES
 
@@ -46,6 +47,7 @@ MUTANTS = (
     *CONVERTED,
     *COCO,
     *HOSTILE,
+    *TFDS_SETS,
     *STRANGE_FILES,
     *STRANGERS,
     *SHARED_FOLDERS,
