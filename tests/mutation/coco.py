@@ -4,6 +4,40 @@ from .trainer import of
 
 COCO = [
     *of(
+        "train/data/voc_classes.py",
+        "tests/train/data/convert/test_coco_places.py",
+        ("accents by the thousand", "len(name) <= LONGEST_NAME and _seen", "_seen"),
+    ),
+    *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_coco_places.py",
+        ("accents of files", 'if max(map(len, inner.split("/"))) >', "if 0 >"),
+    ),
+    *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_roboflow.py",
+        (
+            "any JSON",
+            "name).exists() for name in _OF_OTHERS)",
+            "name).exists() for name in MASKS)",
+        ),
+    ),
+    *of(
+        "train/data/convert/conversion.py",
+        "tests/train/data/convert/test_coco_places.py",
+        ("a dot alone", "for part in (*parts, own)):", "for part in parts):"),
+    ),
+    *of(
+        "train/data/convert/task_images.py",
+        "tests/train/data/convert/test_task_images.py",
+        ("long texts", "if len(address) > _LONGEST:", "if False:"),
+    ),
+    *of(
+        "train/data/convert/coco.py",
+        "tests/train/data/convert/test_looked_at_again.py",
+        ("links within", " or path.resolve().is_relative_to(root.resolve())", ""),
+    ),
+    *of(
         "train/data/convert/coco_places.py",
         "tests/train/data/convert/test_coco.py "
         "tests/train/data/convert/test_coco_places.py",
@@ -180,7 +214,7 @@ COCO = [
         "tests/train/data/convert/test_coco_places.py",
         (
             "links beside",
-            "for path in twins if not path.is_symlink())",
+            "for path in twins if _is_below(path, root))",
             "for path in twins)",
         ),
     ),

@@ -161,7 +161,7 @@ FILES = [
     *of(
         "train/data/convert/coco_places.py",
         "tests/train/data/convert/test_coco.py",
-        ("tables gone", "    check_links(folder / _ROBOFLOW", "    tuple(folder"),
+        ("tables gone", "    check_links(folder / ROBOFLOW_COCO", "    tuple(folder"),
     ),
     *of(
         "train/data/convert/roboflow.py",

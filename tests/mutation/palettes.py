@@ -149,8 +149,8 @@ PALETTES = [
         ("others of a kind", "    left = [*others, *(", "    left = [*("),
         (
             "layouts of one case",
-            "for folder in (there[name] for name in _PARTS if name in there):",
-            "for folder in (root / name for name in _PARTS):",
+            "for folder in (there[name] for name in SPLIT_FOLDERS if name in there):",
+            "for folder in (root / name for name in SPLIT_FOLDERS):",
         ),
         (
             "folders of another case",

@@ -64,7 +64,7 @@ STRANGERS = [
     *of(
         "train/data/convert/tfds_sets.py",
         "tests/train/data/convert/test_tfds_records.py",
-        ("unpacked at once", "    check_records(path)\n", "    str()\n"),
+        ("unpacked at once", "    check_records(path, room)\n", "    str()\n"),
     ),
     *of(
         "train/experiments/plans.py",

@@ -21,6 +21,7 @@ TFDS_SETS = [
     *of(
         "train/data/convert/tfds_sets.py",
         "tests/train/data/convert/test_tfds_records.py",
+        ("room of a set", "check_records(path, room)", "check_records(path)"),
         ("parts of masks", "red=meaning.red, name=name)", "red=meaning.red)"),
         ("files again", "    _check_distinct(files)\n", ""),
         ("own EXIF", "mask if own == wanted else", "mask if True else"),
@@ -41,7 +42,7 @@ TFDS_SETS = [
         ("metadata gone", "    check_links([path])\n", ""),
         (
             "versions in part",
-            '    if not (latest / "features.json").is_file():',
+            "    if not (latest / name).is_file():",
             "    if False:",
         ),
         (

@@ -30,11 +30,11 @@ from train.data.voc_files import (
     WITH_TIFF,
 )
 
-_PARTS = (*(name for names in ALIASES.values() for name in names), "test")
+SPLIT_FOLDERS = (*(name for names in ALIASES.values() for name in names), "test")
 _ENDS = tuple(f"{end}.png" for end in ENDS if end)
 _COCO = re.compile(rb'"(images|annotations|categories|licenses)"\s*:')
 _HEAD = 4096  # bytes of a file of COCO annotations, which has one of these words
-_TABLE, _ROBOFLOW_COCO = "_classes.csv", "_annotations.coco.json"  # of Roboflow
+ROBOFLOW_TABLE, ROBOFLOW_COCO = "_classes.csv", "_annotations.coco.json"  # of Roboflow
 _TARS = (".tar.gz", ".tgz", ".tar")
 _UNPACKED = "SegmentationClassAug"  # a folder of masks in VOC layout as well
 # Pascal VOC 2012 and further masks for it, that first which is read.
@@ -54,7 +54,7 @@ def what_is_left(root: Path, kind: str, splits: Sequence[str] = ()) -> str:
     """
     layouts = _layouts(root)
     read, *others = layouts.pop(kind, [""])
-    parts = {*_PARTS, *(split.lower() for split in splits)}
+    parts = {*SPLIT_FOLDERS, *(split.lower() for split in splits)}
     if kind == "plain pairs":
         others += _beside(root)
         others += _beside_splits_within(root, parts)
@@ -101,8 +101,8 @@ def _texts(root: Path) -> Iterable[str]:
 
 def _layouts(root: Path) -> dict[str, list[str]]:
     """Returns what a folder has of each kind of data, that first which is read."""
-    parts = [root / name for name in _PARTS]
-    tables = [part / _TABLE for part in parts]
+    parts = [root / name for name in SPLIT_FOLDERS]
+    tables = [part / ROBOFLOW_TABLE for part in parts]
     found = {
         "VOC layout": [_together(root, [IMAGES], MASKS)],
         "plain pairs": [_pairs(root), ", ".join(filter(None, _pairs_of_splits(root)))],
@@ -123,7 +123,7 @@ def brush_masks(root: Path) -> list[Path]:
 
 def _annotations(root: Path, parts: Iterable[Path]) -> Iterator[list[Path]]:
     """Yields the files of each layout of COCO annotations, that first which is read."""
-    files = (part / _ROBOFLOW_COCO for part in parts)
+    files = (part / ROBOFLOW_COCO for part in parts)
     yield [path for path in files if path.is_file()]
     beside = sorted(root.glob("annotations/[!.]*.json"))
     named = [path for path in beside if path.name.startswith("instances_")]
@@ -154,7 +154,7 @@ def _is_coco(path: Path) -> bool:
 def _pairs_of_splits(root: Path) -> Iterator[str]:
     """Yields the folders of images and of masks within those of splits."""
     there = folders_in(root)
-    for folder in (there[name] for name in _PARTS if name in there):
+    for folder in (there[name] for name in SPLIT_FOLDERS if name in there):
         if found := _pairs(folder):
             images, _, masks = found.partition(" and ")
             yield f"{folder.name}/{images} and {folder.name}/{masks}"
@@ -180,7 +180,7 @@ def _beside(root: Path) -> Iterable[str]:
         folders = [root]
     else:
         there = folders_in(root)
-        folders = [there[name] for name in _PARTS if name in there]
+        folders = [there[name] for name in SPLIT_FOLDERS if name in there]
     for folder in folders:
         every = all_folders_in(folder)
         for names, read in ((IMAGE_FOLDERS, WITH_TIFF), (MASK_FOLDERS, (".png",))):
@@ -230,7 +230,7 @@ def _data_in(folder: Path, name: str) -> list[str]:
     """Returns pairs and tables that would be read in the folder of a split."""
     images, _, masks = _pairs(folder).partition(" and ")
     pairs = [f"{name}/{images} and {name}/{masks}"] if masks else []
-    tables = [it for it in (_TABLE, _ROBOFLOW_COCO) if (folder / it).is_file()]
+    tables = [it for it in (ROBOFLOW_TABLE, ROBOFLOW_COCO) if (folder / it).is_file()]
     return [*pairs, *(f"{name}/{table}" for table in tables)]
 
 

@@ -59,11 +59,15 @@ class _Chunk(NamedTuple):
 _SIGNATURE = _Chunk(0, b"s", 0, 0)
 
 
-def check_records(path: Path) -> None:
+def check_records(path: Path, most: int = _MOST) -> None:
     """Refuses a file of which a chunk would fill memory.
 
     So is any that is not as TFDS writes it: the library might read other chunks of it
     than those that are looked at here.
+
+    Args:
+      path: of the file.
+      most: bytes that a chunk may have, unpacked.
 
     Raises:
       UserError: it is one of these; or no file; or array_record takes its name for a
@@ -77,11 +81,11 @@ def check_records(path: Path) -> None:
         while at < size and (chunk := _chunk(file, at)):
             if at == 0 and chunk != _SIGNATURE:
                 _refuse(path, "does not begin as files of array_record do")
-            if chunk.unpacked + _BYTES_A_RECORD * chunk.records > _MOST:
+            if chunk.unpacked + _BYTES_A_RECORD * chunk.records > min(most, _MOST):
                 _refuse(
                     path,
                     "has records that are unpacked together, to more than "
-                    f"{_MOST} bytes",
+                    f"{min(most, _MOST)} bytes",
                 )
             # Each record unpacks its chunk anew.
             again += chunk.unpacked * max(chunk.records - 1, 0)

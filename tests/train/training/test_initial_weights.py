@@ -133,7 +133,8 @@ def test_way_out_is_that_of_the_mistake(
     make_config: MakeConfig, tmp_path: Path, options: dict[str, str], way_out: str
 ) -> None:
     path = write(tmp_path / "w.safetensors", "kazuto")
-    config = make_config(weights=path, style="caffe", **options)
+    use = {"style": "caffe", "preprocessing": "bgr_mean"}
+    config = make_config(weights=path, **use, **options)
     graph, state = abstract_state(config, CLASSES)
     with pytest.raises(UserError, match=way_out):
         with_weights(state, graph, config.model)
@@ -154,7 +155,8 @@ def test_head_used_otherwise_than_trained_is_said(
     make_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "w.safetensors", "kazuto")
-    config = make_config(weights=path, output_stride=16)
+    use = {"style": "caffe", "preprocessing": "bgr_mean"}
+    config = make_config(weights=path, output_stride=16, **use)
     graph, state = abstract_state(config, CLASSES)
     with_weights(state, graph, config.model)
     options = "--output-stride 8 --upsampling half_pixel"

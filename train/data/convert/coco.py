@@ -69,12 +69,16 @@ def find_coco(root: Path, prepared: Path) -> Conversion | None:
         images = images_in(set(folders), prepared)
         # Whether two files differ is looked at on converting them: see `image_files`.
         twins = {it for part in parts for it in same_named(part.folders, images)}
-        # Links are known by where they lead to: that may be out of the data.
-        own = sorted(path for path in twins if not path.is_symlink())
+        # Other links are known by where they lead to: that is out of the data.
+        own = sorted(path for path in twins if _is_below(path, root))
         known = digests_of(root, [*tables, *own], prepared)
         return (*known, *(part.split for part in parts), *file_places(root, images))
 
     return Conversion("COCO annotations", key, write, folders, tables)
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
 
 
 def _read(path: Path) -> _Content:

@@ -21,12 +21,19 @@ from train.common.regular import open_regular
 from train.common.text import first_few
 from train.data.convert.coco_masks import Id
 from train.data.inside import Inside, check_links
+from train.data.layouts import ROBOFLOW_COCO, ROBOFLOW_TABLE, SPLIT_FOLDERS
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
-from train.data.splits import ALIASES, split_called
+from train.data.splits import split_called
 from train.data.voc_files import LISTS, MASKS
 
-_ROBOFLOW = "_annotations.coco.json"
+# Data of these kinds may have any JSON file beside them.
+_OF_OTHERS = (
+    str(LISTS),
+    *MASKS,
+    *(f"{part}/{ROBOFLOW_TABLE}" for part in SPLIT_FOLDERS),
+)
+_LONGEST_NAME = 255  # characters of a file's name
 _MOST_PARTS = 32  # files of annotations; each looks at all images when it is found
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # begins a path of Windows
 
@@ -54,11 +61,10 @@ def coco_files(root: Path) -> list[CocoFile]:
 
 
 def _roboflow(root: Path) -> list[CocoFile]:
-    names = [*(name for of in ALIASES.values() for name in of), "test"]
-    folders = [root / name for name in names]
-    check_links(folder / _ROBOFLOW for folder in folders)
-    folders = [folder for folder in folders if (folder / _ROBOFLOW).is_file()]
-    return [CocoFile(split_called(f.name), f / _ROBOFLOW, (f,)) for f in folders]
+    folders = [root / name for name in SPLIT_FOLDERS]
+    check_links(folder / ROBOFLOW_COCO for folder in folders)
+    folders = [folder for folder in folders if (folder / ROBOFLOW_COCO).is_file()]
+    return [CocoFile(split_called(f.name), f / ROBOFLOW_COCO, (f,)) for f in folders]
 
 
 def _instances(root: Path) -> list[CocoFile]:
@@ -93,7 +99,7 @@ def _alone(root: Path) -> list[CocoFile]:
     beside = root / "annotations"
     tables = "[!.]*.json"  # macOS leaves hidden ones
     files = sorted(root.glob(tables)) or sorted(beside.glob(tables))
-    others = any((root / name).is_dir() for name in (LISTS, *MASKS))
+    others = any((root / name).exists() for name in _OF_OTHERS)
     # A folder of annotations that has nothing else has no masks.
     pairs = has_plain_pairs(root) and [*beside.glob("[!.]*")] != files
     if len(files) != 1 or others or pairs or not _is_object(files[0]):
@@ -182,10 +188,12 @@ def _inner(part: CocoFile, id: Id, name: str) -> PurePosixPath:
 
 def _in_another_form(part: CocoFile, inner: str) -> str:
     """Returns where an image is whose name only looks the same, "" if nowhere."""
+    if max(map(len, inner.split("/"))) > _LONGEST_NAME:
+        return ""  # accents by the thousand take hours to put in one form
     for folder in part.folders:
         for form in ("NFC", "NFD"):
             place = folder / unicodedata.normalize(form, inner)
-            if os.path.isfile(place):  # no error of names that are too long
+            if os.path.isfile(place):
                 return (
                     f"{place} looks the same, but has accents in another form of "
                     f"Unicode ({form}, as Macs and others write them apart). Rename it "

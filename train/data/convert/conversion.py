@@ -206,7 +206,8 @@ def _check_name(name: str, image: Path | bytes) -> None:
         raise UserError(f"{told}: a list cannot hold this name. Rename it.")
     if name.startswith("/") or ".." in parts:
         raise UserError(f"{told} would lie outside of its folder. Rename it.")
-    if any(part.startswith(".") for part in parts):
+    own = image.name if isinstance(image, Path) else ""  # `..jpg` without its ending
+    if any(part.startswith(".") for part in (*parts, own)):
         raise UserError(f"{told} is hidden by its dot, and not read so. Rename it.")
     if (ending := _suffix(image)).lower() not in READ_SUFFIXES:
         raise UserError(

@@ -22,6 +22,7 @@ from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
 from train.data.inside import files_below
+from train.data.layouts import ROBOFLOW_TABLE
 from train.data.mask_checks import of_white, white_beside_classes
 from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
@@ -31,7 +32,6 @@ from train.data.voc_files import READ_SUFFIXES, unmatched
 from train.data.voc_lists import read_lines
 
 _PARTS = ("train", "valid", "test")
-_TABLE = "_classes.csv"
 _END = "_mask"
 
 _Images = list[tuple[str, Path, Path]]  # names, images, masks
@@ -44,19 +44,19 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
       UserError: a table cannot be read, they differ, files do not match, or a split
         is there under two of its names.
     """
-    tables = [root / part / _TABLE for part in _PARTS]
+    tables = [root / part / ROBOFLOW_TABLE for part in _PARTS]
     tables = [table for table in tables if table.is_file() and _is_of_masks(table)]
     if not tables:
         return None
     for part in (root / name for name in _PARTS):
-        if part / _TABLE not in tables and any(part.glob(f"[!.]*{_END}.png")):
+        if part / ROBOFLOW_TABLE not in tables and any(part.glob(f"[!.]*{_END}.png")):
             raise UserError(
-                f"{part} has masks, and {_TABLE} is missing there or of another "
-                "export. Export it anew from Roboflow."
+                f"{part} has masks, and {ROBOFLOW_TABLE} is missing there or of "
+                "another export. Export it anew from Roboflow."
             )
     for table in tables:
         split = split_called(table.parent.name)
-        for other in (root / name / _TABLE for name in aliases(split)):
+        for other in (root / name / ROBOFLOW_TABLE for name in aliases(split)):
             if other != table and other.is_file():
                 raise two_of_split(split, table.parent, other.parent)
     parts = {split_called(table.parent.name): table.parent for table in tables}
@@ -106,7 +106,7 @@ def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
         value = next(it for it, name in read[0].items() if name == "background")
         raise UserError(
             f"{tables[0]} calls the value {value} 'background', and gives 0 no name. "
-            f"Add the line `0, NAME` to every {_TABLE} of the export."
+            f"Add the line `0, NAME` to every {ROBOFLOW_TABLE} of the export."
         )
     return named
 
@@ -187,10 +187,10 @@ def _indices(mask: Path, values: np.ndarray, classes: Mapping[int, str]) -> np.n
     table[IGNORED] = IGNORED
     indices = table[values]
     if (indices < 0).any():
-        value = values[indices < 0][0]
+        value, place = values[indices < 0][0], mask.parent / ROBOFLOW_TABLE
         raise UserError(
-            f"{mask} has the value {value}, which {mask.parent / _TABLE} gives no "
-            f"class. Add the line `{value}, NAME` to every {_TABLE} of the export, "
-            "with the name of that class, or export it anew from Roboflow."
+            f"{mask} has the value {value}, which {place} gives no class. Add the line "
+            f"`{value}, NAME` to every {ROBOFLOW_TABLE} of the export, with the name "
+            "of that class, or export it anew from Roboflow."
         )
     return indices.astype(np.uint8)

@@ -28,7 +28,7 @@ _UPLOAD = re.compile(r"(?:.*/data/upload/[0-9]+|/data/upload)/[^/]+", re.DOTALL)
 _DIGITS = re.compile(r"^[0-9a-f]{8}-")  # of an upload
 _LOCAL = "/data/local-files"
 _CLOUD = re.compile(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://")
-_FIELDS = 100  # of an address
+_FIELDS, _LONGEST = 100, 8192  # of an address: fields, characters
 
 
 class TaskImages:
@@ -128,6 +128,8 @@ def _path(address: str) -> str:
     """Returns the path of an address, nothing of what is none."""
     if _CLOUD.match(address):
         return address
+    if len(address) > _LONGEST:  # a text; of hosts accents are put in one form
+        return ""
     try:
         parts = urlsplit(address)
         path = unquote(parts.path)

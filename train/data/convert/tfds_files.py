@@ -21,6 +21,7 @@ from train.data.inside import check_links, folders_once, within
 from train.data.places import TFDS
 
 ARRAY_RECORD, TFRECORD = "array_record", "tfrecord"
+_INFO, _FEATURES = "dataset_info.json", "features.json"
 
 _NAME = re.compile(
     r"([a-z][a-z0-9_]*)(?:/(\w[\w+.-]*))?(?::((?:\d+|\*)(?:\.(?:\d+|\*)){2}))?",
@@ -192,11 +193,12 @@ def _latest(folder: Path, version: str) -> Path | None:
     if not (versions := _versions(folder, version)):
         return None
     latest = folder / max(versions, key=lambda name: [*map(int, name.split("."))])
-    if not (latest / "features.json").is_file():
-        raise UserError(
-            f"{latest} has no features.json: it is not whole. Prepare it again, move "
-            "it elsewhere, or add :VERSION, that of another, to the name of the set."
-        )
+    for name in (_INFO, _FEATURES):
+        if not (latest / name).is_file():
+            raise UserError(
+                f"{latest} has no {name}: it is not whole. Prepare it again, move it "
+                "elsewhere, or add :VERSION, that of another, to the name of the set."
+            )
     return latest
 
 
@@ -224,7 +226,7 @@ def _default_config(base: Path) -> str:
 
 
 def _read(folder: Path, full_name: str) -> PreparedSet:
-    path, of_images = folder / "dataset_info.json", folder / "features.json"
+    path, of_images = folder / _INFO, folder / _FEATURES
     info = read_json(path, _Info, "TFDS's metadata", _DAMAGED, strict=False)
     splits = {}
     for split in info.splits:
@@ -235,10 +237,8 @@ def _read(folder: Path, full_name: str) -> PreparedSet:
         shards = range(len(split.shard_lengths))
         files = [folder / _file_name(info, split, path, i) for i in shards]
         splits[split.name] = PreparedSplit(sum(split.shard_lengths), files)
-    described = read_json(
-        of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False
-    )
-    images = _images(described, of_images)
+    kept = read_json(of_images, _Described, "TFDS's metadata", _DAMAGED, strict=False)
+    images = _images(kept, of_images)
     return PreparedSet(folder, full_name, info.file_format, images, splits)
 
 

@@ -177,9 +177,9 @@ def _write(writer: VocWriter, found: PreparedSet, meaning: Meaning) -> None:
     """Writes images, masks and lists of all splits."""
     if meaning.names:
         writer.name_classes(meaning.names)
-    left = _room(found)
+    left = room = _room(found)
     for split, (total, files) in found.splits.items():
-        records = _records(found.form, files, (meaning.image, meaning.mask))
+        records = _records(found.form, files, (meaning.image, meaning.mask), room)
         bar = tqdm(
             records, f"writing {split}", total=total, unit="image", dynamic_ncols=True
         )
@@ -229,17 +229,23 @@ def _as_image(mask: np.ndarray, content: bytes, image: bytes, name: str) -> np.n
 
 
 def _records(
-    form: str, files: Sequence[Path], images: Sequence[str]
+    form: str, files: Sequence[Path], images: Sequence[str], room: int
 ) -> Iterator[Mapping[str, bytes]]:
     """Yields the images of the records of some files, as they are encoded.
+
+    Args:
+      form: of the files.
+      files: of a split.
+      images: features.
+      room: bytes that a record may take, unpacked.
 
     Raises:
       UserError: a file is damaged, or a record has not those images.
     """
-    read = _array_records if form == ARRAY_RECORD else _tfrecords
     for file in files:
         with _telling(file):
-            for record in read(file):
+            packed = form == ARRAY_RECORD
+            for record in _array_records(file, room) if packed else _tfrecords(file):
                 yield named_values(record, images)
 
 
@@ -257,10 +263,10 @@ def _telling(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _array_records(path: Path) -> Iterator[bytes]:
+def _array_records(path: Path, room: int) -> Iterator[bytes]:
     from array_record.python.array_record_data_source import ArrayRecordDataSource
 
-    check_records(path)
+    check_records(path, room)
     source = ArrayRecordDataSource(str(path))
     for index in range(len(source)):
         yield source[index]

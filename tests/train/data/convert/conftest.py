@@ -1,6 +1,8 @@
 """What is converted while tests run: exports, and where TFDS's sets are prepared."""
 
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow_datasets as tfds
@@ -29,3 +31,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root.mkdir()
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(root))
     return root
+
+
+ACCENTS = "\u0301\u0316"  # on one letter by the thousand, hours to put in one form
+
+
+@pytest.fixture
+def no_forms_of_accents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what puts texts in one form of Unicode fail of `ACCENTS`."""
+    normalize: Any = unicodedata.normalize
+
+    def of_others(form: str, text: str) -> str:
+        assert ACCENTS not in text
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", of_others)

@@ -11,9 +11,11 @@ import pytest
 
 from train.common.errors import UserError
 from train.data import fingerprint
+from train.data.voc_classes import is_background
 
 from ..exports import load, write_image
 from .coco_files import SIZE, content, write_json
+from .conftest import ACCENTS
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,28 @@ def test_a_name_longer_than_any_is_cut(alone: Path) -> None:
     with pytest.raises(UserError, match="1 of which are missing: x+…") as raised:
         load(alone, split=0.5)
     assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.usefixtures("no_forms_of_accents")
+def test_long_names_are_put_in_no_form(alone: Path) -> None:
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = f"a{ACCENTS * 128}.jpg"
+    write_json(alone / "export.json", whole)
+    with pytest.raises(UserError, match="1 of which are missing"):
+        load(alone, split=0.5)
+    assert not is_background("a" + ACCENTS * 100)
+
+
+@pytest.mark.parametrize("name", ["..jpg", ".jpg", ".a.jpg", "a/..jpg"])
+def test_images_whose_names_begin_with_a_dot(alone: Path, name: str) -> None:
+    """Without its ending the first would be a folder."""
+    whole = json.loads((alone / "export.json").read_text())
+    whole["images"][0]["file_name"] = name
+    write_json(alone / "export.json", whole)
+    (alone / "images" / name).parent.mkdir(exist_ok=True)
+    (alone / "images" / "0.jpg").rename(alone / "images" / name)
+    with pytest.raises(UserError, match="is hidden by its dot|ends in ''"):
+        load(alone, split=0.5)
 
 
 def test_a_file_beside_splits_is_not_passed_over(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def coco(root: Path, train: Sequence[str], val: Sequence[str]) -> None:
         write_json(path, content(names, start))
 
 
-@pytest.mark.parametrize("place", ["images", "images/val", "linked"])
+@pytest.mark.parametrize("place", ["images", "images/val", "linked", "a link"])
 def test_images_of_one_name_are_compared_each_time(tmp_path: Path, place: str) -> None:
     root = tmp_path / "coco"
     coco(root, ["day/1.jpg"], ["day/0.jpg"])
@@ -86,6 +86,9 @@ def test_images_of_one_name_are_compared_each_time(tmp_path: Path, place: str) -
         (root / "images").mkdir()
         (root / "elsewhere").mkdir()
         (root / "images" / "day").symlink_to(root / "elsewhere")
+    elif place == "a link":
+        other.parent.mkdir(parents=True)
+        other.symlink_to(root / "0.jpg")
     else:
         other = root / place / "day" / "0.jpg"
         other.parent.mkdir(parents=True)

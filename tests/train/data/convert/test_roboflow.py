@@ -87,6 +87,15 @@ def test_values_become_indices(
     assert_same(together(found), expected)
 
 
+@pytest.mark.parametrize("folder", [".", "annotations"])
+def test_any_json_may_be_beside(tmp_path: Path, folder: str) -> None:
+    root = tmp_path / "export"
+    write_export(root)
+    (root / folder).mkdir(exist_ok=True)
+    (root / folder / "project.json").write_text('{"version": 1}')
+    assert load(root).class_names == ("background", "cat", "dog")
+
+
 def test_one_part_is_divided(tmp_path: Path) -> None:
     root = tmp_path / "export"
     drawn = write_export(root)

@@ -9,6 +9,7 @@ from train.common.errors import UserError
 
 from ..exports import load, together, write_image
 from ..png_files import headed
+from .conftest import ACCENTS
 from .test_label_studio import read_tasks, write_tasks
 
 
@@ -90,6 +91,15 @@ def test_addresses_of_fields_by_the_thousand(export: Path) -> None:
     write_tasks(export, tasks)
     with pytest.raises(UserError, match="task 1 names 0 images in its data, not one"):
         load(export, split=0.5)
+
+
+@pytest.mark.usefixtures("no_forms_of_accents")
+def test_long_texts_are_no_addresses(export: Path) -> None:
+    """Of an address, the host is put in one form."""
+    tasks = read_tasks(export)
+    tasks[1]["data"]["remark"] = f"//a{ACCENTS * 5000}"
+    write_tasks(export, tasks)
+    assert len(together(load(export, split=0.5))) == len(tasks)
 
 
 def test_a_name_may_be_told_twice(export: Path) -> None:

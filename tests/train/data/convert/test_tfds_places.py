@@ -108,13 +108,16 @@ def test_a_set_that_is_a_link_to_nothing(
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_a_version_that_is_not_whole(place: Path, linked: bool) -> None:
-    latest = pets(place).with_name("4.1.0")
-    latest.mkdir()
+@pytest.mark.parametrize("missing", ["features.json", "dataset_info.json"])
+def test_a_version_that_is_not_whole(place: Path, missing: str, linked: bool) -> None:
+    whole = pets(place)
+    latest = whole.with_name("4.1.0")
+    shutil.copytree(whole, latest)
+    (latest / missing).unlink()
     if linked:
-        (latest / "features.json").symlink_to("/nowhere")
+        (latest / missing).symlink_to("/nowhere")
     for name in ("oxford_iiit_pet", "oxford_iiit_pet:4.*.*"):
-        with pytest.raises(UserError, match=rf"^{latest} has no features\.json: it "):
+        with pytest.raises(UserError, match=f"^{latest} has no {missing}: it is not"):
             find_prepared(name)
     other = find_prepared("oxford_iiit_pet:4.0.0")
     assert other.full_name == "oxford_iiit_pet/4.0.0"
@@ -128,5 +131,7 @@ def test_a_default_configuration_that_is_not_whole(place: Path) -> None:
     (base / "two" / "4.0.0").mkdir(parents=True)
     (base / ".config").mkdir(exist_ok=True)
     (base / ".config" / "metadata.json").write_text('{"default_config_name": "two"}')
-    with pytest.raises(UserError, match=rf"^{base}/two/4\.0\.0 has no features\.json"):
+    with pytest.raises(
+        UserError, match=rf"^{base}/two/4\.0\.0 has no dataset_info\.json"
+    ):
         find_prepared("oxford_iiit_pet")

@@ -169,7 +169,7 @@ def test_a_mask_is_what_its_very_feature_has(
         of.extend(png(stripes(value)).read() for value in values)
     path = place / "a.tfrecord"
     path.write_bytes(framed(written.SerializeToString()))
-    records = tfds_sets._records("tfrecord", [path], ("image", "mask"))
+    records = tfds_sets._records("tfrecord", [path], ("image", "mask"), 0)
     if said:
         with pytest.raises(UserError, match=f"{path} cannot be read .*{said}"):
             next(records)
@@ -182,8 +182,13 @@ def test_records_are_looked_at_before_they_are_read(
     tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pets(place)
-    monkeypatch.setattr(record_files, "_MOST", 50)
-    with pytest.raises(UserError, match=f"{place}.* has records that are unpacked"):
+    said = f"{place}.* has records that are unpacked together, to more than"
+    with monkeypatch.context() as patch:
+        patch.setattr(record_files, "_MOST", 50)
+        with pytest.raises(UserError, match=f"{said} 50 bytes"):
+            find(tmp_path)
+    monkeypatch.setattr(tfds_sets, "_room", lambda found: 60)  # of the set's size
+    with pytest.raises(UserError, match=f"{said} 60 bytes"):
         find(tmp_path)
 
 
