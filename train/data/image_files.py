@@ -143,6 +143,8 @@ def opened(
             else io.BytesIO(source)
         )
         check_measured(file, name)
+        most = most_bytes(_limit, bytes_of_pixel)  # until its pixels are known
+        check_size(name, file.seek(0, io.SEEK_END), most)
         watched = Watched(file, name)
         given, orientation = _pieces(watched, name, bytes_of_pixel)
         image = stack.enter_context(_opened(given, name))

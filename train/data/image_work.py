@@ -20,8 +20,9 @@ from typing import IO, Any
 from train.common.errors import UserError
 
 # Pillow reads a part (a chunk, a segment, a page) in a few calls, and files have many
-# parts only where those are large: PNG's chunks of pixels are of some kilobytes.
-_CALLS, _BYTES_A_CALL = 30_000, 32
+# parts only where those are large: PNG's chunks of pixels are of some kilobytes, or
+# of a row, of which there are some thousand.
+_CALLS, _BYTES_A_CALL = 70_000, 32
 # Formats that are not read, by how their files begin.
 _UNMEASURED = {
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",  # in boxes, and alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,8 @@ _SCAN, _EXIF = 0xDA, 0xE1
 _SAID = {*range(0xE0, 0xF0), 0xFE} - {0xE0, 0xEE}
 # Marks alone: of others, the two bytes behind them are the segment's length.
 _ALONE = {*range(0xC0), 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
-_PAD = 0xFF
+_MARK = re.compile(rb"\xff[^\x00\xff]")  # 0 is behind those of pixels, 255 pads
+_LEAST, _MOST = 64, 2**16  # bytes in which one is looked for
 _SCANS = 100  # ten are usual
 
 
@@ -66,15 +68,18 @@ def _segments(file: Any, size: int) -> Iterator[tuple[int, range]]:
 
     What stands between segments is passed over, as decoders do.
     """
-    place = 2
+    place, ahead = 2, _LEAST
     while place < size:
         file.seek(place)
-        head = file.read(4).ljust(4, b"\0")
-        kind = head[1]
-        if head[0] != _PAD or kind in (0, _PAD):
-            place += 1
+        block = file.read(ahead)
+        found = _MARK.search(block)
+        if not found:  # its last byte may begin one
+            place, ahead = place + max(1, len(block) - 1), min(2 * ahead, _MOST)
             continue
-        end = place + 2
+        place, ahead = place + found.start(), _LEAST
+        file.seek(place)
+        head = file.read(4).ljust(4, b"\0")
+        kind, end = head[1], place + 2
         if kind == _SCAN:
             end = size
         elif kind not in _ALONE:

@@ -42,22 +42,24 @@ class PngPieces(Pieces):
 
     Raises:
       ValueError: it has several heads, palettes or the like, texts of EXIF too, or no
-        palette where it needs one, does not begin with a head, or has a chunk that
-        readers do not know and must, or one beside the pixels that differs from its
-        checksum.
+        palette where it needs one, does not begin with a head, has others between its
+        pixels, or a chunk that readers do not know and must, or one beside the pixels
+        that differs from its checksum.
     """
 
     def __init__(self, file: Any):
         pieces, said, size = [range(len(SIGNATURE))], _Said(), file.seek(0, io.SEEK_END)
         file.seek(_KIND_AT)
-        no_palette = file.read(1) == _OF_PALETTE
+        no_palette, before, seen = file.read(1) == _OF_PALETTE, b"", False
         for kind, length, place in _chunks(file):
             no_palette &= kind != b"PLTE" or not length
             if kind == b"IDAT" and no_palette:
                 raise ValueError("its palette is missing, or behind the pixels")
+            if kind == b"IDAT" != before and seen:
+                raise ValueError("its pixels are in several places")
+            before, seen = kind, seen or kind == b"IDAT"
             if kind not in _OF_PIXELS:
-                content = file.read(min(length, size))
-                said.add(kind, content, file.read(4))
+                said.add(kind, length, file)
                 continue
             end = min(place + length + 4, size)
             joined = pieces[-1].stop == place - 8
@@ -79,11 +81,18 @@ class _Said:
     def exif(self) -> bytes:
         return self._own or self._text or b""
 
-    def add(self, kind: bytes, content: bytes, checksum: bytes) -> None:
+    def add(self, kind: bytes, length: int, file: Any) -> None:
+        """Adds a chunk, of which no more than is needed is kept."""
         name = kind.decode("latin-1")
         if not kind[0] & _ANCILLARY:
             raise ValueError(f"its part {name!r} is unknown")
-        if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(checksum):
+        content = piece = file.read(min(length, _PIECE))
+        checksum, length = zlib.crc32(kind), length - len(piece)
+        while piece:
+            checksum = zlib.crc32(piece, checksum)
+            piece = file.read(min(length, _PIECE))
+            length -= len(piece)
+        if checksum != int.from_bytes(file.read(4)):
             raise ValueError(f"its part {name!r} differs from its checksum")
         self.frames |= kind in _FRAMES
         if kind == b"eXIf":

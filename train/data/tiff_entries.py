@@ -75,8 +75,8 @@ def tiled_pixels(size: tuple[int, int], tile: tuple[int, int]) -> int:
 def of_64_bits(name: str) -> UserError:
     """Returns the refusal of a BigTIFF."""
     return UserError(
-        f"{name} is a TIFF of 64-bit offsets (BigTIFF), which is not read. Save it as "
-        "a plain TIFF."
+        f"{name} is a TIFF of 64-bit offsets (BigTIFF), or of a size that has such, "
+        "which is not read. Save it as a plain TIFF of less than 4 GiB."
     )
 
 

@@ -31,6 +31,7 @@ from train.data.tiff_entries import (
 )
 
 _ENTRIES = 4096  # tags of a directory
+_MOST_BYTES = 2**32 - 2**20  # of a TIFF, whose places have 32 bits
 
 # Whose decoders fail of a part that is cut short. Those of JPEG and of fax fill up what
 # is missing, and tell nobody but the terminal.
@@ -173,7 +174,7 @@ class TiffFile:
         file.seek(0)
         if (head := file.read(4)) in ODD_HEADS:
             raise ambiguous(name, "a head")
-        if head in BIG:
+        if head in BIG or self.size >= _MOST_BYTES:
             raise of_64_bits(name)
         self.order = "<" if head.startswith(b"II") else ">"
 

@@ -42,7 +42,7 @@ class VocLayout(SegmentationBuilder):
     """
 
     # Raise it whenever the same files and options give other records.
-    VERSION = tfds.core.Version("4.2.0")
+    VERSION = tfds.core.Version("4.3.0")
 
     def __init__(
         self,
