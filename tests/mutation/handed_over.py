@@ -225,6 +225,11 @@ HANDED_OVER: list[Mutant] = [
         ("own letters", "found not in names and not os", "not os"),
     ),
     *of(
+        "train/data/plain_pairs.py",
+        "tests/train/data/test_seeming_names.py",
+        ("folders of splits gone", "    check_links(root / name for", "    (0 for"),
+    ),
+    *of(
         "train/data/voc.py",
         "tests/train/data/test_seeming_names.py",
         ("spelling of lists", "LISTS.parts[0], *lists))", "LISTS.parts[0]))"),

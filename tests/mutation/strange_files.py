@@ -11,6 +11,7 @@ STRANGE_FILES = [
             "content = piece = file.read(min(length, _PIECE))",
             "content = piece = file.read(length)",
         ),
+        ("one part", "_SLICE, _PIECE = 2**16,", "_SLICE, _PIECE = 2**30,"),
         ("pixels apart", 'b"IDAT" != before and seen:', 'b"IDAT" == seen:'),
     ),
     *of(
@@ -21,6 +22,7 @@ STRANGE_FILES = [
     *of(
         "train/data/image_files.py",
         "tests/train/data/test_metadata.py",
+        ("block by block", "size // _BLOCKS)", "size // 10**9)"),
         ("measured late", "file.seek(0, io.SEEK_END), most)", "0, most)"),
     ),
     *of(

@@ -52,6 +52,8 @@ Image.MAX_IMAGE_PIXELS = None
 PIXEL_LIMIT = 1_000_000_000
 _limit = PIXEL_LIMIT
 
+_BLOCKS = 16  # in which a decoder is given a file
+
 ORIENTATION = "orientation"  # of what `opened` gives: EXIF's number, in its `info`
 
 # Bytes of a file: of each pixel, and of all else that it may hold.
@@ -144,14 +146,16 @@ def opened(
         )
         check_measured(file, name)
         most = most_bytes(_limit, bytes_of_pixel)  # until its pixels are known
-        check_size(name, file.seek(0, io.SEEK_END), most)
+        check_size(name, size := file.seek(0, io.SEEK_END), most)
         watched = Watched(file, name)
         given, orientation = _pieces(watched, name, bytes_of_pixel)
-        image = stack.enter_context(_opened(given, name))
+        image: Any = stack.enter_context(_opened(given, name))
         _check_work(image, watched, name, bytes_of_pixel)
         if image.format == "WEBP":
             orientation = orientation_of(image.info.get("exif", b""))
         image.info[ORIENTATION] = orientation
+        if len(image.tile) == 1:  # what cannot be used yet is given again, with more
+            image.decodermaxblock = max(image.decodermaxblock, size // _BLOCKS)
         yield image
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import first_few, shown
-from train.data.inside import files_below
+from train.data.inside import check_links, files_below
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
 from train.data.voc_files import (
@@ -178,11 +178,17 @@ def folders_in(root: Path) -> dict[str, Path]:
 
 
 def all_folders_in(root: Path) -> dict[str, list[Path]]:
-    """Returns the folders in a folder by their names, that in lower case first."""
+    """Returns the folders in a folder by their names, that in lower case first.
+
+    Raises:
+      UserError: a link there leads to nothing, in whose place another might be read.
+    """
     if not root.is_dir():
         return {}
     with os.scandir(root) as entries:
-        names = [entry.name for entry in entries if entry.is_dir()]
+        is_folder = {entry.name: entry.is_dir() for entry in entries}
+    names = [name for name, is_one in is_folder.items() if is_one]
+    check_links(root / name for name in sorted(is_folder.keys() - names))
     found: dict[str, list[Path]] = {}
     for name in sorted(names, reverse=True):
         found.setdefault(name.lower(), []).append(root / name)

@@ -21,7 +21,7 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PROFILE = b"Raw profile type exif\0"  # EXIF in a text, as ImageMagick writes it
 _ANCILLARY = 0x20  # of a chunk's first letter, small where readers may pass it over
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")  # of an animation, APNG
-_PIECE = 2**20  # bytes that are unpacked at a time
+_SLICE, _PIECE = 2**16, 2**20  # bytes that are unpacked at a time, and unpacked to
 # The first pixel of each pass, and the steps to the next ones.
 _INTERLACED = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
@@ -170,10 +170,15 @@ class Unpacked:
         self._stream = zlib.decompressobj()
 
     def add(self, chunk: bytes) -> None:
-        """Takes the next chunk; zlib would keep, joined, all that follow its end."""
-        while chunk and self.missing > 0 and not self._stream.eof:
-            self.missing -= len(self._stream.decompress(chunk, _PIECE))
-            chunk = self._stream.unconsumed_tail
+        """Takes the next chunk; zlib would keep, joined, all that follow its end.
+
+        In slices, for what is left of one is copied after each piece.
+        """
+        for at in range(0, len(chunk), _SLICE):
+            left = chunk[at : at + _SLICE]
+            while left and self.missing > 0 and not self._stream.eof:
+                self.missing -= len(self._stream.decompress(left, _PIECE))
+                left = self._stream.unconsumed_tail
 
 
 def pixel_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

@@ -12,6 +12,7 @@ from train.common.errors import UserError
 from train.data.image_work import Pieces, check_parts
 from train.data.tiff_entries import PART_LISTS, Tag
 from train.data.tiff_files import (
+    PLAIN,
     WHITE_IS_ZERO,
     Kind,
     Page,
@@ -63,6 +64,15 @@ class TiffPieces(Pieces):
         entries |= {places: parts.offsets[planes], sizes: parts.sizes[planes]}
         head, behind = with_directory(file.order, file.size, entries)
         super().__init__(file.file, [head, range(len(head), file.size), behind])
+        plain = tags.get(Tag.COMPRESSION, (1,))[0] == PLAIN
+        found = zip(parts.offsets.tolist(), parts.sizes.tolist(), strict=True)
+        self._sizes = dict(found) if plain else {}
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads as files do, at a part without compression no more than it has."""
+        if size >= 0:
+            size = min(size, self._sizes.get(self._at, size))
+        return super().read(size)
 
 
 def unknown_channels(name: str) -> UserError:

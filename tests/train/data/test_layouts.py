@@ -126,6 +126,24 @@ def test_any_two_layouts_are_told(tmp_path: Path, first: str, other: str) -> Non
         assert what_is_left(tmp_path, kind).startswith(said)
 
 
+@pytest.mark.parametrize("place", [".", "ImageSets/Segmentation"])
+def test_lists_that_are_not_read_are_named(
+    tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("train", "val"):
+        write_pairs(tmp_path / part, "images", "masks")
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / "train.txt").write_text("photo 0")
+    said = rf"left aside: {Path(place) / 'train.txt'}\. If it"
+    options = {"split": 0.0, "shared_images": True}
+    assert re.search(said, said_of(tmp_path, capsys, **options))
+    pairs = tmp_path / "train"
+    (pairs / place).mkdir(parents=True, exist_ok=True)
+    for part in ("train", "val"):
+        (pairs / place / f"{part}.txt").write_text(f"photo {len(part)}")
+    assert "left aside" not in said_of(pairs, capsys, **options)
+
+
 def test_folders_of_splits_beside_pairs_are_named(
     pairs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

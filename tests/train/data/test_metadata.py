@@ -18,8 +18,10 @@ from PIL import Image
 
 from train.common.errors import UserError
 from train.data import image_files
+from train.data.image_work import Pieces, Watched
 from train.data.images import read_image
 from train.data.jpeg_segments import JpegPieces
+from train.data.png_chunks import Unpacked
 
 PHOTO = Image.fromarray(np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3))
 RATIONALS = 2**16 * struct.pack("<II", 1_000_003, 7919)
@@ -61,18 +63,17 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + check
 
 
-def tiff_of_strips() -> bytes:
+def tiff_of_strips(rows: int = 120_000, *, backwards: bool = False) -> bytes:
     """Returns a TIFF of a pixel a row, each a strip."""
-    rows = 120_000
-    places, sizes = (
-        struct.pack(f"<{rows}I", *of) for of in (range(8, 8 + rows), rows * [1])
-    )
+    order = range(8, 8 + rows)[:: -1 if backwards else 1]
+    places, sizes = (struct.pack(f"<{rows}I", *of) for of in (order, rows * [1]))
     end = 8 + rows
     ones = [(tag, 4, 1, 1) for tag in (256, 259, 262, 278)]
     lists = [(273, 4, rows, end), (279, 4, rows, end + 4 * rows)]
     page = directory(*sorted([*ones, *lists, (257, 4, 1, rows), (258, 4, 1, 8)]))
     start = struct.pack("<I", end + 8 * rows)
-    return b"II*\0" + start + bytes(rows) + places + sizes + page
+    pixels = bytes(1 + at % 250 for at in range(rows))
+    return b"II*\0" + start + pixels + places + sizes + page
 
 
 def in_segments(exif: bytes) -> bytes:
@@ -137,6 +138,24 @@ def test_strips_of_a_byte_take_little() -> None:
         read_image(content)
 
 
+def test_of_a_strip_no_more_is_read_than_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the next does not follow it, Pillow asks for a block."""
+    content, read = tiff_of_strips(rows=500, backwards=True), Pieces.read
+    seen: list[int] = []
+
+    def counted(self: Pieces, size: int = -1) -> bytes:
+        found = read(self, size)
+        seen.append(len(found))
+        return found
+
+    monkeypatch.setattr(Pieces, "read", counted)
+    found = read_image(content)
+    assert found[:, 0, 0].tolist() == [250 - row % 250 for row in range(500)]
+    assert sum(seen) < 4 * len(content)
+
+
 def test_a_part_of_any_size_takes_little(tmp_path: Path) -> None:
     png, path = saved("PNG"), tmp_path / "a.png"
     for kind in (b"eXIf", b"tEXt"):
@@ -174,6 +193,52 @@ def test_what_is_between_segments_is_passed_over_at_once(junk: bytes) -> None:
     pieces = JpegPieces(file, "a.jpg")
     assert file.reads < 500
     assert len(pieces.read()) < 2 * len(jpeg)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "BMP"])
+def test_a_decoder_is_given_a_file_in_few_blocks(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each it begins anew: at bytes that fill up, or at a row not yet whole."""
+    file, reads, read = io.BytesIO(), list[int](), Watched.read
+    if format == "JPEG":
+        begin, mark, end = saved("JPEG", restart_marker_blocks=1).partition(b"\xff\xd0")
+        file = io.BytesIO(begin + 2**24 * b"\xff" + mark + end)
+    else:
+        Image.new("RGB", (2**22, 1)).save(file, "BMP")
+
+    def counted(self: Watched, size: int = -1) -> bytes:
+        reads.append(size)
+        return read(self, size)
+
+    monkeypatch.setattr(Watched, "read", counted)
+    read_image(file.getvalue())
+    assert len(reads) < 80
+
+
+def test_pixels_in_one_part_are_unpacked_once() -> None:
+    """As many programs write them; what is left of it would be copied each time."""
+    side, given = 2**11, list[int]()
+    noise = np.random.default_rng(0).integers(0, 256, (side, 1 + side), np.uint8)
+    noise[:, 0] = 0
+    pixels = zlib.compress(noise.tobytes(), 1)
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels)
+    unpacked = Unpacked(io.BytesIO(png))
+    stream: Any = unpacked._stream
+
+    class Watching:
+        eof, unconsumed_tail = False, b""
+
+        def decompress(self, content: bytes, most: int) -> bytes:
+            given.append(len(content))
+            found: bytes = stream.decompress(content, most)
+            self.eof, self.unconsumed_tail = stream.eof, stream.unconsumed_tail
+            return found
+
+    unpacked._stream = Watching()  # type: ignore[assignment]
+    unpacked.add(pixels)
+    assert unpacked.missing == 0 and sum(given) < 1.5 * len(pixels)
 
 
 def test_pixels_in_many_parts_or_in_several_places() -> None:

@@ -61,6 +61,25 @@ def test_an_image_of_another_ending_that_is_a_link_to_nothing(
         load(root, split=0 if listed else 0.3)
 
 
+@pytest.mark.parametrize("name", ["train/masks", "train/images", "images/val"])
+def test_links_to_nothing_in_folders_of_splits(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "pairs"
+    if name == "images/val":
+        for part in ("train", "valid"):
+            pairs = write_pairs(tmp_path / part, "images", "masks")
+            for folder in ("images", "masks"):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+                (pairs / folder).rename(root / folder / part)
+    else:
+        for part in ("train", "val"):
+            write_pairs(root / part, "imgs", "labels")
+    options = {"shared_images": True}
+    load(root, **options)
+    (root / name).symlink_to("gone")
+    with pytest.raises(UserError, match=f"{root / name} is a link to what is not ther"):
+        load(root, **options)
+
+
 def test_links_to_nothing_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
