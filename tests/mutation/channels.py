@@ -11,6 +11,11 @@ _WIDE = "tests/models/test_widening.py"
 
 CHANNEL_MISTAKES = (
     of(
+        "train/data/tiff_pictures.py",
+        "tests/train/data/test_metadata.py",
+        ("blocks for strips", "self._sizes.get(self._at, size)", "size"),
+    )
+    + of(
         "train/data/deep_png.py",
         _READ,
         ("halves swapped", "for half in (0, 1)", "for half in (1, 0)"),
