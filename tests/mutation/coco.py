@@ -23,6 +23,11 @@ COCO = [
         ),
     ),
     *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_coco_places.py",
+        ("any letters", "in {folder.parent for folder in within}:", "in ():"),
+    ),
+    *of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_coco_places.py",
         ("a dot alone", "for part in (*parts, own)):", "for part in parts):"),

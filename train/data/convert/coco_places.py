@@ -20,7 +20,7 @@ from train.common.files import identity, same_content
 from train.common.regular import open_regular
 from train.common.text import first_few
 from train.data.convert.coco_masks import Id
-from train.data.inside import Inside, check_links
+from train.data.inside import Inside, check_links, check_spelling
 from train.data.layouts import ROBOFLOW_COCO, ROBOFLOW_TABLE, SPLIT_FOLDERS
 from train.data.plain_pairs import has_plain_pairs
 from train.data.split_lists import two_of_split
@@ -119,10 +119,14 @@ def image_files(
     """Returns the file of each image, by its id and file_name.
 
     Raises:
-      UserError: a name or a link leads out of the folder, or a link to nothing, files
-        are missing, two that differ have a name, or two images are one file.
+      UserError: a name or a link leads out of the folder, or a link to nothing, a
+        folder is there in other letters, files are missing, two that differ have a
+        name, or two images are one file.
     """
     check_links(part.folders)
+    within = [folder for folder in part.folders if folder != inside.root]
+    for place in {folder.parent for folder in within}:
+        check_spelling(place, [it.name for it in within if it.parent == place])
     folders = [folder for folder in part.folders if folder.is_dir()]
     found, missing, compared = dict[tuple[int, int], Path](), [], set[Path]()
     other_form = ""

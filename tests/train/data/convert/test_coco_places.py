@@ -139,6 +139,21 @@ def test_links_to_nothing(alone: Path, link: str) -> None:
         load(alone, split=0.5)
 
 
+@pytest.mark.parametrize("name", ["Train", "TRAIN2017", "images/Train2017", "Images"])
+def test_a_folder_of_images_in_other_letters(tmp_path: Path, name: str) -> None:
+    for index, part in enumerate(("train2017", "val2017")):
+        write_image(tmp_path / part / f"{index}.jpg", index, SIZE)
+        of = content([f"{index}.jpg"], index)
+        write_json(tmp_path / "annotations" / f"instances_{part}.json", of)
+    (tmp_path / name).mkdir(parents=True)
+    if name == "TRAIN2017":
+        load(tmp_path)  # beside that which is meant
+        (tmp_path / "train2017").rename(tmp_path / "images")
+    meant = Path(name).name.lower()
+    with pytest.raises(UserError, match=f" is read only where it is called {meant}, "):
+        load(tmp_path)
+
+
 def test_a_folder_of_images_that_is_a_link_to_nothing(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write_image(tmp_path / "coco" / "images" / f"{split}.jpg", 0, SIZE)
