@@ -28,6 +28,30 @@ COCO = [
         ("any letters", "in {folder.parent for folder in within}:", "in ():"),
     ),
     *of(
+        "train/data/convert/coco_places.py",
+        "tests/train/data/convert/test_coco.py",
+        (
+            "parts in any letters",
+            "    check_spelling(root, SPLIT_FOLDERS)\n",
+            "    str()\n",
+        ),
+        (
+            "tables in any letters",
+            "check_spelling(root / name, [ROBOFLOW_COCO])",
+            "str()",
+        ),
+    ),
+    *of(
+        "train/data/convert/roboflow.py",
+        "tests/train/data/convert/test_roboflow.py",
+        ("parts in any letters", "    check_spelling(root, SPLIT_FOLDERS)\n", ""),
+        (
+            "parts of one name",
+            "/ ROBOFLOW_TABLE for part in SPLIT_FOLDERS]",
+            "/ ROBOFLOW_TABLE for part in ('train', 'valid', 'test')]",
+        ),
+    ),
+    *of(
         "train/data/convert/conversion.py",
         "tests/train/data/convert/test_coco_places.py",
         ("a dot alone", "for part in (*parts, own)):", "for part in parts):"),

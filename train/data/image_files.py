@@ -52,7 +52,7 @@ Image.MAX_IMAGE_PIXELS = None
 PIXEL_LIMIT = 1_000_000_000
 _limit = PIXEL_LIMIT
 
-_BLOCKS = 16  # in which a decoder is given a file
+_BLOCKS = 16  # of a file: what a decoder cannot use yet it is given again, with more
 
 ORIENTATION = "orientation"  # of what `opened` gives: EXIF's number, in its `info`
 
@@ -154,7 +154,7 @@ def opened(
         if image.format == "WEBP":
             orientation = orientation_of(image.info.get("exif", b""))
         image.info[ORIENTATION] = orientation
-        if len(image.tile) == 1:  # what cannot be used yet is given again, with more
+        if len(image.tile) == 1 or image.format == "TIFF":
             image.decodermaxblock = max(image.decodermaxblock, size // _BLOCKS)
         yield image
 

@@ -63,16 +63,18 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + check
 
 
-def tiff_of_strips(rows: int = 120_000, *, backwards: bool = False) -> bytes:
-    """Returns a TIFF of a pixel a row, each a strip."""
-    order = range(8, 8 + rows)[:: -1 if backwards else 1]
-    places, sizes = (struct.pack(f"<{rows}I", *of) for of in (order, rows * [1]))
-    end = 8 + rows
-    ones = [(tag, 4, 1, 1) for tag in (256, 259, 262, 278)]
+def tiff_of_strips(
+    rows: int = 120_000, *, wide: int = 1, backwards: bool = False
+) -> bytes:
+    """Returns a TIFF of a few pixels a row, each a strip."""
+    end = 8 + rows * wide
+    order = range(8, end, wide)[:: -1 if backwards else 1]
+    places, sizes = (struct.pack(f"<{rows}I", *of) for of in (order, rows * [wide]))
+    ones = [(tag, 4, 1, 1) for tag in (259, 262, 278)] + [(256, 4, 1, wide)]
     lists = [(273, 4, rows, end), (279, 4, rows, end + 4 * rows)]
     page = directory(*sorted([*ones, *lists, (257, 4, 1, rows), (258, 4, 1, 8)]))
     start = struct.pack("<I", end + 8 * rows)
-    pixels = bytes(1 + at % 250 for at in range(rows))
+    pixels = bytes(1 + at % 250 for at in range(rows) for _ in range(wide))
     return b"II*\0" + start + pixels + places + sizes + page
 
 
@@ -195,7 +197,7 @@ def test_what_is_between_segments_is_passed_over_at_once(junk: bytes) -> None:
     assert len(pieces.read()) < 2 * len(jpeg)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "BMP"])
+@pytest.mark.parametrize("format", ["JPEG", "BMP", "TIFF"])
 def test_a_decoder_is_given_a_file_in_few_blocks(
     format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,8 +206,10 @@ def test_a_decoder_is_given_a_file_in_few_blocks(
     if format == "JPEG":
         begin, mark, end = saved("JPEG", restart_marker_blocks=1).partition(b"\xff\xd0")
         file = io.BytesIO(begin + 2**24 * b"\xff" + mark + end)
-    else:
+    elif format == "BMP":
         Image.new("RGB", (2**22, 1)).save(file, "BMP")
+    else:
+        file = io.BytesIO(tiff_of_strips(2, wide=2**23))
 
     def counted(self: Watched, size: int = -1) -> bytes:
         reads.append(size)

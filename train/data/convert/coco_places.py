@@ -63,7 +63,10 @@ def coco_files(root: Path) -> list[CocoFile]:
 def _roboflow(root: Path) -> list[CocoFile]:
     folders = [root / name for name in SPLIT_FOLDERS]
     check_links(folder / ROBOFLOW_COCO for folder in folders)
-    folders = [folder for folder in folders if (folder / ROBOFLOW_COCO).is_file()]
+    if folders := [it for it in folders if (it / ROBOFLOW_COCO).is_file()]:
+        check_spelling(root, SPLIT_FOLDERS)
+        for name in SPLIT_FOLDERS:
+            check_spelling(root / name, [ROBOFLOW_COCO])
     return [CocoFile(split_called(f.name), f / ROBOFLOW_COCO, (f,)) for f in folders]
 
 

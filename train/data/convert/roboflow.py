@@ -1,6 +1,6 @@
 """Roboflow's export "Semantic Segmentation Masks", as a folder in VOC layout.
 
-train|valid|test/NAME.jpg, NAME_mask.png, _classes.csv
+train|val|valid|test/NAME.jpg, NAME_mask.png, _classes.csv
 
 The table has lines VALUE, CLASS. Values from 0 on are class indices, and masks are
 linked to; any others are written anew as indices in the same order. A table without a
@@ -21,8 +21,8 @@ from train.common.text import first_few, whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
-from train.data.inside import files_below
-from train.data.layouts import ROBOFLOW_TABLE
+from train.data.inside import check_spelling, files_below
+from train.data.layouts import ROBOFLOW_TABLE, SPLIT_FOLDERS
 from train.data.mask_checks import of_white, white_beside_classes
 from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
@@ -31,7 +31,6 @@ from train.data.voc_classes import LABELME_IGNORED
 from train.data.voc_files import READ_SUFFIXES, unmatched
 from train.data.voc_lists import read_lines
 
-_PARTS = ("train", "valid", "test")
 _END = "_mask"
 
 _Images = list[tuple[str, Path, Path]]  # names, images, masks
@@ -41,14 +40,15 @@ def find_roboflow(root: Path, prepared: Path) -> Conversion | None:
     """Returns how an export is converted, None of any other folder.
 
     Raises:
-      UserError: a table cannot be read, they differ, files do not match, or a split
-        is there under two of its names.
+      UserError: a table cannot be read, they differ, files do not match, a split is
+        there under two of its names, or in other letters.
     """
-    tables = [root / part / ROBOFLOW_TABLE for part in _PARTS]
+    tables = [root / part / ROBOFLOW_TABLE for part in SPLIT_FOLDERS]
     tables = [table for table in tables if table.is_file() and _is_of_masks(table)]
     if not tables:
         return None
-    for part in (root / name for name in _PARTS):
+    check_spelling(root, SPLIT_FOLDERS)
+    for part in (root / name for name in SPLIT_FOLDERS):
         if part / ROBOFLOW_TABLE not in tables and any(part.glob(f"[!.]*{_END}.png")):
             raise UserError(
                 f"{part} has masks, and {ROBOFLOW_TABLE} is missing there or of "

@@ -77,6 +77,15 @@ def test_roboflows_layout_is_read(tmp_path: Path) -> None:
     assert_same(found["train"], {"train/same": drawn(0)[1]})
     assert_same(found["val"], {"valid/same": drawn(1)[1]})
     assert list(records(load(root, val_split="test"))["val"]) == ["test/same"]
+    for name, other in (
+        ("train", "Train"),
+        ("train/_annotations.coco.json", "train/_Annotations.coco.json"),
+    ):
+        (root / name).rename(root / other)
+        meant = Path(name).name
+        with pytest.raises(UserError, match=f"is read only where it is called {meant}"):
+            load(root, split=0.5)
+        (root / other).rename(root / name)
     table = root / "valid" / "_annotations.coco.json"
     table.rename(tmp_path / "moved.json")
     table.symlink_to("gone")

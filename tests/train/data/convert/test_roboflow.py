@@ -87,6 +87,19 @@ def test_values_become_indices(
     assert_same(together(found), expected)
 
 
+def test_parts_of_any_name_of_a_split(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    drawn = write_export(root)
+    shutil.rmtree(root / "test")
+    (root / "valid").rename(root / "val")
+    expected = {name.replace("valid", "val"): it for name, it in drawn.items()}
+    parts = {name: it for name, it in expected.items() if "test" not in name}
+    assert_same(together(load(root)), parts)
+    (root / "train").rename(root / "Train")
+    with pytest.raises(UserError, match="Train is read only where it is called train"):
+        load(root, split=0.4)
+
+
 @pytest.mark.parametrize("folder", [".", "annotations"])
 def test_any_json_may_be_beside(tmp_path: Path, folder: str) -> None:
     root = tmp_path / "export"
