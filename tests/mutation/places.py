@@ -14,6 +14,11 @@ PLACES = [
         ("own path", "data_dir=str(self.plain.path)", "data_dir=data_dir"),
     ),
     *of(
+        "train/data/records.py",
+        "tests/train/data/test_record_places.py",
+        ("errors of TFDS", " and error.errno is not None", ""),
+    ),
+    *of(
         "train/common/files.py",
         "tests/train/common/test_files.py",
         ("no name", "if error.filename is not None or", "if True or"),

@@ -57,7 +57,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
         try:  # which reads what has been written there
             super().__init__(data_dir=str(self.plain.path), **options)
         except Exception as error:  # TFDS raises various ones
-            if isinstance(error, OSError) or not place.is_dir():
+            systems = isinstance(error, OSError) and error.errno is not None
+            if systems or not place.is_dir():
                 raise
             raise UserError(
                 f"{place}: prepared records cannot be read ({error}). Move that folder "

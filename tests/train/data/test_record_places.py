@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from train.common.errors import UserError
 from train.data import scenes
 from train.data.records import open_splits
 from train.data.scenes import BuiltinScenes
@@ -45,6 +46,17 @@ def test_one_that_comes_later_reads_what_the_first_wrote(
 
     monkeypatch.setattr(BuiltinScenes, "download_and_prepare", late)
     assert len(open_splits(builder, ["train"])["train"]) == 2
+
+
+def test_a_folder_in_the_place_of_a_description_is_told(tmp_path: Path) -> None:
+    builder = BuiltinScenes(data_dir=str(tmp_path))
+    open_splits(builder, ["train"])
+    path = next((tmp_path / "builtin_scenes").rglob("dataset_info.json"))
+    path.unlink()
+    path.mkdir()
+    said = "builtin_scenes: prepared records cannot be read .*the next run writes it"
+    with pytest.raises(UserError, match=said):
+        BuiltinScenes(data_dir=str(tmp_path))
 
 
 def test_a_disk_that_fails_is_told(
