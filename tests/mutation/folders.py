@@ -123,11 +123,7 @@ FILES = [
         ("shared mask", "            if own:\n", "            if False:\n"),
         ("other formats", "raise _other_format(", "str("),
         ("no images", "if not count and not spare:", "if False:"),
-        (
-            "other ends",
-            'self._names.find(folder, name + end, (".png",))',
-            'self._names.find(folder, name, (".png",))',
-        ),
+        ("other ends", "(name + end), []", "name, []"),
     ),
     *of(
         "train/common/text.py",
@@ -137,11 +133,6 @@ FILES = [
     *of(
         "train/data/voc_files.py",
         "tests/train/data/test_seeming_names.py",
-        (
-            "masks in other letters",
-            "self._check_letters(folder, name, end)",
-            "pass",
-        ),
         ("masks of others", "raise other_letters(path,", "str(path) or (path,"),
         ("endings of others", "{other, other[: len(other) - len(end)]}", "{other}"),
         ("own endings", "- len(end)]} - {name}", "- len(end)]}"),
@@ -166,7 +157,7 @@ FILES = [
     *of(
         "train/data/convert/roboflow.py",
         "tests/train/data/convert/test_roboflow.py",
-        ("background elsewhere", "if len(named) > len(read[0]) and", "if False and"),
+        ("background elsewhere", "if name == BACKGROUND:", "if False:"),
     ),
     *of(
         "train/data/unread.py",
@@ -251,7 +242,7 @@ CONVERSIONS = [
         ("always linked", "mask if as_they_are else", "mask if True else"),
         ("never linked", "mask if as_they_are else", "mask if False else"),
         ("order of lines", "return dict(sorted(classes.items()))", "return classes"),
-        ("no background", '{0: "background"} | read[0]', "read[0]"),
+        ("no background", "{0: BACKGROUND} | read[0]", "read[0]"),
         ("no class", "if read[0].get(0) == LABELME_IGNORED:", "if False:"),
         ("commas in names", "first, name = row", "first, name, *_ = row"),
         ("blank first line", "start=1) if it[1]]", "start=1) if it[1] or it[0] < 2]"),

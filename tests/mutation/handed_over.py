@@ -227,7 +227,7 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "train/data/plain_pairs.py",
         "tests/train/data/test_seeming_names.py",
-        ("folders of splits gone", "    check_links(root / name for", "    (0 for"),
+        ("folders of splits gone", "    check_links_in(root)\n", ""),
     ),
     *of(
         "train/data/voc.py",
@@ -247,7 +247,7 @@ HANDED_OVER: list[Mutant] = [
     *of(
         "train/data/dataset.py",
         "tests/train/data/test_seeming_names.py",
-        ("gone at the top", "check_links(place / name for name in links)", "pass"),
+        ("gone at the top", "        check_links_in(place)\n", "        str()\n"),
         ("gone beside lists", "(folder, folder / LISTS.parts[0])", "(folder,)"),
     ),
     *of(

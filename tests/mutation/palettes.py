@@ -146,7 +146,7 @@ PALETTES = [
     *of(
         "train/data/layouts.py",
         "tests/train/data/test_layouts.py",
-        ("lists unread", "if kind not in _BY_LISTS or (kind", "if False and (kind"),
+        ("lists unread", "if not by_lists:", "if False:"),
         ("others of a kind", "    left = [*others, *(", "    left = [*("),
         (
             "layouts of one case",

@@ -16,7 +16,11 @@ PLACES = [
     *of(
         "train/data/records.py",
         "tests/train/data/test_record_places.py",
-        ("errors of TFDS", " and error.errno is not None", ""),
+        (
+            "errors of TFDS",
+            "if is_of_system(error) or",
+            "if isinstance(error, OSError) or",
+        ),
     ),
     *of(
         "train/common/files.py",

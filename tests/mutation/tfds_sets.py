@@ -33,12 +33,8 @@ TFDS_SETS = [
         "train/data/convert/tfds_files.py",
         "tests/train/data/convert/test_tfds_places.py",
         ("two of a name", "    if len(there) > 1:", "    if False:"),
-        (
-            "links to nothing of TFDS",
-            "    check_links([folder, *(",
-            "    set([folder, *(",
-        ),
-        ("set gone", "check_links([folder, *(", "check_links([*("),
+        ("links to nothing of TFDS", "    check_links_in(folder)\n", ""),
+        ("set gone", "    check_links([folder])\n", ""),
         ("metadata gone", "    check_links([path])\n", ""),
         (
             "versions in part",

@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from train.common.text import of_short_lines, shown
 
@@ -69,6 +70,11 @@ def unreadable(what: object, error: OSError) -> UserError:
     )
 
 
+def is_of_system(error: BaseException) -> TypeGuard[OSError]:
+    """Returns whether the system raised an error, not a library by an OSError."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
 def lacks_space(error: BaseException) -> bool:
     """Returns whether a file could not be written because of its place.
 
@@ -77,7 +83,7 @@ def lacks_space(error: BaseException) -> bool:
     """
     if isinstance(error, UserError):  # which may name a file that is called so
         return False
-    if isinstance(error, OSError) and error.errno is not None:
+    if is_of_system(error):
         return error.errno in _PLACE
     told = (f"[os_error_code='{code}']" for code in _PLACE), map(os.strerror, _PLACE)
     return any(words in str(error) for words in itertools.chain(*told))

@@ -7,7 +7,6 @@ refused first; preparing writes every record once (`records.py`).
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from train.common.options import (
 from train.data.forms import BITS, CHANNELS, Form
 from train.data.image_files import PIXEL_LIMIT, limit_pixels
 from train.data.images import Source
-from train.data.inside import check_links
+from train.data.inside import check_links_in
 from train.data.kinds import DATA_KINDS, Found
 from train.data.layouts import what_is_left
 from train.data.mask_colors import ShownColor
@@ -226,10 +225,7 @@ def _check_links(folder: Path) -> None:
     Whatever they are called, something else might be read in their place.
     """
     for place in (folder, folder / LISTS.parts[0]):
-        if place.is_dir():
-            with os.scandir(place) as entries:  # which tells links without asking
-                links = sorted(entry.name for entry in entries if entry.is_symlink())
-            check_links(place / name for name in links)
+        check_links_in(place)
 
 
 def find_dataset(options: DataOptions) -> Found:

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from train.common.errors import UserError, unreadable
+from train.common.errors import UserError, is_of_system, unreadable
 from train.common.regular import check_size, open_regular
 from train.common.text import shown
 from train.data.bmp_heads import check_bmp
@@ -235,7 +235,7 @@ def blaming(name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise UserError(f"{name}: no such file.") from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:  # not of Pillow
+        if is_of_system(error):
             raise unreadable(name, error) from error
         raise UserError(
             f"{name} cannot be decoded ({_reason(error)}). Replace the file, or leave "

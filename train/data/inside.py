@@ -96,6 +96,18 @@ def check_links(paths: Iterable[Path]) -> None:
             )
 
 
+def check_links_in(folder: Path) -> None:
+    """Refuses links to nothing directly in a folder, which need not be there.
+
+    Raises:
+      UserError: as `check_links`.
+    """
+    if folder.is_dir():
+        with os.scandir(folder) as entries:  # which tells links without asking
+            links = sorted(entry.name for entry in entries if entry.is_symlink())
+        check_links(folder / name for name in links)
+
+
 def check_spelling(folder: Path, names: Collection[str]) -> None:
     """Refuses what has one of these names in other letters, small or capital.
 

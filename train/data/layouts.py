@@ -41,7 +41,6 @@ _UNPACKED = "SegmentationClassAug"  # a folder of masks in VOC layout as well
 VOC_ARCHIVE = "VOCtrainval_11-May-2012.tar"
 SBD_ARCHIVES = (*(f"benchmark{end}" for end in _TARS), "benchmark_RELEASE")
 MASK_ARCHIVES = tuple(f"{_UNPACKED}{end}" for end in (".zip", *_TARS, ""))
-_BY_LISTS = ("VOC layout", "plain pairs")  # the latter unless splits are folders
 _BRUSH = "task-"  # begins the names of Label Studio's masks
 
 
@@ -60,7 +59,8 @@ def what_is_left(root: Path, kind: str, splits: Sequence[str] = ()) -> str:
         others += _beside(root)
         others += _beside_splits_within(root, parts)
     others += _of_no_split(root, parts)
-    if kind not in _BY_LISTS or (kind == "plain pairs" and not _pairs(root)):
+    by_lists = kind == "VOC layout" or (kind == "plain pairs" and _pairs(root))
+    if not by_lists:  # its splits are folders, or named by its own tables
         others += filter(None, [_names(root, all_list_paths(root, parts).values())])
     left = [*others, *(what for of in layouts.values() for what in of)]
     if not read or not left:

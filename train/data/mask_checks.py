@@ -62,9 +62,7 @@ class MaskChecks:
         if len(white) <= self._white:
             return ""
         self._white = len(white)
-        paths = list(map(str, self._masks))
-        names = first_few([paths[index] for index in white], 3)
-        return f"{of_white(len(white), len(paths))} They are: {names}."
+        return named_white(white, [*self._masks])
 
 
 def is_made(mask: Path, made: Path | None) -> bool:
@@ -94,6 +92,17 @@ def of_white(count: int, total: int) -> str:
         "their objects are probably written as 255, which is ignored, so nothing is "
         "learned of them. If so, write the value of their class."
     )
+
+
+def named_white(white: Sequence[int], masks: Sequence[Path]) -> str:
+    """Returns what is said of such masks, and which they are.
+
+    Args:
+      white: their numbers, as `white_beside_classes` returns them.
+      masks: all of them.
+    """
+    names = first_few([str(masks[index]) for index in white], 3)
+    return f"{of_white(len(white), len(masks))} They are: {names}."
 
 
 def check_values(

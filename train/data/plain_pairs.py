@@ -19,7 +19,7 @@ from pathlib import Path
 from train.common.errors import UserError
 from train.common.notes import note
 from train.common.text import first_few, shown
-from train.data.inside import check_links, files_below
+from train.data.inside import check_links_in, files_below
 from train.data.split_lists import listing_by_lists, of_splits
 from train.data.splits import ALIASES, Listing
 from train.data.voc_files import (
@@ -185,10 +185,9 @@ def all_folders_in(root: Path) -> dict[str, list[Path]]:
     """
     if not root.is_dir():
         return {}
+    check_links_in(root)
     with os.scandir(root) as entries:
-        is_folder = {entry.name: entry.is_dir() for entry in entries}
-    names = [name for name, is_one in is_folder.items() if is_one]
-    check_links(root / name for name in sorted(is_folder.keys() - names))
+        names = [entry.name for entry in entries if entry.is_dir()]
     found: dict[str, list[Path]] = {}
     for name in sorted(names, reverse=True):
         found.setdefault(name.lower(), []).append(root / name)

@@ -55,7 +55,7 @@ class PngPieces(Pieces):
             no_palette &= kind != b"PLTE" or not length
             if kind == b"IDAT" and no_palette:
                 raise ValueError("its palette is missing, or behind the pixels")
-            if kind == b"IDAT" != before and seen:
+            if kind == b"IDAT" and seen and before != b"IDAT":
                 raise ValueError("its pixels are in several places")
             before, seen = kind, seen or kind == b"IDAT"
             if kind not in _OF_PIXELS:

@@ -73,6 +73,7 @@ def check_records(path: Path, most: int = _MOST) -> None:
       UserError: it is one of these; or no file; or array_record takes its name for a
         part of another file, as `x[0:4]`.
     """
+    most = min(most, _MOST)
     if _PART.search(path.name):
         _refuse(path, "has a name that array_record takes for a part of another file")
     with open_regular(path) as file:
@@ -81,11 +82,11 @@ def check_records(path: Path, most: int = _MOST) -> None:
         while at < size and (chunk := _chunk(file, at)):
             if at == 0 and chunk != _SIGNATURE:
                 _refuse(path, "does not begin as files of array_record do")
-            if chunk.unpacked + _BYTES_A_RECORD * chunk.records > min(most, _MOST):
+            if chunk.unpacked + _BYTES_A_RECORD * chunk.records > most:
                 _refuse(
                     path,
                     "has records that are unpacked together, to more than "
-                    f"{min(most, _MOST)} bytes",
+                    f"{most} bytes",
                 )
             # Each record unpacks its chunk anew.
             again += chunk.unpacked * max(chunk.records - 1, 0)

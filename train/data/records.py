@@ -21,7 +21,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tqdm import tqdm
 
-from train.common.errors import UserError
+from train.common.errors import UserError, is_of_system
 from train.common.plain import plain_path
 from train.common.text import shown
 from train.data.forms import RGB
@@ -57,8 +57,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder):
         try:  # which reads what has been written there
             super().__init__(data_dir=str(self.plain.path), **options)
         except Exception as error:  # TFDS raises various ones
-            systems = isinstance(error, OSError) and error.errno is not None
-            if systems or not place.is_dir():
+            if is_of_system(error) or not place.is_dir():
                 raise
             raise UserError(
                 f"{place}: prepared records cannot be read ({error}). Move that folder "

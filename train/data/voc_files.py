@@ -83,12 +83,7 @@ class Files:
             image's, two could be it, or a link leads out of the folder.
         """
         for folder in self.masks:
-            for end in self._ends:
-                self._check_letters(folder, name, end)
-            found = {
-                end: self._names.find(folder, name + end, (".png",))
-                for end in self._ends
-            }
+            found = {end: self._masks_called(folder, name, end) for end in self._ends}
             others = [end for end in filter(None, found) if found[end]]
             # That of an image which is called so, not of this one.
             own = [
@@ -110,20 +105,22 @@ class Files:
                     raise _other_format(self.inside.checked(other[0]), name)
         return None
 
-    def _check_letters(self, folder: str, name: str, end: str) -> None:
-        """Refuses what only its letters keep from being an image's mask.
+    def _masks_called(self, folder: str, name: str, end: str) -> list[Path]:
+        """Returns the masks `folder/name + end` of an image.
 
         Raises:
-          UserError: it is there, and of no other image.
+          UserError: only its letters keep one from being it, and it is of no other.
         """
-        place = self.root / folder / (name + end)
+        place, found = self.root / folder / (name + end), []
         for path in self._names.alike(place, ".png"):
             if path.name.startswith(place.name):
-                continue  # that mask itself
+                found.append(path)
+                continue
             other = path.relative_to(self.root / folder).with_suffix("").as_posix()
             own = {other, other[: len(other) - len(end)]} - {name}
             if not any(self._names.find(self.images, it, self.read) for it in own):
                 raise other_letters(path, f"{place.name}.png")
+        return found
 
     def _only(self, found: Sequence[Path], what: str, name: str) -> Path | None:
         """Returns the one file of a name, None if there is none.

@@ -18,9 +18,8 @@ from train.data.unread import PICTURE_SUFFIXES
 IMAGE_SUFFIXES = frozenset(
     ".bmp .dib .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
 )
-_FOUND = IMAGE_SUFFIXES.union(
-    PICTURE_SUFFIXES
-)  # what is not read, to be refused by name
+# Those that are found: others to be refused by name, lest they be passed over.
+_FOUND = IMAGE_SUFFIXES.union(PICTURE_SUFFIXES)
 
 
 def find_images(named: Sequence[Path]) -> list[Path]:

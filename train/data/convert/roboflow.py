@@ -17,17 +17,17 @@ import numpy as np
 
 from train.common.errors import UserError
 from train.common.notes import note
-from train.common.text import first_few, whole_number
+from train.common.text import whole_number
 from train.data.convert.conversion import Conversion, VocWriter, digests_of
 from train.data.convert.links import file_places
 from train.data.images import IGNORED, read_mask
 from train.data.inside import check_spelling, files_below
 from train.data.layouts import ROBOFLOW_TABLE, SPLIT_FOLDERS
-from train.data.mask_checks import of_white, white_beside_classes
+from train.data.mask_checks import named_white, white_beside_classes
 from train.data.mask_colors import ShownColors, shown_by
 from train.data.split_lists import two_of_split
 from train.data.splits import aliases, split_called
-from train.data.voc_classes import LABELME_IGNORED
+from train.data.voc_classes import BACKGROUND, LABELME_IGNORED
 from train.data.voc_files import READ_SUFFIXES, unmatched
 from train.data.voc_lists import read_lines
 
@@ -101,14 +101,15 @@ def _read_classes(tables: Sequence[Path]) -> dict[int, str]:
             f"{tables[0]}: {LABELME_IGNORED!r} is labelme's name for no class, and "
             "passed over. Call it otherwise, and leave its pixels out by --void 0."
         )
-    named = {0: "background"} | read[0]
-    if len(named) > len(read[0]) and "background" in read[0].values():
-        value = next(it for it, name in read[0].items() if name == "background")
-        raise UserError(
-            f"{tables[0]} calls the value {value} 'background', and gives 0 no name. "
-            f"Add the line `0, NAME` to every {ROBOFLOW_TABLE} of the export."
-        )
-    return named
+    if 0 in read[0]:
+        return read[0]
+    for value, name in read[0].items():
+        if name == BACKGROUND:
+            raise UserError(
+                f"{tables[0]} calls the value {value} {name!r}, and gives 0 no name. "
+                f"Add the line `0, NAME` to every {ROBOFLOW_TABLE} of the export."
+            )
+    return {0: BACKGROUND} | read[0]
 
 
 def _read_table(table: Path) -> dict[int, str]:
@@ -171,9 +172,7 @@ def _write(
                 used[mask] = set(np.unique(indices).tolist())
             writer.add(split, name, image, mask if as_they_are else indices)
     if white := white_beside_classes([*used.values()]):
-        masks = list(map(str, used))
-        names = first_few([masks[index] for index in white], 3)
-        note(f"warning: {of_white(len(white), len(masks))} They are: {names}.")
+        note(f"warning: {named_white(white, [*used])}")
 
 
 def _indices(mask: Path, values: np.ndarray, classes: Mapping[int, str]) -> np.ndarray:

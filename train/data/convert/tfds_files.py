@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from models.text import shortened
 from train.common.errors import UserError
 from train.data.convert.conversion import Number, read_json
-from train.data.inside import check_links, folders_once, within
+from train.data.inside import check_links, check_links_in, folders_once, within
 from train.data.places import TFDS
 
 ARRAY_RECORD, TFRECORD = "array_record", "tfrecord"
@@ -161,8 +161,7 @@ def how_to_build(name: str) -> str:
 
 def _parts(name: str) -> tuple[str, str, str]:
     """Returns name, configuration and version."""
-    found = _NAME.fullmatch(name)
-    if not found:
+    if not (found := _NAME.fullmatch(name)):
         raise UserError(
             f"--data {TFDS}{name}: {name!r} is no name of a set. Write NAME, "
             "NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION; NAME has small letters, "
@@ -189,7 +188,8 @@ def _latest(folder: Path, version: str) -> Path | None:
     Raises:
       UserError: it is not whole, or a link beside it leads to nothing.
     """
-    check_links([folder, *(folder.iterdir() if folder.is_dir() else ())])
+    check_links([folder])
+    check_links_in(folder)
     if not (versions := _versions(folder, version)):
         return None
     latest = folder / max(versions, key=lambda name: [*map(int, name.split("."))])

@@ -8,6 +8,7 @@ whichever format they are prepared in; preparing them does.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -242,10 +243,11 @@ def _records(
     Raises:
       UserError: a file is damaged, or a record has not those images.
     """
+    array_records = functools.partial(_array_records, room=room)
+    read = array_records if form == ARRAY_RECORD else _tfrecords
     for file in files:
         with _telling(file):
-            packed = form == ARRAY_RECORD
-            for record in _array_records(file, room) if packed else _tfrecords(file):
+            for record in read(file):
                 yield named_values(record, images)
 
 
